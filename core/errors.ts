@@ -1,0 +1,49 @@
+/** @file The typed errors of the library. Each message says who speaks, what was expected, what came, what to do. */
+
+export class LowrankError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** A shape, axis or length that does not fit. `got` names each argument and its shape. */
+export class ShapeError extends LowrankError {
+  constructor(who: string, expected: string, got: Readonly<Record<string, unknown>>) {
+    super(`${who}: expected ${expected}; got ${describe(got)}`);
+  }
+}
+
+/** An argument whose value, not shape, is wrong: a rank of 0, a NaN rate, an unknown option. */
+export class ArgumentError extends LowrankError {
+  constructor(who: string, expected: string, got: Readonly<Record<string, unknown>>) {
+    super(`${who}: expected ${expected}; got ${describe(got)}`);
+  }
+}
+
+/** A device that is unknown, absent, lost, or out of memory. */
+export class DeviceError extends LowrankError {}
+
+/** A graph that cannot be differentiated as asked: used twice, changed in place, no gradient to start from. */
+export class AutogradError extends LowrankError {}
+
+/** A file from outside that is not what it should be. Nothing has been loaded. */
+export class CheckpointError extends LowrankError {}
+
+/** An adapter operation that makes no sense in the present state. The model is unchanged. */
+export class AdapterError extends LowrankError {}
+
+/** A tensor that cannot be quantized, or bytes that are not a quantized tensor. */
+export class QuantizationError extends LowrankError {}
+
+function describe(got: Readonly<Record<string, unknown>>): string {
+  return Object.entries(got)
+    .map(([name, value]) => `${name} ${show(value)}`)
+    .join(", ");
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.join(", ")}]`;
+  if (typeof value === "string") return JSON.stringify(value);
+  return String(value);
+}

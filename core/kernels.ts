@@ -1,0 +1,81 @@
+/**
+ * @file The kernels a device can have. `reference` has all of them, as the readable specification; another
+ * device brings those it does better, and the rest run on the reference's loops (see `kernel` in device.ts).
+ *
+ * The functions that users call (matmul.ts, elementwise.ts, …) check and broadcast; a kernel may rely on it.
+ * Unless said otherwise inputs are contiguous and results are fresh contiguous arrays.
+ */
+
+import type { NDArray } from "./ndarray.ts";
+import type { Shape } from "./shape.ts";
+
+/** x ↦ f(x). The `…Grad` entries are derivatives that backward passes need as one pass over memory. */
+export const unaryNames = [
+  "neg",
+  "abs",
+  "sign",
+  "square",
+  "sqrt",
+  "rsqrt",
+  "reciprocal",
+  "exp",
+  "expm1",
+  "log",
+  "log1p",
+  "sin",
+  "cos",
+  "tanh",
+  "sigmoid",
+  "softplus",
+  "relu",
+  "step",
+  "erf",
+  "gelu",
+  "geluGrad",
+  "geluTanh",
+  "geluTanhGrad",
+  "silu",
+  "siluGrad",
+  "floor",
+  "round",
+  "bfloat16",
+  "float16",
+] as const;
+export type UnaryName = (typeof unaryNames)[number];
+
+/** (a, b) ↦ f(a, b); comparisons give 1 or 0. */
+export const binaryNames = ["add", "sub", "mul", "div", "pow", "max", "min", "eq", "gt", "ge"] as const;
+export type BinaryName = (typeof binaryNames)[number];
+
+export type ReduceName = "sum" | "max" | "min";
+
+/** Constants of one AdamW step, with the bias corrections 1 − βᵗ already worked out. */
+export interface AdamStep {
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  readonly correction1: number;
+  readonly correction2: number;
+}
+
+export interface Kernels {
+  /** Y = A B. A [...p, n, k], B [...p, k, m], equal batch axes, none of n, k, m or p zero; any strides. */
+  matmul(a: NDArray, b: NDArray): NDArray;
+  unary(name: UnaryName, x: NDArray): NDArray;
+  /** a and b contiguous, of shapes that broadcast to `shape`. */
+  binary(name: BinaryName, a: NDArray, b: NDArray, shape: Shape): NDArray;
+  /** x seen as [outer, n, inner], reduced over n; n > 0. The result has outer·inner elements. */
+  reduce(name: ReduceName, x: NDArray, outer: number, n: number, inner: number, shape: Shape): NDArray;
+  /** Softmax, or its logarithm, of each row of x [rows, n]. */
+  softmax(x: NDArray, log: boolean): NDArray;
+  /** From y = softmax(x) and dY, rows of n: dX = y ∘ (dY − Σ dY ∘ y). */
+  softmaxGrad(y: NDArray, dY: NDArray): NDArray;
+  /** x̂ = (x − mean) / √(var + eps) for each row, and r = 1/√(var + eps) [rows]. `centre` false: RMS norm, mean 0. */
+  normalize(x: NDArray, eps: number, centre: boolean): { xHat: NDArray; r: NDArray };
+  /** From x̂, r and dX̂: dX = r (dX̂ − mean(dX̂) − x̂ mean(dX̂ ∘ x̂)); without the middle term when not `centre`. */
+  normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray;
+  /** One AdamW step on `parameter`, `m` and `v`, all in place. */
+  adam(parameter: NDArray, gradient: NDArray, m: NDArray, v: NDArray, step: AdamStep): void;
+}

@@ -1,0 +1,169 @@
+/**
+ * @file NDArray: a shape over a storage. Immutable by convention; dense and row-major, except that
+ * transposes, slices and broadcasts are views: other strides over the same storage, made without a copy.
+ */
+
+import { ShapeError } from "./errors.ts";
+import type { Category } from "./meter.ts";
+import { checkShape, type Shape, sizeOf, stridesOf } from "./shape.ts";
+import { currentPrecision, type FloatArray, type HasStorages, hostStorage, newStorage, type Storage } from "./storage.ts";
+
+export class NDArray implements HasStorages {
+  readonly storage: Storage;
+  readonly shape: Shape;
+  /** Step in the storage from one element to the next, per axis. */
+  readonly strides: readonly number[];
+  /** Position of the first element in the storage. */
+  readonly offset: number;
+  readonly size: number;
+  /** True when the elements lie side by side in row-major order. */
+  readonly isContiguous: boolean;
+
+  constructor(storage: Storage, shape: Shape, strides?: readonly number[], offset = 0) {
+    this.storage = storage;
+    this.shape = shape;
+    this.strides = strides ?? stridesOf(shape);
+    this.offset = offset;
+    this.size = sizeOf(shape);
+    this.isContiguous = strides === undefined || isRowMajor(shape, strides);
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** The values in row-major order, for reading: a view of the storage when contiguous, else a copy. */
+  get data(): FloatArray {
+    if (!this.isContiguous) return contiguous(this).data;
+    const { data } = this.storage;
+    return data.length === this.size ? data : data.subarray(this.offset, this.offset + this.size);
+  }
+
+  *storages(): Generator<Storage> {
+    yield this.storage;
+  }
+}
+
+function isRowMajor(shape: Shape, strides: readonly number[]): boolean {
+  let expected = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] === 0) return true;
+    if (shape[axis] !== 1 && strides[axis] !== expected) return false;
+    expected *= shape[axis];
+  }
+  return true;
+}
+
+/** An array whose contents the caller writes, every element, before anyone reads. */
+export function empty(shape: Shape, category?: Category): NDArray {
+  return new NDArray(newStorage(sizeOf(shape), category), shape);
+}
+
+/** An array with every element equal to `value`. */
+export function full(shape: Shape, value: number, category?: Category): NDArray {
+  checkShape("full", shape);
+  const array = empty(shape, category);
+  array.storage.data.fill(value);
+  return array;
+}
+
+export const zeros = (shape: Shape, category?: Category): NDArray => full(shape, 0, category);
+export const ones = (shape: Shape, category?: Category): NDArray => full(shape, 1, category);
+
+/** Nested lists of numbers, as deep as the array has axes. */
+export type Nested = number | readonly Nested[];
+
+/**
+ * An array from numbers: a typed array or flat list with a shape, or nested lists whose nesting gives the
+ * shape. The numbers are copied, and rounded to float32 unless `withPrecision("float64")`.
+ * @throws ShapeError when the number of values is not that of the shape, or lists are ragged
+ */
+export function array(data: ArrayLike<number> | Nested, shape?: Shape, category?: Category): NDArray {
+  const flat: ArrayLike<number> = typeof data === "number" ? [data] : isFlat(data) ? data : flatten(data as Nested);
+  const actual = shape ?? (isFlat(data) ? [data.length] : shapeOfNested(data as Nested));
+  checkShape("array", actual);
+  if (flat.length !== sizeOf(actual)) {
+    throw new ShapeError("array", `${sizeOf(actual)} values for shape [${actual.join(", ")}]`, { values: flat.length });
+  }
+  const result = empty([...actual], category);
+  result.storage.data.set(flat);
+  return result;
+}
+
+/** Takes over `data` without a copy (one is made when the precision differs). */
+export function fromHost(data: FloatArray, shape: Shape, category?: Category): NDArray {
+  if (data.BYTES_PER_ELEMENT !== (currentPrecision() === "float64" ? 8 : 4)) return array(data, shape, category);
+  return new NDArray(hostStorage(data, category), shape);
+}
+
+/** The same values, side by side in row-major order: `x` itself when they are so already. */
+export function contiguous(x: NDArray): NDArray {
+  return x.isContiguous ? x : copy(x);
+}
+
+/** A contiguous copy with its own storage. */
+export function copy(x: NDArray, category?: Category): NDArray {
+  const result = empty(x.shape, category);
+  gatherStrided(x.storage.data, x.offset, x.shape, x.strides, result.storage.data);
+  return result;
+}
+
+/** Writes the elements of a strided view, in row-major order, to the front of `target`. */
+function gatherStrided(
+  source: FloatArray,
+  offset: number,
+  shape: Shape,
+  strides: readonly number[],
+  target: FloatArray,
+): void {
+  const size = sizeOf(shape);
+  if (size === 0) return;
+  const rank = shape.length;
+  if (isRowMajor(shape, strides)) {
+    target.set(source.subarray(offset, offset + size));
+    return;
+  }
+  const inner = shape[rank - 1];
+  const innerStride = strides[rank - 1];
+  const index = new Array<number>(rank).fill(0);
+  let at = offset;
+  for (let out = 0; out < size; out += inner) {
+    if (innerStride === 1) for (let i = 0; i < inner; i++) target[out + i] = source[at + i];
+    else for (let i = 0, from = at; i < inner; i++, from += innerStride) target[out + i] = source[from];
+    for (let axis = rank - 2; axis >= 0; axis--) {
+      at += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      at -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+function isFlat(data: unknown): data is ArrayLike<number> {
+  if (ArrayBuffer.isView(data)) return true;
+  return Array.isArray(data) && (data.length === 0 || typeof data[0] === "number");
+}
+
+function shapeOfNested(data: Nested): number[] {
+  const shape: number[] = [];
+  for (let level: Nested = data; typeof level !== "number"; level = level[0]) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  return shape;
+}
+
+function flatten(data: Nested): number[] {
+  const shape = shapeOfNested(data);
+  const flat: number[] = [];
+  const visit = (level: Nested, axis: number): void => {
+    const isNumber = typeof level === "number";
+    if (isNumber !== (axis === shape.length) || (!isNumber && level.length !== shape[axis])) {
+      throw new ShapeError("array", "lists nested to equal lengths", { firstItemHas: shape });
+    }
+    if (isNumber) flat.push(level);
+    else for (const item of level) visit(item, axis + 1);
+  };
+  visit(data, 0);
+  return flat;
+}

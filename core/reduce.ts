@@ -1,0 +1,90 @@
+/** @file Reductions over any axes, and the row-wise functions built on them: softmax, normalization. */
+
+import { kernel } from "./device.ts";
+import { ArgumentError } from "./errors.ts";
+import type { ReduceName } from "./kernels.ts";
+import { permute, reshape } from "./movement.ts";
+import { contiguous, empty, full, type NDArray } from "./ndarray.ts";
+import { normalizeAxes, sameShape, type Shape, sizeOf } from "./shape.ts";
+
+export interface ReduceOptions {
+  /** Keep the reduced axes, with length 1. */
+  readonly keepdims?: boolean;
+}
+
+/**
+ * Sum, maximum or minimum over `axes` (all when not given). The sum over nothing is 0.
+ * @throws ArgumentError for the maximum or minimum of nothing
+ */
+export function reduce(
+  name: ReduceName,
+  x: NDArray,
+  axes?: number | readonly number[],
+  { keepdims = false }: ReduceOptions = {},
+): NDArray {
+  const over = normalizeAxes(name, axes, x.rank);
+  const kept = x.shape.map((length, axis) => (over.includes(axis) ? 1 : length));
+  const shape = keepdims ? kept : x.shape.filter((_, axis) => !over.includes(axis));
+  if (x.size === 0) {
+    if (name !== "sum" && sizeOf(shape) > 0) {
+      throw new ArgumentError(name, "at least one element to reduce", { "x of shape": x.shape, axes: over });
+    }
+    return full(shape, 0);
+  }
+  let result = x;
+  for (const [first, last] of runs(over).reverse()) {
+    const outer = sizeOf(result.shape.slice(0, first));
+    const n = sizeOf(result.shape.slice(first, last + 1));
+    const inner = sizeOf(result.shape.slice(last + 1));
+    const reduced = result.shape.map((length, axis) => (axis >= first && axis <= last ? 1 : length));
+    result = n === 1 ? reshape(result, reduced) : kernel("reduce")(name, contiguous(result), outer, n, inner, reduced);
+  }
+  return reshape(result, shape);
+}
+
+/** Ascending axes as runs [first, last] of neighbours, each of which one kernel call reduces. */
+function runs(axes: readonly number[]): [number, number][] {
+  const found: [number, number][] = [];
+  for (const axis of axes) {
+    const current = found.at(-1);
+    if (current && current[1] === axis - 1) current[1] = axis;
+    else found.push([axis, axis]);
+  }
+  return found;
+}
+
+/** `x` summed to `shape`: the adjoint of broadcasting `shape` to `x.shape`. */
+export function sumTo(x: NDArray, shape: Shape): NDArray {
+  if (sameShape(x.shape, shape)) return x;
+  const lead = x.rank - shape.length;
+  const axes = x.shape.flatMap((length, axis) =>
+    axis < lead || (shape[axis - lead] === 1 && length !== 1) ? [axis] : [],
+  );
+  return reshape(reduce("sum", x, axes, { keepdims: true }), shape);
+}
+
+/**
+ * Applies a row function over `axes`: they are moved last and joined into rows, and moved back after.
+ * @returns f's result in the shape and axis order of x
+ */
+export function overRows(
+  who: string,
+  x: NDArray,
+  axes: number | readonly number[],
+  f: (rows: NDArray) => NDArray,
+): NDArray {
+  if (x.size === 0) return empty(x.shape);
+  const over = normalizeAxes(who, axes, x.rank);
+  const kept = x.shape.flatMap((_, axis) => (over.includes(axis) ? [] : [axis]));
+  const order = [...kept, ...over];
+  const moved = permute(x, order);
+  const rows = reshape(contiguous(moved), [sizeOf(kept.map((axis) => x.shape[axis])), -1]);
+  const back = order.map((_, axis) => order.indexOf(axis));
+  return contiguous(permute(reshape(f(rows), moved.shape), back));
+}
+
+export const softmax = (x: NDArray, axes: number | readonly number[] = -1): NDArray =>
+  overRows("softmax", x, axes, (rows) => kernel("softmax")(rows, false));
+
+export const logSoftmax = (x: NDArray, axes: number | readonly number[] = -1): NDArray =>
+  overRows("logSoftmax", x, axes, (rows) => kernel("softmax")(rows, true));
