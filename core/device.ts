@@ -75,7 +75,9 @@ function openAnyGpu(): Device {
       reasons.push(`${name}: ${(error as Error).message}`);
     }
   }
-  throw new DeviceError(`gpu: no GPU answers here (${reasons.join("; ")}). Use "cpu", or "gpu:webasm" to run gpu.js without one.`);
+  throw new DeviceError(
+    `gpu: no GPU answers here (${reasons.join("; ")}). Use "cpu", or "gpu:webasm" to run gpu.js without one.`,
+  );
 }
 
 /** `cpu`, and for large products a real GPU if one answers; it is looked for when the first large product comes. */

@@ -3,7 +3,7 @@
 import { ShapeError } from "./errors.ts";
 import { checkIndices, type Indices } from "./indices.ts";
 import { contiguous, empty, type NDArray, zeros } from "./ndarray.ts";
-import { normalizeAxis, sameShape, type Shape, sizeOf } from "./shape.ts";
+import { normalizeAxis, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 /** Y[i..., :] = table[ids[i...], :]. table [rows, ...d], Y [...ids, ...d]. */
 export function takeRows(table: NDArray, ids: Indices): NDArray {
@@ -74,7 +74,12 @@ function checkGather(who: string, shape: Shape, index: Indices, axis: number): n
   return along;
 }
 
-function eachGathered(shape: Shape, index: Indices, axis: number, visit: (i: number, at: number) => void): void {
+function eachGathered(
+  shape: Shape,
+  index: Indices,
+  axis: number,
+  visit: (i: number, at: number) => void,
+): void {
   const outer = sizeOf(shape.slice(0, axis));
   const inner = sizeOf(shape.slice(axis + 1));
   const n = index.shape[axis];

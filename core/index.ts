@@ -3,13 +3,26 @@
 export * from "./device.ts";
 export * from "./elementwise.ts";
 export * from "./errors.ts";
+export * from "./files/index.ts";
 export * from "./gather.ts";
 export * from "./indices.ts";
 export * from "./kernels.ts";
 export * from "./matmul.ts";
-export { type Bytes, type Category, categories, liveBytes, type MemoryReport } from "./meter.ts";
+export { type Bytes, type Category, categories, liveBytes, type MemoryReport, watch } from "./meter.ts";
 export * from "./movement.ts";
 export * from "./ndarray.ts";
+export { erf, erfc, normalCdf, normalQuantile } from "./quantile.ts";
+export * from "./random.ts";
 export * from "./reduce.ts";
 export * from "./shape.ts";
-export { currentPrecision, type FloatArray, type HasStorages, measureMemory, Storage, scope } from "./storage.ts";
+export {
+  currentPrecision,
+  type FloatArray,
+  type HasStorages,
+  measureMemory,
+  type Resident,
+  residentStorage,
+  Storage,
+  scope,
+  storagesMade,
+} from "./storage.ts";

@@ -22,14 +22,22 @@ export function indices(values: IndexLike, shape?: Shape): Indices {
   if (nested && lists.some((list) => list.length !== lists[0].length)) {
     throw new ShapeError("indices", "lists of equal length", { lengths: lists.map((list) => list.length) });
   }
-  const flat: ArrayLike<number> = isIndices(values) ? values.data : nested ? lists.flat() : (values as number[]);
+  const flat: ArrayLike<number> = isIndices(values)
+    ? values.data
+    : nested
+      ? lists.flat()
+      : (values as number[]);
   const actual = shape ?? (nested ? [lists.length, lists[0].length] : [flat.length]);
   if (sizeOf(actual) !== flat.length) {
-    throw new ShapeError("indices", `${sizeOf(actual)} values for the shape`, { shape: actual, values: flat.length });
+    throw new ShapeError("indices", `${sizeOf(actual)} values for the shape`, {
+      shape: actual,
+      values: flat.length,
+    });
   }
   if (flat instanceof Int32Array) return { data: flat, shape: actual };
   for (let i = 0; i < flat.length; i++) {
-    if (!Number.isInteger(flat[i])) throw new ArgumentError("indices", "integers", { [`element ${i}`]: flat[i] });
+    if (!Number.isInteger(flat[i]))
+      throw new ArgumentError("indices", "integers", { [`element ${i}`]: flat[i] });
   }
   return { data: Int32Array.from(flat), shape: actual };
 }

@@ -20,7 +20,14 @@ export function matmul(a: NDArray, b: NDArray): NDArray {
   const q = b.shape.slice(0, -2);
 
   // One matrix for all batches: the batch axes of A are only more rows, one large product.
-  if (sizeOf(q) === 1 && q.length <= p.length && sizeOf(p) > 1 && a.isContiguous && a.size > 0 && b.size > 0) {
+  if (
+    sizeOf(q) === 1 &&
+    q.length <= p.length &&
+    sizeOf(p) > 1 &&
+    a.isContiguous &&
+    a.size > 0 &&
+    b.size > 0
+  ) {
     const rows = reshape(a, [sizeOf(p) * n, k]);
     return reshape(kernel("matmul")(rows, reshape(b, [k, m])), [...p, n, m]);
   }
@@ -30,4 +37,3 @@ export function matmul(a: NDArray, b: NDArray): NDArray {
   const B = sameShape(q, batch) ? b : broadcastTo(b, [...batch, k, m]);
   return kernel("matmul")(A, B);
 }
-

@@ -2,7 +2,15 @@
 
 import { ShapeError } from "./errors.ts";
 import { contiguous, empty, NDArray } from "./ndarray.ts";
-import { broadcastShapes, checkShape, normalizeAxis, sameShape, type Shape, sizeOf, stridesOf } from "./shape.ts";
+import {
+  broadcastShapes,
+  checkShape,
+  normalizeAxis,
+  type Shape,
+  sameShape,
+  sizeOf,
+  stridesOf,
+} from "./shape.ts";
 
 /** The values in row-major order under another shape; one length may be -1, "whatever is left". */
 export function reshape(x: NDArray, shape: Shape): NDArray {
@@ -16,7 +24,8 @@ function resolve(shape: Shape, x: NDArray): Shape {
   const open = shape.indexOf(-1);
   const known = sizeOf(shape.filter((_, axis) => axis !== open));
   const actual = open < 0 ? shape : shape.map((length, axis) => (axis === open ? x.size / known : length));
-  const legal = actual.every((length) => Number.isInteger(length) && length >= 0) && sizeOf(actual) === x.size;
+  const legal =
+    actual.every((length) => Number.isInteger(length) && length >= 0) && sizeOf(actual) === x.size;
   if (!legal) throw new ShapeError("reshape", `a shape of ${x.size} elements`, { x: x.shape, shape });
   return actual;
 }
@@ -58,7 +67,9 @@ export function broadcastTo(x: NDArray, shape: Shape): NDArray {
     throw new ShapeError("broadcastTo", `a shape that broadcasts to [${shape.join(", ")}]`, { x: x.shape });
   }
   const lead = shape.length - x.rank;
-  const strides = shape.map((_, axis) => (axis < lead || x.shape[axis - lead] === 1 ? 0 : x.strides[axis - lead]));
+  const strides = shape.map((_, axis) =>
+    axis < lead || x.shape[axis - lead] === 1 ? 0 : x.strides[axis - lead],
+  );
   return new NDArray(x.storage, shape, strides, x.offset);
 }
 
@@ -82,7 +93,10 @@ export function concat(arrays: readonly NDArray[], axis = 0): NDArray {
   const along = normalizeAxis("concat", axis, first.rank);
   for (const x of arrays) {
     if (x.rank !== first.rank || x.shape.some((n, i) => i !== along && n !== first.shape[i])) {
-      throw new ShapeError("concat", `shapes that agree off axis ${along}`, { first: first.shape, other: x.shape });
+      throw new ShapeError("concat", `shapes that agree off axis ${along}`, {
+        first: first.shape,
+        other: x.shape,
+      });
     }
   }
   const total = arrays.reduce((sum, x) => sum + x.shape[along], 0);
@@ -95,7 +109,8 @@ export function concat(arrays: readonly NDArray[], axis = 0): NDArray {
   for (const x of arrays) {
     const { data } = x;
     const block = x.shape[along] * inner;
-    for (let o = 0; o < outer; o++) target.set(data.subarray(o * block, (o + 1) * block), o * total * inner + at);
+    for (let o = 0; o < outer; o++)
+      target.set(data.subarray(o * block, (o + 1) * block), o * total * inner + at);
     at += block;
   }
   return result;

@@ -6,7 +6,14 @@
 import { ShapeError } from "./errors.ts";
 import type { Category } from "./meter.ts";
 import { checkShape, type Shape, sizeOf, stridesOf } from "./shape.ts";
-import { currentPrecision, type FloatArray, type HasStorages, hostStorage, newStorage, type Storage } from "./storage.ts";
+import {
+  currentPrecision,
+  type FloatArray,
+  type HasStorages,
+  hostStorage,
+  newStorage,
+  type Storage,
+} from "./storage.ts";
 
 export class NDArray implements HasStorages {
   readonly storage: Storage;
@@ -79,11 +86,14 @@ export type Nested = number | readonly Nested[];
  * @throws ShapeError when the number of values is not that of the shape, or lists are ragged
  */
 export function array(data: ArrayLike<number> | Nested, shape?: Shape, category?: Category): NDArray {
-  const flat: ArrayLike<number> = typeof data === "number" ? [data] : isFlat(data) ? data : flatten(data as Nested);
+  const flat: ArrayLike<number> =
+    typeof data === "number" ? [data] : isFlat(data) ? data : flatten(data as Nested);
   const actual = shape ?? (isFlat(data) ? [data.length] : shapeOfNested(data as Nested));
   checkShape("array", actual);
   if (flat.length !== sizeOf(actual)) {
-    throw new ShapeError("array", `${sizeOf(actual)} values for shape [${actual.join(", ")}]`, { values: flat.length });
+    throw new ShapeError("array", `${sizeOf(actual)} values for shape [${actual.join(", ")}]`, {
+      values: flat.length,
+    });
   }
   const result = empty([...actual], category);
   result.storage.data.set(flat);
@@ -92,7 +102,8 @@ export function array(data: ArrayLike<number> | Nested, shape?: Shape, category?
 
 /** Takes over `data` without a copy (one is made when the precision differs). */
 export function fromHost(data: FloatArray, shape: Shape, category?: Category): NDArray {
-  if (data.BYTES_PER_ELEMENT !== (currentPrecision() === "float64" ? 8 : 4)) return array(data, shape, category);
+  if (data.BYTES_PER_ELEMENT !== (currentPrecision() === "float64" ? 8 : 4))
+    return array(data, shape, category);
   return new NDArray(hostStorage(data, category), shape);
 }
 

@@ -1,11 +1,11 @@
 /** @file Reductions over any axes, and the row-wise functions built on them: softmax, normalization. */
 
 import { kernel } from "./device.ts";
-import { ArgumentError } from "./errors.ts";
+import { ArgumentError, ShapeError } from "./errors.ts";
 import type { ReduceName } from "./kernels.ts";
 import { permute, reshape } from "./movement.ts";
 import { contiguous, empty, full, type NDArray } from "./ndarray.ts";
-import { normalizeAxes, sameShape, type Shape, sizeOf } from "./shape.ts";
+import { normalizeAxes, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 export interface ReduceOptions {
   /** Keep the reduced axes, with length 1. */
@@ -37,7 +37,10 @@ export function reduce(
     const n = sizeOf(result.shape.slice(first, last + 1));
     const inner = sizeOf(result.shape.slice(last + 1));
     const reduced = result.shape.map((length, axis) => (axis >= first && axis <= last ? 1 : length));
-    result = n === 1 ? reshape(result, reduced) : kernel("reduce")(name, contiguous(result), outer, n, inner, reduced);
+    result =
+      n === 1
+        ? reshape(result, reduced)
+        : kernel("reduce")(name, contiguous(result), outer, n, inner, reduced);
   }
   return reshape(result, shape);
 }
@@ -65,22 +68,28 @@ export function sumTo(x: NDArray, shape: Shape): NDArray {
 
 /**
  * Applies a row function over `axes`: they are moved last and joined into rows, and moved back after.
+ * @param more arrays of x's shape, handed to f the same way
  * @returns f's result in the shape and axis order of x
  */
-export function overRows(
+function overRows(
   who: string,
   x: NDArray,
   axes: number | readonly number[],
-  f: (rows: NDArray) => NDArray,
+  f: (rows: NDArray, more: NDArray[]) => NDArray,
+  ...more: NDArray[]
 ): NDArray {
   if (x.size === 0) return empty(x.shape);
   const over = normalizeAxes(who, axes, x.rank);
   const kept = x.shape.flatMap((_, axis) => (over.includes(axis) ? [] : [axis]));
   const order = [...kept, ...over];
-  const moved = permute(x, order);
-  const rows = reshape(contiguous(moved), [sizeOf(kept.map((axis) => x.shape[axis])), -1]);
+  const rows = sizeOf(kept.map((axis) => x.shape[axis]));
+  const toRows = (y: NDArray): NDArray => reshape(contiguous(permute(y, order)), [rows, -1]);
+  const result = reshape(
+    f(toRows(x), more.map(toRows)),
+    order.map((axis) => x.shape[axis]),
+  );
   const back = order.map((_, axis) => order.indexOf(axis));
-  return contiguous(permute(reshape(f(rows), moved.shape), back));
+  return contiguous(permute(result, back));
 }
 
 export const softmax = (x: NDArray, axes: number | readonly number[] = -1): NDArray =>
@@ -88,3 +97,28 @@ export const softmax = (x: NDArray, axes: number | readonly number[] = -1): NDAr
 
 export const logSoftmax = (x: NDArray, axes: number | readonly number[] = -1): NDArray =>
   overRows("logSoftmax", x, axes, (rows) => kernel("softmax")(rows, true));
+
+/** From y = softmax(x) and dY, over `axes`: dX = y ∘ (dY − Σ dY ∘ y). */
+export function softmaxGrad(y: NDArray, dY: NDArray, axes: number | readonly number[] = -1): NDArray {
+  return overRows("softmaxGrad", y, axes, (rows, [other]) => kernel("softmaxGrad")(rows, other), dY);
+}
+
+/**
+ * x̂ = r (x − μ) along the last axis, with r = 1/√(mean (x − μ)² + eps), μ the mean, or 0 when not `centre`.
+ * @returns xHat of the shape of x; r [..., 1]
+ */
+export function normalize(x: NDArray, eps: number, centre: boolean): { xHat: NDArray; r: NDArray } {
+  if (x.rank === 0) throw new ShapeError("normalize", "x [..., n]", { x: x.shape });
+  const lead = [...x.shape.slice(0, -1), 1];
+  if (x.size === 0) return { xHat: empty(x.shape), r: full(lead, 1 / Math.sqrt(eps)) };
+  const { xHat, r } = kernel("normalize")(reshape(contiguous(x), [sizeOf(lead), -1]), eps, centre);
+  return { xHat: reshape(xHat, x.shape), r: reshape(r, lead) };
+}
+
+/** From x̂, r [..., 1] and dX̂: dX = r (dX̂ − mean dX̂ − x̂ mean(dX̂ ∘ x̂)); without the middle term when not `centre`. */
+export function normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray {
+  if (xHat.size === 0) return empty(xHat.shape);
+  const rows = [r.size, -1];
+  const [X, G] = [reshape(contiguous(xHat), rows), reshape(contiguous(dXHat), rows)];
+  return reshape(kernel("normalizeGrad")(X, reshape(contiguous(r), [r.size]), G, centre), xHat.shape);
+}

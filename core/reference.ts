@@ -1,9 +1,9 @@
 /** @file The `reference` device: plain loops in the order of the definitions. What every other device must agree with. */
 
-import { roundToBfloat16, roundToFloat16 } from "./files/float16.ts";
+import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from "./files/float16.ts";
 import type { BinaryName, Kernels, ReduceName, UnaryName } from "./kernels.ts";
-import { empty, NDArray } from "./ndarray.ts";
 import { broadcastTo } from "./movement.ts";
+import { empty, type NDArray } from "./ndarray.ts";
 import { erf } from "./quantile.ts";
 import { type Shape, sizeOf } from "./shape.ts";
 
@@ -39,7 +39,7 @@ const unaryFunctions: Record<UnaryName, (x: number) => number> = {
   tanh: Math.tanh,
   sigmoid,
   softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
-  relu: (x) => (x < 0 ? 0 : x), // NaN stays NaN
+  relu: (x) => Math.max(x, 0),
   step: (x) => (x > 0 ? 1 : 0),
   erf,
   gelu: (x) => x * phi(x),
@@ -50,8 +50,8 @@ const unaryFunctions: Record<UnaryName, (x: number) => number> = {
   siluGrad: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
   floor: Math.floor,
   round: Math.round,
-  bfloat16: roundToBfloat16,
-  float16: roundToFloat16,
+  bfloat16: (x) => bfloat16ToNumber(numberToBfloat16(x)),
+  float16: (x) => float16ToNumber(numberToFloat16(x)),
 };
 
 const binaryFunctions: Record<BinaryName, (a: number, b: number) => number> = {
@@ -126,7 +126,14 @@ function binary(name: BinaryName, a: NDArray, b: NDArray, shape: Shape): NDArray
   return result;
 }
 
-function reduce(name: ReduceName, x: NDArray, outer: number, n: number, inner: number, shape: Shape): NDArray {
+function reduce(
+  name: ReduceName,
+  x: NDArray,
+  outer: number,
+  n: number,
+  inner: number,
+  shape: Shape,
+): NDArray {
   const result = empty(shape);
   const f = reduceFunctions[name];
   const X = x.data;

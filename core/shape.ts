@@ -67,9 +67,15 @@ export function normalizeAxis(who: string, axis: number, rank: number): number {
 }
 
 /** Axes of a reduction, normalized and ascending; all of them when not given. Duplicates are refused. */
-export function normalizeAxes(who: string, axes: number | readonly number[] | undefined, rank: number): number[] {
+export function normalizeAxes(
+  who: string,
+  axes: number | readonly number[] | undefined,
+  rank: number,
+): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
-  const normal = (typeof axes === "number" ? [axes] : [...axes]).map((axis) => normalizeAxis(who, axis, rank));
+  const normal = (typeof axes === "number" ? [axes] : [...axes]).map((axis) =>
+    normalizeAxis(who, axis, rank),
+  );
   if (new Set(normal).size !== normal.length) throw new ShapeError(who, "distinct axes", { axes });
   return normal.sort((a, b) => a - b);
 }

@@ -30,7 +30,13 @@ interface Account {
   resident: Resident | null;
 }
 
+let made = 0;
+
+/** How many storages have been made so far: the `serial` of the newest. */
+export const storagesMade = (): number => made;
+
 export class Storage {
+  readonly serial = ++made;
   readonly length: number;
   readonly bytes: number;
   #category: Category;
@@ -180,7 +186,8 @@ const released = () =>
   );
 
 /** Storages outside any scope are taken off the meter when the collector frees them. */
-const collection = typeof FinalizationRegistry === "undefined" ? null : new FinalizationRegistry<Account>(takeOff);
+const collection =
+  typeof FinalizationRegistry === "undefined" ? null : new FinalizationRegistry<Account>(takeOff);
 
 let arena: Arena | null = null;
 
@@ -267,8 +274,10 @@ export function scope<T>(fn: () => T): T {
 function* storagesIn(value: unknown, seen: Set<unknown>): Generator<Storage> {
   if (typeof value !== "object" || value === null || seen.has(value) || ArrayBuffer.isView(value)) return;
   seen.add(value);
-  if (typeof (value as Partial<HasStorages>).storages === "function") yield* (value as HasStorages).storages();
-  else if (value instanceof Map || value instanceof Set) for (const item of value) yield* storagesIn(item, seen);
+  if (typeof (value as Partial<HasStorages>).storages === "function")
+    yield* (value as HasStorages).storages();
+  else if (value instanceof Map || value instanceof Set)
+    for (const item of value) yield* storagesIn(item, seen);
   else for (const item of Object.values(value)) yield* storagesIn(item, seen);
 }
 

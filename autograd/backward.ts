@@ -1,0 +1,226 @@
+/**
+ * @file The walk back through the graph: order, accumulation, fan-out, un-broadcasting, releasing. What all ops
+ * share is here and only here; an op states its own mathematics.
+ */
+
+import {
+  AutogradError,
+  binary,
+  copy,
+  ones,
+  ShapeError,
+  type Storage,
+  sameShape,
+  scope,
+  storagesMade,
+  sumTo,
+  zeros,
+} from "../core/index.ts";
+import { checkVersion, type Edge, isSaved, type Node } from "./graph.ts";
+import { add } from "./ops/arithmetic.ts";
+import { sumTo as sumToOp } from "./ops/movement.ts";
+import { checkForNaN, withRecording } from "./record.ts";
+import { Tensor } from "./tensor.ts";
+
+export interface BackwardOptions {
+  /** Keep the saved values, so that backward can run again. */
+  readonly retainGraph?: boolean;
+  /** Record the backward pass itself, for gradients of gradients. Implies `retainGraph`. */
+  readonly createGraph?: boolean;
+}
+
+/** Where a walk leaves gradients: how far back it goes, and what it does at nodes that collect. */
+interface Walk extends BackwardOptions {
+  /** Nodes older than this are not entered; their gradients are handed to `beyond` (used by checkpoint). */
+  readonly from?: number;
+  readonly beyond?: (node: Node, gradient: Tensor) => void;
+  /** Called with each collecting node's complete gradient. */
+  readonly collect: (node: Node, gradient: Tensor) => void;
+}
+
+/**
+ * Adds ∂(Σ gradient ∘ root)/∂leaf to `grad` of every leaf that `root` depends on.
+ * @param gradient of the shape of `root`; may be left out when root has one element (it is 1)
+ * @throws AutogradError when there is nothing to differentiate, a saved value was changed in place, or the graph
+ *   was released by an earlier call; ShapeError when `gradient` is missing or does not fit
+ */
+export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
+  const seed = seedFor("backward", root, gradient);
+  const run = (): void =>
+    walk([[root.node as Node, seed]], { ...options, collect: (node, g) => collect(node, g, options) });
+  if (options.createGraph) run();
+  else scope(run);
+}
+
+/**
+ * Gradients of Σ gradient ∘ root with respect to `inputs`, returned and not accumulated.
+ * An input that root does not depend on has a gradient of zeros.
+ */
+export function gradients(
+  root: Tensor,
+  inputs: readonly Tensor[],
+  gradient?: Tensor,
+  options: BackwardOptions = {},
+): Tensor[] {
+  const seed = seedFor("gradients", root, gradient);
+  const found = new Map<Node, Tensor>();
+  for (const input of inputs) {
+    if (!input.node) throw new AutogradError("gradients: every input must require a gradient");
+  }
+  const wanted = new Set(inputs.map((input) => input.node as Node));
+  const run = (): Tensor[] => {
+    walk(
+      [[root.node as Node, seed]],
+      { ...options, collect: (node, g) => wanted.has(node) && found.set(node, g) },
+      wanted,
+    );
+    return inputs.map((input) => found.get(input.node as Node) ?? new Tensor(zeros(input.shape)));
+  };
+  return options.createGraph ? run() : scope(run);
+}
+
+function seedFor(who: string, root: Tensor, gradient: Tensor | undefined): Tensor {
+  if (!root.node) {
+    throw new AutogradError(
+      `${who}: the tensor depends on nothing that requires a gradient (or was made inside noGrad)`,
+    );
+  }
+  if (!gradient) {
+    if (root.size !== 1) {
+      throw new ShapeError(who, "a scalar, or a gradient of its shape as argument", { tensor: root.shape });
+    }
+    return new Tensor(ones(root.shape));
+  }
+  if (!sameShape(gradient.shape, root.shape)) {
+    throw new ShapeError(who, "a gradient of the tensor's shape", {
+      tensor: root.shape,
+      gradient: gradient.shape,
+    });
+  }
+  return gradient;
+}
+
+/** Visits nodes in descending order of creation, each once, when its gradient is complete. */
+export function walk(
+  seeds: readonly (readonly [Node, Tensor])[],
+  options: Walk,
+  wanted?: ReadonlySet<Node>,
+): void {
+  const { createGraph = false, retainGraph = createGraph, from = 0, beyond } = options;
+  const pending = new Pending(createGraph);
+  for (const [node, gradient] of seeds) pending.add(node, gradient);
+
+  withRecording(createGraph, () => {
+    for (let next = pending.take(); next; next = pending.take()) {
+      const [node] = next;
+      let gradient = next[1];
+      if (node.id < from) {
+        beyond?.(node, gradient);
+        continue;
+      }
+      for (const hook of node.hooks) gradient = hook(gradient) ?? gradient;
+      if (node.collector || wanted?.has(node)) {
+        options.collect(node, gradient);
+        pending.pin(gradient);
+      }
+      if (node.hooks.size > 0) pending.pin(gradient);
+      for (const edge of node.edges) {
+        const send = (): Tensor =>
+          unbroadcast(apply(node, edge, gradient, createGraph), edge.parent, createGraph);
+        pending.add(edge.parent, createGraph ? send() : scope(send));
+      }
+      if (node.joint)
+        for (const [parent, part] of node.joint(gradient, createGraph)) pending.add(parent, part);
+      if (!retainGraph) node.release();
+      pending.done(gradient);
+    }
+  });
+}
+
+function apply(node: Node, edge: Edge, gradient: Tensor, createGraph: boolean): Tensor {
+  const saved = edge.saves.map((item) => {
+    if (typeof item === "number") return item;
+    if (!isSaved(item)) return item.tensor;
+    checkVersion(node.op, item);
+    const tensor = new Tensor(item.value);
+    if (createGraph) tensor.node = item.node;
+    return tensor;
+  });
+  const result = edge.vjp(gradient, ...saved);
+  checkForNaN(`backward of ${node.op}`, result.value);
+  return result;
+}
+
+/** The gradient of a broadcast input: summed over the axes along which it was repeated. */
+function unbroadcast(gradient: Tensor, parent: Node, createGraph: boolean): Tensor {
+  if (sameShape(gradient.shape, parent.shape)) return gradient;
+  return createGraph ? sumToOp(gradient, parent.shape) : new Tensor(sumTo(gradient.value, parent.shape));
+}
+
+/** Adds `gradient` to the collector's `grad`. */
+function collect(node: Node, gradient: Tensor, { createGraph = false }: BackwardOptions): void {
+  const tensor = node.collector;
+  if (!tensor) return;
+  if (createGraph) tensor.grad = tensor.grad ? add(tensor.grad, gradient) : gradient;
+  else if (!tensor.grad) tensor.grad = new Tensor(copy(gradient.value, "gradients"));
+  else tensor.grad = new Tensor(copy(binary("add", tensor.grad.value, gradient.value), "gradients"));
+}
+
+/**
+ * Gradients on their way, newest node first. Sums of several arrivals are formed here. A gradient's memory is
+ * given back as soon as its node is done, unless it was made before this walk or somebody else may hold it.
+ */
+class Pending {
+  /** Ascending by id; few at a time, so insertion is cheap. */
+  readonly #nodes: Node[] = [];
+  readonly #gradients = new Map<Node, Tensor>();
+  /** How many pending gradients share a storage (views, or one gradient sent two ways). */
+  readonly #owners = new Map<Storage, number>();
+  readonly #keepAll: boolean;
+  readonly #start = storagesMade();
+
+  constructor(keepAll: boolean) {
+    this.#keepAll = keepAll;
+  }
+
+  add(node: Node, gradient: Tensor): void {
+    this.#hold(gradient);
+    const before = this.#gradients.get(node);
+    if (!before) {
+      let at = this.#nodes.length;
+      while (at > 0 && this.#nodes[at - 1].id > node.id) at--;
+      this.#nodes.splice(at, 0, node);
+      this.#gradients.set(node, gradient);
+      return;
+    }
+    const sum = add(before, gradient);
+    this.#hold(sum);
+    this.#gradients.set(node, sum);
+    this.done(before);
+    this.done(gradient);
+  }
+
+  take(): readonly [Node, Tensor] | null {
+    const node = this.#nodes.pop();
+    if (!node) return null;
+    const gradient = this.#gradients.get(node) as Tensor;
+    this.#gradients.delete(node);
+    return [node, gradient];
+  }
+
+  /** Somebody outside may hold this gradient: its memory is not given back here. */
+  pin({ value }: Tensor): void {
+    this.#owners.set(value.storage, Number.POSITIVE_INFINITY);
+  }
+
+  /** The opposite of the hold that `add` took. */
+  done({ value: { storage } }: Tensor): void {
+    const left = (this.#owners.get(storage) ?? 0) - 1;
+    this.#owners.set(storage, left);
+    if (left === 0 && !this.#keepAll && storage.serial > this.#start) storage.release();
+  }
+
+  #hold({ value: { storage } }: Tensor): void {
+    this.#owners.set(storage, (this.#owners.get(storage) ?? 0) + 1);
+  }
+}

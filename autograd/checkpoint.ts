@@ -1,0 +1,73 @@
+/** @file Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): recompute instead of save. */
+
+import { AutogradError } from "../core/index.ts";
+import { walk } from "./backward.ts";
+import { checkVersion, Node, snapshot } from "./graph.ts";
+import { isRecording, noGrad, withRecording } from "./record.ts";
+import { Tensor } from "./tensor.ts";
+
+/** Random draws of a forward pass, to be made again, equal, when it is recomputed. */
+interface Draws {
+  readonly mode: "note" | "replay";
+  readonly values: number[];
+  next: number;
+}
+let draws: Draws | null = null;
+
+/** A random draw inside an op; the same again when a checkpoint recomputes the op. */
+export function drawn(draw: () => number): number {
+  if (draws?.mode === "replay") return draws.values[draws.next++];
+  const value = draw();
+  draws?.values.push(value);
+  return value;
+}
+
+function withDraws<T>(next: Draws, fn: () => T): T {
+  const before = draws;
+  draws = next;
+  try {
+    return fn();
+  } finally {
+    draws = before;
+  }
+}
+
+/**
+ * fn(...inputs), keeping only the inputs for backward, which runs `fn` again. Parameters that `fn` uses get
+ * their gradients as usual. `fn` must compute the same again (dropout does).
+ */
+export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
+  const values: number[] = [];
+  const output = withDraws({ mode: "note", values, next: 0 }, () => noGrad(() => fn(...inputs)));
+  if (!isRecording()) return output;
+
+  const result = new Tensor(output.value);
+  const node = new Node("checkpoint", output.shape);
+  const sources = inputs.map((input) => node.keep(snapshot(input.value, input.node)));
+  node.joint = (dY, createGraph) => {
+    if (createGraph)
+      throw new AutogradError("checkpoint: gradients of gradients do not go through a checkpoint");
+    const copies = sources.map((source) => {
+      checkVersion("checkpoint", source);
+      const leaf = new Tensor(source.value);
+      leaf.requiresGrad = source.node !== null;
+      return leaf;
+    });
+    const replay: Draws = { mode: "replay", values, next: 0 };
+    const again = withDraws(replay, () => withRecording(true, () => fn(...copies)));
+    const found: [Node, Tensor][] = [];
+    if (!again.node) return found;
+    const parentOf = new Map(copies.map((leaf, i) => [leaf.node, sources[i].node]));
+    walk([[again.node, dY]], {
+      from: node.id,
+      beyond: (older, gradient) => found.push([older, gradient]),
+      collect: (leaf, gradient) => {
+        const parent = parentOf.get(leaf);
+        if (parent) found.push([parent, gradient]);
+      },
+    });
+    return found;
+  };
+  result.node = node;
+  return result;
+}

@@ -1,0 +1,133 @@
+/**
+ * @file The graph behind backward: nodes linked to nodes. A node keeps what its rules declared in `saves`, and
+ * nothing else; it does not keep its input tensors, so a value lives as long as somebody saved it and no longer.
+ */
+
+import { AutogradError, type NDArray, type Shape } from "../core/index.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** A saved value, what it was when saved, and its place in the graph (for gradients of gradients). */
+export interface Saved {
+  readonly value: NDArray;
+  readonly version: number;
+  readonly node: Node | null;
+}
+
+/** In `saves`: the result of the op itself, which does not exist yet when the rule is written. */
+export const OUTPUT = Symbol("the op's own result");
+
+/** In `saves`: a tensor made just after this op, put into `tensor` then. */
+export interface Late {
+  tensor: Tensor | null;
+}
+
+export type Saveable = Tensor | number | typeof OUTPUT | Late;
+
+/** What a vjp is called with: the saved tensors (or numbers), in the order of `saves`. */
+// biome-ignore lint/suspicious/noExplicitAny: a rule's parameters are as many as its saves; TypeScript cannot count them
+export type Vjp = (dY: Tensor, ...saved: any[]) => Tensor;
+
+export interface Edge {
+  readonly parent: Node;
+  readonly saves: readonly (Saved | number | Late)[];
+  readonly vjp: Vjp;
+}
+
+/** Sees the gradient of a tensor on its way back; what it returns, if anything, replaces it. */
+export type GradientHook = (gradient: Tensor) => Tensor | undefined;
+
+let created = 0;
+
+export class Node {
+  /** Rises with creation, so every node's inputs have smaller ids: descending order is a backward order. */
+  readonly id = created++;
+  readonly op: string;
+  readonly shape: Shape;
+  /** The tensor that collects this node's gradient in `grad`: a leaf, or one that asked to retain it. */
+  collector: Tensor | null = null;
+  readonly hooks = new Set<GradientHook>();
+  /** A vjp of several inputs at once, some of them found only on the way (checkpoint). */
+  joint: ((dY: Tensor, createGraph: boolean) => Iterable<readonly [Node, Tensor]>) | null = null;
+  readonly #edges: Edge[] = [];
+  readonly #kept: Saved[] = [];
+  #released = false;
+
+  constructor(op: string, shape: Shape) {
+    this.op = op;
+    this.shape = shape;
+  }
+
+  /** @throws AutogradError when a backward pass has released them already */
+  get edges(): readonly Edge[] {
+    if (this.#released) {
+      throw new AutogradError(
+        `backward: the saved values of "${this.op}" were released by an earlier backward(); ` +
+          "call the first one with { retainGraph: true } to go through the graph twice",
+      );
+    }
+    return this.#edges;
+  }
+
+  /** Adds an input: what its rule keeps counts as saved until `release`. */
+  connect(edge: Edge): void {
+    this.#edges.push(edge);
+    for (const saved of edge.saves) if (isSaved(saved)) this.keep(saved);
+  }
+
+  /** Keeps a value for backward. */
+  keep(saved: Saved): Saved {
+    saved.value.storage.retain();
+    this.#kept.push(saved);
+    return saved;
+  }
+
+  /** Lets go of the saved values and of the nodes before. A leaf has neither. */
+  release(): void {
+    if (this.op === "leaf") return;
+    for (const { value } of this.#kept) value.storage.unretain();
+    this.#kept.length = 0;
+    this.#edges.length = 0;
+    this.joint = null;
+    this.#released = true;
+  }
+
+  /** Storages this node keeps for backward. */
+  *savedStorages(): Generator<NDArray["storage"]> {
+    for (const { value } of this.#kept) yield value.storage;
+  }
+}
+
+export const isSaved = (saved: Saved | number | Late): saved is Saved =>
+  typeof saved === "object" && "value" in saved;
+
+/** `value` as it is now, to be given to a node that keeps it. */
+export const snapshot = (value: NDArray, node: Node | null): Saved => ({
+  value,
+  version: value.storage.version,
+  node,
+});
+
+/** @throws AutogradError when a saved value was changed in place since it was saved */
+export function checkVersion(op: string, { value, version }: Saved): void {
+  if (value.storage.version === version) return;
+  throw new AutogradError(
+    `backward: a tensor that "${op}" saved, of shape [${value.shape.join(", ")}], was changed in place since; ` +
+      "run backward before the update, or compute the forward again",
+  );
+}
+
+/** Bytes kept for backward by the graph that ends at `root`: each storage once, parameters included. */
+export function savedBytes(root: Tensor): number {
+  const storages = new Set<NDArray["storage"]>();
+  const seen = new Set<Node>();
+  const pending = root.node ? [root.node] : [];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const storage of node.savedStorages()) storages.add(storage);
+    for (const { parent } of node.edges) pending.push(parent);
+  }
+  let bytes = 0;
+  for (const storage of storages) bytes += storage.bytes;
+  return bytes;
+}

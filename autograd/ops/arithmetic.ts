@@ -1,0 +1,101 @@
+/** @file Arithmetic on two operands, with NumPy's broadcasting. Summing back over broadcast axes is backward()'s work. */
+
+import { array, binary, type NDArray, select } from "../../core/index.ts";
+import { OUTPUT } from "../graph.ts";
+import { record } from "../record.ts";
+import { Tensor } from "../tensor.ts";
+import { log, neg } from "./unary.ts";
+
+/** A number stands for a constant scalar; it is not saved and needs no gradient. */
+export type Operand = Tensor | number;
+
+const constant = (x: Operand): Tensor => (typeof x === "number" ? new Tensor(array(x, [])) : x);
+const valueOf = (x: Operand): NDArray => (typeof x === "number" ? array(x, []) : x.value);
+
+/** y = a + b. */
+export function add(a: Operand, b: Operand): Tensor {
+  return record("add", binary("add", valueOf(a), valueOf(b)), [
+    { input: a, vjp: (dY) => dY },
+    { input: b, vjp: (dY) => dY },
+  ]);
+}
+
+/** y = a − b. */
+export function sub(a: Operand, b: Operand): Tensor {
+  return record("sub", binary("sub", valueOf(a), valueOf(b)), [
+    { input: a, vjp: (dY) => dY },
+    { input: b, vjp: (dY) => neg(dY) },
+  ]);
+}
+
+/** y = a ∘ b. */
+export function mul(a: Operand, b: Operand): Tensor {
+  return record("mul", binary("mul", valueOf(a), valueOf(b)), [
+    { input: a, saves: [b], vjp: (dY, B) => mul(dY, B) },
+    { input: b, saves: [a], vjp: (dY, A) => mul(dY, A) },
+  ]);
+}
+
+/** y = a / b. */
+export function div(a: Operand, b: Operand): Tensor {
+  return record("div", binary("div", valueOf(a), valueOf(b)), [
+    { input: a, saves: [b], vjp: (dY, B) => div(dY, B) }, //                     ∂y/∂a = 1/b
+    { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => neg(mul(dY, div(Y, B))) }, // ∂y/∂b = −a/b² = −y/b
+  ]);
+}
+
+/** y = aᵇ. The gradient of the exponent needs a > 0 (it is taken as 0 where a = 0). */
+export function pow(a: Operand, b: Operand): Tensor {
+  return record("pow", binary("pow", valueOf(a), valueOf(b)), [
+    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, where(eq(B, 0), 0, mul(B, pow(A, sub(B, 1))))) }, // b aᵇ⁻¹
+    {
+      input: b,
+      saves: [a, OUTPUT],
+      vjp: (dY, A, Y) => mul(dY, where(eq(A, 0), 0, mul(Y, log(constant(A))))),
+    }, // y log a
+  ]);
+}
+
+/** max(a, b), element by element; the gradient of a tie is shared by halves. */
+export function maximum(a: Operand, b: Operand): Tensor {
+  return record("maximum", binary("max", valueOf(a), valueOf(b)), [
+    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
+    { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
+  ]);
+}
+
+/** min(a, b), element by element; the gradient of a tie is shared by halves. */
+export function minimum(a: Operand, b: Operand): Tensor {
+  return record("minimum", binary("min", valueOf(a), valueOf(b)), [
+    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
+    { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
+  ]);
+}
+
+/** 1 where a > b, ½ where a = b, 0 elsewhere. */
+const share = (a: Operand, b: Operand): Tensor => mul(add(gt(a, b), ge(a, b)), 0.5);
+
+/** 1 where a = b, else 0. Has no gradient, like the other comparisons. */
+export const eq = (a: Operand, b: Operand): Tensor => new Tensor(binary("eq", valueOf(a), valueOf(b)));
+
+/** 1 where a > b, else 0. */
+export const gt = (a: Operand, b: Operand): Tensor => new Tensor(binary("gt", valueOf(a), valueOf(b)));
+
+/** 1 where a ≥ b, else 0. */
+export const ge = (a: Operand, b: Operand): Tensor => new Tensor(binary("ge", valueOf(a), valueOf(b)));
+
+/** a where mask ≠ 0, b elsewhere; shapes broadcast. The mask has no gradient. */
+export function where(mask: Tensor, a: Operand, b: Operand): Tensor {
+  return record("where", select(mask.value, valueOf(a), valueOf(b)), [
+    { input: a, saves: [mask], vjp: (dY, M) => where(M, dY, 0) },
+    { input: b, saves: [mask], vjp: (dY, M) => where(M, 0, dY) },
+  ]);
+}
+
+/** x kept within [low, high]; the gradient is 0 outside, 1 inside and at the bounds. */
+export function clamp(x: Tensor, low: number, high: number): Tensor {
+  const value = binary("min", binary("max", x.value, array(low, [])), array(high, []));
+  return record("clamp", value, [
+    { input: x, saves: [x, low, high], vjp: (dY, X, lo, hi) => mul(dY, mul(ge(X, lo), ge(hi, X))) },
+  ]);
+}

@@ -1,0 +1,13 @@
+/** @file Every op, by family. */
+
+export * from "./arithmetic.ts";
+export * from "./dropout.ts";
+export * from "./einsum.ts";
+export * from "./gather.ts";
+export * from "./loss.ts";
+export * from "./matmul.ts";
+export * from "./movement.ts";
+export * from "./normalize.ts";
+export * from "./reduce.ts";
+export * from "./softmax.ts";
+export * from "./unary.ts";

@@ -1,0 +1,58 @@
+/** @file Layer norm (Ba et al. 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich 2019, arXiv:1910.07467), last axis. */
+
+import * as nd from "../../core/index.ts";
+import { type Late, OUTPUT } from "../graph.ts";
+import { record } from "../record.ts";
+import type { Tensor } from "../tensor.ts";
+import { add, div, mul } from "./arithmetic.ts";
+import { mean, sum } from "./reduce.ts";
+import { square } from "./unary.ts";
+
+/** y = w ∘ (x − mean) / √(var + eps) + b. x [..., n], w and b [n]. */
+export function layerNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | null, eps = 1e-5): Tensor {
+  const scaled = weight ? mul(normalize(x, eps, true), weight) : normalize(x, eps, true);
+  return bias ? add(scaled, bias) : scaled;
+}
+
+/** y = w ∘ x / √(mean x² + eps). x [..., n], w [n]. */
+export function rmsNorm(x: Tensor, weight?: Tensor | null, eps = 1e-6): Tensor {
+  return weight ? mul(normalize(x, eps, false), weight) : normalize(x, eps, false);
+}
+
+/**
+ * x̂ = r (x − μ), r = 1/√(mean (x − μ)² + eps), along the last axis; μ is the mean, or 0 when not `centre`.
+ * Both x̂ and r come from one kernel; x̂ and r are kept, x is not.
+ */
+function normalize(x: Tensor, eps: number, centre: boolean): Tensor {
+  const n = x.shape.at(-1) ?? 1;
+  const out = nd.normalize(x.value, eps, centre);
+  const xHat: Late = { tensor: null };
+  const r = record("rstd", out.r, [
+    // ∂r/∂x = −r² x̂ / n
+    { input: x, saves: [OUTPUT, xHat], vjp: (dR, R, X) => mul(mul(dR, square(R)), div(X, -n)) },
+  ]);
+  xHat.tensor = record("normalize", out.xHat, [
+    { input: x, saves: [OUTPUT, r], vjp: (dY, X, R) => normalizeGrad(X, R, dY, centre) },
+  ]);
+  return xHat.tensor;
+}
+
+/** dX = r (dY − mean dY − x̂ mean(dY ∘ x̂)): one kernel, and an op of its own for gradients of gradients. */
+function normalizeGrad(xHat: Tensor, r: Tensor, dY: Tensor, centre: boolean): Tensor {
+  return record("normalizeGrad", nd.normalizeGrad(xHat.value, r.value, dY.value, centre), [
+    {
+      input: xHat,
+      saves: [xHat, r, dY],
+      vjp: (u, X, R, G) => {
+        const rows = { keepdims: true };
+        return mul(mul(R, -1), add(mul(u, mean(mul(G, X), -1, rows)), mul(G, mean(mul(u, X), -1, rows))));
+      },
+    },
+    {
+      input: r,
+      saves: [xHat, r, dY],
+      vjp: (u, X, R, G) => sum(mul(u, div(normalizeGrad(X, R, G, centre), R)), -1, { keepdims: true }),
+    },
+    { input: dY, saves: [xHat, r], vjp: (u, X, R) => normalizeGrad(X, R, u, centre) }, // the Jacobian is symmetric
+  ]);
+}

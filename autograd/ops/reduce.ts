@@ -1,0 +1,130 @@
+/** @file Reductions over any axes (all of them when not given), negative axes counted from the end. */
+
+import type { Indices, Shape } from "../../core/index.ts";
+import * as nd from "../../core/index.ts";
+import { OUTPUT } from "../graph.ts";
+import { record } from "../record.ts";
+import type { Tensor } from "../tensor.ts";
+import { add, div, eq, mul, sub, where } from "./arithmetic.ts";
+import { broadcastTo, reshape } from "./movement.ts";
+import { exp, log, square } from "./unary.ts";
+
+export type Axes = number | readonly number[];
+
+export interface Keep {
+  /** Keep the reduced axes, with length 1. */
+  readonly keepdims?: boolean;
+}
+
+/** The shape of a reduction that keeps its axes, and the number of elements that go into one. */
+function keptShape(
+  who: string,
+  x: Tensor,
+  axes: Axes | undefined,
+): { kept: Shape; n: number; over: number[] } {
+  const over = nd.normalizeAxes(who, axes, x.shape.length);
+  const kept = x.shape.map((length, axis) => (over.includes(axis) ? 1 : length));
+  return { kept, n: nd.sizeOf(over.map((axis) => x.shape[axis])), over };
+}
+
+/** y = Σ x over `axes`. */
+export function sum(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+  const { kept } = keptShape("sum", x, axes);
+  const before = x.shape;
+  return record("sum", nd.reduce("sum", x.value, axes, options), [
+    { input: x, vjp: (dY) => broadcastTo(reshape(dY, kept), before) },
+  ]);
+}
+
+/** The mean over `axes`. The mean of nothing is NaN. */
+export function mean(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+  return div(sum(x, axes, options), keptShape("mean", x, axes).n);
+}
+
+/** Σ (x − mean)² / (n − correction) over `axes`. */
+export function variance(
+  x: Tensor,
+  axes?: Axes,
+  { correction = 0, ...options }: Keep & { readonly correction?: number } = {},
+): Tensor {
+  const { n } = keptShape("variance", x, axes);
+  const centred = sub(x, mean(x, axes, { keepdims: true }));
+  return div(sum(square(centred), axes, options), n - correction);
+}
+
+/** The maximum over `axes`; equal maxima share the gradient equally. @throws ArgumentError for the maximum of nothing */
+export function max(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+  return extremum("max", x, axes, options);
+}
+
+/** The minimum over `axes`; equal minima share the gradient equally. */
+export function min(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+  return extremum("min", x, axes, options);
+}
+
+function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, options: Keep | undefined): Tensor {
+  const { kept } = keptShape(name, x, axes);
+  return record(name, nd.reduce(name, x.value, axes, options), [
+    {
+      input: x,
+      saves: [x, OUTPUT],
+      vjp: (dY, X, Y) => {
+        const winners = eq(X, reshape(Y, kept)); // 1 where x is the extremum
+        return mul(winners, div(reshape(dY, kept), sumKept(winners, kept)));
+      },
+    },
+  ]);
+}
+
+const sumKept = (x: Tensor, kept: Shape): Tensor =>
+  sum(
+    x,
+    kept.flatMap((length, axis) => (length === 1 ? [axis] : [])),
+    { keepdims: true },
+  );
+
+/** The index of the maximum along one axis, the first of equals. */
+export function argmax(x: Tensor, axis = -1): Indices {
+  const along = nd.normalizeAxis("argmax", axis, x.shape.length);
+  const n = x.shape[along];
+  if (n === 0) throw new nd.ShapeError("argmax", "at least one element along the axis", { x: x.shape, axis });
+  const shape = x.shape.filter((_, i) => i !== along);
+  const inner = nd.sizeOf(x.shape.slice(along + 1));
+  const { data } = x.value;
+  const best = new Int32Array(nd.sizeOf(shape));
+  for (let i = 0; i < best.length; i++) {
+    const at = Math.floor(i / inner) * n * inner + (i % inner);
+    for (let j = 1; j < n; j++) if (data[at + j * inner] > data[at + best[i] * inner]) best[i] = j;
+  }
+  return { data: best, shape };
+}
+
+/** log Σ eˣ over `axes`, without overflow: the maximum is taken out first. */
+export function logsumexp(x: Tensor, axes?: Axes, { keepdims = false }: Keep = {}): Tensor {
+  const { kept, over } = keptShape("logsumexp", x, axes);
+  const highest = max(x.detach(), axes, { keepdims: true });
+  const finite = where(eq(sub(highest, highest), 0), highest, 0); // ±∞ − itself is NaN
+  const result = add(log(sum(exp(sub(x, finite)), axes, { keepdims: true })), finite);
+  return keepdims
+    ? result
+    : reshape(
+        result,
+        kept.filter((_, axis) => !over.includes(axis)),
+      );
+}
+
+/** √Σ x², the Euclidean (Frobenius) norm over `axes`. Its gradient at 0 is taken as 0. */
+export function norm(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+  const { kept } = keptShape("norm", x, axes);
+  const value = nd.unary("sqrt", nd.reduce("sum", nd.unary("square", x.value), axes, options));
+  return record("norm", value, [
+    {
+      input: x,
+      saves: [x, OUTPUT],
+      vjp: (dY, X, Y) => {
+        const y = reshape(Y, kept);
+        return mul(reshape(dY, kept), where(eq(y, 0), 0, div(X, where(eq(y, 0), 1, y)))); // x/‖x‖
+      },
+    },
+  ]);
+}

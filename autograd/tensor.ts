@@ -1,0 +1,382 @@
+/**
+ * @file Tensor: a value with a history. Its methods delegate to the ops, one line each; the mathematics is in ops/.
+ */
+
+import {
+  AutogradError,
+  array,
+  type Category,
+  copy,
+  type HasStorages,
+  type IndexLike,
+  NDArray,
+  type Nested,
+  type Shape,
+  ShapeError,
+  type Storage,
+  sameShape,
+} from "../core/index.ts";
+import { type BackwardOptions, backward } from "./backward.ts";
+import { type GradientHook, Node } from "./graph.ts";
+import type { Axes, Keep, Operand } from "./ops/index.ts";
+import * as ops from "./ops/index.ts";
+
+export class Tensor implements HasStorages {
+  readonly value: NDArray;
+  /** ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. */
+  grad: Tensor | null = null;
+  /** This tensor's place in the graph; null when it needs no gradient. */
+  node: Node | null = null;
+
+  constructor(value: NDArray) {
+    this.value = value;
+  }
+
+  get shape(): Shape {
+    return this.value.shape;
+  }
+
+  get size(): number {
+    return this.value.size;
+  }
+
+  /** True for leaves marked so, and for everything computed from them. Only leaves can be set. */
+  get requiresGrad(): boolean {
+    return this.node !== null;
+  }
+
+  set requiresGrad(required: boolean) {
+    if (required === this.requiresGrad) return;
+    if (this.node && this.node.collector !== this) {
+      throw new AutogradError(
+        "requiresGrad: this tensor is the result of an op; detach() it, or set the leaves it came from",
+      );
+    }
+    if (!required) this.grad = null;
+    this.node = null;
+    if (required) {
+      this.node = new Node("leaf", this.shape);
+      this.node.collector = this;
+    }
+  }
+
+  /** A leaf holds values given to it; other tensors were computed. */
+  get isLeaf(): boolean {
+    return !this.node || this.node.op === "leaf";
+  }
+
+  /** The values in row-major order, as a copy. float32, whatever the precision they were computed in. */
+  toArray(): Float32Array {
+    return Float32Array.from(this.value.data);
+  }
+
+  /** The one value of a tensor of one element. */
+  item(): number {
+    if (this.size !== 1) throw new ShapeError("item", "a tensor of one element", { tensor: this.shape });
+    return this.value.data[0];
+  }
+
+  /** Adds the gradients of this scalar to the leaves it came from; see `backward`. */
+  backward(gradient?: Tensor, options?: BackwardOptions): void {
+    backward(this, gradient, options);
+  }
+
+  /** The same values without history; storage is shared. */
+  detach(): Tensor {
+    return new Tensor(this.value);
+  }
+
+  /** A copy with its own storage and no history. */
+  clone(): Tensor {
+    return new Tensor(copy(this.value));
+  }
+
+  /** Keeps `grad` for this tensor though it is not a leaf. */
+  retainGrad(): this {
+    if (!this.node) throw new AutogradError("retainGrad: the tensor needs no gradient");
+    this.node.collector = this;
+    return this;
+  }
+
+  /** Calls `hook` with this tensor's gradient in each backward; returns the function that takes it off again. */
+  onGradient(hook: GradientHook): () => void {
+    const { node } = this;
+    if (!node) throw new AutogradError("onGradient: the tensor needs no gradient");
+    node.hooks.add(hook);
+    return () => node.hooks.delete(hook);
+  }
+
+  /** Overwrites the values in place. A graph that saved the old ones will refuse to run backward. */
+  assign(values: Tensor | NDArray | ArrayLike<number>): this {
+    const source = values instanceof Tensor ? values.value : values instanceof NDArray ? values : null;
+    const data = source ? source.data : (values as ArrayLike<number>);
+    if (source ? !sameShape(source.shape, this.shape) : data.length !== this.size) {
+      throw new ShapeError("assign", `values of shape [${this.shape.join(", ")}]`, {
+        values: source?.shape ?? data.length,
+      });
+    }
+    if (!this.value.isContiguous)
+      throw new ShapeError("assign", "a contiguous tensor", { tensor: this.shape });
+    this.value.storage.write().set(data, this.value.offset);
+    return this;
+  }
+
+  *storages(): Generator<Storage> {
+    yield this.value.storage;
+    if (this.grad) yield this.grad.value.storage;
+  }
+
+  /** Shape and the first values: `Tensor [2, 3] (1, 2, 3, 4, 5, 6)`. */
+  toString(): string {
+    const first = [...this.value.data.slice(0, 8)].map((x) => String(Number(x.toPrecision(6))));
+    const values = this.size > 8 ? `${first.join(", ")}, …` : first.join(", ");
+    return `Tensor [${this.shape.join(", ")}] (${values})${this.requiresGrad ? " requires grad" : ""}`;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  add(other: Operand): Tensor {
+    return ops.add(this, other);
+  }
+
+  sub(other: Operand): Tensor {
+    return ops.sub(this, other);
+  }
+
+  mul(other: Operand): Tensor {
+    return ops.mul(this, other);
+  }
+
+  div(other: Operand): Tensor {
+    return ops.div(this, other);
+  }
+
+  pow(other: Operand): Tensor {
+    return ops.pow(this, other);
+  }
+
+  maximum(other: Operand): Tensor {
+    return ops.maximum(this, other);
+  }
+
+  minimum(other: Operand): Tensor {
+    return ops.minimum(this, other);
+  }
+
+  eq(other: Operand): Tensor {
+    return ops.eq(this, other);
+  }
+
+  gt(other: Operand): Tensor {
+    return ops.gt(this, other);
+  }
+
+  ge(other: Operand): Tensor {
+    return ops.ge(this, other);
+  }
+
+  neg(): Tensor {
+    return ops.neg(this);
+  }
+
+  abs(): Tensor {
+    return ops.abs(this);
+  }
+
+  sign(): Tensor {
+    return ops.sign(this);
+  }
+
+  square(): Tensor {
+    return ops.square(this);
+  }
+
+  sqrt(): Tensor {
+    return ops.sqrt(this);
+  }
+
+  rsqrt(): Tensor {
+    return ops.rsqrt(this);
+  }
+
+  reciprocal(): Tensor {
+    return ops.reciprocal(this);
+  }
+
+  exp(): Tensor {
+    return ops.exp(this);
+  }
+
+  expm1(): Tensor {
+    return ops.expm1(this);
+  }
+
+  log(): Tensor {
+    return ops.log(this);
+  }
+
+  log1p(): Tensor {
+    return ops.log1p(this);
+  }
+
+  sin(): Tensor {
+    return ops.sin(this);
+  }
+
+  cos(): Tensor {
+    return ops.cos(this);
+  }
+
+  tanh(): Tensor {
+    return ops.tanh(this);
+  }
+
+  sigmoid(): Tensor {
+    return ops.sigmoid(this);
+  }
+
+  softplus(): Tensor {
+    return ops.softplus(this);
+  }
+
+  relu(): Tensor {
+    return ops.relu(this);
+  }
+
+  erf(): Tensor {
+    return ops.erf(this);
+  }
+
+  gelu(): Tensor {
+    return ops.gelu(this);
+  }
+
+  geluTanh(): Tensor {
+    return ops.geluTanh(this);
+  }
+
+  silu(): Tensor {
+    return ops.silu(this);
+  }
+
+  bfloat16(): Tensor {
+    return ops.bfloat16(this);
+  }
+
+  float16(): Tensor {
+    return ops.float16(this);
+  }
+
+  clamp(low: number, high: number): Tensor {
+    return ops.clamp(this, low, high);
+  }
+
+  sum(axes?: Axes, options?: Keep): Tensor {
+    return ops.sum(this, axes, options);
+  }
+
+  mean(axes?: Axes, options?: Keep): Tensor {
+    return ops.mean(this, axes, options);
+  }
+
+  max(axes?: Axes, options?: Keep): Tensor {
+    return ops.max(this, axes, options);
+  }
+
+  min(axes?: Axes, options?: Keep): Tensor {
+    return ops.min(this, axes, options);
+  }
+
+  logsumexp(axes?: Axes, options?: Keep): Tensor {
+    return ops.logsumexp(this, axes, options);
+  }
+
+  norm(axes?: Axes, options?: Keep): Tensor {
+    return ops.norm(this, axes, options);
+  }
+
+  variance(axes?: Axes, options?: Keep & { readonly correction?: number }): Tensor {
+    return ops.variance(this, axes, options);
+  }
+
+  softmax(axes?: Axes): Tensor {
+    return ops.softmax(this, axes);
+  }
+
+  logSoftmax(axes?: Axes): Tensor {
+    return ops.logSoftmax(this, axes);
+  }
+
+  reshape(...shape: number[]): Tensor {
+    return ops.reshape(this, shape);
+  }
+
+  permute(...order: number[]): Tensor {
+    return ops.permute(this, order);
+  }
+
+  transpose(a: number, b: number): Tensor {
+    return ops.transpose(this, a, b);
+  }
+
+  /** The matrix transpose: the last two axes exchanged, without a copy. */
+  get T(): Tensor {
+    return ops.mT(this);
+  }
+
+  broadcastTo(shape: Shape): Tensor {
+    return ops.broadcastTo(this, shape);
+  }
+
+  slice(axis: number, start: number, end?: number): Tensor {
+    return ops.slice(this, axis, start, end);
+  }
+
+  gather(index: IndexLike, axis?: number): Tensor {
+    return ops.gather(this, index, axis);
+  }
+
+  takeRows(ids: IndexLike): Tensor {
+    return ops.takeRows(this, ids);
+  }
+
+  matmul(other: Tensor): Tensor {
+    return ops.matmul(this, other);
+  }
+}
+
+export interface TensorOptions {
+  readonly requiresGrad?: boolean;
+  /** What the memory meter counts the bytes under; temporaries by default. */
+  readonly category?: Category;
+}
+
+/**
+ * A tensor from numbers: flat with a shape, or nested lists, whose nesting gives the shape.
+ * @throws ShapeError when the count does not match the shape, or lists are ragged
+ */
+export function tensor(
+  data: ArrayLike<number> | Nested | NDArray,
+  shape?: Shape | TensorOptions,
+  options?: TensorOptions,
+): Tensor {
+  const given = Array.isArray(shape) ? (shape as Shape) : undefined;
+  const { requiresGrad = false, category } = options ?? (given ? {} : ((shape ?? {}) as TensorOptions));
+  const value = data instanceof NDArray ? data : array(data, given, category);
+  const result = new Tensor(value);
+  result.requiresGrad = requiresGrad;
+  return result;
+}
+
+/** A trainable leaf: not a temporary of any scope, counted under `weights` (or `category`), requiring a gradient. */
+export function parameter(value: NDArray | Tensor, category: Category = "weights"): Tensor {
+  const source = value instanceof Tensor ? value.value : value;
+  const result = new Parameter(copy(source, category));
+  result.requiresGrad = true;
+  return result;
+}
+
+/** A leaf that belongs to a module and is found by `Module.namedParameters`, trainable or frozen. */
+export class Parameter extends Tensor {}
