@@ -10,11 +10,11 @@ import { log, neg } from "./unary.ts";
 export type Operand = Tensor | number;
 
 const constant = (x: Operand): Tensor => (typeof x === "number" ? new Tensor(array(x, [])) : x);
-const valueOf = (x: Operand): NDArray => (typeof x === "number" ? array(x, []) : x.value);
+const arrayOf = (x: Operand): NDArray => (typeof x === "number" ? array(x, []) : x.value);
 
 /** y = a + b. */
 export function add(a: Operand, b: Operand): Tensor {
-  return record("add", binary("add", valueOf(a), valueOf(b)), [
+  return record("add", binary("add", arrayOf(a), arrayOf(b)), [
     { input: a, vjp: (dY) => dY },
     { input: b, vjp: (dY) => dY },
   ]);
@@ -22,7 +22,7 @@ export function add(a: Operand, b: Operand): Tensor {
 
 /** y = a − b. */
 export function sub(a: Operand, b: Operand): Tensor {
-  return record("sub", binary("sub", valueOf(a), valueOf(b)), [
+  return record("sub", binary("sub", arrayOf(a), arrayOf(b)), [
     { input: a, vjp: (dY) => dY },
     { input: b, vjp: (dY) => neg(dY) },
   ]);
@@ -30,7 +30,7 @@ export function sub(a: Operand, b: Operand): Tensor {
 
 /** y = a ∘ b. */
 export function mul(a: Operand, b: Operand): Tensor {
-  return record("mul", binary("mul", valueOf(a), valueOf(b)), [
+  return record("mul", binary("mul", arrayOf(a), arrayOf(b)), [
     { input: a, saves: [b], vjp: (dY, B) => mul(dY, B) },
     { input: b, saves: [a], vjp: (dY, A) => mul(dY, A) },
   ]);
@@ -38,7 +38,7 @@ export function mul(a: Operand, b: Operand): Tensor {
 
 /** y = a / b. */
 export function div(a: Operand, b: Operand): Tensor {
-  return record("div", binary("div", valueOf(a), valueOf(b)), [
+  return record("div", binary("div", arrayOf(a), arrayOf(b)), [
     { input: a, saves: [b], vjp: (dY, B) => div(dY, B) }, //                     ∂y/∂a = 1/b
     { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => neg(mul(dY, div(Y, B))) }, // ∂y/∂b = −a/b² = −y/b
   ]);
@@ -46,7 +46,7 @@ export function div(a: Operand, b: Operand): Tensor {
 
 /** y = aᵇ. The gradient of the exponent needs a > 0 (it is taken as 0 where a = 0). */
 export function pow(a: Operand, b: Operand): Tensor {
-  return record("pow", binary("pow", valueOf(a), valueOf(b)), [
+  return record("pow", binary("pow", arrayOf(a), arrayOf(b)), [
     { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, where(eq(B, 0), 0, mul(B, pow(A, sub(B, 1))))) }, // b aᵇ⁻¹
     {
       input: b,
@@ -58,7 +58,7 @@ export function pow(a: Operand, b: Operand): Tensor {
 
 /** max(a, b), element by element; the gradient of a tie is shared by halves. */
 export function maximum(a: Operand, b: Operand): Tensor {
-  return record("maximum", binary("max", valueOf(a), valueOf(b)), [
+  return record("maximum", binary("max", arrayOf(a), arrayOf(b)), [
     { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
     { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
   ]);
@@ -66,7 +66,7 @@ export function maximum(a: Operand, b: Operand): Tensor {
 
 /** min(a, b), element by element; the gradient of a tie is shared by halves. */
 export function minimum(a: Operand, b: Operand): Tensor {
-  return record("minimum", binary("min", valueOf(a), valueOf(b)), [
+  return record("minimum", binary("min", arrayOf(a), arrayOf(b)), [
     { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
     { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
   ]);
@@ -76,17 +76,17 @@ export function minimum(a: Operand, b: Operand): Tensor {
 const share = (a: Operand, b: Operand): Tensor => mul(add(gt(a, b), ge(a, b)), 0.5);
 
 /** 1 where a = b, else 0. Has no gradient, like the other comparisons. */
-export const eq = (a: Operand, b: Operand): Tensor => new Tensor(binary("eq", valueOf(a), valueOf(b)));
+export const eq = (a: Operand, b: Operand): Tensor => new Tensor(binary("eq", arrayOf(a), arrayOf(b)));
 
 /** 1 where a > b, else 0. */
-export const gt = (a: Operand, b: Operand): Tensor => new Tensor(binary("gt", valueOf(a), valueOf(b)));
+export const gt = (a: Operand, b: Operand): Tensor => new Tensor(binary("gt", arrayOf(a), arrayOf(b)));
 
 /** 1 where a ≥ b, else 0. */
-export const ge = (a: Operand, b: Operand): Tensor => new Tensor(binary("ge", valueOf(a), valueOf(b)));
+export const ge = (a: Operand, b: Operand): Tensor => new Tensor(binary("ge", arrayOf(a), arrayOf(b)));
 
 /** a where mask ≠ 0, b elsewhere; shapes broadcast. The mask has no gradient. */
 export function where(mask: Tensor, a: Operand, b: Operand): Tensor {
-  return record("where", select(mask.value, valueOf(a), valueOf(b)), [
+  return record("where", select(mask.value, arrayOf(a), arrayOf(b)), [
     { input: a, saves: [mask], vjp: (dY, M) => where(M, dY, 0) },
     { input: b, saves: [mask], vjp: (dY, M) => where(M, 0, dY) },
   ]);

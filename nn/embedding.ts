@@ -1,0 +1,42 @@
+/** @file Embedding: a table of vectors, one per id. */
+
+import { type Parameter, parameter, type Tensor, takeRows } from "../autograd/index.ts";
+import type { IndexLike, Random } from "../core/index.ts";
+import { defaultRandom, normal } from "./init.ts";
+import { checkSizes } from "./linear.ts";
+import { Module } from "./module.ts";
+
+export interface EmbeddingOptions {
+  readonly rng?: Random;
+  /** Standard deviation of the initial N(0, std²); 1 as in PyTorch. */
+  readonly std?: number;
+}
+
+/** y[i...] = weight[ids[i...]]. weight [num, dim], ids [...], y [..., dim]. */
+export class Embedding extends Module {
+  readonly numEmbeddings: number;
+  readonly embeddingDim: number;
+  weight: Parameter;
+
+  /** @throws ArgumentError unless both sizes are positive integers */
+  constructor(
+    numEmbeddings: number,
+    embeddingDim: number,
+    { rng = defaultRandom(), std = 1 }: EmbeddingOptions = {},
+  ) {
+    super();
+    checkSizes("Embedding", { numEmbeddings, embeddingDim });
+    this.numEmbeddings = numEmbeddings;
+    this.embeddingDim = embeddingDim;
+    this.weight = parameter(normal(rng, [numEmbeddings, embeddingDim], std));
+  }
+
+  /** @throws ArgumentError on an id out of range */
+  forward(ids: IndexLike): Tensor {
+    return takeRows(this.weight, ids);
+  }
+
+  override describe(): string {
+    return `${this.numEmbeddings} × ${this.embeddingDim}`;
+  }
+}

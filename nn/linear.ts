@@ -1,0 +1,132 @@
+/** @file LinearLike, the interface at which adapters and quantization meet; Linear; GPT-2's Conv1D. */
+
+import { add, linear, matmul, mT, type Parameter, parameter, type Tensor } from "../autograd/index.ts";
+import { ArgumentError, type NDArray, type Random, mT as transposed, zeros } from "../core/index.ts";
+import { defaultRandom, kaimingUniform, normal } from "./init.ts";
+import { type Layer, Module } from "./module.ts";
+
+/** Anything that maps x to x Wᵀ + b: what adapters adapt, and what quantization replaces. */
+export interface LinearLike extends Layer {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly bias: Tensor | null;
+  /** W [out, in], dense, whatever the layer stores. */
+  denseWeight(): Tensor;
+  /** x Wᵀ without the bias, [..., in] → [..., out], by whatever means is cheapest. */
+  project(x: Tensor): Tensor;
+  /** A layer of the same kind and layout, with the same bias, that holds W [out, in] (quantized again if this one is). */
+  withWeight(W: NDArray): LinearLike;
+}
+
+/** True for layers that map x to x Wᵀ + b. */
+export const isLinearLike = (module: Module): module is Module & LinearLike =>
+  "denseWeight" in module && "project" in module && "withWeight" in module;
+
+export interface LinearOptions {
+  readonly bias?: boolean;
+  /** Where initial weights come from; see `manualSeed`. */
+  readonly rng?: Random;
+}
+
+/** y = x Wᵀ + b. x [..., in], W [out, in], b [out]. W and b start uniform on ±1/√in, as in PyTorch. */
+export class Linear extends Module implements LinearLike {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  weight: Parameter;
+  bias: Parameter | null;
+
+  /** @throws ArgumentError unless both sizes are positive integers */
+  constructor(
+    inFeatures: number,
+    outFeatures: number,
+    { bias = true, rng = defaultRandom() }: LinearOptions = {},
+  ) {
+    super();
+    checkSizes("Linear", { inFeatures, outFeatures });
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
+    this.weight = parameter(kaimingUniform(rng, [outFeatures, inFeatures], inFeatures));
+    this.bias = bias ? parameter(kaimingUniform(rng, [outFeatures], inFeatures)) : null;
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
+  }
+
+  project(x: Tensor): Tensor {
+    return linear(x, this.weight);
+  }
+
+  denseWeight(): Tensor {
+    return this.weight;
+  }
+
+  withWeight(W: NDArray): Linear {
+    const layer: Linear = Object.assign(Object.create(Linear.prototype), this);
+    layer.weight = parameterLike(this.weight, W);
+    return layer;
+  }
+
+  override describe(): string {
+    return `${this.inFeatures} → ${this.outFeatures}`;
+  }
+}
+
+/** GPT-2's linear layer: y = x W + b with W stored [in, out]. Starts as GPT-2 does: W ~ N(0, 0.02²), b = 0. */
+export class Conv1D extends Module implements LinearLike {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  weight: Parameter;
+  bias: Parameter;
+
+  /** @throws ArgumentError unless both sizes are positive integers */
+  constructor(
+    inFeatures: number,
+    outFeatures: number,
+    { rng = defaultRandom(), std = 0.02 }: { readonly rng?: Random; readonly std?: number } = {},
+  ) {
+    super();
+    checkSizes("Conv1D", { inFeatures, outFeatures });
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
+    this.weight = parameter(normal(rng, [inFeatures, outFeatures], std));
+    this.bias = parameter(zeros([outFeatures]));
+  }
+
+  forward(x: Tensor): Tensor {
+    return add(this.project(x), this.bias);
+  }
+
+  project(x: Tensor): Tensor {
+    return matmul(x, this.weight);
+  }
+
+  denseWeight(): Tensor {
+    return mT(this.weight);
+  }
+
+  withWeight(W: NDArray): Conv1D {
+    const layer: Conv1D = Object.assign(Object.create(Conv1D.prototype), this);
+    layer.weight = parameterLike(this.weight, transposed(W));
+    return layer;
+  }
+
+  override describe(): string {
+    return `${this.inFeatures} → ${this.outFeatures}`;
+  }
+}
+
+/** A new parameter with these values, trainable if `before` is. */
+function parameterLike(before: Parameter, values: NDArray): Parameter {
+  const after = parameter(values);
+  after.requiresGrad = before.requiresGrad;
+  return after;
+}
+
+/** Throws unless every size is a positive integer. */
+export function checkSizes(who: string, sizes: Readonly<Record<string, number>>): void {
+  for (const [name, size] of Object.entries(sizes)) {
+    if (!Number.isSafeInteger(size) || size <= 0)
+      throw new ArgumentError(who, `${name} a positive integer`, { [name]: size });
+  }
+}
