@@ -5,8 +5,6 @@
 
 import {
   AutogradError,
-  binary,
-  copy,
   ones,
   ShapeError,
   type Storage,
@@ -162,8 +160,7 @@ function collect(node: Node, gradient: Tensor, { createGraph = false }: Backward
   const tensor = node.collector;
   if (!tensor) return;
   if (createGraph) tensor.grad = tensor.grad ? add(tensor.grad, gradient) : gradient;
-  else if (!tensor.grad) tensor.grad = new Tensor(copy(gradient.value, "gradients"));
-  else tensor.grad = new Tensor(copy(binary("add", tensor.grad.value, gradient.value), "gradients"));
+  else tensor.accumulate(gradient);
 }
 
 /**

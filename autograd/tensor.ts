@@ -5,6 +5,7 @@
 import {
   AutogradError,
   array,
+  binary,
   type Category,
   copy,
   type HasStorages,
@@ -25,6 +26,7 @@ export class Tensor implements HasStorages {
   readonly value: NDArray;
   /** ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. */
   grad: Tensor | null = null;
+  #spare: Tensor | null = null;
   /** This tensor's place in the graph; null when it needs no gradient. */
   node: Node | null = null;
 
@@ -79,6 +81,23 @@ export class Tensor implements HasStorages {
   /** Adds the gradients of this scalar to the leaves it came from; see `backward`. */
   backward(gradient?: Tensor, options?: BackwardOptions): void {
     backward(this, gradient, options);
+  }
+
+  /** Forgets the gradient. Its memory is kept for the next one. */
+  zeroGrad(): void {
+    if (this.grad && !this.grad.node) this.#spare = this.grad;
+    this.grad = null;
+  }
+
+  /** Adds to `grad`, in memory of its own that outlives any scope. */
+  accumulate(gradient: Tensor): void {
+    if (this.grad) {
+      const sum = binary("add", this.grad.value, gradient.value);
+      this.grad.assign(sum);
+    } else if (this.#spare) {
+      this.grad = this.#spare.assign(gradient);
+      this.#spare = null;
+    } else this.grad = new Tensor(copy(gradient.value, "gradients"));
   }
 
   /** The same values without history; storage is shared. */

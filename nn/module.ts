@@ -85,7 +85,7 @@ export abstract class Module {
 
   /** Forgets all gradients. */
   zeroGrad(): void {
-    for (const parameter of this.parameters()) parameter.grad = null;
+    for (const parameter of this.parameters()) parameter.zeroGrad();
   }
 
   /** The values of all parameters by name, not copied. */
