@@ -1,0 +1,18 @@
+/** @file Files, in a browser: there are none. The functions of `disk.node.ts`, each an error that says what to do. */
+
+import { CheckpointError } from "../errors.ts";
+import type * as node from "./disk.node.ts";
+
+const absent = (name: string) => (): never => {
+  throw new CheckpointError(
+    `${name}: a browser has no files; fetch the bytes and give them to parseSafetensors, or offer those of serializeSafetensors for download`,
+  );
+};
+
+export const readFile: typeof node.readFile = absent("readFile");
+export const writeFileAtomic: typeof node.writeFileAtomic = absent("writeFileAtomic");
+export const exists: typeof node.exists = () => false;
+export const list: typeof node.list = absent("list");
+export const makeFolder: typeof node.makeFolder = absent("makeFolder");
+export const makeTemporaryFolder: typeof node.makeTemporaryFolder = absent("makeTemporaryFolder");
+export const remove: typeof node.remove = absent("remove");

@@ -1,0 +1,34 @@
+/** @file Files and the number formats in them. */
+
+export {
+  exists,
+  list as listFolder,
+  makeFolder,
+  makeTemporaryFolder,
+  readFile,
+  remove as removeFile,
+  writeFileAtomic,
+} from "#disk";
+export { type Dtype, dtypes, itemBytes, type Values, type WritableDtype } from "./dtype.ts";
+export {
+  bfloat16ToNumber,
+  float16ToNumber,
+  narrowToBfloat16,
+  narrowToFloat16,
+  numberToBfloat16,
+  numberToFloat16,
+  roundToBfloat16,
+  roundToFloat16,
+  widenBfloat16,
+  widenFloat16,
+} from "./float16.ts";
+export { loadSafetensors, saveSafetensors } from "./load.ts";
+export {
+  parseSafetensors,
+  type SafeTensor,
+  type SafetensorsContent,
+  type SafetensorsOptions,
+  serializeSafetensors,
+  type TensorBytes,
+  tensorBytes,
+} from "./safetensors.ts";
