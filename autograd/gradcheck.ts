@@ -1,6 +1,6 @@
 /** @file checkGradients: backward against central differences, in double precision. Public: check your own ops with it. */
 
-import { AutogradError, array, withPrecision } from "../core/index.ts";
+import { AutogradError, array, scope, withPrecision } from "../core/index.ts";
 import { gradients } from "./backward.ts";
 import { mul, sum } from "./ops/index.ts";
 import { noGrad, withRecording } from "./record.ts";
@@ -26,7 +26,7 @@ export function checkGradients(
   inputs: readonly Tensor[],
   { step = 1e-6, rtol = 1e-3, atol = 1e-5 }: CheckOptions = {},
 ): number {
-  return withPrecision("float64", () => {
+  const check = (): number => {
     const leaves = inputs.map((input) => {
       const leaf = new Tensor(array(input.value.data, input.shape));
       leaf.requiresGrad = true;
@@ -64,5 +64,6 @@ export function checkGradients(
       }
     });
     return worst;
-  });
+  };
+  return withPrecision("float64", () => scope(check));
 }

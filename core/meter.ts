@@ -71,16 +71,22 @@ export function liveBytes(): Bytes {
   return { ...live };
 }
 
-/** Starts watching for peaks; the returned function stops and reports. */
+/** Starts watching for peaks; the returned function stops and reports. Temporaries made before do not count. */
 export function watch(): () => MemoryReport {
+  const before = { workspace: live.workspace, saved: live.saved };
   const own: Watch = { peak: { ...live }, peakTotal: total, peakDevice: device };
+  const since = (bytes: Bytes): Bytes => ({
+    ...bytes,
+    workspace: bytes.workspace - before.workspace,
+    saved: bytes.saved - before.saved,
+  });
   watches.add(own);
   return () => {
     watches.delete(own);
     return {
-      live: { ...live },
-      peak: own.peak,
-      peakTotal: own.peakTotal,
+      live: since(live),
+      peak: since(own.peak),
+      peakTotal: own.peakTotal - before.workspace - before.saved,
       device: { live: device, peak: own.peakDevice },
     };
   };

@@ -282,8 +282,8 @@ function* storagesIn(value: unknown, seen: Set<unknown>): Generator<Storage> {
 }
 
 /**
- * Runs `fn` inside a scope and reports the bytes alive and at their peak, by category.
- * @returns the result of `fn`, and the report
+ * Runs `fn` inside a scope and reports bytes alive at its end and at their peak, by category. Of temporaries
+ * (`workspace`, `saved`) only those made by `fn` count; of the rest, all that are alive.
  */
 export function measureMemory<T>(fn: () => T): MemoryReport & { readonly result: T } {
   const stop = watch();

@@ -1,10 +1,54 @@
 /** @file The `gpu` devices: matmul through gpu.js kernels, operands and products resident on the device. */
 
+import { openSession } from "#gpu";
 import type { Device } from "../device.ts";
 import { DeviceError } from "../errors.ts";
+import { NDArray } from "../ndarray.ts";
+import { DeviceMemory, defaultBudget } from "./memory.ts";
+import { planProduct } from "./plan.ts";
+import type { GpuMode, Statistics, SyncSession } from "./session.ts";
 
-export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
+export type { GpuMode } from "./session.ts";
 
-export function openGpu(mode: GpuMode): Device {
-  throw new DeviceError(`gpu:${mode}: not built yet`);
+/** A gpu device, with what tests and the curious ask of it. */
+export interface GpuDevice extends Device {
+  /** Uploads, products and downloads so far, and arrays on the device now. */
+  statistics(): Statistics;
+  close(): void;
+}
+
+/** @throws DeviceError when the mode does not work here, with the reason */
+export function openGpu(mode: GpuMode): GpuDevice {
+  return gpuDevice(mode, () => openSession(mode));
+}
+
+/** The device over the sessions that `open` gives: one, and another each time that the device is lost. */
+export function gpuDevice(mode: GpuMode, open: () => SyncSession, budget?: number): GpuDevice {
+  const name = `gpu:${mode}` as const;
+  let [session, memory] = start();
+
+  function start(): [SyncSession, DeviceMemory] {
+    try {
+      const opened = open();
+      return [opened, new DeviceMemory(name, opened, budget ?? defaultBudget(opened.adapter.software))];
+    } catch (error) {
+      throw new DeviceError(`${name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  function matmul(A: NDArray, B: NDArray): NDArray {
+    if (!memory.alive) [session, memory] = start();
+    const { plan, a, b } = planProduct(name, A, B, session.limits);
+    const shape = [...A.shape.slice(0, -1), B.shape[B.rank - 1]];
+    return new NDArray(memory.multiply(plan, a.storage, b.storage), shape); // [...p, n, m]
+  }
+
+  return {
+    name,
+    adapter: session.adapter.name,
+    software: session.adapter.software,
+    kernels: { matmul },
+    statistics: () => session.statistics(),
+    close: () => session.close(),
+  };
 }

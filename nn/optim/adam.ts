@@ -1,0 +1,80 @@
+/** @file Adam (Kingma & Ba 2015, arXiv:1412.6980) and AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101). */
+
+import type { Parameter } from "../../autograd/index.ts";
+import { ArgumentError, array, binary, kernel, type NDArray } from "../../core/index.ts";
+import { Optimizer, type ParameterState, type Params, stateArray } from "./optimizer.ts";
+
+export interface AdamSettings {
+  lr: number;
+  betas: readonly [number, number];
+  eps: number;
+  weightDecay: number;
+}
+
+/**
+ * m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²
+ * w ← w − η λ w − η m̂ / (√v̂ + ε),  m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
+ *
+ * Weight decay λ acts on w directly, not through the moments.
+ */
+export class AdamW extends Optimizer<AdamSettings> {
+  /** @throws ArgumentError on a negative setting, betas outside [0, 1), or nothing to train */
+  constructor(params: Params<AdamSettings>, settings: Partial<AdamSettings> = {}) {
+    super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01, ...settings });
+    for (const { betas } of this.groups) {
+      if (!betas.every((beta) => beta >= 0 && beta < 1))
+        throw new ArgumentError("AdamW", "betas in [0, 1)", { betas });
+    }
+  }
+
+  protected override update(
+    parameter: Parameter,
+    gradient: NDArray,
+    settings: AdamSettings,
+    state: ParameterState,
+  ): void {
+    adamStep(parameter, gradient, settings, state);
+  }
+}
+
+/** Adam: weight decay is L2, added to the gradient, so that it goes through the moments. */
+export class Adam extends AdamW {
+  constructor(params: Params<AdamSettings>, settings: Partial<AdamSettings> = {}) {
+    super(params, { weightDecay: 0, ...settings });
+  }
+
+  protected override update(
+    parameter: Parameter,
+    gradient: NDArray,
+    settings: AdamSettings,
+    state: ParameterState,
+  ): void {
+    const { weightDecay } = settings;
+    const decayed =
+      weightDecay === 0
+        ? gradient
+        : binary("add", gradient, binary("mul", parameter.value, array(weightDecay, [])));
+    adamStep(parameter, decayed, { ...settings, weightDecay: 0 }, state);
+  }
+}
+
+function adamStep(
+  parameter: Parameter,
+  gradient: NDArray,
+  settings: AdamSettings,
+  state: ParameterState,
+): void {
+  const { lr, eps, weightDecay } = settings;
+  const [beta1, beta2] = settings.betas;
+  const m = stateArray(state, "exp_avg", parameter);
+  const v = stateArray(state, "exp_avg_sq", parameter);
+  kernel("adam")(parameter.value, gradient, m, v, {
+    lr,
+    beta1,
+    beta2,
+    eps,
+    weightDecay,
+    correction1: 1 - beta1 ** state.step,
+    correction2: 1 - beta2 ** state.step,
+  });
+}

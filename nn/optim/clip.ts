@@ -1,0 +1,30 @@
+/** @file Gradient clipping by global norm (Pascanu et al. 2013, arXiv:1211.5063). */
+
+import type { Parameter } from "../../autograd/index.ts";
+import { ArgumentError } from "../../core/index.ts";
+
+/** √Σ g² over the gradients of all parameters. */
+export function gradientNorm(parameters: Iterable<Parameter>): number {
+  let sum = 0;
+  for (const { grad } of parameters) {
+    if (!grad) continue;
+    const { data } = grad.value;
+    for (let i = 0; i < data.length; i++) sum += data[i] * data[i];
+  }
+  return Math.sqrt(sum);
+}
+
+/** Scales all gradients by min(1, maxNorm / (norm + 1e-6)). @returns the norm before */
+export function clipGradientNorm(parameters: Iterable<Parameter>, maxNorm: number): number {
+  if (!(maxNorm >= 0)) throw new ArgumentError("clipGradientNorm", "maxNorm ≥ 0", { maxNorm });
+  const all = [...parameters];
+  const norm = gradientNorm(all);
+  const factor = maxNorm / (norm + 1e-6);
+  if (factor >= 1) return norm;
+  for (const { grad } of all) {
+    if (!grad) continue;
+    const data = grad.value.storage.write();
+    for (let i = 0; i < data.length; i++) data[i] *= factor;
+  }
+  return norm;
+}

@@ -1,0 +1,14 @@
+/** @file Optimizers, clipping, schedules. */
+
+export { Adam, type AdamSettings, AdamW } from "./adam.ts";
+export { clipGradientNorm, gradientNorm } from "./clip.ts";
+export {
+  type Group,
+  Optimizer,
+  type OptimizerState,
+  type ParameterState,
+  type Params,
+  stateArray,
+} from "./optimizer.ts";
+export { constant, cosine, linearDecay, type Schedule, type ScheduleOptions } from "./schedule.ts";
+export { SGD, type SGDSettings } from "./sgd.ts";

@@ -1,0 +1,46 @@
+/** @file Stochastic gradient descent with momentum, as PyTorch defines it. */
+
+import type { Parameter } from "../../autograd/index.ts";
+import { copy, type NDArray } from "../../core/index.ts";
+import { Optimizer, type ParameterState, type Params } from "./optimizer.ts";
+
+export interface SGDSettings {
+  lr: number;
+  momentum: number;
+  dampening: number;
+  /** L2: added to the gradient as weightDecay · w. */
+  weightDecay: number;
+  nesterov: boolean;
+}
+
+/** g ← g + λw;  b ← μb + (1 − τ)g, b₁ = g;  w ← w − η b  (Nesterov: η (g + μb)). */
+export class SGD extends Optimizer<SGDSettings> {
+  /** @throws ArgumentError on a negative setting, or nothing to train */
+  constructor(params: Params<SGDSettings>, settings: Partial<SGDSettings> & { lr: number }) {
+    super(params, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, ...settings });
+  }
+
+  protected override update(
+    parameter: Parameter,
+    gradient: NDArray,
+    settings: SGDSettings,
+    state: ParameterState,
+  ): void {
+    const { lr, momentum, dampening, weightDecay, nesterov } = settings;
+    const w = parameter.value.storage.write();
+    const g = Float64Array.from(gradient.data);
+    if (weightDecay !== 0) for (let i = 0; i < g.length; i++) g[i] += weightDecay * w[i];
+    if (momentum !== 0) {
+      if (!state.arrays.momentum_buffer) {
+        state.arrays.momentum_buffer = copy(gradient, "optimizer");
+        state.arrays.momentum_buffer.storage.write().set(g); // the first step takes the gradient whole, undampened
+      } else {
+        const b = state.arrays.momentum_buffer.storage.write();
+        for (let i = 0; i < g.length; i++) b[i] = momentum * b[i] + (1 - dampening) * g[i];
+      }
+      const b = state.arrays.momentum_buffer.data;
+      for (let i = 0; i < g.length; i++) g[i] = nesterov ? g[i] + momentum * b[i] : b[i];
+    }
+    for (let i = 0; i < g.length; i++) w[i] -= lr * g[i];
+  }
+}
