@@ -1,8 +1,43 @@
 /** @file The `cpu` device: WebAssembly SIMD kernels (core/cpu/assembly), threads over shared memory. */
 
-import type { Device } from "../device.ts";
-import { reference } from "../reference.ts";
+import type { Device, DeviceKernels } from "../device.ts";
+import { setArena } from "../storage.ts";
+import { adam } from "./adam.ts";
+import { binary, unary } from "./elementwise.ts";
+import { Machine } from "./machine.ts";
+import { matmul } from "./matmul.ts";
+import { normalize, normalizeGrad, reduce, softmax, softmaxGrad } from "./rows.ts";
 
+let machine: Machine | null = null;
+
+/** @throws DeviceError where WebAssembly with SIMD does not work */
 export function openCpu(): Device {
-  return { name: "cpu", adapter: "plain loops for now", software: false, kernels: { matmul: reference.matmul } };
+  machine ??= new Machine();
+  setArena(machine.memory);
+  return {
+    name: "cpu",
+    adapter: `WebAssembly SIMD, ${machine.threads} thread${machine.threads === 1 ? "" : "s"}`,
+    software: false,
+    kernels: kernelsOf(machine),
+  };
+}
+
+/** Threads that take part in the cpu device's kernels from now on. Results do not depend on it. */
+export function setThreads(count: number): void {
+  machine ??= new Machine();
+  machine.setThreads(count);
+}
+
+function kernelsOf(machine: Machine): DeviceKernels {
+  return {
+    matmul: (a, b) => matmul(machine, a, b),
+    unary: (name, x) => unary(machine, name, x),
+    binary: (name, a, b, shape) => binary(machine, name, a, b, shape),
+    reduce: (name, x, outer, n, inner, shape) => reduce(machine, name, x, outer, n, inner, shape),
+    softmax: (x, log) => softmax(machine, x, log),
+    softmaxGrad: (y, dY) => softmaxGrad(machine, y, dY),
+    normalize: (x, eps, centre) => normalize(machine, x, eps, centre),
+    normalizeGrad: (xHat, r, dXHat, centre) => normalizeGrad(machine, xHat, r, dXHat, centre),
+    adam,
+  };
 }

@@ -1,0 +1,171 @@
+/** @file Unary and binary functions over arrays: one loop, compiled once for each function. */
+
+import { argument, pointer, start } from "./board";
+import * as math from "./math";
+
+// A class without fields stands for a function, so that a generic loop can be compiled around it.
+class Neg { @inline f(x: v128): v128 { return f32x4.neg(x); } }
+class Abs { @inline f(x: v128): v128 { return f32x4.abs(x); } }
+class Sign { @inline f(x: v128): v128 { return math.sign(x); } }
+class Square { @inline f(x: v128): v128 { return f32x4.mul(x, x); } }
+class Sqrt { @inline f(x: v128): v128 { return f32x4.sqrt(x); } }
+class Rsqrt { @inline f(x: v128): v128 { return f32x4.div(f32x4.splat(1), f32x4.sqrt(x)); } }
+class Reciprocal { @inline f(x: v128): v128 { return f32x4.div(f32x4.splat(1), x); } }
+class Exp { @inline f(x: v128): v128 { return math.exp(x); } }
+class Log { @inline f(x: v128): v128 { return math.log(x); } }
+class Tanh { @inline f(x: v128): v128 { return math.tanh(x); } }
+class Sigmoid { @inline f(x: v128): v128 { return math.sigmoid(x); } }
+class Softplus { @inline f(x: v128): v128 { return math.softplus(x); } }
+class Relu { @inline f(x: v128): v128 { return f32x4.max(x, f32x4.splat(0)); } }
+class Step { @inline f(x: v128): v128 { return v128.and(f32x4.gt(x, f32x4.splat(0)), f32x4.splat(1)); } }
+class Erf { @inline f(x: v128): v128 { return math.erf(x); } }
+class Gelu { @inline f(x: v128): v128 { return math.gelu(x); } }
+class GeluGrad { @inline f(x: v128): v128 { return math.geluGrad(x); } }
+class GeluTanh { @inline f(x: v128): v128 { return math.geluTanh(x); } }
+class GeluTanhGrad { @inline f(x: v128): v128 { return math.geluTanhGrad(x); } }
+class Silu { @inline f(x: v128): v128 { return math.silu(x); } }
+class SiluGrad { @inline f(x: v128): v128 { return math.siluGrad(x); } }
+class Floor { @inline f(x: v128): v128 { return f32x4.floor(x); } }
+class Bfloat16 { @inline f(x: v128): v128 { return math.bfloat16(x); } }
+
+/** y = f(x) over whole groups of 16 elements: arrays of ours may be read and written up to the next 64 bytes. */
+function map<F>(x: usize, y: usize, from: i32, to: i32): void {
+  const f = changetype<F>(0);
+  const end = x + (<usize>to << 6);
+  y += <usize>from << 6;
+  for (let at = x + (<usize>from << 6); at < end; at += 32, y += 32) {
+    v128.store(y, f.f(v128.load(at)));
+    v128.store(y, f.f(v128.load(at, 16)), 16);
+  }
+}
+
+/** Arguments: x, y, number of elements, function. */
+export function unary(chunk: i32): void {
+  const x = pointer(0);
+  const y = pointer(1);
+  const groups = (argument(2) + 15) >> 4;
+  const from = start(chunk, groups);
+  const to = start(chunk + 1, groups);
+  switch (argument(3)) {
+    case 0: return map<Neg>(x, y, from, to);
+    case 1: return map<Abs>(x, y, from, to);
+    case 2: return map<Sign>(x, y, from, to);
+    case 3: return map<Square>(x, y, from, to);
+    case 4: return map<Sqrt>(x, y, from, to);
+    case 5: return map<Rsqrt>(x, y, from, to);
+    case 6: return map<Reciprocal>(x, y, from, to);
+    case 7: return map<Exp>(x, y, from, to);
+    case 8: return map<Log>(x, y, from, to);
+    case 9: return map<Tanh>(x, y, from, to);
+    case 10: return map<Sigmoid>(x, y, from, to);
+    case 11: return map<Softplus>(x, y, from, to);
+    case 12: return map<Relu>(x, y, from, to);
+    case 13: return map<Step>(x, y, from, to);
+    case 14: return map<Erf>(x, y, from, to);
+    case 15: return map<Gelu>(x, y, from, to);
+    case 16: return map<GeluGrad>(x, y, from, to);
+    case 17: return map<GeluTanh>(x, y, from, to);
+    case 18: return map<GeluTanhGrad>(x, y, from, to);
+    case 19: return map<Silu>(x, y, from, to);
+    case 20: return map<SiluGrad>(x, y, from, to);
+    case 21: return map<Floor>(x, y, from, to);
+    case 22: return map<Bfloat16>(x, y, from, to);
+  }
+}
+
+class Add { @inline f(a: v128, b: v128): v128 { return f32x4.add(a, b); } }
+class Sub { @inline f(a: v128, b: v128): v128 { return f32x4.sub(a, b); } }
+class Mul { @inline f(a: v128, b: v128): v128 { return f32x4.mul(a, b); } }
+class Div { @inline f(a: v128, b: v128): v128 { return f32x4.div(a, b); } }
+class Max { @inline f(a: v128, b: v128): v128 { return f32x4.max(a, b); } }
+class Min { @inline f(a: v128, b: v128): v128 { return f32x4.min(a, b); } }
+class Eq { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.eq(a, b), f32x4.splat(1)); } }
+class Gt { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.gt(a, b), f32x4.splat(1)); } }
+class Ge { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.ge(a, b), f32x4.splat(1)); } }
+
+/** One row of n elements; an operand that is not wide has one element for the whole row. */
+function row<F>(a: usize, aWide: bool, b: usize, bWide: bool, y: usize, n: i32): void {
+  const f = changetype<F>(0);
+  if (n < 4) {
+    for (let end = y + (<usize>n << 2); y < end; y += 4) {
+      v128.store_lane<f32>(y, f.f(v128.load_splat<f32>(a), v128.load_splat<f32>(b)), 0);
+      if (aWide) a += 4;
+      if (bWide) b += 4;
+    }
+    return;
+  }
+  // The last four overlap those before them: computing an element twice is harmless.
+  const last = (<usize>n << 2) - 16;
+  if (aWide && bWide) {
+    for (let at: usize = 0; at < last; at += 16) v128.store(y + at, f.f(v128.load(a + at), v128.load(b + at)));
+    v128.store(y + last, f.f(v128.load(a + last), v128.load(b + last)));
+  } else if (aWide) {
+    const one = v128.load_splat<f32>(b);
+    for (let at: usize = 0; at < last; at += 16) v128.store(y + at, f.f(v128.load(a + at), one));
+    v128.store(y + last, f.f(v128.load(a + last), one));
+  } else {
+    const one = v128.load_splat<f32>(a);
+    for (let at: usize = 0; at < last; at += 16) v128.store(y + at, f.f(one, v128.load(b + at)));
+    v128.store(y + last, f.f(one, v128.load(b + last)));
+  }
+}
+
+/** The rows of the chunk, with the operands' rows found from their strides on three outer axes. */
+function zip<F>(chunk: i32): void {
+  const a = pointer(0);
+  const b = pointer(1);
+  const y = pointer(2);
+  const n = argument(4);
+  const aWide = argument(5) != 0;
+  const bWide = argument(6) != 0;
+  const n0 = argument(7);
+  const n1 = argument(8);
+  const n2 = argument(9);
+  const rows = n0 * n1 * n2;
+  if (rows == 1) {
+    const from = start(chunk, (n + 15) >> 4) << 4;
+    const to = min(n, start(chunk + 1, (n + 15) >> 4) << 4);
+    const skip = <usize>from << 2;
+    row<F>(aWide ? a + skip : a, aWide, bWide ? b + skip : b, bWide, y + skip, to - from);
+    return;
+  }
+  const aStride0 = argument(10);
+  const aStride1 = argument(11);
+  const aStride2 = argument(12);
+  const bStride0 = argument(13);
+  const bStride1 = argument(14);
+  const bStride2 = argument(15);
+  const from = start(chunk, rows);
+  const to = start(chunk + 1, rows);
+  let i2 = from % n2;
+  let i1 = (from / n2) % n1;
+  let i0 = from / n2 / n1;
+  for (let r = from; r < to; r++) {
+    const aRow = a + (<usize>(i0 * aStride0 + i1 * aStride1 + i2 * aStride2) << 2);
+    const bRow = b + (<usize>(i0 * bStride0 + i1 * bStride1 + i2 * bStride2) << 2);
+    row<F>(aRow, aWide, bRow, bWide, y + (<usize>r * <usize>n << 2), n);
+    if (++i2 < n2) continue;
+    i2 = 0;
+    if (++i1 < n1) continue;
+    i1 = 0;
+    i0++;
+  }
+}
+
+/**
+ * Arguments: a, b, y, function, n, whether a and b are wide, three outer lengths, a's three strides, b's. The
+ * outer lengths all 1: one long row, of which each chunk takes a part.
+ */
+export function binary(chunk: i32): void {
+  switch (argument(3)) {
+    case 0: return zip<Add>(chunk);
+    case 1: return zip<Sub>(chunk);
+    case 2: return zip<Mul>(chunk);
+    case 3: return zip<Div>(chunk);
+    case 4: return zip<Max>(chunk);
+    case 5: return zip<Min>(chunk);
+    case 6: return zip<Eq>(chunk);
+    case 7: return zip<Gt>(chunk);
+    case 8: return zip<Ge>(chunk);
+  }
+}

@@ -1,0 +1,32 @@
+/** @file What JavaScript calls: `run` a kernel with the arguments on the board, and `serve` for the workers. */
+
+import { runJob, serveJobs } from "./board";
+import { binary, unary } from "./elementwise";
+import { multiplyBatch, multiplyTiles, packOperands } from "./matmul";
+import { normalize, normalizeGrad, reduceColumns, reduceRows, softmax, softmaxGrad } from "./rows";
+
+/** Numbers as in core/cpu/run.ts. */
+function runChunk(kernel: i32, chunk: i32): void {
+  switch (kernel) {
+    case 0: return packOperands(chunk);
+    case 1: return multiplyTiles(chunk);
+    case 2: return multiplyBatch(chunk);
+    case 3: return unary(chunk);
+    case 4: return binary(chunk);
+    case 5: return reduceRows(chunk);
+    case 6: return reduceColumns(chunk);
+    case 7: return softmax(chunk);
+    case 8: return softmaxGrad(chunk);
+    case 9: return normalize(chunk);
+    case 10: return normalizeGrad(chunk);
+  }
+}
+
+export function run(kernel: i32, chunks: i32): void {
+  runJob(kernel, chunks, runChunk);
+}
+
+/** Runs in a worker, and never returns. */
+export function serve(thread: i32): void {
+  serveJobs(thread, runChunk);
+}

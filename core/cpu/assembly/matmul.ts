@@ -1,0 +1,391 @@
+/**
+ * @file Y = A B for float32 matrices with any strides (all strides here in bytes).
+ *
+ * The columns of B are cut into strips of 16, the last of 16, 8 or 4, and packed: a strip [k, width] lies in one piece,
+ * padded with zeros. A is read in place when its rows are contiguous, else from a copy whose rows are. A tile of Y,
+ * 2×16 (4×8, 8×4 on narrow strips), is summed in registers over at most 256 steps of k, and added to Y.
+ *
+ * Every element of Y is summed in the same order whatever the tile, strip or thread it falls to.
+ */
+
+import { argument, chunks, pointer, start, thread } from "./board";
+
+const STEPS: i32 = 256;
+
+/** Where each thread puts a tile that does not fit into Y as it is: 32 floats. */
+const TILES: usize = 2048;
+
+/** acc + (the float at `x`) · b */
+// @ts-ignore: decorator
+@inline
+function accumulate(acc: v128, x: v128, b: v128): v128 {
+  return f32x4.add(acc, f32x4.mul(x, b));
+}
+
+/** Writes or adds 4 sums. */
+// @ts-ignore: decorator
+@inline
+function put(y: usize, sums: v128, first: bool): void {
+  v128.store(y, first ? sums : f32x4.add(v128.load(y), sums));
+}
+
+/** `rows` 1 or 2. */
+// @ts-ignore: decorator
+@inline
+function tile16(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
+  let a1 = a + aRow;
+  for (let l = 0; l < k; l++) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
+    const x0 = v128.load_splat<f32>(a);
+    c0 = accumulate(c0, x0, b0);
+    c1 = accumulate(c1, x0, b1);
+    c2 = accumulate(c2, x0, b2);
+    c3 = accumulate(c3, x0, b3);
+    a += aCol;
+    if (rows > 1) {
+      const x1 = v128.load_splat<f32>(a1);
+      c4 = accumulate(c4, x1, b0);
+      c5 = accumulate(c5, x1, b1);
+      c6 = accumulate(c6, x1, b2);
+      c7 = accumulate(c7, x1, b3);
+      a1 += aCol;
+    }
+    b += bRow;
+  }
+  put(y, c0, first);
+  put(y + 16, c1, first);
+  put(y + 32, c2, first);
+  put(y + 48, c3, first);
+  if (rows > 1) {
+    y += yRow;
+    put(y, c4, first);
+    put(y + 16, c5, first);
+    put(y + 32, c6, first);
+    put(y + 48, c7, first);
+  }
+}
+
+/** `rows` 1 or 4. */
+// @ts-ignore: decorator
+@inline
+function tile8(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
+  let a1 = a + aRow;
+  let a2 = a1 + aRow;
+  let a3 = a2 + aRow;
+  for (let l = 0; l < k; l++) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const x0 = v128.load_splat<f32>(a);
+    c0 = accumulate(c0, x0, b0);
+    c1 = accumulate(c1, x0, b1);
+    a += aCol;
+    if (rows > 1) {
+      const x1 = v128.load_splat<f32>(a1);
+      c2 = accumulate(c2, x1, b0);
+      c3 = accumulate(c3, x1, b1);
+      a1 += aCol;
+      const x2 = v128.load_splat<f32>(a2);
+      c4 = accumulate(c4, x2, b0);
+      c5 = accumulate(c5, x2, b1);
+      a2 += aCol;
+      const x3 = v128.load_splat<f32>(a3);
+      c6 = accumulate(c6, x3, b0);
+      c7 = accumulate(c7, x3, b1);
+      a3 += aCol;
+    }
+    b += bRow;
+  }
+  put(y, c0, first);
+  put(y + 16, c1, first);
+  if (rows > 1) {
+    y += yRow;
+    put(y, c2, first);
+    put(y + 16, c3, first);
+    y += yRow;
+    put(y, c4, first);
+    put(y + 16, c5, first);
+    y += yRow;
+    put(y, c6, first);
+    put(y + 16, c7, first);
+  }
+}
+
+/** `rows` 1 or 8. */
+// @ts-ignore: decorator
+@inline
+function tile4(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
+  let c0 = f32x4.splat(0), c1 = c0, c2 = c0, c3 = c0, c4 = c0, c5 = c0, c6 = c0, c7 = c0;
+  const a2Row = aRow * 2;
+  const a3Row = aRow * 3;
+  let a4 = a + aRow * 4;
+  for (let l = 0; l < k; l++) {
+    const b0 = v128.load(b);
+    c0 = accumulate(c0, v128.load_splat<f32>(a), b0);
+    if (rows > 1) {
+      c1 = accumulate(c1, v128.load_splat<f32>(a + aRow), b0);
+      c2 = accumulate(c2, v128.load_splat<f32>(a + a2Row), b0);
+      c3 = accumulate(c3, v128.load_splat<f32>(a + a3Row), b0);
+      c4 = accumulate(c4, v128.load_splat<f32>(a4), b0);
+      c5 = accumulate(c5, v128.load_splat<f32>(a4 + aRow), b0);
+      c6 = accumulate(c6, v128.load_splat<f32>(a4 + a2Row), b0);
+      c7 = accumulate(c7, v128.load_splat<f32>(a4 + a3Row), b0);
+      a4 += aCol;
+    }
+    a += aCol;
+    b += bRow;
+  }
+  put(y, c0, first);
+  if (rows > 1) {
+    put(y + yRow, c1, first);
+    put(y + yRow * 2, c2, first);
+    put(y + yRow * 3, c3, first);
+    y += yRow * 4;
+    put(y, c4, first);
+    put(y + yRow, c5, first);
+    put(y + yRow * 2, c6, first);
+    put(y + yRow * 3, c7, first);
+  }
+}
+
+/** The tile of `width` columns and as many rows as fit, at most `rows`; returns how many those are. */
+function tile(rows: i32, width: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): i32 {
+  if (width == 16) {
+    if (rows >= 2) {
+      tile16(2, a, aRow, aCol, b, bRow, k, y, yRow, first);
+      return 2;
+    }
+    tile16(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
+  } else if (width == 8) {
+    if (rows >= 4) {
+      tile8(4, a, aRow, aCol, b, bRow, k, y, yRow, first);
+      return 4;
+    }
+    tile8(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
+  } else {
+    if (rows >= 8) {
+      tile4(8, a, aRow, aCol, b, bRow, k, y, yRow, first);
+      return 8;
+    }
+    tile4(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
+  }
+  return 1;
+}
+
+/** Width of the strip that starts at column `column` of m. */
+// @ts-ignore: decorator
+@inline
+function widthAt(column: i32, m: i32): i32 {
+  const left = m - column;
+  return left > 8 ? 16 : left > 4 ? 8 : 4;
+}
+
+/**
+ * Rows [from, to) and strips [fromStrip, toStrip) of Y. With bRow 0 B is packed, else it is read in place: its
+ * columns are contiguous, and what a strip reads to the right of them goes to lanes that nobody keeps.
+ */
+function multiply(
+  a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, y: usize, yRow: usize, yCol: usize,
+  k: i32, m: i32, from: i32, to: i32, fromStrip: i32, toStrip: i32,
+): void {
+  const blocks = (k + STEPS - 1) / STEPS;
+  const steps = (k + blocks - 1) / blocks;
+  const own = TILES + (<usize>thread << 7);
+  for (let l = 0; l < k; l += steps) {
+    const kSteps = min(steps, k - l);
+    const first = l == 0;
+    for (let strip = fromStrip; strip < toStrip; strip++) {
+      const column = strip << 4;
+      const width = widthAt(column, m);
+      const columns = min(width, m - column);
+      const fits = columns == width && yCol == 4;
+      const step = bRow ? bRow : <usize>width << 2;
+      const bTile = (bRow ? b + (<usize>column << 2) : b + ((<usize>column * <usize>k) << 2)) + <usize>l * step;
+      const yStrip = y + <usize>column * yCol;
+      let aTile = a + <usize>from * aRow + <usize>l * aCol;
+      for (let i = from; i < to; ) {
+        const yTile = yStrip + <usize>i * yRow;
+        let rows: i32;
+        if (fits) rows = tile(to - i, width, aTile, aRow, aCol, bTile, step, kSteps, yTile, yRow, first);
+        else {
+          rows = tile(to - i, width, aTile, aRow, aCol, bTile, step, kSteps, own, <usize>width << 2, true);
+          for (let r = 0; r < rows; r++) {
+            const source = own + ((<usize>(r * width)) << 2);
+            const target = yTile + <usize>r * yRow;
+            for (let c = 0; c < columns; c++) {
+              const at = target + <usize>c * yCol;
+              const sum = load<f32>(source + (<usize>c << 2));
+              store<f32>(at, first ? sum : load<f32>(at) + sum);
+            }
+          }
+        }
+        aTile += <usize>rows * aRow;
+        i += rows;
+      }
+    }
+  }
+}
+
+/** Writes the transpose of the 4×4 block at `x`, whose rows are `xRow` apart, to `y`, whose rows are `yRow` apart. */
+// @ts-ignore: decorator
+@inline
+function transpose4(x: usize, xRow: usize, y: usize, yRow: usize): void {
+  const x0 = v128.load(x);
+  const x1 = v128.load(x + xRow);
+  const x2 = v128.load(x + xRow * 2);
+  const x3 = v128.load(x + xRow * 3);
+  const low01 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
+  const high01 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
+  const low23 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5);
+  const high23 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
+  v128.store(y, v128.shuffle<i64>(low01, low23, 0, 2));
+  v128.store(y + yRow, v128.shuffle<i64>(low01, low23, 1, 3));
+  v128.store(y + yRow * 2, v128.shuffle<i64>(high01, high23, 0, 2));
+  v128.store(y + yRow * 3, v128.shuffle<i64>(high01, high23, 1, 3));
+}
+
+/** The strip of B [k, m] that starts at column `column`, to `packed`. */
+function packStrip(b: usize, bRow: usize, bCol: usize, k: i32, m: i32, column: i32, packed: usize): void {
+  const width = widthAt(column, m);
+  const row = <usize>width << 2;
+  b += <usize>column * bCol;
+  if (bCol == 4 && column + 16 <= m) {
+    for (let end = packed + <usize>k * row; packed < end; packed += 64, b += bRow) {
+      v128.store(packed, v128.load(b));
+      v128.store(packed, v128.load(b, 16), 16);
+      v128.store(packed, v128.load(b, 32), 32);
+      v128.store(packed, v128.load(b, 48), 48);
+    }
+    return;
+  }
+  for (let c = 0; c < width; c += 4) {
+    const columns = min(4, m - column - c);
+    const source = b + <usize>c * bCol;
+    const target = packed + (<usize>c << 2);
+    let l = 0;
+    if (columns == 4 && bCol == 4) {
+      for (; l < k; l++) v128.store(target + <usize>l * row, v128.load(source + <usize>l * bRow));
+    } else if (columns == 4 && bRow == 4) {
+      for (; l + 4 <= k; l += 4) transpose4(source + (<usize>l << 2), bCol, target + <usize>l * row, row);
+    }
+    for (; l < k; l++) {
+      const from = source + <usize>l * bRow;
+      const to = target + <usize>l * row;
+      for (let i = 0; i < 4; i++) {
+        store<f32>(to + (<usize>i << 2), i < columns ? load<f32>(from + <usize>i * bCol) : 0);
+      }
+    }
+  }
+}
+
+/** Rows [from, to) of A [n, k], copied so that they are contiguous and `row` apart. */
+function copyRows(a: usize, aRow: usize, aCol: usize, k: i32, from: i32, to: i32, copy: usize, row: usize): void {
+  let l = 0;
+  if (aRow == 4) {
+    for (; l + 4 <= k; l += 4) {
+      const source = a + <usize>l * aCol;
+      const target = copy + (<usize>l << 2);
+      let i = from;
+      for (; i + 4 <= to; i += 4) transpose4(source + (<usize>i << 2), aCol, target + <usize>i * row, row);
+      for (; i < to; i++) {
+        for (let j: usize = 0; j < 4; j++) {
+          store<f32>(target + <usize>i * row + (j << 2), load<f32>(source + (<usize>i << 2) + j * aCol));
+        }
+      }
+    }
+  }
+  for (let i = from; i < to; i++) {
+    for (let j = l; j < k; j++) {
+      store<f32>(copy + <usize>i * row + (<usize>j << 2), load<f32>(a + <usize>i * aRow + <usize>j * aCol));
+    }
+  }
+}
+
+/**
+ * Packs B and copies A, before `multiplyTiles`. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 n, 7 k, 8 m,
+ * 9 packed, 10 copy or 0, 11 distance of its rows, 12 chunks for B; the rest of the chunks are for A.
+ */
+export function packOperands(chunk: i32): void {
+  const k = argument(7);
+  const bChunks = argument(12);
+  if (chunk < bChunks) {
+    const m = argument(8);
+    const strips = (m + 15) >> 4;
+    const end = strips * (chunk + 1) / bChunks;
+    for (let strip = strips * chunk / bChunks; strip < end; strip++) {
+      const packed = pointer(9) + (<usize>strip * <usize>k << 6);
+      packStrip(pointer(3), pointer(4), pointer(5), k, m, strip << 4, packed);
+    }
+  } else {
+    const aChunks = chunks() - bChunks;
+    const part = chunk - bChunks;
+    const groups = (argument(6) + 3) >> 2;
+    const from = (groups * part / aChunks) << 2;
+    const to = min(argument(6), (groups * (part + 1) / aChunks) << 2);
+    copyRows(pointer(0), pointer(1), pointer(2), k, from, to, pointer(10), pointer(11));
+  }
+}
+
+/**
+ * Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 its row step or 0 when packed, 5 y, 6 yRow, 7 yCol, 8 n, 9 k, 10 m, 11 blocks of
+ * rows, 12 blocks of strips: a chunk is one of each.
+ */
+export function multiplyTiles(chunk: i32): void {
+  const n = argument(8);
+  const m = argument(10);
+  const rowBlocks = argument(11);
+  const stripBlocks = argument(12);
+  const groups = (n + 7) >> 3;
+  const strips = (m + 15) >> 4;
+  const i = chunk / stripBlocks;
+  const j = chunk % stripBlocks;
+  multiply(
+    pointer(0), pointer(1), pointer(2), pointer(3), pointer(4), pointer(5), pointer(6), pointer(7), argument(9), m,
+    (groups * i / rowBlocks) << 3, min(n, (groups * (i + 1) / rowBlocks) << 3),
+    strips * j / stripBlocks, strips * (j + 1) / stripBlocks,
+  );
+}
+
+/**
+ * Many small products, a chunk of them on one thread. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 y, 7 yRow, 8 yCol,
+ * 9 n, 10 k, 11 m, 12 products, 13 offsets of their As (bytes), 14 of their Bs, 15 bytes between their Ys,
+ * 16 workspace, 17 its bytes for each thread, 18 of them for the copy of A, or 0 to read A in place,
+ * 19 whether to read B in place.
+ */
+export function multiplyBatch(chunk: i32): void {
+  const aRow = pointer(1);
+  const aCol = pointer(2);
+  const bRow = pointer(4);
+  const bCol = pointer(5);
+  const n = argument(9);
+  const k = argument(10);
+  const m = argument(11);
+  const products = argument(12);
+  const copy = pointer(16) + <usize>thread * pointer(17);
+  const copyBytes = pointer(18);
+  const packed = copy + copyBytes;
+  const inPlace = argument(19) != 0;
+  const strips = (m + 15) >> 4;
+  const copyRow = (<usize>k << 2) + 64;
+  let aBefore: usize = 0;
+  let bBefore: usize = 0;
+  const end = start(chunk + 1, products);
+  for (let p = start(chunk, products); p < end; p++) {
+    const a = pointer(0) + load<usize>(pointer(13) + (<usize>p << 2));
+    const b = pointer(3) + load<usize>(pointer(14) + (<usize>p << 2));
+    if (copyBytes && a != aBefore) copyRows(a, aRow, aCol, k, 0, n, copy, copyRow);
+    if (!inPlace && b != bBefore) {
+      for (let s = 0; s < strips; s++) packStrip(b, bRow, bCol, k, m, s << 4, packed + (<usize>s * <usize>k << 6));
+    }
+    aBefore = a;
+    bBefore = b;
+    multiply(
+      copyBytes ? copy : a, copyBytes ? copyRow : aRow, copyBytes ? 4 : aCol, inPlace ? b : packed, inPlace ? bRow : 0,
+      pointer(6) + <usize>p * pointer(15), pointer(7), pointer(8), k, m, 0, n, 0, strips,
+    );
+  }
+}

@@ -1,0 +1,121 @@
+/** @file Unary and binary functions on the cpu device. */
+
+import type { BinaryName, UnaryName } from "../kernels.ts";
+import { broadcastTo } from "../movement.ts";
+import { contiguous, empty, type NDArray } from "../ndarray.ts";
+import { reference } from "../reference.ts";
+import { type Shape, sameShape } from "../shape.ts";
+import { kernels, type Machine } from "./machine.ts";
+
+/** Numbers as in assembly/elementwise.ts, and nanoseconds for an element. The rest run on plain loops. */
+const unaryFunctions: { readonly [Name in UnaryName]?: readonly [number, number] } = {
+  neg: [0, 0.3],
+  abs: [1, 0.3],
+  sign: [2, 0.3],
+  square: [3, 0.3],
+  sqrt: [4, 0.4],
+  rsqrt: [5, 0.6],
+  reciprocal: [6, 0.4],
+  exp: [7, 0.7],
+  log: [8, 1],
+  tanh: [9, 1],
+  sigmoid: [10, 0.8],
+  softplus: [11, 2],
+  relu: [12, 0.3],
+  step: [13, 0.3],
+  erf: [14, 1],
+  gelu: [15, 1.2],
+  geluGrad: [16, 1.5],
+  geluTanh: [17, 1],
+  geluTanhGrad: [18, 1],
+  silu: [19, 0.8],
+  siluGrad: [20, 0.8],
+  floor: [21, 0.3],
+  bfloat16: [22, 0.4],
+};
+
+/** Numbers as in assembly/elementwise.ts. */
+const binaryFunctions: { readonly [Name in BinaryName]?: number } = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  div: 3,
+  max: 4,
+  min: 5,
+  eq: 6,
+  gt: 7,
+  ge: 8,
+};
+
+export function unary(machine: Machine, name: UnaryName, x: NDArray): NDArray {
+  const f = unaryFunctions[name];
+  if (!f) return reference.unary(name, x);
+  const [number, nanoseconds] = f;
+  const result = empty(x.shape);
+  machine.call((operands) => {
+    const chunks = machine.chunks(Math.ceil(x.size / 16), x.size * nanoseconds);
+    machine.run(kernels.unary, chunks, [operands.input(x), operands.output(result), x.size, number]);
+  });
+  return result;
+}
+
+export function binary(machine: Machine, name: BinaryName, a: NDArray, b: NDArray, shape: Shape): NDArray {
+  const number = binaryFunctions[name];
+  if (number === undefined) return reference.binary(name, a, b, shape);
+  const result = empty(shape);
+  let axes = joinedAxes(a, b, shape);
+  if (axes.length > 4) {
+    a = contiguous(broadcastTo(a, shape));
+    b = contiguous(broadcastTo(b, shape));
+    axes = joinedAxes(a, b, shape);
+  }
+  const inner = axes.pop() ?? { length: 1, a: 1, b: 1 };
+  while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
+  const rows = result.size / inner.length;
+  machine.call((operands) => {
+    const nanoseconds = result.size * 0.4 + rows * 5;
+    const chunks = machine.chunks(rows > 1 ? rows : Math.ceil(inner.length / 16), nanoseconds);
+    machine.run(kernels.binary, chunks, [
+      ...[
+        operands.input(a),
+        operands.input(b),
+        operands.output(result),
+        number,
+        inner.length,
+        inner.a,
+        inner.b,
+      ],
+      ...axes.map((axis) => axis.length),
+      ...axes.map((axis) => axis.a),
+      ...axes.map((axis) => axis.b),
+    ]);
+  });
+  return result;
+}
+
+/** An axis of the result, and how far a and b step along it: 0 where they repeat. */
+interface JointAxis {
+  length: number;
+  readonly a: number;
+  readonly b: number;
+}
+
+/**
+ * The axes along which the loops must run, outermost first: neighbours on which each operand either steps on
+ * or repeats are one longer axis. Same shapes give one axis; a bias [m] added to [..., m] gives two.
+ */
+function joinedAxes(a: NDArray, b: NDArray, shape: Shape): JointAxis[] {
+  if (sameShape(a.shape, b.shape)) return [{ length: a.size, a: 1, b: 1 }];
+  const A = broadcastTo(a, shape).strides;
+  const B = broadcastTo(b, shape).strides;
+  const axes: JointAxis[] = [];
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] === 1) continue;
+    const outer = { length: shape[axis], a: A[axis], b: B[axis] };
+    const inner = axes[0];
+    if (inner && outer.a === inner.a * inner.length && outer.b === inner.b * inner.length)
+      inner.length *= outer.length;
+    else axes.unshift(outer);
+  }
+  return axes;
+}
