@@ -29,12 +29,17 @@ function installPeers(say: (line: string) => void): string | null {
   say(
     `Installing the peers ${missingPeers().join(", ")} into bench/node_modules (once): npm install --prefix bench`,
   );
-  const npm = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", FOLDER], {
-    encoding: "utf8",
-    shell: process.platform === "win32",
-  });
+  const npm = spawnSync(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", FOLDER],
+    {
+      encoding: "utf8",
+      shell: process.platform === "win32",
+    },
+  );
   if (npm.status === 0) return null;
-  const complaint = npm.error?.message ?? npm.stderr.split("\n").find((line) => /^npm err/i.test(line)) ?? "";
+  const complaint =
+    npm.error?.message ?? npm.stderr.split("\n").find((line) => /^npm error (?!code)/.test(line)) ?? "";
   return `npm install --prefix bench failed (${complaint.trim()}); --no-peers leaves the peers out`;
 }
 

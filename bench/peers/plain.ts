@@ -3,7 +3,12 @@
 import { type Contestant, clock } from "../contestant.ts";
 
 /** C = A·B for row-major n × n matrices, by the textbook's three loops. */
-export function plainProduct(a: Float32Array, b: Float32Array, n: number, c = new Float32Array(n * n)): Float32Array {
+export function plainProduct(
+  a: Float32Array,
+  b: Float32Array,
+  n: number,
+  c = new Float32Array(n * n),
+): Float32Array {
   for (let i = 0; i < n; i++) {
     for (let j = 0; j < n; j++) {
       let sum = 0; // in double precision, and in a register: faster here than adding rows of B into C
