@@ -45,8 +45,8 @@ export function randomFromState({ key, position }: RandomState): Random {
 
 /** A stream of random numbers. Made by `random(seed)` and `split`. */
 export class Random {
-  readonly #key0: number;
-  readonly #key1: number;
+  #key0: number;
+  #key1: number;
   #position: number;
 
   constructor(key: readonly [number, number], position: number) {
@@ -126,6 +126,13 @@ export class Random {
   /** What `randomFromState` needs to continue from here. */
   state(): RandomState {
     return { key: [this.#key0, this.#key1], position: this.#position };
+  }
+
+  /** Becomes the generator whose `state()` this was; everybody who holds this one draws from there on. */
+  restore(state: RandomState): void {
+    const { key, position } = randomFromState(state).state();
+    [this.#key0, this.#key1] = key;
+    this.#position = position;
   }
 
   /** The next `length` words, each through `value`. */

@@ -1,9 +1,9 @@
 /** @file Embedding: a table of vectors, one per id. */
 
 import { type Parameter, parameter, type Tensor, takeRows } from "../autograd/index.ts";
-import type { IndexLike, Random } from "../core/index.ts";
+import type { IndexLike, NDArray, Random } from "../core/index.ts";
 import { defaultRandom, normal } from "./init.ts";
-import { checkSizes } from "./linear.ts";
+import { checkSizes, parameterLike } from "./linear.ts";
 import { Module } from "./module.ts";
 
 export interface EmbeddingOptions {
@@ -34,6 +34,13 @@ export class Embedding extends Module {
   /** @throws ArgumentError on an id out of range */
   forward(ids: IndexLike): Tensor {
     return takeRows(this.weight, ids);
+  }
+
+  /** A layer like this one that holds the table W [num, dim]. */
+  withWeight(W: NDArray): Embedding {
+    const layer: Embedding = Object.assign(Object.create(Embedding.prototype), this);
+    layer.weight = parameterLike(this.weight, W);
+    return layer;
   }
 
   override describe(): string {

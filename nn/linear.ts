@@ -26,9 +26,11 @@ export interface LinearOptions {
   readonly bias?: boolean;
   /** Where initial weights come from; see `manualSeed`. */
   readonly rng?: Random;
+  /** When given, W starts as N(0, std²) and b as 0, as in transformers' models. */
+  readonly std?: number;
 }
 
-/** y = x Wᵀ + b. x [..., in], W [out, in], b [out]. W and b start uniform on ±1/√in, as in PyTorch. */
+/** y = x Wᵀ + b. x [..., in], W [out, in], b [out]. W and b start uniform on ±1/√in, as in PyTorch, or see `std`. */
 export class Linear extends Module implements LinearLike {
   readonly inFeatures: number;
   readonly outFeatures: number;
@@ -39,14 +41,23 @@ export class Linear extends Module implements LinearLike {
   constructor(
     inFeatures: number,
     outFeatures: number,
-    { bias = true, rng = defaultRandom() }: LinearOptions = {},
+    { bias = true, rng = defaultRandom(), std }: LinearOptions = {},
   ) {
     super();
     checkSizes("Linear", { inFeatures, outFeatures });
     this.inFeatures = inFeatures;
     this.outFeatures = outFeatures;
-    this.weight = parameter(kaimingUniform(rng, [outFeatures, inFeatures], inFeatures));
-    this.bias = bias ? parameter(kaimingUniform(rng, [outFeatures], inFeatures)) : null;
+    const [W, b] = [[outFeatures, inFeatures], [outFeatures]];
+    this.weight = parameter(std === undefined ? kaimingUniform(rng, W, inFeatures) : normal(rng, W, std));
+    const initialBias = (): NDArray => (std === undefined ? kaimingUniform(rng, b, inFeatures) : zeros(b));
+    this.bias = bias ? parameter(initialBias()) : null;
+  }
+
+  /** A layer around parameters that exist: the same ones, so that a head can be tied to an embedding. */
+  static of(weight: Parameter, bias: Parameter | null = null): Linear {
+    const [outFeatures, inFeatures] = weight.shape;
+    const layer: Linear = Object.create(Linear.prototype);
+    return Object.assign(layer, { training: true, inFeatures, outFeatures, weight, bias });
   }
 
   forward(x: Tensor): Tensor {
@@ -117,7 +128,7 @@ export class Conv1D extends Module implements LinearLike {
 }
 
 /** A new parameter with these values, trainable if `before` is. */
-function parameterLike(before: Parameter, values: NDArray): Parameter {
+export function parameterLike(before: Parameter, values: NDArray): Parameter {
   const after = parameter(values);
   after.requiresGrad = before.requiresGrad;
   return after;

@@ -104,26 +104,36 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     return { steps: states.map(({ step }) => step), arrays };
   }
 
-  /** Continues from a saved state. @throws CheckpointError when it is of other parameters; nothing is changed then */
-  loadStateDict({ steps, arrays }: OptimizerState): void {
+  /** @throws CheckpointError when a saved state is of other parameters than this optimizer's */
+  checkState(count: number, arrays: OptimizerState["arrays"]): void {
     const parameters = this.parameters();
-    if (steps.length !== parameters.length) {
+    if (count !== parameters.length) {
       throw new CheckpointError(
-        `optimizer: expected the state of ${parameters.length} parameters; got ${steps.length}`,
+        `optimizer: expected the state of ${parameters.length} parameters; got ${count}`,
       );
     }
-    const next = parameters.map((_, i): ParameterState => ({ step: steps[i], arrays: {} }));
-    for (const [key, array] of arrays) {
-      const [i, name] = [Number(key.slice(0, key.indexOf("."))), key.slice(key.indexOf(".") + 1)];
-      if (!parameters[i] || !sameShape(parameters[i].shape, array.shape)) {
-        throw new CheckpointError(
-          `optimizer: expected state of shape [${parameters[i]?.shape.join(", ") ?? "none"}] for ${key}; got [${array.shape.join(", ")}]`,
-        );
+    for (const [key, { shape }] of arrays) {
+      const parameter = parameters[Number.parseInt(key, 10)];
+      if (!parameter || !sameShape(parameter.shape, shape)) {
+        const expected = parameter
+          ? `shape [${parameter.shape.join(", ")}]`
+          : `one of ${parameters.length} parameters`;
+        throw new CheckpointError(`optimizer: expected ${expected} for ${key}; got [${shape.join(", ")}]`);
       }
-      next[i].arrays[name] = copy(array, "optimizer");
     }
-    parameters.forEach((parameter, i) => {
-      this.#state.set(parameter, next[i]);
+  }
+
+  /** Continues from a saved state. @throws CheckpointError when it is of other parameters; nothing is changed then */
+  loadStateDict({ steps, arrays }: OptimizerState): void {
+    this.checkState(steps.length, arrays);
+    this.parameters().forEach((parameter, i) => {
+      const own = [...arrays].filter(([key]) => Number.parseInt(key, 10) === i);
+      this.#state.set(parameter, {
+        step: steps[i],
+        arrays: Object.fromEntries(
+          own.map(([key, array]) => [key.slice(key.indexOf(".") + 1), copy(array, "optimizer")]),
+        ),
+      });
     });
   }
 }
