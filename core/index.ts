@@ -7,6 +7,7 @@ export * from "./files/index.ts";
 export * from "./gather.ts";
 export * from "./indices.ts";
 export * from "./kernels.ts";
+export * from "./linalg.ts";
 export * from "./matmul.ts";
 export { type Bytes, type Category, categories, liveBytes, type MemoryReport, watch } from "./meter.ts";
 export * from "./movement.ts";
@@ -14,6 +15,7 @@ export * from "./ndarray.ts";
 export { erf, erfc, normalCdf, normalQuantile } from "./quantile.ts";
 export * from "./random.ts";
 export * from "./reduce.ts";
+export * from "./rotate.ts";
 export * from "./shape.ts";
 export {
   currentPrecision,
@@ -26,3 +28,4 @@ export {
   scope,
   storagesMade,
 } from "./storage.ts";
+export * from "./unfold.ts";
