@@ -1,0 +1,6 @@
+/** @file `npm start`: runs notebooks, prints what they show, and writes each, with its outputs, as `.ipynb`. */
+import { fileURLToPath } from "node:url";
+import { runNotebooks } from "./command.ts";
+
+const folder = fileURLToPath(new URL("..", import.meta.url));
+process.exitCode = await runNotebooks(process.argv.slice(2), { folder });

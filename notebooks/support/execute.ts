@@ -1,0 +1,56 @@
+/** @file Runs a notebook, a TypeScript module, and gathers what each of its cells displayed. */
+import { readFile } from "node:fs/promises";
+import { register } from "node:module";
+import { basename } from "node:path";
+import { pathToFileURL } from "node:url";
+import { NotebookError } from "./errors.ts";
+import { type Cell, parsePercent } from "./percent.ts";
+import { type MimeBundle, Session, type Verdict, withSession } from "./session.ts";
+import { processTerminal, type Terminal } from "./terminal.ts";
+
+export interface ExecuteOptions {
+  /** The long setting instead of the quick one. */
+  readonly full?: boolean;
+  /** Settings by name, as text; the notebook's `defineSettings` reads and checks them. */
+  readonly overrides?: ReadonlyMap<string, string>;
+  /** The value for the setting "seeds", if the notebook has one. */
+  readonly seeds?: string;
+  readonly terminal?: Terminal;
+}
+
+export interface Execution {
+  readonly name: string;
+  readonly cells: readonly Cell[];
+  /** outputs[i]: what cell i displayed, in order. */
+  readonly outputs: readonly (readonly MimeBundle[])[];
+  readonly tables: number;
+  readonly verdicts: readonly Verdict[];
+  readonly seconds: number;
+}
+
+let runs = 0; // a module is evaluated once per URL: each run imports another one
+
+/**
+ * Runs the notebook at `path`. Whatever it throws is thrown on, with a stack that points into the notebook; a
+ * setting that it does not have is a NotebookError.
+ */
+export async function executeNotebook(
+  path: string,
+  { full = false, overrides = new Map(), seeds, terminal = processTerminal }: ExecuteOptions = {},
+): Promise<Execution> {
+  const name = basename(path, ".ts");
+  const cells = parsePercent(await readFile(path, "utf8"), path);
+  const session = new Session({ name, cells, full, overrides, seeds, terminal });
+
+  if (runs === 0) register("./cell-loader.ts", import.meta.url);
+  const url = `${pathToFileURL(path).href}?cells=${++runs}`;
+  await withSession(session, async () => {
+    await import(url);
+    session.finish();
+  });
+  if (overrides.size > 0 && !session.settingsRead) {
+    throw new NotebookError(`${name}: has no settings; given ${[...overrides.keys()].join(", ")}`);
+  }
+  const { outputs, tables, verdicts, seconds } = session;
+  return { name, cells, outputs, tables, verdicts, seconds };
+}

@@ -1,0 +1,64 @@
+/** @file The `.ipynb` file: Jupyter's notebook format 4.5, the same bytes for the same cells and outputs. */
+import { createHash } from "node:crypto";
+import type { Cell } from "./percent.ts";
+import type { MimeBundle } from "./session.ts";
+
+interface Executed {
+  readonly cells: readonly Cell[];
+  readonly outputs: readonly (readonly MimeBundle[])[];
+}
+
+/** The notebook with its outputs, as the text of an `.ipynb` file. */
+export function toIpynb({ cells, outputs }: Executed): string {
+  const ids = cellIds(cells);
+  let executions = 0;
+  const notebook = {
+    cells: cells.map(({ type, title, source }, i) => ({
+      cell_type: type,
+      ...(type === "code" ? { execution_count: ++executions } : {}),
+      id: ids[i],
+      metadata: title ? { title } : {},
+      ...(type === "code" ? { outputs: outputs[i].map(displayData) } : {}),
+      source: lines(source),
+    })),
+    metadata: {
+      kernelspec: { display_name: "Deno", language: "typescript", name: "deno" },
+      language_info: {
+        codemirror_mode: "typescript",
+        file_extension: ".ts",
+        mimetype: "text/x.typescript",
+        name: "typescript",
+        nbconvert_exporter: "script",
+        pygments_lexer: "typescript",
+      },
+    },
+    nbformat: 4,
+    nbformat_minor: 5,
+  };
+  return `${JSON.stringify(notebook, null, 1)}\n`;
+}
+
+function displayData(bundle: MimeBundle) {
+  const data = Object.fromEntries(
+    Object.keys(bundle)
+      .sort()
+      .map((type) => [type, type === "image/png" ? bundle[type] : lines(bundle[type])]),
+  );
+  return { data, metadata: {}, output_type: "display_data" };
+}
+
+/** Lines with their ends, Jupyter's way to keep differences readable. */
+function lines(text: string): string[] {
+  return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+}
+
+/** Eight hexadecimal digits of the source's hash: a cell keeps its id when others come or go. */
+function cellIds(cells: readonly Cell[]): string[] {
+  const seen = new Map<string, number>();
+  return cells.map(({ type, source }) => {
+    const id = createHash("sha256").update(`${type}\n${source}`).digest("hex").slice(0, 8);
+    const count = (seen.get(id) ?? 0) + 1;
+    seen.set(id, count);
+    return count === 1 ? id : `${id}-${count}`;
+  });
+}

@@ -1,0 +1,156 @@
+/** @file Tables: one set of rows, shown as aligned text, as Markdown and as HTML. */
+import { decimalsFor, formatNumber, isSpread, type Spread } from "./format.ts";
+import type { MimeBundle, Verdict } from "./session.ts";
+
+export type CellValue = string | number | bigint | boolean | Spread | null | undefined;
+
+export interface Column<Row> {
+  readonly key: keyof Row & string;
+  /** The heading; by default the key. */
+  readonly label?: string;
+  /** By default numbers stand right and all else left. */
+  readonly align?: "left" | "right";
+  /** Decimals; by default as many as show the column's smallest number with three significant digits. */
+  readonly digits?: number;
+  /** Writes the value out itself. */
+  readonly format?: (value: unknown, row: Row) => string;
+}
+
+export interface TableOptions<Row> {
+  readonly title?: string;
+  /** Which columns, in which order; by default every key of the rows, as first met. */
+  readonly columns?: readonly ((keyof Row & string) | Column<Row>)[];
+  /** A line below the table: how it was scaled, what the columns mean. */
+  readonly note?: string;
+}
+
+/** A table ready to show: `display(table(rows, { title: "Table 6" }))`. */
+export function table<Row extends object>(rows: readonly Row[], options: TableOptions<Row> = {}): Table {
+  const columns = (options.columns ?? keysOf(rows)).map((column) =>
+    typeof column === "string" ? { key: column } : column,
+  ) as Column<Row>[];
+
+  const texts = columns.map((column) => columnTexts(rows, column));
+  return new Table({
+    title: options.title ?? "",
+    note: options.note ?? "",
+    header: columns.map(({ key, label = key }) => label),
+    align: columns.map(
+      ({ key, align }) => align ?? (rows.some((row) => isNumeric(row[key])) ? "right" : "left"),
+    ),
+    rows: rows.map((_, i) => texts.map((column) => column[i])),
+  });
+}
+
+/** What is left of a table once its values are text. */
+export interface Grid {
+  readonly title: string;
+  readonly note: string;
+  readonly header: readonly string[];
+  readonly align: readonly ("left" | "right")[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+export class Table {
+  readonly grid: Grid;
+  /** The verdicts on claims that the table holds, if it is a table of claims. */
+  readonly verdicts: readonly Verdict[];
+
+  constructor(grid: Grid, verdicts: readonly Verdict[] = []) {
+    this.grid = grid;
+    this.verdicts = verdicts;
+  }
+
+  toString(): string {
+    return asText(this.grid);
+  }
+
+  toMime(): MimeBundle {
+    return {
+      "text/html": asHtml(this.grid),
+      "text/markdown": asMarkdown(this.grid),
+      "text/plain": asText(this.grid),
+    };
+  }
+}
+
+function keysOf<Row extends object>(rows: readonly Row[]): (keyof Row & string)[] {
+  return [...new Set(rows.flatMap((row) => Object.keys(row)))] as (keyof Row & string)[];
+}
+
+function columnTexts<Row extends object>(
+  rows: readonly Row[],
+  { key, digits, format }: Column<Row>,
+): string[] {
+  const values = rows.map((row) => row[key] as unknown);
+  const decimals = digits ?? decimalsFor(values.filter((value) => typeof value === "number"));
+  return values.map((value, i) =>
+    (format ? format(value, rows[i]) : cellText(value, decimals, digits)).replace(/\s*\n\s*/g, " "),
+  );
+}
+
+function cellText(value: unknown, decimals: number, given: number | undefined): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "number") return formatNumber(value, decimals);
+  if (typeof value === "bigint") return formatNumber(value, 0);
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (isSpread(value)) return value.format(given);
+  return String(value);
+}
+
+function isNumeric(value: unknown): boolean {
+  return typeof value === "number" || typeof value === "bigint" || isSpread(value);
+}
+
+function asText({ title, note, header, align, rows }: Grid): string {
+  const widths = header.map((label, j) => Math.max(width(label), ...rows.map((row) => width(row[j]))));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, j) => pad(cell, widths[j], align[j]))
+      .join("  ")
+      .trimEnd();
+  const rule = widths.map((w) => "─".repeat(w)).join("──");
+  const body = rows.length > 0 ? rows.map(line) : ["(no rows)"];
+  return [...(title ? [title] : []), rule, line(header), rule, ...body, rule, ...(note ? [note] : [])].join(
+    "\n",
+  );
+}
+
+function asMarkdown({ title, note, header, align, rows }: Grid): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(escapeMarkdown).join(" | ")} |`;
+  const rule = `| ${align.map((side) => (side === "right" ? "---:" : "---")).join(" | ")} |`;
+  const parts = [title && `**${title}**`, [line(header), rule, ...rows.map(line)].join("\n"), note];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function asHtml({ title, note, header, align, rows }: Grid): string {
+  const cells = (tag: "th" | "td", texts: readonly string[]) =>
+    texts.map((text, j) => `<${tag} align="${align[j]}">${escapeHtml(text)}</${tag}>`).join("");
+  return [
+    "<table>",
+    ...(title ? [`<caption><b>${escapeHtml(title)}</b></caption>`] : []),
+    `<thead><tr>${cells("th", header)}</tr></thead>`,
+    "<tbody>",
+    ...rows.map((row) => `<tr>${cells("td", row)}</tr>`),
+    "</tbody>",
+    "</table>",
+    ...(note ? [`<p><small>${escapeHtml(note)}</small></p>`] : []),
+  ].join("\n");
+}
+
+function width(text: string): number {
+  return [...text].length;
+}
+
+function pad(text: string, columns: number, align: "left" | "right"): string {
+  const space = " ".repeat(columns - width(text));
+  return align === "right" ? space + text : text + space;
+}
+
+function escapeMarkdown(text: string): string {
+  return text.replace(/\\/g, "\\\\").replace(/\|/g, "\\|");
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+}

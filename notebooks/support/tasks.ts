@@ -1,0 +1,217 @@
+/**
+ * @file Generated tasks whose structure is known, small enough for a tiny model: each draws examples, a prompt and
+ * the completion it asks for, in printable ASCII. All chance comes from the generator passed in.
+ */
+
+export interface Example {
+  readonly prompt: string;
+  /** What should follow the prompt; it ends with a line feed. */
+  readonly completion: string;
+}
+
+/** The one thing needed of a random generator: a uniform integer in 0 … n − 1. `random(seed)` has it. */
+export interface Integers {
+  integer(n: number): number;
+}
+
+export interface Task {
+  readonly name: string;
+  sample(random: Integers): Example;
+}
+
+/** `count` examples, drawn independently. */
+export function examples(task: Task, count: number, random: Integers): Example[] {
+  return Array.from({ length: count }, () => task.sample(random));
+}
+
+/**
+ * Training and test examples with no prompt twice, so that the test asks what was never seen. Throws a RangeError
+ * if the task has too few prompts.
+ */
+export function split(
+  task: Task,
+  { train, test }: { readonly train: number; readonly test: number },
+  random: Integers,
+): { train: Example[]; test: Example[] } {
+  const drawn = new Map<string, Example>();
+  for (let misses = 0; drawn.size < train + test; ) {
+    const example = task.sample(random);
+    misses = drawn.has(example.prompt) ? misses + 1 : 0;
+    drawn.set(example.prompt, example);
+    if (misses === 10_000) {
+      throw new RangeError(
+        `${task.name}: expected ${train + test} different prompts; found only ${drawn.size}`,
+      );
+    }
+  }
+  const all = [...drawn.values()];
+  return { train: all.slice(0, train), test: all.slice(train) };
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Data to text, in the manner of the E2E restaurants (Novikova et al., 2017, arXiv:1706.09254)
+
+const NAMES = ["Aromi", "Clowns", "Cocum", "Cotto", "Mill", "Olive", "Plough", "Strada", "Vaults", "Zizzi"];
+const FOODS = ["Chinese", "English", "French", "Indian", "Italian", "Thai"];
+const PRICES = ["cheap", "modest", "pricey"];
+const AREAS = ["centre", "river", "docks"];
+const KIDS = ["yes", "no"];
+const WHERE: Readonly<Record<string, string>> = {
+  centre: "in the centre",
+  river: "by the river",
+  docks: "at the docks",
+};
+
+interface Restaurant {
+  readonly name: string;
+  readonly food?: string;
+  readonly price?: string;
+  readonly area?: string;
+  readonly kids?: string;
+}
+
+/** How a restaurant is put into words: two styles that order and phrase the same facts differently. */
+export type Style = "statement" | "advert";
+
+/**
+ * A meaning representation, such as `name[Aromi] food[Thai] area[river] kids[yes]`, and a sentence that says it. A
+ * base that knows one style is adapted to the other: the facts stay, the wording changes. Every fact but the name
+ * may be missing. At most 128 characters with the prompt; 3,360 different prompts.
+ */
+export function dataToText({ style }: { readonly style: Style }): Task {
+  return {
+    name: `data-to-text (${style})`,
+    sample(random) {
+      const restaurant: Restaurant = {
+        name: pick(NAMES, random),
+        food: maybe(FOODS, random),
+        price: maybe(PRICES, random),
+        area: maybe(AREAS, random),
+        kids: maybe(KIDS, random),
+      };
+      const facts = Object.entries(restaurant).filter(([, value]) => value !== undefined);
+      const prompt = `${facts.map(([field, value]) => `${field}[${value}]`).join(" ")}\n`;
+      return { prompt, completion: `${WORDINGS[style](restaurant)}\n` };
+    },
+  };
+}
+
+const WORDINGS: Readonly<Record<Style, (restaurant: Restaurant) => string>> = {
+  statement({ name, food, price, area, kids }) {
+    const place = area ? ` ${WHERE[area]}` : "";
+    const families = { yes: " Kids welcome.", no: " No kids." }[kids ?? ""] ?? "";
+    return `${name} is ${withArticle(words(price, food, "place"))}${place}.${families}`;
+  },
+  advert({ name, food, price, area, kids }) {
+    const place = area ? `${capitalized(WHERE[area])}, try` : "Try";
+    const families = { yes: ", great for kids", no: ", adults only" }[kids ?? ""] ?? "";
+    return `${place} ${name}: ${words(price, food, "food")}${families}!`;
+  },
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+
+export type Operation = "+" | "-" | "*";
+
+/** Arithmetic on two numbers below 10^digits: `17+5=` asks for `22`. */
+export function arithmetic({
+  digits,
+  operation,
+}: {
+  readonly digits: number;
+  readonly operation: Operation;
+}): Task {
+  return {
+    name: `arithmetic (${operation}, ${digits} digits)`,
+    sample(random) {
+      const a = random.integer(10 ** digits);
+      const b = random.integer(10 ** digits);
+      const answer = { "+": a + b, "-": a - b, "*": a * b }[operation];
+      return { prompt: `${a}${operation}${b}=`, completion: `${answer}\n` };
+    },
+  };
+}
+
+const LETTERS = "abcdefghijklmnopqrstuvwxyz";
+
+/**
+ * Recall from the prompt: `b4 x9 m1 x?` asks for `9`. It needs a mechanism, attention that finds a key, and no
+ * memory of its own. At most 26 pairs.
+ */
+export function recall({ pairs }: { readonly pairs: number }): Task {
+  if (!Number.isInteger(pairs) || pairs < 1 || pairs > 26) {
+    throw new RangeError(`recall: expected pairs in 1 … 26; got ${pairs}`);
+  }
+  return {
+    name: `recall (${pairs} pairs)`,
+    sample(random) {
+      const keys = shuffled([...LETTERS], random).slice(0, pairs);
+      const values = keys.map(() => random.integer(10));
+      const asked = random.integer(pairs);
+      const list = keys.map((key, i) => `${key}${values[i]}`).join(" ");
+      return { prompt: `${list} ${keys[asked]}?`, completion: `${values[asked]}\n` };
+    },
+  };
+}
+
+/** A task of memory alone, with the information it holds. */
+export interface Facts extends Task {
+  readonly all: readonly Example[];
+  /** What must be stored to know every answer: log₂ 1000 bits for each fact. */
+  readonly bits: number;
+}
+
+/**
+ * `count` facts without rhyme or reason, drawn once: `qvx?` asks for `407`, always. Nothing can be inferred, so what
+ * an adapter recalls measures its capacity in bits. At most 26³ facts.
+ */
+export function facts({ count }: { readonly count: number }, random: Integers): Facts {
+  if (!Number.isInteger(count) || count < 1 || count > 26 ** 3) {
+    throw new RangeError(`facts: expected count in 1 … ${26 ** 3}; got ${count}`);
+  }
+  const keys = new Set<string>();
+  while (keys.size < count) keys.add(Array.from({ length: 3 }, () => pick([...LETTERS], random)).join(""));
+  const all = [...keys].map((key) => {
+    const value = String(random.integer(1000)).padStart(3, "0");
+    return { prompt: `${key}?`, completion: `${value}\n` };
+  });
+  return {
+    name: `facts (${count})`,
+    all,
+    bits: count * Math.log2(1000),
+    sample: (source) => pick(all, source),
+  };
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+
+function pick<T>(values: readonly T[], random: Integers): T {
+  return values[random.integer(values.length)];
+}
+
+/** One of the values, or, as likely as each of them, none. */
+function maybe<T>(values: readonly T[], random: Integers): T | undefined {
+  return values[random.integer(values.length + 1)];
+}
+
+/** Fisher and Yates. */
+function shuffled<T>(values: readonly T[], random: Integers): T[] {
+  const result = [...values];
+  for (let i = result.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [result[i], result[j]] = [result[j], result[i]];
+  }
+  return result;
+}
+
+function words(...parts: readonly (string | undefined)[]): string {
+  return parts.filter((part) => part !== undefined).join(" ");
+}
+
+function withArticle(noun: string): string {
+  return `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;
+}
+
+function capitalized(text: string): string {
+  return text[0].toUpperCase() + text.slice(1);
+}

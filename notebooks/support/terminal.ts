@@ -1,0 +1,43 @@
+/** @file Where a notebook's text goes: results to standard output, everything about the run to standard error. */
+
+export interface Terminal {
+  /** How progress appears: a bar that redraws itself, sparse plain lines, or not at all. */
+  readonly progress: "bar" | "lines" | "none";
+  /** A result: a table, a plot, a value. */
+  print(text: string): void;
+  /** A heading of the notebook's prose. */
+  heading(text: string): void;
+  /** A line about the run. */
+  status(text: string): void;
+}
+
+const plain = process.env.NO_COLOR !== undefined && process.env.NO_COLOR !== "";
+
+export const processTerminal: Terminal = {
+  progress: process.stderr.isTTY ? "bar" : "lines",
+  print(text) {
+    clearBar();
+    process.stdout.write(`${text}\n\n`);
+  },
+  heading(text) {
+    clearBar();
+    process.stdout.write(process.stdout.isTTY && !plain ? `\x1b[1m${text}\x1b[22m\n\n` : `${text}\n\n`);
+  },
+  status(text) {
+    clearBar();
+    process.stderr.write(`${text}\n`);
+  },
+};
+
+/** Shows nothing: for tests. */
+export const silentTerminal: Terminal = {
+  progress: "none",
+  print() {},
+  heading() {},
+  status() {},
+};
+
+/** A progress bar may stand on the line; it draws itself again at its next step. */
+function clearBar(): void {
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+}

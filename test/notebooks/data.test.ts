@@ -1,0 +1,93 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  domainShift,
+  farShift,
+  holdOut,
+  nearShift,
+  nodeTypes,
+  ownText,
+} from "../../notebooks/support/data.ts";
+import { NotebookError } from "../../notebooks/support/errors.ts";
+
+const data = suite("text data");
+
+const files = nodeTypes();
+
+data("the files come sorted by name, each once, the same every time", () => {
+  const names = files.map(({ name }) => name);
+  assert.equal(names, [...new Set(names)]);
+  for (const name of ["fs", "fs/promises", "crypto", "tls", "https"]) assert.ok(names.includes(name), name);
+  assert.equal(nodeTypes(), files);
+});
+
+data("every text is printable ASCII and line feeds: at most 96 symbols", () => {
+  for (const { declarations, prose } of files) assert.match(declarations + prose, /^[\n -~]*$/);
+});
+
+data("declarations hold no comments, and strings that look like comments stay", () => {
+  const code = files.map(({ declarations }) => declarations).join("");
+  const withoutStrings = code.replace(/"[^"\n]*"|'[^'\n]*'|`[^`]*`/g, '""');
+  assert.not.match(withoutStrings, /\/\*|\*\/|^\s*\/\//m);
+  assert.match(code, /declare module "node:fs"/);
+  assert.match(code, /https?:\/\/|"\/|`\//); // a slash within quotes
+});
+
+data("prose is sentences, without comment signs and blocks of code", () => {
+  const { prose } = files.find(({ name }) => name === "fs")!;
+  assert.not.match(prose, /^ \*|\/\*\*|\*\/|```/m);
+  assert.match(prose, /Asynchronously/);
+  assert.ok((prose.match(/\bthe\b/g)?.length ?? 0) > 500);
+});
+
+data("far and near shifts have the documented sizes, and the near target is held out of its source", () => {
+  const [far, near] = [farShift(), nearShift()];
+  assert.ok(far.source.length > 0.7e6 && far.target.length > 0.8e6);
+  assert.ok(near.source.length > 1.4e6 && near.target.length > 0.08e6);
+  const sentence = near.target.slice(1000, 1200);
+  assert.not.ok(near.source.includes(sentence));
+  assert.ok(far.target.includes(sentence));
+});
+
+data("holding out loses nothing and takes a tenth from everywhere", () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 200 }), fc.integer({ min: 1, max: 9 }), (text, block) => {
+      const { train, validation } = holdOut(text, { block, every: 3 });
+      assert.is(train.length + validation.length, text.length);
+      assert.is(validation.slice(0, block), text.slice(2 * block, 3 * block));
+      assert.is(train.slice(0, 2 * block), text.slice(0, 2 * block));
+    }),
+  );
+  const { train, validation } = holdOut(farShift().target);
+  assert.ok(Math.abs(validation.length / (train.length + validation.length) - 0.1) < 0.01);
+});
+
+data("a reader's own file serves, and one that cannot is refused", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "text-"));
+  const file = async (name: string, content: string | Uint8Array) => {
+    await writeFile(join(folder, name), content);
+    return join(folder, name);
+  };
+  const refused = (path: string, message: RegExp) =>
+    assert.throws(
+      () => ownText(path),
+      (error: Error) => error instanceof NotebookError && message.test(error.message),
+    );
+  try {
+    const mine = await file("mine.txt", "“Café”—naïve…\r\n".repeat(1000));
+    assert.is(ownText(mine).slice(0, 17), '"Cafe"-naive...\n"');
+    assert.is(domainShift(mine).target, ownText(mine));
+    refused(await file("short.txt", "a few words"), /at least 10,000 characters; ".*short\.txt" has 11/);
+    refused(await file("binary", new Uint8Array(20_000)), /is binary/);
+    refused(join(folder, "missing"), /got ".*missing" \(ENOENT\)/);
+    refused(folder, /EISDIR/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+data.run();

@@ -1,0 +1,56 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { progress } from "../../notebooks/support/progress.ts";
+import { Session, withSession } from "../../notebooks/support/session.ts";
+import { silentTerminal, type Terminal } from "../../notebooks/support/terminal.ts";
+
+const bars = suite("progress");
+
+/** What is written when `steps` take one second each by a clock of our own. */
+async function written(kind: Terminal["progress"], steps: number): Promise<string[]> {
+  const lines: string[] = [];
+  const terminal = { ...silentTerminal, progress: kind, status: (line: string) => void lines.push(line) };
+  const session = new Session({
+    name: "nb",
+    cells: [],
+    full: false,
+    overrides: new Map(),
+    seeds: undefined,
+    terminal,
+  });
+  const { now } = performance;
+  let seconds = 0;
+  performance.now = () => 1000 * seconds;
+  try {
+    await withSession(session, async () => {
+      const bar = progress(steps, "training");
+      for (; seconds < steps; ) {
+        seconds++;
+        bar.tick();
+      }
+      bar.done();
+    });
+  } finally {
+    performance.now = now;
+  }
+  return lines;
+}
+
+bars("without a terminal: one line at each quarter, with the time left", async () => {
+  assert.equal(await written("lines", 40), [
+    "training: 10/40, 30 s left",
+    "training: 20/40, 20 s left",
+    "training: 30/40, 10 s left",
+    "training: 40/40, 0 s left",
+  ]);
+});
+
+bars("what takes less than five seconds says nothing", async () => {
+  assert.equal(await written("lines", 4), []);
+});
+
+bars("under tests, nothing at all", async () => {
+  assert.equal(await written("none", 40), []);
+});
+
+bars.run();

@@ -1,0 +1,109 @@
+import * as fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { formatNumber, meanStd } from "../../notebooks/support/format.ts";
+import { replication } from "../../notebooks/support/replication.ts";
+import { table } from "../../notebooks/support/table.ts";
+
+const tables = suite("tables");
+
+tables("mean ± spread: one significant digit of the deviation, two after a leading 1", () => {
+  const spread = (center: number, d: number) => String(meanStd([center - d, center + d])); // deviation d √2
+  assert.is(spread(2.31, 0.02 / Math.SQRT2), "2.31 ± 0.02");
+  assert.is(spread(2.31, 0.014 / Math.SQRT2), "2.310 ± 0.014");
+  assert.is(spread(1234.5, 30 / Math.SQRT2), "1,235 ± 30");
+  assert.is(String(meanStd([2.5])), "2.50");
+  assert.is(String(meanStd([3, 3, 3])), "3 ± 0");
+  assert.is(meanStd([2.301, 2.329]).format(3), "2.315 ± 0.020");
+  assert.throws(() => meanStd([]), RangeError);
+});
+
+tables("the mean lies among the values; shifting them shifts it and keeps the deviation", () => {
+  const value = fc.double({ min: -100, max: 100, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(value, { minLength: 1, maxLength: 8 }), value, (values, shift) => {
+      const { mean, std, n } = meanStd(values);
+      const moved = meanStd(values.map((v) => v + shift));
+      // |terms| ≤ 200 and at most 8 of them: rounding stays below 8 · 200 · 2⁻⁵³ ≈ 2e-13, its root below 1e-6.
+      assert.is(n, values.length);
+      assert.ok(mean >= Math.min(...values) - 1e-12 && mean <= Math.max(...values) + 1e-12);
+      assert.ok(Math.abs(moved.mean - mean - shift) < 1e-12);
+      assert.ok(Math.abs(moved.std - std) < 1e-6);
+    }),
+  );
+});
+
+tables("numbers", () => {
+  assert.is(formatNumber(175_255_207_936), "175,255,207,936");
+  assert.is(formatNumber(2n ** 60n, 0), "1,152,921,504,606,846,976");
+  assert.is(formatNumber(0.1278), "0.128");
+  assert.is(formatNumber(0.00002, 3), "2.00e-5");
+  assert.is(formatNumber(-0), "0");
+  assert.is(formatNumber(Number.NaN), "NaN");
+  assert.is(formatNumber(Number.NEGATIVE_INFINITY), "-∞");
+});
+
+const sample = table(
+  [
+    { method: "full", parameters: 834_432, loss: 2.324, spread: meanStd([2.3, 2.34]), ok: true },
+    { method: "a|b<c>", parameters: 8, loss: 2, spread: null, ok: false },
+  ],
+  {
+    title: "Losses",
+    note: "In nats.",
+    columns: ["method", "parameters", { key: "loss", label: "L" }, "spread", "ok"],
+  },
+);
+
+tables("as text: aligned columns, numbers to the right with the same decimals", () => {
+  assert.is(
+    String(sample),
+    [
+      "Losses",
+      "─".repeat(42),
+      "method  parameters     L       spread  ok",
+      "─".repeat(42),
+      "full       834,432  2.32  2.32 ± 0.03  yes",
+      "a|b<c>           8  2.00               no",
+      "─".repeat(42),
+      "In nats.",
+    ].join("\n"),
+  );
+});
+
+tables("as Markdown and HTML: aligned, and nothing in a cell breaks out of it", () => {
+  const { "text/markdown": markdown, "text/html": html, "text/plain": text } = sample.toMime();
+  assert.is(text, String(sample));
+  assert.ok(markdown.includes("| --- | ---: | ---: | ---: | --- |"));
+  assert.ok(markdown.includes("| a\\|b<c> |"));
+  assert.ok(html.includes('<td align="left">a|b&lt;c&gt;</td><td align="right">8</td>'));
+  assert.ok(html.includes("<caption><b>Losses</b></caption>"));
+});
+
+tables("every row of the Markdown has the same number of cells, whatever the text", () => {
+  const text = fc.string({ unit: fc.constantFrom("|", "\\", "\n", "a", "é", "<") });
+  fc.assert(
+    fc.property(fc.array(fc.record({ a: text, b: text }), { minLength: 1, maxLength: 4 }), (rows) => {
+      const lines = table(rows).toMime()["text/markdown"].split("\n");
+      assert.is(lines.length, rows.length + 2);
+      for (const line of lines) assert.is(line.replace(/\\[\\|]/g, "").match(/\|/g)?.length, 3);
+    }),
+  );
+});
+
+tables("an empty table says so", () => {
+  assert.ok(String(table([] as { a: number }[], { columns: ["a"] })).includes("(no rows)"));
+});
+
+tables("a replication shows paper, measurement, seeds and verdict, and hides empty columns", () => {
+  const claims = replication([
+    { claim: "c1", paper: 73.4, measured: [2.31, 2.33, 2.29], holds: false },
+    { claim: "c2", paper: "free", measured: "0 ms", holds: "partly", seeds: 1 },
+    { claim: "c3", paper: "x", measured: 1, holds: true },
+  ]);
+  assert.equal(claims.grid.header, ["claim", "paper reports", "this run", "seeds", "verdict"]);
+  assert.equal(claims.grid.rows[0], ["c1", "73.4", "2.31 ± 0.02", "3", "does not hold"]);
+  assert.equal(claims.verdicts, ["does not hold", "partly", "holds"]);
+});
+
+tables.run();
