@@ -8,7 +8,8 @@
  *     const rank = 8;
  *
  * A cell ends where the next marker begins. Markers stand in the first column, outside any block or
- * template literal.
+ * template literal. A blank line between a marker and an import keeps the formatter, which sorts imports together
+ * with the comments above them, from moving the marker.
  */
 import { NotebookError } from "./errors.ts";
 
