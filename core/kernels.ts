@@ -70,6 +70,11 @@ export interface Kernels {
   reduce(name: ReduceName, x: NDArray, outer: number, n: number, inner: number, shape: Shape): NDArray;
   /** Softmax, or its logarithm, of each row of x [rows, n]. */
   softmax(x: NDArray, log: boolean): NDArray;
+  /**
+   * Softmax over what a query may see: x [rows, n], row i belongs to query i mod `queries`, and the last query sees
+   * all n keys, the one before it n − 1, and so on. What is not seen is 0. queries ≤ n.
+   */
+  causalSoftmax(x: NDArray, queries: number): NDArray;
   /** From y = softmax(x) and dY, rows of n: dX = y ∘ (dY − Σ dY ∘ y). */
   softmaxGrad(y: NDArray, dY: NDArray): NDArray;
   /** x̂ = (x − mean) / √(var + eps) for each row, and r = 1/√(var + eps) [rows]. `centre` false: RMS norm, mean 0. */

@@ -98,6 +98,22 @@ export const softmax = (x: NDArray, axes: number | readonly number[] = -1): NDAr
 export const logSoftmax = (x: NDArray, axes: number | readonly number[] = -1): NDArray =>
   overRows("logSoftmax", x, axes, (rows) => kernel("softmax")(rows, true));
 
+/**
+ * Softmax of attention scores x [..., queries, keys] in which the last query sees all keys, the one before it all but
+ * one, and so on; what is not seen is 0.
+ * @throws ShapeError when there are more queries than keys
+ */
+export function causalSoftmax(x: NDArray): NDArray {
+  const [queries, keys] = x.shape.slice(-2);
+  if (x.rank < 2 || queries > keys) {
+    throw new ShapeError("causalSoftmax", "x [..., queries, keys] with at least as many keys", {
+      x: x.shape,
+    });
+  }
+  if (x.size === 0) return empty(x.shape);
+  return reshape(kernel("causalSoftmax")(reshape(x, [x.size / keys, keys]), queries), x.shape);
+}
+
 /** From y = softmax(x) and dY, over `axes`: dX = y ∘ (dY − Σ dY ∘ y). */
 export function softmaxGrad(y: NDArray, dY: NDArray, axes: number | readonly number[] = -1): NDArray {
   return overRows("softmaxGrad", y, axes, (rows, [other]) => kernel("softmaxGrad")(rows, other), dY);

@@ -166,6 +166,25 @@ function softmax(x: NDArray, log: boolean): NDArray {
   return result;
 }
 
+function causalSoftmax(x: NDArray, queries: number): NDArray {
+  const result = empty(x.shape);
+  const [rows, n] = x.shape;
+  const X = x.data;
+  const Y = result.storage.data;
+  for (let row = 0; row < rows; row++) {
+    const at = row * n;
+    const seen = n - queries + 1 + (row % queries);
+    let max = -Infinity;
+    for (let j = 0; j < seen; j++) max = Math.max(max, X[at + j]);
+    if (max === -Infinity) max = 0;
+    let sum = 0;
+    for (let j = 0; j < seen; j++) sum += Y[at + j] = Math.exp(X[at + j] - max);
+    for (let j = 0; j < seen; j++) Y[at + j] /= sum;
+    for (let j = seen; j < n; j++) Y[at + j] = 0;
+  }
+  return result;
+}
+
 function softmaxGrad(y: NDArray, dY: NDArray): NDArray {
   const result = empty(y.shape);
   const [rows, n] = y.shape;
@@ -246,6 +265,7 @@ export const reference: Kernels = {
   binary,
   reduce,
   softmax,
+  causalSoftmax,
   softmaxGrad,
   normalize,
   normalizeGrad,

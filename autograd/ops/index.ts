@@ -9,5 +9,7 @@ export * from "./matmul.ts";
 export * from "./movement.ts";
 export * from "./normalize.ts";
 export * from "./reduce.ts";
+export * from "./rotate.ts";
 export * from "./softmax.ts";
 export * from "./unary.ts";
+export * from "./unfold.ts";

@@ -15,6 +15,13 @@ export function softmax(x: Tensor, axes: Axes = -1): Tensor {
   ]);
 }
 
+/** Softmax of scores [..., queries, keys] in which each query sees one key more than the one before, the last all. */
+export function causalSoftmax(x: Tensor): Tensor {
+  return record("causalSoftmax", nd.causalSoftmax(x.value), [
+    { input: x, saves: [OUTPUT], vjp: (dY, Y) => softmaxGrad(Y, dY, -1) }, // y = 0, so dX = 0, where not seen
+  ]);
+}
+
 /** dX = y ∘ (dY − s), s = Σ dY ∘ y over `axes`: one kernel, and an op of its own for gradients of gradients. */
 function softmaxGrad(y: Tensor, dY: Tensor, axes: Axes): Tensor {
   return record("softmaxGrad", nd.softmaxGrad(y.value, dY.value, axes), [
