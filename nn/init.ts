@@ -1,6 +1,6 @@
 /** @file Initial values of weights, each with its paper; and the generator used when a layer is given none. */
 
-import { array, type NDArray, type Random, random, type Shape, sizeOf } from "../core/index.ts";
+import { array, type NDArray, type Random, random, type Shape, sizeOf, zeros } from "../core/index.ts";
 
 let generator = random(0);
 
@@ -12,13 +12,26 @@ export function manualSeed(seed: number): void {
 /** The generator that layers draw from when they are given none: the same numbers in every run of a program. */
 export const defaultRandom = (): Random => generator;
 
+let drawing = true;
+
+/** Runs `fn`; weights made inside are zeros, and none is drawn: for models whose weights are about to be loaded. */
+export function withoutInit<T>(fn: () => T): T {
+  const before = drawing;
+  drawing = false;
+  try {
+    return fn();
+  } finally {
+    drawing = before;
+  }
+}
+
 /** Normal, mean 0. */
 export const normal = (rng: Random, shape: Shape, std: number): NDArray =>
-  array(rng.normal(sizeOf(shape), 0, std), shape);
+  drawing ? array(rng.normal(sizeOf(shape), 0, std), shape) : zeros(shape);
 
 /** Uniform on [−bound, bound). */
 export const uniform = (rng: Random, shape: Shape, bound: number): NDArray =>
-  array(rng.uniform(sizeOf(shape), -bound, bound), shape);
+  drawing ? array(rng.uniform(sizeOf(shape), -bound, bound), shape) : zeros(shape);
 
 /**
  * Kaiming-uniform with a = √5, PyTorch's default for linear layers and LoRA's for A: uniform on ±1/√fanIn
