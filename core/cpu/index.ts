@@ -28,13 +28,19 @@ export function setThreads(count: number): void {
   machine.setThreads(count);
 }
 
+/** Workers that are up. They start with the first job that is worth them, and take a moment. */
+export function startedWorkers(): number {
+  return machine?.startedWorkers ?? 0;
+}
+
 function kernelsOf(machine: Machine): DeviceKernels {
   return {
     matmul: (a, b) => matmul(machine, a, b),
     unary: (name, x) => unary(machine, name, x),
     binary: (name, a, b, shape) => binary(machine, name, a, b, shape),
     reduce: (name, x, outer, n, inner, shape) => reduce(machine, name, x, outer, n, inner, shape),
-    softmax: (x, log) => softmax(machine, x, log),
+    softmax: (x, log) => softmax(machine, x, log, 1),
+    causalSoftmax: (x, queries) => softmax(machine, x, false, queries),
     softmaxGrad: (y, dY) => softmaxGrad(machine, y, dY),
     normalize: (x, eps, centre) => normalize(machine, x, eps, centre),
     normalizeGrad: (xHat, r, dXHat, centre) => normalizeGrad(machine, xHat, r, dXHat, centre),

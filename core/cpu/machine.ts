@@ -27,6 +27,7 @@ export const kernels = {
 /** Positions on the job board in 4-byte words, as in assembly/board.ts. */
 const THREADS = 1344 / 4;
 const MAY_SLEEP = 1348 / 4;
+const STARTED = 1408 / 4;
 const ARGUMENTS = 1536 / 4;
 
 /** A job of this many chunks per thread goes on evenly when one thread is held up. */
@@ -59,6 +60,10 @@ export class Machine {
 
   get threads(): number {
     return this.#threads;
+  }
+
+  get startedWorkers(): number {
+    return this.memory.words[STARTED];
   }
 
   /** Threads that take part from now on, this one included; always 1 without shared memory. */

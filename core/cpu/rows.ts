@@ -55,12 +55,14 @@ export function reduce(
   return result;
 }
 
-export function softmax(machine: Machine, x: NDArray, log: boolean): NDArray {
+/** With `queries` above 1, each row's last elements are not seen, as `Kernels.causalSoftmax` says. */
+export function softmax(machine: Machine, x: NDArray, log: boolean, queries: number): NDArray {
   const result = empty(x.shape);
   const [rows, n] = x.shape;
   machine.call((operands) => {
     const chunks = machine.chunks(rows, x.size);
-    machine.run(kernels.softmax, chunks, [operands.input(x), operands.output(result), rows, n, log ? 1 : 0]);
+    const addresses = [operands.input(x), operands.output(result)];
+    machine.run(kernels.softmax, chunks, [...addresses, rows, n, log ? 1 : 0, queries]);
   });
   return result;
 }

@@ -152,28 +152,18 @@ function tile4(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: us
   }
 }
 
-/** The tile of `width` columns and as many rows as fit, at most `rows`; returns how many those are. */
-function tile(rows: i32, width: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): i32 {
+/** `rows` rows of a strip of `width` columns, tile by tile. */
+function multiplyStrip(rows: i32, width: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
   if (width == 16) {
-    if (rows >= 2) {
-      tile16(2, a, aRow, aCol, b, bRow, k, y, yRow, first);
-      return 2;
-    }
-    tile16(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
+    for (; rows >= 2; rows -= 2, a += aRow * 2, y += yRow * 2) tile16(2, a, aRow, aCol, b, bRow, k, y, yRow, first);
+    if (rows) tile16(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
   } else if (width == 8) {
-    if (rows >= 4) {
-      tile8(4, a, aRow, aCol, b, bRow, k, y, yRow, first);
-      return 4;
-    }
-    tile8(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
+    for (; rows >= 4; rows -= 4, a += aRow * 4, y += yRow * 4) tile8(4, a, aRow, aCol, b, bRow, k, y, yRow, first);
+    for (; rows; rows--, a += aRow, y += yRow) tile8(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
   } else {
-    if (rows >= 8) {
-      tile4(8, a, aRow, aCol, b, bRow, k, y, yRow, first);
-      return 8;
-    }
-    tile4(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
+    for (; rows >= 8; rows -= 8, a += aRow * 8, y += yRow * 8) tile4(8, a, aRow, aCol, b, bRow, k, y, yRow, first);
+    for (; rows; rows--, a += aRow, y += yRow) tile4(1, a, aRow, aCol, b, bRow, k, y, yRow, first);
   }
-  return 1;
 }
 
 /** Width of the strip that starts at column `column` of m. */
@@ -205,26 +195,25 @@ function multiply(
       const fits = columns == width && yCol == 4;
       const step = bRow ? bRow : <usize>width << 2;
       const bTile = (bRow ? b + (<usize>column << 2) : b + ((<usize>column * <usize>k) << 2)) + <usize>l * step;
-      const yStrip = y + <usize>column * yCol;
-      let aTile = a + <usize>from * aRow + <usize>l * aCol;
-      for (let i = from; i < to; ) {
-        const yTile = yStrip + <usize>i * yRow;
-        let rows: i32;
-        if (fits) rows = tile(to - i, width, aTile, aRow, aCol, bTile, step, kSteps, yTile, yRow, first);
-        else {
-          rows = tile(to - i, width, aTile, aRow, aCol, bTile, step, kSteps, own, <usize>width << 2, true);
-          for (let r = 0; r < rows; r++) {
-            const source = own + ((<usize>(r * width)) << 2);
-            const target = yTile + <usize>r * yRow;
-            for (let c = 0; c < columns; c++) {
-              const at = target + <usize>c * yCol;
-              const sum = load<f32>(source + (<usize>c << 2));
-              store<f32>(at, first ? sum : load<f32>(at) + sum);
-            }
+      const aStrip = a + <usize>from * aRow + <usize>l * aCol;
+      const yStrip = y + <usize>from * yRow + <usize>column * yCol;
+      if (columns == width && yCol == 4) {
+        multiplyStrip(to - from, width, aStrip, aRow, aCol, bTile, step, kSteps, yStrip, yRow, first);
+        continue;
+      }
+      const tileRows = 32 / width;
+      for (let i = 0; i < to - from; i += tileRows) {
+        const rows = min(tileRows, to - from - i);
+        multiplyStrip(rows, width, aStrip + <usize>i * aRow, aRow, aCol, bTile, step, kSteps, own, <usize>width << 2, true);
+        for (let r = 0; r < rows; r++) {
+          const source = own + ((<usize>(r * width)) << 2);
+          const target = yStrip + <usize>(i + r) * yRow;
+          for (let c = 0; c < columns; c++) {
+            const at = target + <usize>c * yCol;
+            const sum = load<f32>(source + (<usize>c << 2));
+            store<f32>(at, first ? sum : load<f32>(at) + sum);
           }
         }
-        aTile += <usize>rows * aRow;
-        i += rows;
       }
     }
   }

@@ -1,7 +1,7 @@
 /** @file Functions of whole rows: sums, softmax, normalization, and what their backward passes need. */
 
 import { argument, float, pointer, start } from "./board";
-import { exp, expNegative, select, splat } from "./math";
+import { expNegative, select, splat } from "./math";
 
 /** Elements summed in float32 before the sum goes into a float64. */
 const BLOCK: i32 = 1024;
@@ -37,6 +37,7 @@ class SquaredDistance {
     return f32x4.mul(d, d);
   }
 }
+class Distance { @inline f(x: v128, y: v128, c: v128): v128 { return f32x4.sub(x, c); } }
 class ExpDistance { @inline f(x: v128, y: v128, c: v128): v128 { return expNegative(f32x4.sub(x, c)); } }
 
 /** Σ f(x, y, c) over n elements. */
@@ -162,33 +163,40 @@ export function reduceColumns(chunk: i32): void {
   }
 }
 
-/** Arguments: 0 x, 1 y, 2 rows, 3 n, 4 whether the logarithm is wanted. */
+/** y = f(x, c) for n elements, where f is one of the functions above. */
+function mapRow<F>(x: usize, y: usize, c: f32, n: i32): void {
+  const f = changetype<F>(0);
+  const constant = splat(c);
+  const end = x + (<usize>(n & ~3) << 2);
+  for (; x < end; x += 16, y += 16) v128.store(y, f.f(v128.load(x), constant, constant));
+  if (n & 3) storeLanes(y, f.f(v128.load(x), constant, constant), n & 3);
+}
+
+/**
+ * Arguments: 0 x, 1 y, 2 rows, 3 n, 4 whether the logarithm is wanted, 5 queries: a row's last
+ * queries − 1 − (row mod queries) elements are not seen and become 0.
+ */
 export function softmax(chunk: i32): void {
   const n = argument(3);
   const wantsLog = argument(4) != 0;
-  const bytes = <usize>n << 2;
-  const whole = bytes & ~15;
-  const rest = n & 3;
+  const queries = argument(5);
   const end = start(chunk + 1, argument(2));
   for (let r = start(chunk, argument(2)); r < end; r++) {
-    const x = pointer(0) + <usize>r * bytes;
-    const y = pointer(1) + <usize>r * bytes;
-    let top = extremeOf<Max>(x, n);
-    if (top == -Infinity) top = 0;
-    const max = splat(top);
+    const x = pointer(0) + (<usize>r * <usize>n << 2);
+    const y = pointer(1) + (<usize>r * <usize>n << 2);
+    const seen = n - queries + 1 + r % queries;
+    let max = extremeOf<Max>(x, seen);
+    if (max == -Infinity) max = 0;
     if (wantsLog) {
-      const logSum = splat(<f32>Math.log(sumOf<ExpDistance>(x, x, top, n)));
-      for (let at: usize = 0; at < whole; at += 16) {
-        v128.store(y + at, f32x4.sub(f32x4.sub(v128.load(x + at), max), logSum));
-      }
-      if (rest) storeLanes(y + whole, f32x4.sub(f32x4.sub(v128.load(x + whole), max), logSum), rest);
-      continue;
+      // x − max − log Σ: two roundings of small numbers rather than one of a sum that may be large.
+      const logSum = <f32>Math.log(sumOf<ExpDistance>(x, x, max, seen));
+      mapRow<Distance>(x, y, max, seen);
+      mapRow<Distance>(y, y, logSum, seen);
+    } else {
+      mapRow<ExpDistance>(x, y, max, seen);
+      mapRow<Product>(y, y, <f32>(1 / sumOf<Value>(y, y, 0, seen)), seen);
     }
-    for (let at: usize = 0; at < whole; at += 16) v128.store(y + at, expNegative(f32x4.sub(v128.load(x + at), max)));
-    if (rest) storeLanes(y + whole, expNegative(f32x4.sub(v128.load(x + whole), max)), rest);
-    const scale = splat(<f32>(1 / sumOf<Value>(y, y, 0, n)));
-    for (let at: usize = 0; at < whole; at += 16) v128.store(y + at, f32x4.mul(v128.load(y + at), scale));
-    if (rest) storeLanes(y + whole, f32x4.mul(v128.load(y + whole), scale), rest);
+    for (let at = y + (<usize>seen << 2); at < y + (<usize>n << 2); at += 4) store<f32>(at, 0);
   }
 }
 

@@ -1,0 +1,138 @@
+/** @file Reductions, softmax and normalization of the cpu device agree with the reference. */
+
+import fc from "fast-check";
+import { array, type Kernels, type NDArray, openDevice } from "lowrank/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { reference } from "../../../core/reference.ts";
+import { inside, layout, numbers, rows } from "./arrays.ts";
+
+const test = suite("cpu rows");
+const cpu = openDevice("cpu").kernels as Kernels;
+
+const EPSILON = 2 ** -23;
+
+function assertClose(actual: NDArray, expected: NDArray, tolerance: number): void {
+  assert.equal(actual.shape, expected.shape);
+  const [a, e] = [actual.data, expected.data];
+  for (let i = 0; i < e.length; i++) {
+    const isClose = Object.is(a[i], e[i]) || a[i] === e[i] || Math.abs(a[i] - e[i]) <= tolerance;
+    assert.ok(isClose, `element ${i}: ${a[i]}, expected ${e[i]} within ${tolerance}`);
+  }
+}
+
+const extent = fc.oneof(fc.integer({ min: 1, max: 10 }), fc.integer({ min: 11, max: 150 }));
+
+test("sums within n ε Σ|x|, maxima and minima exactly, over any middle axis", () => {
+  fc.assert(
+    fc.property(
+      ...[fc.integer({ min: 1, max: 4 }), extent, extent, layout, fc.boolean()],
+      (outer, n, inner, where, isInside) => {
+        inside(isInside, () => {
+          const x = rows([outer, n, inner], where);
+          for (const width of [inner, 1]) {
+            const shape = [outer, n * (inner / width), width] as const;
+            const result = [outer, width];
+            const run = (kernels: Kernels, name: "sum" | "max" | "min") =>
+              kernels.reduce(name, x, ...shape, result);
+            // |x| ≤ 1, so Σ|x| ≤ n; and the order of the sums makes far less of it than n ε.
+            assertClose(run(cpu, "sum"), run(reference, "sum"), shape[1] ** 2 * EPSILON);
+            assertClose(run(cpu, "max"), run(reference, "max"), 0);
+            assertClose(run(cpu, "min"), run(reference, "min"), 0);
+          }
+        });
+      },
+    ),
+  );
+});
+
+test("the sum of a million ones is a million, of any row or column", () => {
+  const ones = array(new Float32Array(2 ** 20).fill(1));
+  assert.is(cpu.reduce("sum", ones, 1, 2 ** 20, 1, []).data[0], 2 ** 20);
+  assert.equal([...cpu.reduce("sum", ones, 1, 2 ** 18, 4, [4]).data], [2 ** 18, 2 ** 18, 2 ** 18, 2 ** 18]);
+});
+
+test("long sums lose no more than a few ε", () => {
+  const n = 300_000;
+  const x = array(numbers(1, n).map((v) => v + 1.5));
+  const [actual, exact] = [cpu, reference].map((kernels) => kernels.reduce("sum", x, 1, n, 1, []).data[0]);
+  assert.ok(Math.abs(actual - exact) <= 4 * EPSILON * exact, `${actual}, expected ${exact}`);
+});
+
+test("softmax, its logarithm, its causal form and its gradient, on rows of any length", () => {
+  fc.assert(
+    fc.property(
+      extent,
+      extent,
+      layout,
+      fc.boolean(),
+      fc.integer({ min: 1, max: 80 }),
+      (count, n, where, isInside, scale) => {
+        inside(isInside, () => {
+          const x = cpu.binary("mul", rows([count, n], where), array([scale]), [count, n]);
+          // y ≤ 1 and its exponent, up to 2·80, are rounded: a few ε each. The logarithm itself reaches 2·80 + log n.
+          assertClose(cpu.softmax(x, false), reference.softmax(x, false), 8 * EPSILON);
+          assertClose(cpu.softmax(x, true), reference.softmax(x, true), 170 * EPSILON);
+          const queries = Math.min(count, n);
+          assertClose(cpu.causalSoftmax(x, queries), reference.causalSoftmax(x, queries), 8 * EPSILON);
+          const y = reference.softmax(x, false);
+          const dY = rows([count, n], { ...where, seed: where.seed + 1 });
+          assertClose(cpu.softmaxGrad(y, dY), reference.softmaxGrad(y, dY), 8 * EPSILON);
+        });
+      },
+    ),
+  );
+});
+
+test("softmax of rows with NaN, ∞, and nothing but −∞", () => {
+  const { NaN: nan } = Number;
+  const x = array(
+    [1, nan, 2, 3, 4, Infinity, 1, 1, -Infinity, -Infinity, -Infinity, -Infinity, 0, -Infinity, 0, 1],
+    [4, 4],
+  );
+  for (const log of [false, true]) assertClose(cpu.softmax(x, log), reference.softmax(x, log), 4 * EPSILON);
+  assertClose(cpu.causalSoftmax(x, 4), reference.causalSoftmax(x, 4), 4 * EPSILON);
+});
+
+test("normalization and its gradient, with and without the mean", () => {
+  fc.assert(
+    fc.property(extent, extent, layout, fc.boolean(), fc.boolean(), (count, n, where, isInside, centre) => {
+      inside(isInside, () => {
+        const x = rows([count, n], where);
+        const [actual, expected] = [cpu, reference].map((kernels) => kernels.normalize(x, 1e-3, centre));
+        // r ≤ 1/√ε₀ = 32 magnifies the rounding of x − mean, and x̂ ≤ √n.
+        assertClose(actual.xHat, expected.xHat, 64 * EPSILON * (1 + Math.sqrt(n)));
+        assertClose(actual.r, expected.r, 32 * 16 * EPSILON);
+        const { xHat, r } = expected;
+        const dXHat = rows([count, n], { ...where, seed: where.seed + 1 });
+        assertClose(
+          cpu.normalizeGrad(xHat, r, dXHat, centre),
+          reference.normalizeGrad(xHat, r, dXHat, centre),
+          32 * 16 * EPSILON * Math.sqrt(n),
+        );
+      });
+    }),
+  );
+});
+
+test("an AdamW step changes parameter and state as the reference", () => {
+  const step = {
+    lr: 0.01,
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+    weightDecay: 0.1,
+    correction1: 0.1,
+    correction2: 0.001,
+  };
+  const [ours, theirs] = [cpu, reference].map((kernels) => {
+    const [w, g, m, v] = [1, 2, 3, 4].map((seed) =>
+      array(numbers(seed, 1000).map(seed === 4 ? Math.abs : (x) => x)),
+    );
+    for (let t = 0; t < 3; t++) kernels.adam(w, g, m, v, step);
+    return { w, m, v };
+  });
+  for (const name of ["w", "m", "v"] as const) assertClose(ours[name], theirs[name], 16 * EPSILON);
+});
+
+test.run();
