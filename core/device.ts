@@ -72,7 +72,7 @@ function openAnyGpu(): Device {
     try {
       return { ...openDevice(name), name: "gpu" };
     } catch (error) {
-      reasons.push(`${name}: ${(error as Error).message}`);
+      reasons.push((error as Error).message);
     }
   }
   throw new DeviceError(

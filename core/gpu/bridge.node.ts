@@ -1,0 +1,110 @@
+/**
+ * @file Asynchronous WebGPU made synchronous, in Node: a worker thread owns the device, the caller blocks in
+ * `Atomics.wait` until it has answered. No wait is without bound, and every failure is an error of the call.
+ */
+
+import { Worker } from "node:worker_threads";
+import type { Limits, Plan } from "./plan.ts";
+import { type Answers, Control, type Request } from "./protocol.ts";
+import { type Adapter, SessionError, type Statistics, type SyncSession } from "./session.ts";
+
+/** Milliseconds that a call may take, beside the time for the products it waits for. */
+export interface Patience {
+  readonly start: number;
+  readonly call: number;
+}
+const patient: Patience = { start: 60_000, call: 30_000 };
+
+/** Multiplications in a millisecond that the slowest adapter does (SwiftShader on one slow core: 30,000). */
+const SLOWEST = 10_000;
+
+type Op = Request["op"];
+/** A request without what `#request` adds to all. */
+type Body<O extends Op> = Omit<Extract<Request, { op: O }>, "freed">;
+
+export class Bridge implements SyncSession {
+  readonly adapter: Adapter;
+  readonly limits: Limits;
+  readonly #worker: Worker;
+  readonly #control = new Control();
+  readonly #patience: Patience;
+  #freed: number[] = [];
+  /** Multiplications submitted and perhaps not done. */
+  #pending = 0;
+  #ended: string | null = null;
+
+  /** @throws SessionError when no device answers */
+  constructor(entry: URL, patience: Patience = patient) {
+    this.#patience = patience;
+    this.#worker = startWorker(entry, { memory: this.#control.memory });
+    this.#worker.unref(); // a program that is done may end
+    this.#worker.on("error", () => {}); // told to the caller through shared memory
+    try {
+      const opened = this.#request<"open">({ op: "open" }, patience.start);
+      this.adapter = opened.adapter;
+      this.limits = opened.limits;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  upload(data: Float32Array): number {
+    const shared = new Float32Array(new SharedArrayBuffer(data.byteLength));
+    shared.set(data);
+    return this.#request<"upload">({ op: "upload", data: shared });
+  }
+
+  matmul(plan: Plan, a: number, b: number): number {
+    const [x, y, z] = plan.output;
+    this.#pending += x * y * z * plan.arguments.inner;
+    return this.#request<"matmul">({ op: "matmul", plan, a, b });
+  }
+
+  download(array: number, length: number): Float32Array {
+    const into = new Float32Array(new SharedArrayBuffer(4 * length));
+    this.#request<"download">({ op: "download", array, into });
+    this.#pending = 0;
+    return into.slice();
+  }
+
+  /** Told to the worker with the next request. */
+  free(array: number): void {
+    this.#freed.push(array);
+  }
+
+  statistics(): Statistics {
+    return this.#request<"statistics">({ op: "statistics" });
+  }
+
+  close(): void {
+    this.#ended ??= "it was closed";
+    void this.#worker.terminate();
+  }
+
+  #request<O extends Op>(
+    body: Body<O>,
+    patience = this.#patience.call + this.#pending / SLOWEST,
+  ): Answers[O] {
+    if (this.#ended !== null) throw new SessionError("lost", this.#ended);
+    const freed = this.#freed;
+    this.#freed = [];
+    this.#control.clear();
+    this.#worker.postMessage({ ...body, freed });
+    const { status, text } = this.#control.wait(patience);
+    if (status === "done") return JSON.parse(text) as Answers[O];
+    if (status === "failed" || status === "memory") throw new SessionError(status, text);
+    this.#ended = status === "lost" ? text : `no answer to ${body.op} within ${Math.round(patience)} ms`;
+    this.close();
+    throw new SessionError("lost", this.#ended);
+  }
+}
+
+/** From built JavaScript directly; from TypeScript sources through tsx, which does not hook new threads by itself. */
+function startWorker(entry: URL, workerData: object): Worker {
+  if (!entry.pathname.endsWith(".ts")) return new Worker(entry, { workerData });
+  const bootstrap = `import { register } from ${JSON.stringify(import.meta.resolve("tsx/esm/api"))};
+    register();
+    await import(${JSON.stringify(entry.href)});`;
+  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(bootstrap)}`), { workerData });
+}

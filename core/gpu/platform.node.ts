@@ -1,0 +1,20 @@
+/** @file gpu.js and WebGPU, in Node. The library imports this as `#gpu`; `platform.browser.ts` has the same function. */
+
+import { createRequire } from "node:module";
+import { Bridge } from "./bridge.node.ts";
+import { type GpuJs, type GpuMode, openSyncSession, SessionError, type SyncSession } from "./session.ts";
+
+/** Opens a session. gpu.js is loaded here and not before: a program that computes on the cpu does without. */
+export function openSession(mode: GpuMode): SyncSession {
+  if (mode === "webgpu") {
+    const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+    return new Bridge(new URL(`./worker.node.${extension}`, import.meta.url));
+  }
+  if (mode === "webgl2") throw new SessionError("failed", "WebGL 2 is found in browsers only");
+  try {
+    return openSyncSession(createRequire(import.meta.url)("gpu.js") as GpuJs, mode);
+  } catch (error) {
+    if (mode !== "headlessgl" || error instanceof SessionError) throw error;
+    throw new SessionError("failed", "no context: it needs the npm package gl, version 8, and a display");
+  }
+}

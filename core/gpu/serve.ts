@@ -1,0 +1,45 @@
+/** @file The worker's side of the bridge: performs one request after the other on its session. */
+
+import { Control, type Request } from "./protocol.ts";
+import { type Session, SessionError } from "./session.ts";
+
+/** What the worker needs of a session; tests serve others. */
+export type Served = Pick<
+  Session,
+  "adapter" | "limits" | "upload" | "matmul" | "download" | "free" | "statistics"
+>;
+
+/** A function that performs requests on the session that `open` gives, and answers in `memory`. */
+export function server(
+  memory: SharedArrayBuffer,
+  open: () => Promise<Served>,
+): (request: Request) => Promise<void> {
+  const control = new Control(memory);
+  let session: Served | null = null;
+  return async (request) => {
+    try {
+      session ??= await open();
+      for (const array of request.freed) session.free(array);
+      control.answer("done", JSON.stringify(await perform(session, request)));
+    } catch (error) {
+      const { message } = error as Error;
+      control.answer(error instanceof SessionError ? error.fault : "failed", message);
+    }
+  };
+}
+
+async function perform(session: Served, request: Request): Promise<unknown> {
+  switch (request.op) {
+    case "open":
+      return { adapter: session.adapter, limits: session.limits };
+    case "upload":
+      return session.upload(request.data);
+    case "matmul":
+      return session.matmul(request.plan, request.a, request.b);
+    case "download":
+      request.into.set(await session.download(request.array));
+      return null;
+    case "statistics":
+      return session.statistics();
+  }
+}

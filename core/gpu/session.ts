@@ -1,0 +1,370 @@
+/**
+ * @file A session: one gpu.js instance of a mode and the arrays resident on it, by number. Every mode runs
+ * through here. gpu.js answers at once in all modes but WebGPU, where it answers with promises; the methods
+ * return what it gives, so the caller of a WebGPU session awaits and all others need not.
+ */
+
+import {
+  argumentTypes,
+  EXACT,
+  type KernelName,
+  kernelFunctions,
+  kernelSources,
+  productArguments,
+} from "./kernels.ts";
+import type { Limits, Plan } from "./plan.ts";
+
+export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
+
+/** What of gpu.js is used. */
+export interface GpuJs {
+  readonly GPU: new (settings: { mode: string }) => GpuInstance;
+  readonly input: (value: Float32Array, size: number[]) => HostArray;
+}
+interface GpuInstance {
+  readonly Kernel: new (...parameters: never[]) => unknown;
+  createKernel(source: string, settings: object): Kernel;
+}
+interface Kernel {
+  (...values: unknown[]): MaybePromise<KernelResult>;
+  setOutput(output: number[]): void;
+  destroy(): void;
+  readonly kernel: object;
+  readonly context: unknown;
+}
+/** gpu.js's wrapper of a flat array. */
+interface HostArray {
+  readonly value: Float32Array;
+}
+/** A texture or buffer on the device. */
+interface DeviceArray {
+  toArray(): MaybePromise<Nested>;
+  delete(): void;
+}
+type Nested = Float32Array | readonly Nested[];
+type KernelResult = DeviceArray | Nested;
+
+export type MaybePromise<T> = T | Promise<T>;
+
+/** `next(value)`, at once or when the value is there. */
+export function then<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/** `failed` concerns one call; `memory` may pass once arrays are freed; `lost` ends the session. */
+export type Fault = "failed" | "memory" | "lost";
+
+export class SessionError extends Error {
+  readonly fault: Fault;
+
+  constructor(fault: Fault, message: string) {
+    super(message);
+    this.fault = fault;
+  }
+}
+
+export interface Adapter {
+  readonly name: string;
+  /** True when no GPU hardware computes: an emulated adapter, or none at all. */
+  readonly software: boolean;
+}
+
+/** What a session has done, and how many arrays it holds now. */
+export interface Statistics {
+  readonly uploads: number;
+  readonly products: number;
+  readonly downloads: number;
+  readonly arrays: number;
+}
+
+/** What the rest of the device sees: a session that answers at once, itself or behind a worker. */
+export interface SyncSession {
+  readonly adapter: Adapter;
+  readonly limits: Limits;
+  upload(data: Float32Array): number;
+  matmul(plan: Plan, a: number, b: number): number;
+  download(array: number, length: number): Float32Array;
+  free(array: number): void;
+  statistics(): Statistics;
+  close(): void;
+}
+
+/** Opens a mode in which gpu.js answers at once: every one but WebGPU. */
+export function openSyncSession(library: GpuJs, mode: Exclude<GpuMode, "webgpu">): SyncSession {
+  const session = new Session(library, mode);
+  checkStart(session.start() as number);
+  return session as SyncSession;
+}
+
+/** Opens WebGPU, in a thread whose `navigator.gpu` is there. */
+export async function openWebGpuSession(library: GpuJs): Promise<Session> {
+  const session = new Session(library, "webgpu");
+  checkStart(await session.start());
+  return session;
+}
+
+function checkStart(product: number): void {
+  if (product !== 6) throw new SessionError("failed", `the adapter computes 2 x 3 = ${product}`);
+}
+
+/** Most threads along z, so that z / middle, with its ½, is sure to fall between the right integers. */
+const BATCHES = 2 ** 20;
+
+/** An upload longer than this leaves no staging buffer of its size behind. */
+const LARGE = 2 ** 20;
+
+/** What gpu.js calls an array resident in a mode. */
+const arrayTypes: Record<GpuMode, string> = {
+  webgpu: "WebGPUBuffer",
+  webgl2: "ArrayTexture(1)",
+  headlessgl: "ArrayTexture(1)",
+  webasm: "Input",
+  cpu: "Input",
+};
+
+export class Session {
+  readonly #mode: GpuMode;
+  readonly #library: GpuJs;
+  readonly #gpu: GpuInstance;
+  readonly #kernels = new Map<KernelName, Kernel>();
+  readonly #arrays = new Map<number, DeviceArray | HostArray>();
+  #numbers = 0;
+  #counts = { uploads: 0, products: 0, downloads: 0 };
+  #device: GPUDevice | null = null;
+  #lost: string | null = null;
+
+  /** Call `start` next. @throws Error when gpu.js does not have the mode here */
+  constructor(library: GpuJs, mode: GpuMode) {
+    this.#library = library;
+    this.#mode = mode;
+    this.#gpu = new library.GPU({ mode });
+  }
+
+  /** Runs a first product, 2 · 3: kernels compile, an adapter answers or does not. Returns the product. */
+  start(): MaybePromise<number> {
+    const plan = {
+      kernel: "product",
+      output: [1, 1, 1],
+      arguments: { middle: 1, inner: 1 },
+    } as unknown as Plan;
+    const zeros = Object.fromEntries(productArguments.map((name) => [name, 0]));
+    const product = { ...plan, arguments: { ...zeros, ...plan.arguments } };
+    return then(this.upload(Float32Array.of(2)), (a) =>
+      then(this.upload(Float32Array.of(3)), (b) => {
+        this.#watchDevice();
+        return then(this.matmul(product, a, b), (y) =>
+          then(this.download(y), (values) => {
+            for (const array of [a, b, y]) this.free(array);
+            this.#counts = { uploads: 0, products: 0, downloads: 0 };
+            if (!(this.#kernel("product").kernel instanceof this.#gpu.Kernel)) {
+              throw new SessionError("failed", `gpu.js fell back from ${this.#mode} to its cpu mode`);
+            }
+            return values[0];
+          }),
+        );
+      }),
+    );
+  }
+
+  get adapter(): Adapter {
+    if (this.#mode === "cpu") return { name: "gpu.js, JavaScript loops", software: true };
+    if (this.#mode === "webasm") return { name: "gpu.js, WebAssembly", software: true };
+    const { context } = this.#kernel("product");
+    if (this.#mode !== "webgpu") {
+      const gl = context as WebGLRenderingContext;
+      const names = gl.getExtension("WEBGL_debug_renderer_info");
+      return named(String(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER)), false);
+    }
+    const { info } = (context as { adapter: GPUAdapter }).adapter;
+    const name = [info.vendor, info.architecture, info.description].filter(Boolean).join(" ");
+    return named(name || "unnamed adapter", info.isFallbackAdapter);
+  }
+
+  get limits(): Limits {
+    return limitsOf(this.#mode, this.#device?.limits.maxComputeWorkgroupsPerDimension ?? 65535);
+  }
+
+  statistics(): Statistics {
+    return { ...this.#counts, arrays: this.#arrays.size };
+  }
+
+  /** A copy of `data` on the device; returns its number. */
+  upload(data: Float32Array): MaybePromise<number> {
+    this.#counts.uploads++;
+    if (arrayTypes[this.#mode] === "Input")
+      return this.#keep(this.#library.input(data.slice(), [data.length]));
+    return this.#watched(() => {
+      const copied = this.#run("copy", [data.length], [this.#library.input(data, [data.length])]);
+      return then(copied, (array) => {
+        if (this.#mode === "webgpu" && data.length > LARGE) this.#discard("copy");
+        return this.#keep(array as DeviceArray);
+      });
+    });
+  }
+
+  /** The product of arrays number `a` and `b`; returns the result's number. Nothing leaves the device. */
+  matmul(plan: Plan, a: number, b: number): MaybePromise<number> {
+    this.#counts.products++;
+    const scalars = productArguments.map((name) => plan.arguments[name]);
+    return this.#watched(() => {
+      const values = [this.#array(a), this.#array(b), ...scalars];
+      return then(this.#run(plan.kernel, [...plan.output], values), (result) => {
+        if (arrayTypes[this.#mode] !== "Input") return this.#keep(result as DeviceArray);
+        const flat = flatten(result as Nested);
+        return this.#keep(this.#library.input(flat, [flat.length]));
+      });
+    });
+  }
+
+  /** The values of an array, in order. */
+  download(array: number): MaybePromise<Float32Array> {
+    this.#counts.downloads++;
+    const source = this.#array(array);
+    if ("value" in source) return source.value;
+    return this.#watched(() => then(source.toArray(), flatten));
+  }
+
+  /** Gives an array's memory back. gpu.js itself holds on to its latest result, until the next product. */
+  free(array: number): void {
+    const freed = this.#arrays.get(array);
+    this.#arrays.delete(array);
+    if (freed && "delete" in freed) freed.delete();
+  }
+
+  /** Frees all arrays and kernels. */
+  close(): void {
+    for (const array of [...this.#arrays.keys()]) this.free(array);
+    for (const name of [...this.#kernels.keys()]) this.#discard(name);
+  }
+
+  #array(array: number): DeviceArray | HostArray {
+    const found = this.#arrays.get(array);
+    if (!found) throw new SessionError("failed", `array ${array} is not on the device`);
+    return found;
+  }
+
+  #keep(array: DeviceArray | HostArray): number {
+    this.#arrays.set(++this.#numbers, array);
+    return this.#numbers;
+  }
+
+  #run(name: KernelName, output: number[], values: unknown[]): MaybePromise<KernelResult> {
+    const kernel = this.#kernel(name);
+    kernel.setOutput(output);
+    return kernel(...values);
+  }
+
+  /** One kernel of each name serves all shapes: sizes and strides are arguments, never part of the text. */
+  #kernel(name: KernelName): Kernel {
+    let kernel = this.#kernels.get(name);
+    if (!kernel) {
+      kernel = this.#gpu.createKernel(kernelSources[name], {
+        argumentTypes: argumentTypes(name, arrayTypes[this.#mode]),
+        functions: name === "productWide" ? kernelFunctions : [],
+        precision: "single",
+        tactic: "precision",
+        pipeline: true, // results stay on the device
+        immutable: true, // each result is an array of its own
+        dynamicOutput: true,
+        dynamicArguments: true,
+        loopMaxIterations: 2 ** 31 - 1, // gpu.js cuts loops off here, without a word
+      });
+      this.#kernels.set(name, kernel);
+    }
+    return kernel;
+  }
+
+  #discard(name: KernelName): void {
+    this.#kernels.get(name)?.destroy();
+    this.#kernels.delete(name);
+  }
+
+  #watchDevice(): void {
+    if (this.#mode !== "webgpu") return;
+    const { device } = this.#kernel("copy").context as { device: GPUDevice };
+    this.#device = device;
+    device.lost.then((info) => {
+      this.#lost = `the device was lost: ${info.message || info.reason}`;
+    });
+  }
+
+  /** Runs `work`, and makes errors that the device tells elsewhere or later into errors of this call. */
+  #watched<T>(work: () => MaybePromise<T>): MaybePromise<T> {
+    if (this.#device) return this.#watchedWebGpu(this.#device, work);
+    const result = work();
+    if (this.#mode === "webgl2" || this.#mode === "headlessgl") this.#checkGl();
+    return result;
+  }
+
+  #checkGl(): void {
+    const gl = this.#kernel("copy").context as WebGLRenderingContext;
+    if (gl.isContextLost()) throw new SessionError("lost", "the WebGL context was lost");
+    const error = gl.getError();
+    if (error === gl.OUT_OF_MEMORY) throw new SessionError("memory", "out of device memory");
+    if (error !== gl.NO_ERROR) throw new SessionError("failed", `WebGL error 0x${error.toString(16)}`);
+  }
+
+  async #watchedWebGpu<T>(device: GPUDevice, work: () => MaybePromise<T>): Promise<T> {
+    for (const filter of errorFilters) device.pushErrorScope(filter);
+    let result: T | undefined;
+    let thrown: Error | null = null;
+    try {
+      result = await work();
+    } catch (error) {
+      thrown = error as Error;
+    }
+    const pending = errorFilters.map(() => device.popErrorScope().catch(() => null));
+    const [memory, internal, validation] = (await Promise.all(pending)).reverse();
+    if (thrown) await new Promise((resolve) => setTimeout(resolve)); // the loss may be the cause, and be told later
+    if (this.#lost) throw new SessionError("lost", this.#lost);
+    const message = memory?.message ?? internal?.message ?? validation?.message ?? thrown?.message;
+    if (message === undefined) return result as T;
+    // gpu.js keeps buffers between calls, and after an error they may be invalid ones.
+    for (const name of [...this.#kernels.keys()]) this.#discard(name);
+    if (typeof result === "number") this.free(result);
+    throw new SessionError(
+      memory ? "memory" : "failed",
+      memory ? `out of device memory (${message})` : message,
+    );
+  }
+}
+
+/** `groups`: most work groups along an axis, in WebGPU. */
+function limitsOf(mode: GpuMode, groups: number): Limits {
+  const int32 = 2 ** 31 - 1;
+  switch (mode) {
+    case "webgpu": // gpu.js's work groups are 8 x 8 x 1
+      return { threads: [groups * 8, groups * 8, groups], length: int32, inner: int32, foldsPlanes: true };
+    case "webgl2":
+      return { threads: [int32, int32, BATCHES], length: int32, inner: int32, foldsPlanes: false };
+    case "headlessgl": // integers are promised 24 bits only, before GLSL ES 3.0
+      return { threads: [EXACT, EXACT, BATCHES], length: EXACT, inner: EXACT, foldsPlanes: false };
+    case "webasm": // positions in bytes are int32s; loop counters are floats
+      return { threads: [int32, int32, BATCHES], length: 2 ** 29, inner: EXACT, foldsPlanes: true };
+    case "cpu":
+      return { threads: [int32, int32, BATCHES], length: int32, inner: int32, foldsPlanes: true };
+  }
+}
+
+const errorFilters = ["out-of-memory", "internal", "validation"] as const;
+
+const named = (name: string, fallback: boolean): Adapter => ({
+  name,
+  software: fallback || /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render/i.test(name),
+});
+
+/** The values of nested rows, side by side. */
+function flatten(nested: Nested): Float32Array {
+  if (nested instanceof Float32Array) return nested;
+  const rows: Float32Array[] = [];
+  const visit = (level: Nested): void => {
+    if (level instanceof Float32Array) rows.push(level);
+    else for (const item of level) visit(item);
+  };
+  visit(nested);
+  const flat = new Float32Array(rows.length === 0 ? 0 : rows.length * rows[0].length);
+  rows.forEach((row, index) => {
+    flat.set(row, index * row.length);
+  });
+  return flat;
+}

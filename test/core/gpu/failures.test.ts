@@ -1,0 +1,114 @@
+import { spawnSync } from "node:child_process";
+import { array, DeviceError, type NDArray, zeros } from "lowrank/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Bridge } from "../../../core/gpu/bridge.node.ts";
+import { gpuDevice, openGpu } from "../../../core/gpu/index.ts";
+import { deviceOrReason } from "./modes.ts";
+
+const test = suite("gpu: failures");
+
+/** A device whose worker is one of those in workers/. */
+const open = (worker: string, patience = { start: 20_000, call: 10_000 }) =>
+  gpuDevice("webgpu", () => new Bridge(new URL(`./workers/${worker}.ts`, import.meta.url), patience));
+
+const fails = (fn: () => unknown, pattern: RegExp): void =>
+  assert.throws(fn, (error: Error) => {
+    if (!(error instanceof DeviceError)) throw error;
+    assert.match(error.message, pattern);
+    return true;
+  });
+
+const two = (): NDArray => array([2], [1, 1]);
+
+const webgpu = deviceOrReason("webgpu");
+const onWebGpu = (name: string, body: () => void): void => {
+  if (typeof webgpu !== "string") return void test(name, body);
+  console.log(`skipped: ${name}: ${webgpu}`);
+  test.skip(name);
+};
+
+test("no adapter: opening says so", () => {
+  const before = process.env.VK_DRIVER_FILES;
+  process.env.VK_DRIVER_FILES = process.env.VK_ICD_FILENAMES = "/nonexistent/icd.json";
+  try {
+    fails(() => openGpu("webgpu"), /^gpu:webgpu: no adapter answers/);
+  } finally {
+    process.env.VK_DRIVER_FILES = process.env.VK_ICD_FILENAMES = before ?? "";
+  }
+});
+
+test("modes that are not here: opening says why", () => {
+  fails(() => openGpu("webgl2"), /^gpu:webgl2: WebGL 2 is found in browsers only$/);
+});
+
+test("a worker that never answers: an error when patience ends, at once from then on", () => {
+  fails(() => open("silent", { start: 300, call: 300 }), /no answer to open within 300 ms/);
+});
+
+test("a worker that ends while it opens", () => {
+  fails(() => open("exit"), /its worker ended/);
+});
+
+onWebGpu("a kernel that does not compile: opening gives the compiler's message", () => {
+  fails(() => open("broken-kernel"), /Error compiling WGSL/);
+});
+
+onWebGpu("a buffer beyond the device's limit is refused; smaller ones still work", () => {
+  const device = open("cramped");
+  const long = 2 ** 25 + 1; // 128 MiB and 4 bytes
+  fails(
+    () => device.kernels.matmul(zeros([1, long]), two()),
+    /upload: .*needs 134217732 bytes but this device/,
+  );
+  const column = zeros([2 ** 13, 1]);
+  const row = zeros([1, 2 ** 12 + 1]);
+  fails(() => device.kernels.matmul(column, row), /matmul: .*needs 134250496 bytes but this device/); // the result
+  assert.is(device.kernels.matmul(two(), two()).data[0], 4);
+  device.close();
+});
+
+onWebGpu("a lost device: an error at the call, values gone are told, the next product opens it anew", () => {
+  const device = open("lost");
+  const a = two();
+  const first = device.kernels.matmul(a, a);
+  fails(() => {
+    // The loss shows at the product or, at the latest, when its values are asked for.
+    void device.kernels.matmul(a, a).data;
+  }, /lost.*values that were only there are gone/);
+  fails(() => first.data, /lost|destroyed/);
+  assert.is(device.kernels.matmul(a, a).data[0], 4); // a's values were on the host as well
+  device.close();
+});
+
+onWebGpu("a worker that crashes: an error at the call", () => {
+  const device = open("crash");
+  fails(() => device.kernels.matmul(two(), two()), /its worker crashed: crashed on purpose/);
+});
+
+test("out of device memory: what is there comes home, the product goes on", () => {
+  const device = open("null"); // 512 MiB and real out-of-memory errors; no arithmetic
+  const column = zeros([2 ** 12, 1]);
+  const matrices = Array.from({ length: 9 }, () => zeros([2 ** 12, 2 ** 12])); // 64 MiB each, 576 in all
+  for (const matrix of matrices) device.kernels.matmul(matrix, column).storage.release();
+  assert.ok(device.statistics().arrays <= 8, `${device.statistics().arrays} arrays on the device`);
+  assert.is(device.statistics().products, 9);
+  device.close();
+});
+
+test("a program that used the device ends by itself", () => {
+  const program = `
+    import { openGpu } from ${JSON.stringify(new URL("../../../core/gpu/index.ts", import.meta.url).href)};
+    try { openGpu("webgpu"); } catch {}
+  `;
+  const { status, signal } = spawnSync(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "-e", program],
+    {
+      timeout: 20_000,
+    },
+  );
+  assert.equal([status, signal], [0, null]);
+});
+
+test.run();

@@ -1,0 +1,34 @@
+/** @file The gpu.js modes that work here, for tests that run in each; the reason for those that do not. */
+
+import type { Test } from "uvu";
+import { type GpuDevice, type GpuMode, openGpu } from "../../../core/gpu/index.ts";
+import { useSwiftShader } from "./swiftshader.ts";
+
+useSwiftShader();
+
+const devices = new Map<GpuMode, GpuDevice | string>();
+
+/** The device of `mode`, or why it does not work here. */
+export function deviceOrReason(mode: GpuMode): GpuDevice | string {
+  let device = devices.get(mode);
+  if (device === undefined) {
+    try {
+      device = openGpu(mode);
+    } catch (error) {
+      device = (error as Error).message;
+    }
+    devices.set(mode, device);
+  }
+  return device;
+}
+
+/** Registers `body` as a test of each mode; where the mode does not work, as a skipped one, and says why. */
+export function inEachMode(test: Test, name: string, body: (device: GpuDevice) => void): void {
+  for (const mode of ["webgpu", "headlessgl", "webasm", "cpu"] as const) {
+    const device = deviceOrReason(mode);
+    if (typeof device === "string") {
+      console.log(`skipped: ${name}: ${device}`);
+      test.skip(`${mode}: ${name}`);
+    } else test(`${mode}: ${name}`, () => body(device));
+  }
+}

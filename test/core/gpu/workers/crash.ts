@@ -1,0 +1,16 @@
+/** @file A worker that crashes at the first upload. */
+
+import { loadDawn, serveThread } from "../../../../core/gpu/dawn.node.ts";
+import { openWebGpuSession } from "../../../../core/gpu/session.ts";
+import { replacing } from "./replacing.ts";
+
+serveThread(async () =>
+  replacing(await openWebGpuSession(await loadDawn()), {
+    upload: () => {
+      setTimeout(() => {
+        throw new Error("crashed on purpose");
+      });
+      return new Promise(() => {});
+    },
+  }),
+);

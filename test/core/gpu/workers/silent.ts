@@ -1,0 +1,3 @@
+/** @file A worker that never answers. */
+
+setInterval(() => {}, 1000);
