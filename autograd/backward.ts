@@ -17,7 +17,7 @@ import {
 import { checkVersion, type Edge, isSaved, type Node } from "./graph.ts";
 import { add } from "./ops/arithmetic.ts";
 import { sumTo as sumToOp } from "./ops/movement.ts";
-import { checkForNaN, withRecording } from "./record.ts";
+import { checkForNaN, withAnomaly, withRecording } from "./record.ts";
 import { Tensor } from "./tensor.ts";
 
 export interface BackwardOptions {
@@ -144,7 +144,8 @@ function apply(node: Node, edge: Edge, gradient: Tensor, createGraph: boolean): 
     if (createGraph) tensor.node = item.node;
     return tensor;
   });
-  const result = edge.vjp(gradient, ...saved);
+  // The ops inside a rule are not blamed by their own names, but by that of the op whose rule it is.
+  const result = withAnomaly(false, () => edge.vjp(gradient, ...saved));
   checkForNaN(`backward of ${node.op}`, result.value);
   return result;
 }

@@ -40,8 +40,13 @@ export const isRecording = (): boolean => recording;
 
 /** Runs `fn`; the first op, forward or backward, that makes a NaN is named in an AutogradError. Slow: for debugging. */
 export function detectAnomaly<T>(fn: () => T): T {
+  return withAnomaly(true, fn);
+}
+
+/** Runs `fn` with the search for NaNs on or off. */
+export function withAnomaly<T>(on: boolean, fn: () => T): T {
   const before = anomaly;
-  anomaly = true;
+  anomaly = on;
   try {
     return fn();
   } finally {

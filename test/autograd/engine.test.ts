@@ -1,0 +1,309 @@
+/** @file The engine: what it promises for any graph: fan-out, linearity, memory, refusal of what cannot be done. */
+
+import * as fc from "fast-check";
+import {
+  checkpoint,
+  detectAnomaly,
+  dropout,
+  grad,
+  gradients,
+  hessian,
+  jacobian,
+  linear,
+  noGrad,
+  OUTPUT,
+  parameter,
+  record,
+  savedBytes,
+  type Tensor,
+  tensor,
+} from "lowrank/autograd";
+import { AutogradError, liveBytes, measureMemory, random, ShapeError, scope, unary } from "lowrank/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { broadcastable, filled, seed, values } from "../support/arbitraries.ts";
+
+const engine = suite("autograd");
+
+const leaf = (data: number[], shape?: number[]): Tensor =>
+  tensor(data, shape ?? [data.length], { requiresGrad: true });
+const close = (a: ArrayLike<number>, b: ArrayLike<number>, tolerance: number): void => {
+  assert.is(a.length, b.length);
+  for (let i = 0; i < a.length; i++)
+    assert.ok(Math.abs(a[i] - b[i]) <= tolerance, `${i}: ${a[i]} is not ${b[i]}`);
+};
+
+engine("a tensor used k times collects k gradients", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 6 }), filled(2), seed, (k, shape, from) => {
+      const x = values(shape, from, 0, 1);
+      x.requiresGrad = true;
+      let y: Tensor = x;
+      for (let i = 1; i < k; i++) y = y.add(x);
+      y.sum().backward();
+      assert.equal([...(x.grad as Tensor).toArray()], new Array(x.size).fill(k));
+    }),
+  );
+});
+
+engine("backward adds to grad; zeroGrad forgets; the memory of a gradient is used again", () => {
+  const x = leaf([1, 2]);
+  x.square().sum().backward();
+  x.square().sum().backward();
+  assert.equal([...(x.grad as Tensor).toArray()], [4, 8]);
+  const { storage } = (x.grad as Tensor).value;
+  x.zeroGrad();
+  assert.is(x.grad, null);
+  x.square().sum().backward();
+  assert.equal([...(x.grad as unknown as Tensor).toArray()], [2, 4]);
+  assert.is((x.grad as unknown as Tensor).value.storage, storage);
+});
+
+engine("vjp is linear in the gradient it starts from: exactly so for a dyadic graph", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: -8, max: 8 }), fc.integer({ min: -8, max: 8 }), seed, (a, b, from) => {
+      const dyadic = (n: number, at: number): Tensor =>
+        tensor(Float32Array.from(random(at).uniform(n, -8, 8), Math.round), [n]);
+      const x = dyadic(4, from);
+      x.requiresGrad = true;
+      const y = x.mul(x).add(x);
+      const [u, v] = [dyadic(4, from + 1), dyadic(4, from + 2)];
+      const through = (w: Tensor): Tensor => gradients(y, [x], w, { retainGraph: true })[0];
+      const together = through(u.mul(a).add(v.mul(b)));
+      assert.equal(together.toArray(), through(u).mul(a).add(through(v).mul(b)).toArray());
+    }),
+  );
+});
+
+engine("the gradient of a broadcast input is the sum over its copies", () => {
+  fc.assert(
+    fc.property(broadcastable(2), seed, ({ parts, whole }, from) => {
+      const [a, b] = parts.map((part, i) => values(part, from + i, 0, 1));
+      a.requiresGrad = true;
+      const u = values(whole, from + 9, 0, 1);
+      a.mul(b).backward(u);
+      const copies = u.mul(b).broadcastTo(whole);
+      // By definition: each element of the copies is added to the element of a that it is a copy of.
+      const expected = new Float64Array(a.size);
+      const lead = whole.length - a.shape.length;
+      const data = copies.toArray();
+      for (let i = 0; i < data.length; i++) {
+        let rest = i;
+        let at = 0;
+        let stride = 1;
+        for (let axis = whole.length - 1; axis >= 0; axis--) {
+          const index = rest % whole[axis];
+          rest = Math.floor(rest / whole[axis]);
+          if (axis < lead) continue;
+          at += (a.shape[axis - lead] === 1 ? 0 : index) * stride;
+          stride *= a.shape[axis - lead];
+        }
+        expected[at] += data[i];
+      }
+      // At most 125 float32 terms below 1: 125 roundings of sums below 125.
+      close((a.grad as Tensor).toArray(), expected, 125 * 125 * 2 ** -24);
+    }),
+  );
+});
+
+engine("a graph of 100,000 ops does not overflow the stack", () => {
+  const x = leaf([1]);
+  let y: Tensor = x;
+  for (let i = 0; i < 100_000; i++) y = y.add(1);
+  y.backward();
+  assert.is((x.grad as Tensor).item(), 1);
+});
+
+engine("grad(grad(f)), jacobian and hessian agree with the formulas for x³", () => {
+  const cube = (x: Tensor): Tensor => x.mul(x).mul(x);
+  const x = tensor([2, -1, 0.5]);
+  assert.equal([...grad((t) => cube(t).sum())(x).toArray()], [12, 3, 0.75]); //        3x²
+  assert.equal([...grad((t) => grad((s) => cube(s).sum())(t).sum())(x).toArray()], [12, -6, 3]); // 6x
+  assert.equal([...jacobian(cube, x).toArray()], [12, 0, 0, 0, 3, 0, 0, 0, 0.75]);
+  assert.equal([...hessian((t) => cube(t).sum(), x).toArray()], [12, 0, 0, 0, -6, 0, 0, 0, 3]);
+  assert.is(grad((t) => cube(t).sum())(x).requiresGrad, false);
+});
+
+engine("checkpoint: same value and gradients, dropout included, and only the input is kept", () => {
+  fc.assert(
+    fc.property(seed, (from) => {
+      const run = (wrap: boolean): { y: Float32Array; grads: Float32Array[]; saved: number } => {
+        const rng = random(from);
+        const [x, W] = [values([3, 4], from, 0, 1), values([5, 4], from + 1, 0, 1)];
+        x.requiresGrad = true;
+        W.requiresGrad = true;
+        const block = (t: Tensor): Tensor => dropout(linear(t, W).tanh(), 0.5, rng).square();
+        const y = wrap ? checkpoint(block, x) : block(x);
+        const saved = savedBytes(y);
+        y.sum().backward();
+        return { y: y.toArray(), grads: [x, W].map((t) => (t.grad as Tensor).toArray()), saved };
+      };
+      const [plain, wrapped] = [run(false), run(true)];
+      assert.equal(wrapped.y, plain.y);
+      assert.equal(wrapped.grads, plain.grads);
+      assert.is(wrapped.saved, 3 * 4 * 4);
+      assert.ok(plain.saved > wrapped.saved);
+    }),
+  );
+});
+
+engine(
+  "saved bytes: a linear layer keeps x for dW and W for dX, and only what a needed gradient needs",
+  () => {
+    fc.assert(
+      fc.property(
+        filled(2, 2),
+        fc.integer({ min: 1, max: 5 }),
+        fc.boolean(),
+        fc.boolean(),
+        ([n, k], m, needX, needW) => {
+          const x = values([n, k], 1, 0, 1);
+          const W = values([m, k], 2, 0, 1);
+          x.requiresGrad = needX;
+          W.requiresGrad = needW;
+          assert.is(savedBytes(linear(x, W)), 4 * ((needX ? m * k : 0) + (needW ? n * k : 0)));
+        },
+      ),
+    );
+  },
+);
+
+engine("freezing A really frees x: nothing but B's path keeps memory (LoRA-FA's claim)", () => {
+  const [n, k, r, m] = [7, 64, 2, 32];
+  const x = values([n, k], 1, 0, 1);
+  const [A, B] = [parameter(values([r, k], 2, 0, 1)), parameter(values([m, r], 3, 0, 1))];
+  assert.is(savedBytes(linear(linear(x, A), B)), 4 * (n * k + m * r + n * r)); // x, B for dz, z
+  A.requiresGrad = false;
+  assert.is(savedBytes(linear(linear(x, A), B)), 4 * n * r); //                    z alone
+});
+
+engine("the meter: backward gives all saved bytes back, also those of a released scope", () => {
+  const W = parameter(values([8, 8], 1, 0, 1));
+  const report = measureMemory(() => {
+    const y = linear(values([4, 8], 2, 0, 1), W)
+      .tanh()
+      .sum();
+    y.backward();
+  });
+  assert.is(report.live.saved, 0);
+  assert.is(report.live.workspace, 0);
+  assert.is(report.peak.saved, 4 * (4 * 8 + 4 * 8)); // x for dW, tanh's output
+  const dropped = measureMemory(() => {
+    linear(values([4, 8], 2, 0, 1), W).tanh();
+  });
+  assert.is(dropped.live.saved, 0);
+});
+
+engine("1,000 training steps leave the meter where it was", () => {
+  const W = parameter(values([8, 8], 1, 0, 1));
+  const step = (): void =>
+    scope(() => {
+      const x = values([4, 8], 2, 0, 1);
+      linear(linear(x, W).gelu(), W).softmax().square().sum().backward();
+      W.assign(W.sub((W.grad as Tensor).mul(0.01)));
+      W.zeroGrad();
+    });
+  step();
+  const before = liveBytes();
+  for (let i = 0; i < 1000; i++) step();
+  assert.equal(liveBytes(), before);
+});
+
+engine("a tensor made in a scope is refused afterwards, unless it is the scope's result", () => {
+  let lost: Tensor | undefined;
+  const kept = scope(() => {
+    lost = tensor([1, 2]).add(1);
+    return { deep: [tensor([3]).add(1)] };
+  });
+  assert.is(kept.deep[0].item(), 4);
+  assert.throws(() => lost?.toArray(), /released when the scope\(\)/);
+});
+
+engine("hooks see the whole gradient and can replace it; taken off, they are silent", () => {
+  const x = leaf([1, 2]);
+  const y = x.mul(3);
+  const seen: number[][] = [];
+  const off = y.onGradient((g) => {
+    seen.push([...g.toArray()]);
+    return g.mul(10);
+  });
+  y.add(y).sum().backward();
+  assert.equal(seen, [[2, 2]]);
+  assert.equal([...(x.grad as Tensor).toArray()], [60, 60]);
+  off();
+  x.zeroGrad();
+  x.mul(1).sum().backward();
+  assert.is(seen.length, 1);
+});
+
+engine("noGrad and detach: no history", () => {
+  const x = leaf([2]);
+  assert.is(
+    noGrad(() => x.square().requiresGrad),
+    false,
+  );
+  x.square().add(x.detach().square()).backward();
+  assert.is((x.grad as Tensor).item(), 4);
+});
+
+engine("an op of one's own: one function with record", () => {
+  const softsign = (x: Tensor): Tensor =>
+    record("softsign", x.div(x.abs().add(1)).value, [
+      { input: x, saves: [x], vjp: (dY, X) => dY.div(X.abs().add(1).square()) }, // 1/(1 + |x|)²
+    ]);
+  const x = leaf([1, -3]);
+  softsign(x).sum().backward();
+  assert.equal([...(x.grad as Tensor).toArray()], [0.25, 0.0625]);
+  const doubled = record("cube", unary("exp", x.value), [
+    { input: x, saves: [OUTPUT], vjp: (dY, Y) => dY.mul(Y) },
+  ]);
+  x.zeroGrad();
+  doubled.sum().backward();
+  close((x.grad as unknown as Tensor).toArray(), [Math.E, Math.exp(-3)], 1e-6);
+});
+
+engine("what cannot be done is refused in one sentence", () => {
+  const x = leaf([1, 2, 3]);
+  assert.throws(
+    () => x.square().backward(),
+    (e: Error) => e instanceof ShapeError && /a scalar, or a gradient/.test(e.message),
+  );
+  assert.throws(
+    () => x.square().backward(tensor([1])),
+    (e: Error) => e instanceof ShapeError && /\[1\]/.test(e.message),
+  );
+  assert.throws(
+    () => tensor([1]).backward(),
+    (e: Error) => e instanceof AutogradError && /requires a gradient/.test(e.message),
+  );
+  const y = x.square().sum();
+  y.backward();
+  assert.throws(
+    () => y.backward(),
+    (e: Error) => e instanceof AutogradError && /retainGraph/.test(e.message),
+  );
+  assert.throws(() => x.add(1).item(), /one element/);
+  assert.throws(() => x.mul(tensor([1, 2])), /broadcast/);
+  assert.throws(() => {
+    x.square().requiresGrad = false;
+  }, /result of an op/);
+});
+
+engine("a saved value changed in place is noticed, and named", () => {
+  const x = leaf([1, 2]);
+  const y = x.square().sum();
+  x.assign([5, 6]);
+  assert.throws(
+    () => y.backward(),
+    (e: Error) => e instanceof AutogradError && /"square" saved.*changed in place/.test(e.message),
+  );
+});
+
+engine("anomaly mode names the op that made the first NaN, forward and backward", () => {
+  const x = leaf([-1]);
+  assert.throws(() => detectAnomaly(() => x.log().mul(2)), /^log: made the first NaN/);
+  const zero = leaf([0]);
+  assert.throws(() => detectAnomaly(() => zero.sqrt().mul(0).backward()), /backward of sqrt/);
+});
+
+engine.run();

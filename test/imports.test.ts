@@ -1,0 +1,64 @@
+/** @file The arrows of the architecture: a folder imports only from folders below it, and through their index.ts. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const below: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  autograd: ["core"],
+  nn: ["core", "autograd"],
+  lora: ["core", "autograd", "nn"],
+  quant: ["core", "autograd", "nn"],
+};
+
+const arrows = suite("imports");
+
+const importsOf = (file: string): string[] =>
+  Array.from(
+    readFileSync(file, "utf8").matchAll(/^(?:import|export)\b[^"']*?["']([^"']+)["']/gm),
+    ([, from]) => from,
+  );
+
+for (const [folder, allowed] of Object.entries(below)) {
+  arrows(`${folder} imports only from ${allowed.join(", ") || "itself"}, through index.ts`, () => {
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter(
+      (file) => /\.ts$/.test(file) && !/assembly|generated/.test(file),
+    );
+    assert.ok(files.length > 0);
+    const wrong: string[] = [];
+    for (const file of files.map((name) => join(folder, name))) {
+      for (const from of importsOf(file)) {
+        if (!from.startsWith(".")) {
+          if (from.startsWith("lowrank"))
+            wrong.push(`${file}: ${from} (use a relative path inside the library)`);
+          continue;
+        }
+        const target = normalize(join(dirname(file), from));
+        const [other] = target.split("/");
+        if (other === folder) continue;
+        if (!allowed.includes(other) || target !== `${other}/index.ts`) wrong.push(`${file}: ${from}`);
+      }
+    }
+    assert.equal(wrong, []);
+  });
+}
+
+arrows("only core/gpu imports gpu.js, only the platform files import Node's modules", () => {
+  const wrong: string[] = [];
+  for (const folder of Object.keys(below)) {
+    for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+      if (!/\.ts$/.test(name) || /assembly|generated/.test(name)) continue;
+      const file = join(folder, name);
+      for (const from of importsOf(file)) {
+        if (/^gpu\.js/.test(from) && !file.startsWith("core/gpu/")) wrong.push(`${file}: ${from}`);
+        if (/^(node:|cli-progress)/.test(from) && !/\.node\.ts$|-cli\.ts$/.test(file))
+          wrong.push(`${file}: ${from}`);
+      }
+    }
+  }
+  assert.equal(wrong, []);
+});
+
+arrows.run();
