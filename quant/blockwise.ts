@@ -1,0 +1,173 @@
+/**
+ * @file Block-wise absmax quantization (QLoRA, section 2), byte for byte as bitsandbytes does it.
+ *
+ *     c = code of x / absmax(block)      x ≈ value[c] · absmax(block)      (Eq. 1, 2 with a book for round)
+ *
+ * The tensor is taken in row-major order, in blocks of `blockSize`, the last perhaps shorter. Codes of 4 bits
+ * lie two in a byte, the earlier element in the high half; an odd count is filled up with the code of zero.
+ */
+
+import { QuantizationError } from "../core/index.ts";
+import type { CodeBook } from "./codebooks.ts";
+import { nearestCode, type Rounding, roundingOf, UNSURE } from "./nearest.ts";
+
+export interface Blocks {
+  /** The codes: ⌈n · bits / 8⌉ bytes. */
+  readonly packed: Uint8Array;
+  /** The largest magnitude of each block. */
+  readonly absmax: Float32Array; // [⌈n / blockSize⌉]
+}
+
+/**
+ * Below this a magnitude counts as this when divided by, so that a block of zeros gives zeros and not NaN.
+ */
+const TINY = Math.fround(1e-38);
+
+/**
+ * Quantizes x in blocks of `blockSize`, an even number.
+ * @throws QuantizationError when an element is NaN or infinite; it is named
+ */
+export function quantizeBlocks(book: CodeBook, x: Float32Array, blockSize: number): Blocks {
+  const { bits } = book;
+  const rounding = roundingOf(book);
+  const n = x.length;
+  const packed = new Uint8Array(packedLength(bits, n));
+  const absmax = new Float32Array(Math.ceil(n / blockSize));
+  const whole = Math.floor(n / blockSize) * blockSize;
+  const largestIn = magnitudesOf(x);
+
+  for (let from = 0, b = 0; from < whole; from += blockSize, b++) {
+    const largest = largestIn(from, from + blockSize);
+    absmax[b] = largest;
+    const scale = Math.fround(1 / Math.max(largest, TINY));
+    encode(rounding, bits, x, from, from + blockSize, scale, packed, (from * bits) / 8);
+  }
+  if (whole < n) {
+    // The short block is divided where the others are multiplied, and keeps the raised magnitude: so does
+    // bitsandbytes.
+    const largest = Math.max(largestIn(whole, n), TINY);
+    absmax[absmax.length - 1] = largest;
+    const scaled = x.subarray(whole).map((value) => value / largest);
+    encode(rounding, bits, scaled, 0, scaled.length, 1, packed, (whole * bits) / 8);
+  }
+  return { packed, absmax };
+}
+
+/** Bytes that n codes take. */
+export const packedLength = (bits: 4 | 8, n: number): number => Math.ceil((n * bits) / 8);
+
+/**
+ * Writes elements start … end - 1 to the front of `target`. `absmax` starts with the constant of the block in
+ * which `start` lies, so that a part of the constants is enough.
+ */
+export function dequantizeBlocks(
+  book: CodeBook,
+  packed: Uint8Array,
+  absmax: Float32Array,
+  blockSize: number,
+  target: Float32Array,
+  start: number,
+  end: number,
+): void {
+  const decode = book.bits === 4 ? decodeNibbles : decodeBytes;
+  const first = Math.floor(start / blockSize);
+  for (let b = first; b * blockSize < end; b++) {
+    const from = Math.max(start, b * blockSize);
+    const to = Math.min(end, (b + 1) * blockSize);
+    decode(book.values, packed, from, to, absmax[b - first], target, from - start);
+  }
+}
+
+const magnitude = new Float32Array(1);
+const magnitudeBits = new Int32Array(magnitude.buffer);
+const INFINITY_BITS = 0x7f800000;
+
+/**
+ * The function (from, to) ↦ max |xᵢ| over [from, to). Without their sign bits, floats order as the integers
+ * they are stored as, with Infinity and NaN above all others: one pass finds the largest and refuses those.
+ */
+export function magnitudesOf(x: Float32Array): (from: number, to: number) => number {
+  const bits = new Int32Array(x.buffer, x.byteOffset, x.length);
+  return (from, to) => {
+    let largest = 0;
+    for (let i = from; i < to; i++) largest = Math.max(largest, bits[i] & 0x7fffffff);
+    if (largest >= INFINITY_BITS) throw notFinite(x, from);
+    magnitudeBits[0] = largest;
+    return magnitude[0];
+  };
+}
+
+function notFinite(x: Float32Array, from: number): QuantizationError {
+  const at = x.findIndex((value, i) => i >= from && !Number.isFinite(value));
+  return new QuantizationError(
+    `quantize: expected finite float32 values; got ${x[at]} at element ${at}. Find where it came from: no code stands for it`,
+  );
+}
+
+/** Writes the codes of x[from … to) · scale from byte `at` on. */
+function encode(
+  rounding: Rounding,
+  bits: 4 | 8,
+  x: Float32Array,
+  from: number,
+  to: number,
+  scale: number,
+  packed: Uint8Array,
+  at: number,
+): void {
+  const { cells, half } = rounding;
+  let i = from;
+  for (; i + 1 < to; i += 2) {
+    const s = Math.fround(x[i] * scale);
+    const t = Math.fround(x[i + 1] * scale);
+    let c = cells[(s * half + half) | 0];
+    let d = cells[(t * half + half) | 0];
+    if ((c | d) >= UNSURE) {
+      c = nearestCode(rounding, s, c);
+      d = nearestCode(rounding, t, d);
+    }
+    if (bits === 4) packed[at++] = (c << 4) | d;
+    else {
+      packed[at++] = c;
+      packed[at++] = d;
+    }
+  }
+  if (i < to) {
+    const s = Math.fround(x[i] * scale);
+    const c = nearestCode(rounding, s, cells[(s * half + half) | 0]);
+    packed[at] = bits === 4 ? (c << 4) | rounding.zero : c;
+  }
+}
+
+/** target[at …] = value[code] · scale for elements from … to - 1, two to a byte. */
+function decodeNibbles(
+  values: Float32Array,
+  packed: Uint8Array,
+  from: number,
+  to: number,
+  scale: number,
+  target: Float32Array,
+  at: number,
+): void {
+  let i = from;
+  if (i & 1 && i < to) target[at++] = values[packed[i++ >> 1] & 15] * scale;
+  for (; i + 1 < to; i += 2, at += 2) {
+    const pair = packed[i >> 1];
+    target[at] = values[pair >> 4] * scale;
+    target[at + 1] = values[pair & 15] * scale;
+  }
+  if (i < to) target[at] = values[packed[i >> 1] >> 4] * scale;
+}
+
+/** target[at …] = value[code] · scale for elements from … to - 1, one to a byte. */
+function decodeBytes(
+  values: Float32Array,
+  packed: Uint8Array,
+  from: number,
+  to: number,
+  scale: number,
+  target: Float32Array,
+  at: number,
+): void {
+  for (let i = from; i < to; i++) target[at++] = values[packed[i]] * scale;
+}

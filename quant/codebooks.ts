@@ -1,0 +1,151 @@
+/**
+ * @file Code books: the values that 4 or 8 bits can name, all within [-1, 1] and derived here, not typed in.
+ *
+ * QLoRA: Efficient Finetuning of Quantized LLMs. Dettmers, Pagnoni, Holtzman, Zettlemoyer, 2023,
+ * arXiv:2305.14314.
+ *
+ * Each equals the published float32 constants bit for bit, which asks for arithmetic in float32 where
+ * bitsandbytes has it: `fround` below is that rounding, not a precaution.
+ */
+
+import { normalQuantile as Q } from "../core/index.ts";
+
+const { fround } = Math;
+
+/** A data type for numbers in [-1, 1]: code c stands for values[c]. */
+export interface CodeBook {
+  readonly name: string;
+  readonly bits: 4 | 8;
+  readonly values: Float32Array; // [2^bits]
+}
+
+/**
+ * `steps` numbers from `start` to `end` in float32, to the last bit as torch.linspace has them on common x86
+ * machines: counted from the nearer end, product and sum rounded once; except that as long as 16 are left,
+ * every eight count from their first. The published dynamic map shows those roundings.
+ */
+function linspace(start: number, end: number, steps: number): number[] {
+  const [a, b] = [fround(start), fround(end)];
+  const step = fround(fround(b - a) / (steps - 1));
+  const at = (i: number) => fround(i < steps >> 1 ? a + step * i : b - step * (steps - 1 - i));
+  const sixteens = steps - (steps % 16);
+  return Array.from({ length: steps }, (_, i) =>
+    i < sixteens ? fround(at(i - (i % 8)) + fround(step * (i % 8))) : at(i),
+  );
+}
+
+/** Ascending, and divided by the largest so that it spans [-1, 1]. */
+function normalized(values: readonly number[]): Float32Array {
+  const ascending = Float32Array.from(values).sort();
+  return ascending.map((value) => value / ascending[ascending.length - 1]);
+}
+
+/**
+ * The outermost probability of NF4. With n equally probable levels the middle of the last has probability
+ * 1 - 1/(2n); this is the mean of that for n = 16 and n = 15, one for each half of an asymmetric type
+ * (1 - (1/32 + 1/30)/2 = 0.96770833…, of which the released code keeps seven digits).
+ */
+const NF4_OFFSET = 0.9677083;
+
+/**
+ * NF4 as released: quantiles of N(0, 1) at probabilities equally spaced between `NF4_OFFSET` and ½, eight of
+ * them for the positive side, seven for the negative, and a zero.
+ */
+export const nf4: CodeBook = {
+  name: "nf4",
+  bits: 4,
+  values: normalized([
+    ...linspace(NF4_OFFSET, 0.5, 9).slice(0, 8).map(Q),
+    0,
+    ...linspace(NF4_OFFSET, 0.5, 8)
+      .slice(0, 7)
+      .map((p) => -Q(p)),
+  ]),
+};
+
+/**
+ * NF4 as Eq. 4 of the paper says it, which gives not quite the published values (`nf4` does):
+ *
+ *     qᵢ = ½ (Q(i/N) + Q((i+1)/N))       N = 2^k + 1       (Eq. 4)
+ *
+ * A half with n values, zero among them, is i = n … 2n-1 of N = 2n + 1: at k = 4 the negative half has n =
+ * 2^(k-1) = 8, so N is Eq. 4's 17; the positive half has one more, 9, so N = 19. Each is divided by its
+ * largest, and one of the two zeros is dropped. The outermost averages, 1.38 and 1.44 standard deviations,
+ * reach less far into the tail than the released quantile, 1.85, so that after division the inner values lie
+ * further out.
+ */
+export const nf4Equation4: CodeBook = {
+  name: "nf4 by equation 4",
+  bits: 4,
+  values: Float32Array.from([
+    ...equation4(8)
+      .map((q) => -q)
+      .reverse(),
+    0,
+    ...equation4(9),
+  ]),
+};
+
+/** The n - 1 positive values of a half of n, ascending to 1. */
+function equation4(n: number): number[] {
+  const N = 2 * n + 1;
+  const q = Array.from({ length: n - 1 }, (_, j) => (Q((n + 1 + j) / N) + Q((n + 2 + j) / N)) / 2); // (Eq. 4)
+  return q.map((value) => value / q[n - 2]);
+}
+
+/**
+ * FP4 as bitsandbytes has it: a sign bit, two exponent bits e, one bit of fraction m.
+ *
+ *     ±(1 + m/2) · 2^(4-e) / 12,  and for e = 0  ±m · 2^-4 / 12
+ *
+ * A larger e is a smaller number, so that codes do not ascend; code 8 is -0. Not the usual E2M1, whose
+ * subnormal is ½ of its smallest normal number where this one is 1/32.
+ */
+export const fp4: CodeBook = {
+  name: "fp4",
+  bits: 4,
+  values: Float32Array.from({ length: 16 }, (_, code) => {
+    const [sign, e, m] = [code & 8 ? -1 : 1, (code >> 1) & 3, code & 1];
+    return (sign * (e === 0 ? m * 2 ** -4 : (1 + m / 2) * 2 ** (4 - e))) / 12;
+  }),
+};
+
+/** Int4: -7 … 7 in sevenths, code 8 for zero. Code 0, -8/7, is never written: the type is symmetric. */
+export const int4: CodeBook = {
+  name: "int4",
+  bits: 4,
+  values: Float32Array.from({ length: 16 }, (_, code) => (code - 8) / 7),
+};
+
+/** Int8, as LLM.int8 stores a row (rows.ts): the byte in two's complement, in 127ths. */
+export const int8: CodeBook = {
+  name: "int8",
+  bits: 8,
+  values: Float32Array.from(new Int8Array(256).map((_, byte) => byte)).map((q) => q / 127),
+};
+
+/**
+ * The 8-bit dynamic map: 8-Bit Approximations for Parallelism in Deep Learning. Dettmers, 2015,
+ * arXiv:1511.04561. As many leading zeros as the decade below 1, the remaining bits for the place within it:
+ * decade i = 0 … 6, (10^(i-7), 10^(i-6)], is cut into 2^i equal parts (2^(i+1) without a sign) whose middles
+ * are the values. 0 and 1 are added.
+ *
+ * The signed one ends at -0.993, not -1. It is what double quantization stores the constants in: the paper's
+ * "FP8".
+ */
+function dynamicMap(signed: boolean): Float32Array {
+  const values = [0, 1];
+  for (let i = 0; i < 7; i++) {
+    const edges = linspace(0.1, 1, 2 ** (signed ? i : i + 1) + 1);
+    for (let j = 1; j < edges.length; j++) {
+      const middle = fround(fround(edges[j - 1] + edges[j]) / 2);
+      const value = fround(fround(10 ** (i - 6)) * middle);
+      values.push(value);
+      if (signed) values.push(-value);
+    }
+  }
+  return Float32Array.from(values).sort();
+}
+
+export const dynamic8: CodeBook = { name: "dynamic8", bits: 8, values: dynamicMap(true) };
+export const dynamic8Unsigned: CodeBook = { name: "dynamic8 unsigned", bits: 8, values: dynamicMap(false) };
