@@ -149,3 +149,13 @@ function dynamicMap(signed: boolean): Float32Array {
 
 export const dynamic8: CodeBook = { name: "dynamic8", bits: 8, values: dynamicMap(true) };
 export const dynamic8Unsigned: CodeBook = { name: "dynamic8 unsigned", bits: 8, values: dynamicMap(false) };
+
+/**
+ * The 8-bit linear map: 255 numbers from -1 to 1 at equal distances, and a zero before their middle one, which in
+ * float32 arithmetic comes out as -4e-9.
+ */
+export const linear8: CodeBook = {
+  name: "linear8",
+  bits: 8,
+  values: Float32Array.from(linspace(-1, 1, 255).toSpliced(127, 0, 0)),
+};

@@ -8,6 +8,7 @@ export {
   fp4,
   int4,
   int8,
+  linear8,
   nf4,
   nf4Equation4,
 } from "./codebooks.ts";

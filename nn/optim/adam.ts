@@ -9,6 +9,8 @@ export interface AdamSettings {
   betas: readonly [number, number];
   eps: number;
   weightDecay: number;
+  /** AMSGrad (Reddi, Kale & Kumar 2018, arXiv:1904.09237): the largest v so far divides, so that no step grows again. */
+  amsgrad: boolean;
 }
 
 /**
@@ -20,7 +22,14 @@ export interface AdamSettings {
 export class AdamW extends Optimizer<AdamSettings> {
   /** @throws ArgumentError on a negative setting, betas outside [0, 1), or nothing to train */
   constructor(params: Params<AdamSettings>, settings: Partial<AdamSettings> = {}) {
-    super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0.01, ...settings });
+    super(params, {
+      lr: 1e-3,
+      betas: [0.9, 0.999],
+      eps: 1e-8,
+      weightDecay: 0.01,
+      amsgrad: false,
+      ...settings,
+    });
     for (const { betas } of this.groups) {
       if (!betas.every((beta) => beta >= 0 && beta < 1))
         throw new ArgumentError("AdamW", "betas in [0, 1)", { betas });
@@ -64,11 +73,11 @@ function adamStep(
   settings: AdamSettings,
   state: ParameterState,
 ): void {
-  const { lr, eps, weightDecay } = settings;
+  const { lr, eps, weightDecay, amsgrad } = settings;
   const [beta1, beta2] = settings.betas;
   const m = stateArray(state, "exp_avg", parameter);
   const v = stateArray(state, "exp_avg_sq", parameter);
-  kernel("adam")(parameter.value, gradient, m, v, {
+  const step = {
     lr,
     beta1,
     beta2,
@@ -76,5 +85,13 @@ function adamStep(
     weightDecay,
     correction1: 1 - beta1 ** state.step,
     correction2: 1 - beta2 ** state.step,
-  });
+  };
+  if (!amsgrad) {
+    kernel("adam")(parameter.value, gradient, m, v, step);
+    return;
+  }
+  kernel("adam")(parameter.value, gradient, m, v, { ...step, lr: 0 }); // m and v only
+  const largest = stateArray(state, "max_exp_avg_sq", parameter);
+  largest.storage.write().set(binary("max", largest, v).data);
+  kernel("adam")(parameter.value, gradient, m, largest, { ...step, beta1: 1, beta2: 1 }); // w only
 }
