@@ -155,7 +155,8 @@ export function kernel<Name extends keyof Kernels>(name: Name): Kernels[Name] {
   if (currentPrecision() === "float64") return reference[name];
   const device = currentDevice();
   const own = device.kernels[name] as Kernels[Name] | undefined;
-  if (!(own && device.name === "auto" && name === "matmul")) note(own ? device.name : "reference", name);
+  const countsItself = device.name === "auto" && name === "matmul"; // cpu's, or a GPU's when it is large
+  if (!countsItself) note(own ? device.name.replace("auto", "cpu") : "reference", name);
   return own ?? reference[name];
 }
 

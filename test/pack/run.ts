@@ -1,0 +1,90 @@
+/**
+ * @file Packs the library, installs it into an empty project, and uses it there from JavaScript and TypeScript:
+ * every entry, the cpu device, training, merging. `npx tsx test/pack/run.ts`; needs the npm registry or its cache.
+ */
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = process.cwd();
+const folder = mkdtempSync(join(tmpdir(), "lowrank-pack-"));
+const run = (command: string, args: readonly string[], cwd = folder): string =>
+  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+
+const program = `
+import { core, grad, tensor } from "lowrank";
+import { currentDevice, random, scope } from "lowrank/core";
+import { linear } from "lowrank/autograd";
+import { AdamW, Linear } from "lowrank/nn";
+import { countParameters, inject } from "lowrank/lora";
+import { quantize } from "lowrank/quant";
+
+const model = new Linear(8, 4, { rng: random(1) });
+const x = tensor(random(2).normal(24, 0, 1), [3, 8]);
+const before = model.forward(x).toArray();
+const adapted = inject(model, { method: "lora", rank: 2, target: "all-linear", seed: 3 });
+const optimizer = new AdamW(adapted.parameters(), { lr: 0.1 });
+for (let step = 0; step < 3; step++) {
+  scope(() => {
+    adapted.forward(x).square().sum().backward();
+    optimizer.step();
+    optimizer.zeroGrad();
+  });
+}
+const trained = adapted.forward(x).toArray();
+adapted.merge();
+const merged = adapted.forward(x).toArray();
+const far = Math.max(...trained.map((y, i) => Math.abs(y - before[i])));
+const near = Math.max(...trained.map((y, i) => Math.abs(y - merged[i])));
+if (!(far > 1e-3)) throw new Error("training changed nothing");
+if (!(near < 1e-5)) throw new Error("merged is not adapted: " + near);
+if (grad((t) => t.square().sum())(tensor([3])).item() !== 6) throw new Error("grad");
+if (linear(x, model.weight).shape[1] !== 4) throw new Error("linear");
+if (countParameters("lora", { config: "gpt2", rank: 8, target: "c_attn" }).trainable !== 294912) throw new Error("count");
+if (quantize(x.toArray(), { format: "nf4" }).packed.length !== 12) throw new Error("quantize");
+if (core.sizeOf([2, 3]) !== 6) throw new Error("core");
+console.log("device " + currentDevice().name + ": merged and adapted differ by " + near);
+`;
+
+/** \`inject\` on a model that is itself the layer is no model: wrap it. */
+const wrapped = program.replace(
+  "const model = new Linear(8, 4, { rng: random(1) });",
+  `class Net extends Module {
+  constructor() {
+    super();
+    this.layer = new Linear(8, 4, { rng: random(1) });
+  }
+  forward(x) {
+    return this.layer.forward(x);
+  }
+}
+const model = new Net();`,
+).replace("import { AdamW, Linear }", "import { AdamW, Linear, Module }").replace("linear(x, model.weight).shape", "linear(x, new Linear(8, 4).weight).shape");
+
+const typed = wrapped
+  .replace("constructor() {", "layer: Linear;\n  constructor() {")
+  .replace("forward(x) {", "forward(x: Tensor): Tensor {")
+  .replace("import { core, grad, tensor }", "import { core, grad, type Tensor, tensor }");
+
+try {
+  run("npm", ["pack", "--silent", "--pack-destination", folder], root);
+  const archive = readdirSync(folder).find((name) => name.endsWith(".tgz")) as string;
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
+  run("npm", ["install", "--no-audit", "--no-fund", "--silent", join(folder, archive)]);
+  writeFileSync(join(folder, "use.mjs"), wrapped);
+  writeFileSync(join(folder, "use.ts"), typed);
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: { strict: true, noEmit: true, module: "nodenext", target: "es2022", lib: ["es2023", "dom"], types: [] },
+      files: ["use.ts"],
+    }),
+  );
+  console.log(`JavaScript: ${run("node", ["use.mjs"]).trim()}`);
+  run("node", [resolve(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
+  console.log("TypeScript: types of every entry check under strict");
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
