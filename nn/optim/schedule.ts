@@ -23,7 +23,10 @@ export function linearDecay({ warmup = 0, total }: ScheduleOptions): Schedule {
     step < warmup ? step / warmup : Math.max(0, (total - step) / Math.max(1, total - warmup));
 }
 
-/** Falls as half a cosine to 0 at the last step (Loshchilov & Hutter 2017, arXiv:1608.03983). */
+/**
+ * Falls as half a cosine to 0 at the last step (Loshchilov & Hutter 2017, arXiv:1608.03983). Past it the cosine goes
+ * on and rises again, as in Hugging Face's schedule: do not train longer than `total`.
+ */
 export function cosine({ warmup = 0, total }: ScheduleOptions): Schedule {
   checkSteps(warmup, total);
   return (step) => {
