@@ -202,7 +202,7 @@ export class BertEmbeddings extends Module {
   forward(ids: Indices, { tokenTypes, positions }: EncodeOptions = {}): Tensor {
     const { config } = this;
     const types = indices(tokenTypes ?? new Int32Array(ids.shape[1]));
-    const at = indices(positions ?? this.#positions(ids));
+    const at = indices(positions ?? positionsOf(ids, config));
     for (const [name, given] of [["tokenTypes", types] as const, ["positions", at] as const]) {
       if (!sameShape(given.shape, ids.shape) && !sameShape(given.shape, [ids.shape[1]]))
         throw new ShapeError("Bert", `${name} [time] or [batch, time]`, {
@@ -220,19 +220,18 @@ export class BertEmbeddings extends Module {
     const places = add(this.position_embeddings.forward(at), this.token_type_embeddings.forward(types));
     return this.dropout.forward(this.LayerNorm.forward(add(this.word_embeddings.forward(ids), places)));
   }
+}
 
-  /** 0, 1, 2, …; in RoBERTa padding stands at pad_token_id, and what is not padding counts on from there. */
-  #positions({ data, shape }: Indices): Indices {
-    const { model_type, pad_token_id: pad } = this.config;
-    const [rows, time] = shape;
-    if (model_type === "bert") return indices(Array.from({ length: time }, (_, t) => t));
-    const at = new Int32Array(data.length);
-    for (let row = 0; row < rows; row++) {
-      let position = pad;
-      for (let i = row * time; i < (row + 1) * time; i++) at[i] = data[i] === pad ? pad : ++position;
-    }
-    return { data: at, shape };
+/** 0, 1, 2, …; in RoBERTa padding stands at pad_token_id, and what is not padding counts on from there. */
+function positionsOf({ data, shape }: Indices, { model_type, pad_token_id: pad }: BertConfig): Indices {
+  const [rows, time] = shape;
+  if (model_type === "bert") return indices(Array.from({ length: time }, (_, t) => t));
+  const at = new Int32Array(data.length);
+  for (let row = 0; row < rows; row++) {
+    let position = pad;
+    for (let i = row * time; i < (row + 1) * time; i++) at[i] = data[i] === pad ? pad : ++position;
   }
+  return { data: at, shape };
 }
 
 export class BertEncoder extends Module {

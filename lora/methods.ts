@@ -1,0 +1,60 @@
+/** @file The methods that `inject` knows. A paper joins by one line here. */
+
+import type { Random } from "../core/index.ts";
+import { AdapterError } from "../core/index.ts";
+import { AdaLoRA } from "./adalora.ts";
+import type { Adapter } from "./adapter.ts";
+import { DoRA } from "./dora.ts";
+import { LoRA } from "./lora.ts";
+import { LoraFA } from "./lora-fa.ts";
+import type { Site } from "./site.ts";
+import { nearest, type Target } from "./target.ts";
+
+export const methods = {
+  lora: LoRA,
+  dora: DoRA,
+  adalora: AdaLoRA,
+  "lora-fa": LoraFA,
+} as const satisfies Record<string, new (site: Site, options: never) => Adapter>;
+
+export type Method = keyof typeof methods;
+
+/** Which layers get an adapter, and what trains besides. */
+export interface Placement {
+  /** Names, regular expressions or "all-linear"; see target.ts. */
+  readonly target: Target;
+  readonly exclude?: Target;
+  /** Numbers of the blocks to stay within. */
+  readonly layers?: readonly number[];
+  /** Other ranks for some layers, by the end of their names. */
+  readonly rankPattern?: Readonly<Record<string, number>>;
+  /** Other alphas for some layers, by the end of their names. */
+  readonly alphaPattern?: Readonly<Record<string, number>>;
+  /** Biases that train besides, as the adapter's own copies: none, all, or those of the adapted layers. */
+  readonly bias?: "none" | "all" | "lora-only";
+  /** Modules, or containers of modules, of which the adapter trains a copy of its own in full, such as a head. */
+  readonly modulesToSave?: Target;
+  /** Fixes the first values and dropout. Drawn from the library's generator (`manualSeed`) unless given. */
+  readonly seed?: number;
+}
+
+/** What the constructor of a method's adapter takes, less what `inject` supplies. */
+export type MethodOptions<M extends Method = Method> = {
+  [K in M]: Omit<ConstructorParameters<(typeof methods)[K]>[1], "rng">;
+}[M];
+
+/** The configuration of an adapter: its method ("lora" unless given), that method's options, where it goes. */
+export type AdapterConfig = {
+  [M in Method]: Placement & MethodOptions<M> & (M extends "lora" ? { method?: M } : { method: M });
+}[Method];
+
+type AnyAdapter = new (site: Site, options: Record<string, unknown> & { rng: Random }) => Adapter;
+
+/** The class of a method. @throws AdapterError when there is none of that name */
+export function adapterClass(method: string): AnyAdapter {
+  if (!Object.hasOwn(methods, method)) {
+    const known = nearest(method, Object.keys(methods)).join(", ");
+    throw new AdapterError(`method: expected one of ${known}; got ${JSON.stringify(method)}`);
+  }
+  return methods[method as Method] as unknown as AnyAdapter;
+}
