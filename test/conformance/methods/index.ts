@@ -1,0 +1,57 @@
+/** @file Every method that cases may ask for. To add one: a function in the file of its group. */
+
+import { lora } from "./lora.ts";
+import { type Method, NotBuilt } from "./method.ts";
+import { models } from "./models.ts";
+import { nnLayers } from "./nn-layers.ts";
+import { nnOps } from "./nn-ops.ts";
+import { optim } from "./optim.ts";
+import { quant } from "./quant.ts";
+
+/** Methods that the library does not have yet: their cases are skipped. */
+const notBuilt = [
+  "lora-merged-linear",
+  "dora-linear",
+  "dora-embedding",
+  "dora-conv1d",
+  "dora-conv2d",
+  "adalora-linear",
+  "adalora-budget",
+  "adalora-allocator",
+  "adalora-orthogonality",
+  "adalora-training",
+  "loraplus",
+  "lorafa",
+  "qlora-linear",
+  "model-gpt2-adapter",
+  "model-gpt2-adalora-adapter",
+  "model-gpt2-training",
+  "model-llama-adapter",
+  "model-llama-training",
+];
+
+const skip = (name: string): [string, Method] => [
+  name,
+  () => {
+    throw new NotBuilt(name);
+  },
+];
+
+/** By name. One that ends in "*" stands for all that begin so: variants that differ in their params only. */
+const methods = Object.entries<Method>({
+  ...Object.fromEntries(notBuilt.map(skip)),
+  ...nnOps,
+  ...nnLayers,
+  ...optim,
+  ...lora,
+  ...quant,
+  ...models,
+});
+
+/** The method of that name; undefined when nobody knows it. */
+export function findMethod(name: string): Method | undefined {
+  const fitting = methods.filter(([key]) =>
+    key.endsWith("*") ? name.startsWith(key.slice(0, -1)) : name === key,
+  );
+  return fitting.sort(([a], [b]) => b.length - a.length)[0]?.[1]; // the longest name is the closest
+}
