@@ -12,6 +12,7 @@ import {
   type IndexLike,
   NDArray,
   type Nested,
+  reshape as reshapeArray,
   type Shape,
   ShapeError,
   type Storage,
@@ -383,7 +384,11 @@ export function tensor(
 ): Tensor {
   const given = Array.isArray(shape) ? (shape as Shape) : undefined;
   const { requiresGrad = false, category } = options ?? (given ? {} : ((shape ?? {}) as TensorOptions));
-  const value = data instanceof NDArray ? data : array(data, given, category);
+  const value = !(data instanceof NDArray)
+    ? array(data, given, category)
+    : given
+      ? reshapeArray(data, given)
+      : data;
   const result = new Tensor(value);
   result.requiresGrad = requiresGrad;
   return result;

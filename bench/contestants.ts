@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Contestant } from "./contestant.ts";
 import { reason } from "./outcome.ts";
+import { lowrankDevices } from "./peers/lowrank.ts";
 import { plain } from "./peers/plain.ts";
 import { pytorch } from "./peers/pytorch.ts";
 
@@ -59,7 +60,7 @@ export async function gather(
 ): Promise<{ contestants: Contestant[]; absent: string[] }> {
   const { peers, absent } = withPeers ? await loadPeers(say) : { peers: [], absent: [] };
   const contestants: Contestant[] = [];
-  for (const contestant of [plain, ...peers]) {
+  for (const contestant of [...lowrankDevices(), plain, ...peers]) {
     const refusal = await contestant.open().catch(reason);
     if (refusal === null) contestants.push(contestant);
     else absent.push(`${contestant.name}: ${refusal}`);

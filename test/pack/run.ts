@@ -49,9 +49,10 @@ console.log("device " + currentDevice().name + ": merged and adapted differ by "
 `;
 
 /** \`inject\` on a model that is itself the layer is no model: wrap it. */
-const wrapped = program.replace(
-  "const model = new Linear(8, 4, { rng: random(1) });",
-  `class Net extends Module {
+const wrapped = program
+  .replace(
+    "const model = new Linear(8, 4, { rng: random(1) });",
+    `class Net extends Module {
   constructor() {
     super();
     this.layer = new Linear(8, 4, { rng: random(1) });
@@ -61,7 +62,9 @@ const wrapped = program.replace(
   }
 }
 const model = new Net();`,
-).replace("import { AdamW, Linear }", "import { AdamW, Linear, Module }").replace("linear(x, model.weight).shape", "linear(x, new Linear(8, 4).weight).shape");
+  )
+  .replace("import { AdamW, Linear }", "import { AdamW, Linear, Module }")
+  .replace("linear(x, model.weight).shape", "linear(x, new Linear(8, 4).weight).shape");
 
 const typed = wrapped
   .replace("constructor() {", "layer: Linear;\n  constructor() {")
@@ -71,14 +74,24 @@ const typed = wrapped
 try {
   run("npm", ["pack", "--silent", "--pack-destination", folder], root);
   const archive = readdirSync(folder).find((name) => name.endsWith(".tgz")) as string;
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
+  writeFileSync(
+    join(folder, "package.json"),
+    JSON.stringify({ name: "consumer", private: true, type: "module" }),
+  );
   run("npm", ["install", "--no-audit", "--no-fund", "--silent", join(folder, archive)]);
   writeFileSync(join(folder, "use.mjs"), wrapped);
   writeFileSync(join(folder, "use.ts"), typed);
   writeFileSync(
     join(folder, "tsconfig.json"),
     JSON.stringify({
-      compilerOptions: { strict: true, noEmit: true, module: "nodenext", target: "es2022", lib: ["es2023", "dom"], types: [] },
+      compilerOptions: {
+        strict: true,
+        noEmit: true,
+        module: "nodenext",
+        target: "es2022",
+        lib: ["es2023", "dom"],
+        types: [],
+      },
       files: ["use.ts"],
     }),
   );
