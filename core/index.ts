@@ -9,7 +9,15 @@ export * from "./indices.ts";
 export * from "./kernels.ts";
 export * from "./linalg.ts";
 export * from "./matmul.ts";
-export { type Bytes, type Category, categories, liveBytes, type MemoryReport, watch } from "./meter.ts";
+export {
+  type Bytes,
+  type Category,
+  categories,
+  countFor,
+  liveBytes,
+  type MemoryReport,
+  watch,
+} from "./meter.ts";
 export * from "./movement.ts";
 export * from "./ndarray.ts";
 export { erf, erfc, normalCdf, normalQuantile } from "./quantile.ts";

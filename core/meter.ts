@@ -60,6 +60,28 @@ export function recount(from: Category, to: Category, bytes: number): void {
   }
 }
 
+interface Entry {
+  readonly category: Category;
+  readonly bytes: number;
+}
+
+/**
+ * Counts `bytes` that no Storage holds (packed codes) as long as `owner` is alive: the collector takes them off.
+ * @returns takes them off at once
+ */
+export function countFor(owner: object, category: Category, bytes: number): () => void {
+  const entry: Entry = { category, bytes };
+  count(category, bytes);
+  owned?.register(owner, entry, entry);
+  return () => {
+    if (owned?.unregister(entry) !== false) takeOff(entry);
+  };
+}
+
+const takeOff = ({ category, bytes }: Entry): void => count(category, -bytes);
+
+const owned = typeof FinalizationRegistry === "undefined" ? null : new FinalizationRegistry<Entry>(takeOff);
+
 /** Adds or takes away bytes resident on a device. */
 export function countDevice(bytes: number): void {
   device += bytes;

@@ -1,7 +1,7 @@
 /** @file QuantizedTensor: packed codes and their constants, and the way back to numbers. */
 
 import { Tensor } from "../autograd/index.ts";
-import { fromHost, QuantizationError, type Shape, sizeOf } from "../core/index.ts";
+import { countFor, fromHost, QuantizationError, type Shape, sizeOf } from "../core/index.ts";
 import { dequantizeBlocks, packedLength } from "./blockwise.ts";
 import { type CodeBook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
 import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "./double.ts";
@@ -56,6 +56,7 @@ export class QuantizedTensor {
     this.blockSize = parts.blockSize;
     this.packed = parts.packed;
     this.constants = parts.absmax;
+    countFor(this, "quantized", this.bytes);
   }
 
   /** True when the constants are quantized themselves. */
