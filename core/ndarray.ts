@@ -9,6 +9,7 @@ import { checkShape, type Shape, sizeOf, stridesOf } from "./shape.ts";
 import {
   currentPrecision,
   type FloatArray,
+  gatherInArena,
   type HasStorages,
   hostStorage,
   newStorage,
@@ -115,7 +116,9 @@ export function contiguous(x: NDArray): NDArray {
 /** A contiguous copy with its own storage. */
 export function copy(x: NDArray, category?: Category): NDArray {
   const result = empty(x.shape, category);
-  gatherStrided(x.storage.data, x.offset, x.shape, x.strides, result.storage.data);
+  if (!gatherInArena(x.storage, x.offset, x.shape, x.strides, result.storage)) {
+    gatherStrided(x.storage.data, x.offset, x.shape, x.strides, result.storage.data);
+  }
   return result;
 }
 

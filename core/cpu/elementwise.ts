@@ -47,6 +47,9 @@ const binaryFunctions: { readonly [Name in BinaryName]?: number } = {
   ge: 8,
 };
 
+/** (a, b) ↦ a */
+const FIRST = 9;
+
 export function unary(machine: Machine, name: UnaryName, x: NDArray): NDArray {
   const f = unaryFunctions[name];
   if (!f) return reference.unary(name, x);
@@ -93,6 +96,32 @@ export function binary(machine: Machine, name: BinaryName, a: NDArray, b: NDArra
   return result;
 }
 
+/** Copies a strided view whose rows are contiguous; false for others. */
+export function gather(
+  machine: Machine,
+  from: number,
+  shape: Shape,
+  strides: readonly number[],
+  to: number,
+): boolean {
+  const axes = joined(shape, strides, strides);
+  const inner = axes.pop();
+  if (inner?.a !== 1 || axes.length > 3) return false;
+  while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
+  const rows = axes[0].length * axes[1].length * axes[2].length;
+  const chunks = machine.chunks(
+    rows > 1 ? rows : Math.ceil(inner.length / 16),
+    rows * (inner.length * 0.2 + 5),
+  );
+  machine.run(kernels.binary, chunks, [
+    ...[from, from, to, FIRST, inner.length, 1, 0],
+    ...axes.map((axis) => axis.length),
+    ...axes.map((axis) => axis.a),
+    ...[0, 0, 0],
+  ]);
+  return true;
+}
+
 /** An axis of the result, and how far a and b step along it: 0 where they repeat. */
 interface JointAxis {
   length: number;
@@ -106,12 +135,14 @@ interface JointAxis {
  */
 function joinedAxes(a: NDArray, b: NDArray, shape: Shape): JointAxis[] {
   if (sameShape(a.shape, b.shape)) return [{ length: a.size, a: 1, b: 1 }];
-  const A = broadcastTo(a, shape).strides;
-  const B = broadcastTo(b, shape).strides;
+  return joined(shape, broadcastTo(a, shape).strides, broadcastTo(b, shape).strides);
+}
+
+function joined(shape: Shape, a: readonly number[], b: readonly number[]): JointAxis[] {
   const axes: JointAxis[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     if (shape[axis] === 1) continue;
-    const outer = { length: shape[axis], a: A[axis], b: B[axis] };
+    const outer = { length: shape[axis], a: a[axis], b: b[axis] };
     const inner = axes[0];
     if (inner && outer.a === inner.a * inner.length && outer.b === inner.b * inner.length)
       inner.length *= outer.length;

@@ -1,9 +1,9 @@
 /** @file The `cpu` device: WebAssembly SIMD kernels (core/cpu/assembly), threads over shared memory. */
 
 import type { Device, DeviceKernels } from "../device.ts";
-import { setArena } from "../storage.ts";
+import { type Arena, setArena } from "../storage.ts";
 import { adam } from "./adam.ts";
-import { binary, unary } from "./elementwise.ts";
+import { binary, gather, unary } from "./elementwise.ts";
 import { Machine } from "./machine.ts";
 import { matmul } from "./matmul.ts";
 import { normalize, normalizeGrad, reduce, softmax, softmaxGrad } from "./rows.ts";
@@ -13,7 +13,7 @@ let machine: Machine | null = null;
 /** @throws DeviceError where WebAssembly with SIMD does not work */
 export function openCpu(): Device {
   machine ??= new Machine();
-  setArena(machine.memory);
+  setArena(arenaOf(machine));
   return {
     name: "cpu",
     adapter: `WebAssembly SIMD, ${machine.threads} thread${machine.threads === 1 ? "" : "s"}`,
@@ -33,6 +33,15 @@ export function startedWorkers(): number {
   return machine?.startedWorkers ?? 0;
 }
 
+function arenaOf(machine: Machine): Arena {
+  const { memory } = machine;
+  return {
+    allocate: (length) => memory.allocate(length),
+    free: (address) => memory.free(address),
+    gather: (from, shape, strides, to) => gather(machine, from, shape, strides, to),
+  };
+}
+
 function kernelsOf(machine: Machine): DeviceKernels {
   return {
     matmul: (a, b) => matmul(machine, a, b),
@@ -44,6 +53,6 @@ function kernelsOf(machine: Machine): DeviceKernels {
     softmaxGrad: (y, dY) => softmaxGrad(machine, y, dY),
     normalize: (x, eps, centre) => normalize(machine, x, eps, centre),
     normalizeGrad: (xHat, r, dXHat, centre) => normalizeGrad(machine, xHat, r, dXHat, centre),
-    adam,
+    adam: (parameter, gradient, m, v, step) => adam(machine, parameter, gradient, m, v, step),
   };
 }

@@ -22,6 +22,7 @@ export const kernels = {
   softmaxGrad: 8,
   normalize: 9,
   normalizeGrad: 10,
+  adam: 11,
 } as const;
 
 /** Positions on the job board in 4-byte words, as in assembly/board.ts. */
@@ -30,11 +31,16 @@ const MAY_SLEEP = 1348 / 4;
 const STARTED = 1408 / 4;
 const ARGUMENTS = 1536 / 4;
 
-/** A job of this many chunks per thread goes on evenly when one thread is held up. */
-const CHUNKS_PER_THREAD = 4;
+/** Many small chunks: near the end of a job a thread waits for at most one of them. */
+const CHUNKS_PER_THREAD = 16;
 
 interface Exports {
   run(kernel: number, chunks: number): void;
+}
+
+/** The bits of a float32, to pass it among integers. */
+export function floatBits(x: number): number {
+  return new Uint32Array(Float32Array.of(x).buffer)[0];
 }
 
 export class Machine {
@@ -76,7 +82,7 @@ export class Machine {
   chunks(items: number, nanoseconds: number): number {
     if (this.#threads === 1 || nanoseconds < 20_000) return 1;
     this.#startWorkers();
-    return Math.max(1, Math.min(items, this.#threads * CHUNKS_PER_THREAD, Math.floor(nanoseconds / 5_000)));
+    return Math.max(1, Math.min(items, this.#threads * CHUNKS_PER_THREAD, Math.floor(nanoseconds / 10_000)));
   }
 
   /** Runs a kernel with these arguments; `chunks` as the kernel in assembly/ says. */
@@ -123,7 +129,7 @@ export class Operands {
     const { address } = x.storage;
     if (address) return address + x.offset * 4;
     const { data } = x;
-    const copy = this.#take(data.length);
+    const copy = this.room(data.length);
     copy.array.set(data);
     return copy.address;
   }
@@ -139,7 +145,7 @@ export class Operands {
       if (reach > 0) last += reach;
       else first += reach;
     }
-    const copy = this.#take(last + 1 - first);
+    const copy = this.room(last + 1 - first);
     copy.array.set(x.storage.data.subarray(first, last + 1));
     return copy.address + (x.offset - first) * 4;
   }
@@ -148,17 +154,18 @@ export class Operands {
   output(x: NDArray): number {
     const { address, data } = x.storage;
     if (address) return address;
-    const copy = this.#take(data.length);
+    const copy = this.room(data.length);
     this.#results.push({ host: data as Float32Array, copy: copy.array });
     return copy.address;
   }
 
   /** Address of `bytes` of memory for the duration of the call. */
   workspace(bytes: number): number {
-    return this.#take(Math.ceil(bytes / 4)).address;
+    return this.room(Math.ceil(bytes / 4)).address;
   }
 
-  #take(length: number): { readonly array: Float32Array; readonly address: number } {
+  /** Room for `length` numbers for the duration of the call. */
+  room(length: number): { readonly array: Float32Array; readonly address: number } {
     const block = this.#memory.take(length);
     this.#taken.push(block.address);
     return block;

@@ -5,7 +5,6 @@
  */
 
 import { DeviceError } from "../errors.ts";
-import type { Arena } from "../storage.ts";
 
 const PAGE = 65536;
 const MIB = 2 ** 20;
@@ -27,7 +26,7 @@ interface Block {
   array: Float32Array;
 }
 
-export class Memory implements Arena {
+export class Memory {
   readonly memory: WebAssembly.Memory;
   readonly isShared: boolean;
   readonly words: Uint32Array;

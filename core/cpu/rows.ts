@@ -3,7 +3,7 @@
 import type { ReduceName } from "../kernels.ts";
 import { empty, type NDArray } from "../ndarray.ts";
 import type { Shape } from "../shape.ts";
-import { kernels, type Machine } from "./machine.ts";
+import { floatBits, kernels, type Machine } from "./machine.ts";
 
 const functions: Record<ReduceName, number> = { sum: 0, max: 1, min: 2 };
 
@@ -115,9 +115,4 @@ export function normalizeGrad(
     machine.run(kernels.normalizeGrad, chunks, [...addresses, rows, n, centre ? 1 : 0]);
   });
   return result;
-}
-
-/** The bits of a float32, to pass it among integers. */
-function floatBits(x: number): number {
-  return new Uint32Array(Float32Array.of(x).buffer)[0];
 }

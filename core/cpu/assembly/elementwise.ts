@@ -1,6 +1,6 @@
 /** @file Unary and binary functions over arrays: one loop, compiled once for each function. */
 
-import { argument, pointer, start } from "./board";
+import { argument, float, pointer, start } from "./board";
 import * as math from "./math";
 
 // A class without fields stands for a function, so that a generic loop can be compiled around it.
@@ -33,10 +33,7 @@ function map<F>(x: usize, y: usize, from: i32, to: i32): void {
   const f = changetype<F>(0);
   const end = x + (<usize>to << 6);
   y += <usize>from << 6;
-  for (let at = x + (<usize>from << 6); at < end; at += 32, y += 32) {
-    v128.store(y, f.f(v128.load(at)));
-    v128.store(y, f.f(v128.load(at, 16)), 16);
-  }
+  for (let at = x + (<usize>from << 6); at < end; at += 16, y += 16) v128.store(y, f.f(v128.load(at)));
 }
 
 /** Arguments: x, y, number of elements, function. */
@@ -82,6 +79,8 @@ class Min { @inline f(a: v128, b: v128): v128 { return f32x4.min(a, b); } }
 class Eq { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.eq(a, b), f32x4.splat(1)); } }
 class Gt { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.gt(a, b), f32x4.splat(1)); } }
 class Ge { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.ge(a, b), f32x4.splat(1)); } }
+
+class First { @inline f(a: v128, b: v128): v128 { return a; } }
 
 /** One row of n elements; an operand that is not wide has one element for the whole row. */
 function row<F>(a: usize, aWide: bool, b: usize, bWide: bool, y: usize, n: i32): void {
@@ -154,7 +153,7 @@ function zip<F>(chunk: i32): void {
 
 /**
  * Arguments: a, b, y, function, n, whether a and b are wide, three outer lengths, a's three strides, b's. The
- * outer lengths all 1: one long row, of which each chunk takes a part.
+ * outer lengths all 1: one long row, of which each chunk takes a part. The function `First` copies a strided view.
  */
 export function binary(chunk: i32): void {
   switch (argument(3)) {
@@ -167,5 +166,34 @@ export function binary(chunk: i32): void {
     case 6: return zip<Eq>(chunk);
     case 7: return zip<Gt>(chunk);
     case 8: return zip<Ge>(chunk);
+    case 9: return zip<First>(chunk);
+  }
+}
+
+/**
+ * One AdamW step on n elements, in place. Arguments: 0 W, 1 G, 2 M, 3 V, 4 n, then numbers: 5 β₁, 6 1 − β₁, 7 β₂, 8 1 − β₂,
+ * 9 what weight decay leaves, 10 the rate, 11 ε, the last two with the bias corrections in them.
+ */
+export function adam(chunk: i32): void {
+  const w = pointer(0);
+  const g = pointer(1);
+  const m = pointer(2);
+  const v = pointer(3);
+  const beta1 = f32x4.splat(float(5));
+  const rest1 = f32x4.splat(float(6));
+  const beta2 = f32x4.splat(float(7));
+  const rest2 = f32x4.splat(float(8));
+  const keep = f32x4.splat(float(9));
+  const rate = f32x4.splat(float(10));
+  const eps = f32x4.splat(float(11));
+  const bytes = <usize>argument(4) << 2;
+  for (let at: usize = 0; at < bytes; at += 16) {
+    const G = v128.load(g + at);
+    const M = f32x4.add(f32x4.mul(beta1, v128.load(m + at)), f32x4.mul(rest1, G));
+    const V = f32x4.add(f32x4.mul(beta2, v128.load(v + at)), f32x4.mul(f32x4.mul(rest2, G), G));
+    const step = f32x4.div(f32x4.mul(rate, M), f32x4.add(f32x4.sqrt(V), eps));
+    v128.store(m + at, M);
+    v128.store(v + at, V);
+    v128.store(w + at, f32x4.sub(f32x4.mul(keep, v128.load(w + at)), step));
   }
 }

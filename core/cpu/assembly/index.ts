@@ -1,11 +1,11 @@
 /** @file What JavaScript calls: `run` a kernel with the arguments on the board, and `serve` for the workers. */
 
 import { runJob, serveJobs } from "./board";
-import { binary, unary } from "./elementwise";
+import { adam, binary, unary } from "./elementwise";
 import { multiplyBatch, multiplyTiles, packOperands } from "./matmul";
 import { normalize, normalizeGrad, reduceColumns, reduceRows, softmax, softmaxGrad } from "./rows";
 
-/** Numbers as in core/cpu/run.ts. */
+/** Numbers as in core/cpu/machine.ts. */
 function runChunk(kernel: i32, chunk: i32): void {
   switch (kernel) {
     case 0: return packOperands(chunk);
@@ -19,6 +19,7 @@ function runChunk(kernel: i32, chunk: i32): void {
     case 8: return softmaxGrad(chunk);
     case 9: return normalize(chunk);
     case 10: return normalizeGrad(chunk);
+    case 11: return adam(chunk);
   }
 }
 

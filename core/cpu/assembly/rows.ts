@@ -1,7 +1,7 @@
 /** @file Functions of whole rows: sums, softmax, normalization, and what their backward passes need. */
 
 import { argument, float, pointer, start } from "./board";
-import { expNegative, select, splat } from "./math";
+import { expNegative, select } from "./math";
 
 /** Elements summed in float32 before the sum goes into a float64. */
 const BLOCK: i32 = 1024;
@@ -43,12 +43,12 @@ class ExpDistance { @inline f(x: v128, y: v128, c: v128): v128 { return expNegat
 /** Σ f(x, y, c) over n elements. */
 function sumOf<F>(x: usize, y: usize, c: f32, n: i32): f64 {
   const f = changetype<F>(0);
-  const constant = splat(c);
+  const constant = f32x4.splat(c);
   let sum: f64 = 0;
   let left = n;
   while (left >= 4) {
     const block = min(left, BLOCK) & ~3;
-    let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0;
+    let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
     const whole = x + (<usize>(block & ~15) << 2);
     const end = x + (<usize>block << 2);
     for (; x < whole; x += 64, y += 64) {
@@ -72,10 +72,10 @@ class Min { @inline f(a: v128, b: v128): v128 { return f32x4.min(a, b); } @inlin
 /** The largest or smallest of n elements. */
 function extremeOf<F>(x: usize, n: i32): f32 {
   const f = changetype<F>(0);
-  let m = splat(f.neutral());
+  let m = f32x4.splat(f.neutral());
   const end = x + (<usize>(n & ~3) << 2);
   for (; x < end; x += 16) m = f.f(m, v128.load(x));
-  if (n & 3) m = f.f(m, select(lanes(n & 3), v128.load(x), splat(f.neutral())));
+  if (n & 3) m = f.f(m, select(lanes(n & 3), v128.load(x), f32x4.splat(f.neutral())));
   m = f.f(m, v128.shuffle<i32>(m, m, 2, 3, 0, 1));
   m = f.f(m, v128.shuffle<i32>(m, m, 1, 0, 3, 2));
   return f32x4.extract_lane(m, 0);
@@ -166,7 +166,7 @@ export function reduceColumns(chunk: i32): void {
 /** y = f(x, c) for n elements, where f is one of the functions above. */
 function mapRow<F>(x: usize, y: usize, c: f32, n: i32): void {
   const f = changetype<F>(0);
-  const constant = splat(c);
+  const constant = f32x4.splat(c);
   const end = x + (<usize>(n & ~3) << 2);
   for (; x < end; x += 16, y += 16) v128.store(y, f.f(v128.load(x), constant, constant));
   if (n & 3) storeLanes(y, f.f(v128.load(x), constant, constant), n & 3);
@@ -210,7 +210,7 @@ export function softmaxGrad(chunk: i32): void {
     const y = pointer(0) + <usize>r * bytes;
     const g = pointer(1) + <usize>r * bytes;
     const dX = pointer(2) + <usize>r * bytes;
-    const dot = splat(<f32>sumOf<Product>(g, y, 0, n));
+    const dot = f32x4.splat(<f32>sumOf<Product>(g, y, 0, n));
     for (let at: usize = 0; at < whole; at += 16) {
       v128.store(dX + at, f32x4.mul(v128.load(y + at), f32x4.sub(v128.load(g + at), dot)));
     }
@@ -231,8 +231,8 @@ export function normalize(chunk: i32): void {
     const xHat = pointer(1) + <usize>row * bytes;
     const centre = argument(5) ? <f32>(sumOf<Value>(x, x, 0, n) / n) : 0;
     const r = <f32>(1 / Math.sqrt(sumOf<SquaredDistance>(x, x, centre, n) / n + <f64>float(6)));
-    const mean = splat(centre);
-    const scale = splat(r);
+    const mean = f32x4.splat(centre);
+    const scale = f32x4.splat(r);
     for (let at: usize = 0; at < whole; at += 16) {
       v128.store(xHat + at, f32x4.mul(f32x4.sub(v128.load(x + at), mean), scale));
     }
@@ -252,8 +252,8 @@ export function normalizeGrad(chunk: i32): void {
     const g = pointer(2) + <usize>row * bytes;
     const dX = pointer(3) + <usize>row * bytes;
     const r = v128.load_splat<f32>(pointer(1) + (<usize>row << 2));
-    const mean = splat(argument(6) ? <f32>(sumOf<Value>(g, g, 0, n) / n) : 0);
-    const dot = splat(<f32>(sumOf<Product>(g, xHat, 0, n) / n));
+    const mean = f32x4.splat(argument(6) ? <f32>(sumOf<Value>(g, g, 0, n) / n) : 0);
+    const dot = f32x4.splat(<f32>(sumOf<Product>(g, xHat, 0, n) / n));
     for (let at: usize = 0; at < whole; at += 16) {
       const d = f32x4.sub(f32x4.sub(v128.load(g + at), mean), f32x4.mul(v128.load(xHat + at), dot));
       v128.store(dX + at, f32x4.mul(r, d));

@@ -4,9 +4,14 @@ import fc from "fast-check";
 import {
   array,
   binaryNames,
+  broadcastTo,
+  copy,
   type Kernels,
+  type NDArray,
   openDevice,
+  permute,
   type Shape,
+  scope,
   sizeOf,
   type UnaryName,
   unaryNames,
@@ -14,7 +19,7 @@ import {
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { reference } from "../../../core/reference.ts";
-import { inside, layout, numbers, rows } from "./arrays.ts";
+import { arrange, inside, layout, numbers, rows } from "./arrays.ts";
 
 const test = suite("cpu elementwise");
 const cpu = openDevice("cpu").kernels as Kernels;
@@ -153,6 +158,31 @@ test("binary functions of long rows, with a number, a row and a column", () => {
       assert.equal([...cpu.binary(name, A, B, shape).data], [...reference.binary(name, A, B, shape).data]);
     }
   }
+});
+
+test("a contiguous copy of any view has the view's elements", () => {
+  const shape = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 6 });
+  const repeated = fc.integer({ min: 1, max: 3 });
+  fc.assert(
+    fc.property(
+      shape,
+      layout,
+      repeated,
+      fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6], { minLength: 7 }),
+      (lengths, where, times, order) => {
+        const view = (): NDArray => {
+          const x = broadcastTo(arrange(lengths, where), [times, ...lengths]);
+          return permute(
+            x,
+            order.filter((axis) => axis < x.rank),
+          );
+        };
+        const expected = [...copy(view()).data]; // outside a scope: plain loops
+        scope(() => assert.equal([...copy(view()).data], expected));
+      },
+    ),
+    { numRuns: 200 },
+  );
 });
 
 test("binary functions treat NaN, ∞ and signed zeros as the reference", () => {
