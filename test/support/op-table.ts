@@ -276,6 +276,62 @@ const lookups: readonly Op[] = [
   },
 ];
 
+/** Windows of a small image, with every setting drawn. */
+const window = fc
+  .record({
+    kernel: fc.integer({ min: 1, max: 2 }),
+    stride: fc.integer({ min: 1, max: 2 }),
+    padding: fc.nat(1),
+    dilation: fc.integer({ min: 1, max: 2 }),
+  })
+  .map(({ kernel, stride, padding, dilation }) => ({
+    kernel: [kernel, 2] as const,
+    stride: [stride, 1] as const,
+    padding: [padding, 0] as const,
+    dilation: [dilation, 1] as const,
+  }));
+
+const forModels: readonly Op[] = [
+  {
+    name: "causalSoftmax",
+    draw: fc
+      .record({ lead: shape(2), queries: fc.integer({ min: 1, max: 3 }), more: fc.nat(2), from: seed })
+      .map(({ lead, queries, more, from }) => ({
+        f: (x) => ag.causalSoftmax(x),
+        xs: [values([...lead, queries, queries + more], from, 0, 2)],
+      })),
+  },
+  {
+    name: "rotate",
+    draw: fc
+      .record({
+        lead: filled(2, 1),
+        time: fc.integer({ min: 1, max: 3 }),
+        half: fc.integer({ min: 1, max: 2 }),
+        from: seed,
+      })
+      .map(({ lead, time, half, from }) => {
+        const angles = values([time, half], from + 1, 0, 3);
+        const [cos, sin] = [ag.cos(angles), ag.sin(angles)];
+        return { f: (x) => ag.rotate(x, cos, sin), xs: [values([...lead, time, 2 * half], from, 0, 1)] };
+      }),
+  },
+  {
+    name: "unfold",
+    draw: fc.record({ windows: window, from: seed }).map(({ windows, from }) => ({
+      f: (x) => ag.unfold(x, windows),
+      xs: [values([2, 2, 4, 3], from, 0, 1)],
+    })),
+  },
+  {
+    name: "fold",
+    draw: fc.record({ windows: window, from: seed }).map(({ windows, from }) => {
+      const columns = ag.unfold(values([1, 2, 4, 3], from, 0, 1), windows);
+      return { f: (y) => ag.fold(y, [1, 2, 4, 3], windows), xs: [values(columns.shape, from + 1, 0, 1)] };
+    }),
+  },
+];
+
 const losses: readonly Op[] = [
   {
     name: "crossEntropy",
@@ -355,5 +411,6 @@ export const ops: readonly Op[] = [
   ...norms,
   ...movements,
   ...lookups,
+  ...forModels,
   ...losses,
 ];
