@@ -1,0 +1,58 @@
+/** @file Adapter: what every method of the family is, seen from the model: an update of one layer's output. */
+
+import type { Tensor } from "../autograd/index.ts";
+import type { NDArray, Random } from "../core/index.ts";
+import { Module } from "../nn/index.ts";
+import type { Init, LoftQ } from "./init.ts";
+import type { LayerInput, Site } from "./site.ts";
+
+export interface AdapterOptions {
+  /** r: the inner size of the update. */
+  readonly rank: number;
+  /** α: the update is scaled by α/r (or α/√r when rank-stabilised). `rank` unless given. */
+  readonly alpha?: number;
+  /** Rank-stabilised scaling α/√r (Kalajdzievski 2023, arXiv:2312.03732). */
+  readonly rankStabilized?: boolean;
+  /** First values of A and B; "kaiming" unless given. See init.ts. */
+  readonly init?: Init;
+  /** For init "loftq": the weight before it was quantized. */
+  readonly loftq?: LoftQ;
+  /** Probability with which an element of x is dropped before A, in training. */
+  readonly dropout?: number;
+  readonly rng: Random;
+}
+
+/**
+ * One adapter on one layer. The layer computes y = W x + b; with adapters, y + Σ update(x, W x).
+ * Its parameters are the fields; A is [r, in], B is [out, r] at every site.
+ */
+export abstract class Adapter extends Module {
+  abstract readonly method: string;
+  readonly rank: number;
+  readonly alpha: number;
+  /** The factor on B A. */
+  readonly scaling: number;
+  /**
+   * W − s B A [out, in] where the first A and B took a part of W over (init "pissa", "olora", "loftq"): what the layer
+   * must hold from now on, so that it still computes W x. Null where the layer stays as it is.
+   */
+  remainder: NDArray | null = null;
+
+  constructor({ rank, alpha = rank, rankStabilized = false }: AdapterOptions) {
+    super();
+    this.rank = rank;
+    this.alpha = alpha;
+    this.scaling = alpha / (rankStabilized ? Math.sqrt(rank) : rank);
+  }
+
+  /** What the adapter adds to the layer's output. `Wx` is site.project(x), [..., out]. */
+  abstract update(site: Site, x: LayerInput, Wx: Tensor): Tensor;
+
+  /** ΔW [out, in]: the update as a change of the weight. */
+  abstract deltaWeight(site: Site): Tensor;
+
+  /** B [out, r] and A [r, in] with ΔW = B A, where ΔW is such a product whatever W is; else null. */
+  factors(): { readonly A: Tensor; readonly B: Tensor } | null {
+    return null;
+  }
+}
