@@ -193,8 +193,10 @@ export class Session {
     this.#counts.uploads++;
     if (arrayTypes[this.#mode] === "Input")
       return this.#keep(this.#library.input(data.slice(), [data.length]));
+    // WebGPU folds only one axis to any length; in GL a kernel takes textures of one rank only, that of products.
+    const output = this.#mode === "webgpu" ? [data.length] : [data.length, 1, 1];
     return this.#watched(() => {
-      const copied = this.#run("copy", [data.length], [this.#library.input(data, [data.length])]);
+      const copied = this.#run("copy", output, [this.#library.input(data, [data.length])]);
       return then(copied, (array) => {
         if (this.#mode === "webgpu" && data.length > LARGE) this.#discard("copy");
         return this.#keep(array as DeviceArray);

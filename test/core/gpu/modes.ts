@@ -6,6 +6,12 @@ import { useSwiftShader } from "./swiftshader.ts";
 
 useSwiftShader();
 
+/** Something that must hold on every gpu device. */
+export interface Law {
+  readonly name: string;
+  readonly holds: (device: GpuDevice) => void;
+}
+
 const devices = new Map<GpuMode, GpuDevice | string>();
 
 /** The device of `mode`, or why it does not work here. */
@@ -22,13 +28,16 @@ export function deviceOrReason(mode: GpuMode): GpuDevice | string {
   return device;
 }
 
-/** Registers `body` as a test of each mode; where the mode does not work, as a skipped one, and says why. */
-export function inEachMode(test: Test, name: string, body: (device: GpuDevice) => void): void {
+const told = new Set<GpuMode>();
+
+/** Registers a law as a test of each mode; where the mode does not work, as a skipped one, and says why. */
+export function inEachMode(test: Test, { name, holds }: Law): void {
   for (const mode of ["webgpu", "headlessgl", "webasm", "cpu"] as const) {
     const device = deviceOrReason(mode);
     if (typeof device === "string") {
-      console.log(`skipped: ${name}: ${device}`);
+      if (!told.has(mode)) console.log(`skipped: tests of ${device}`);
+      told.add(mode);
       test.skip(`${mode}: ${name}`);
-    } else test(`${mode}: ${name}`, () => body(device));
+    } else test(`${mode}: ${name}`, () => holds(device));
   }
 }

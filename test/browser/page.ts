@@ -1,0 +1,61 @@
+/** @file What run.ts runs in the page: the self-check of a device, then the conformance cases on it. */
+
+import { type DeviceName, kernelCounts, openDevice, setDevice } from "lowrank/core";
+import { type GpuMode, openGpu } from "../../core/gpu/index.ts";
+import { selfCheck } from "../../core/self-check.ts";
+import { readCases } from "../conformance/cases.ts";
+import { type CaseResult, runCases } from "../conformance/run-cases.ts";
+import { agreement } from "../core/gpu/agreement.ts";
+import { residency } from "../core/gpu/residency.ts";
+
+export interface PageResult {
+  readonly adapter: string;
+  readonly results: readonly CaseResult[];
+  readonly kernels: Readonly<Record<string, number>>;
+}
+
+/** A device's results on all cases that the server has and whose path holds `only`. */
+async function runOn(name: DeviceName, only: string): Promise<PageResult> {
+  setDevice(name);
+  const device = openDevice(name);
+  const checks = selfCheck(device).map(
+    ({ product, error }): CaseResult => ({
+      path: `matmul, ${product}`,
+      status: error <= 1 ? "passed" : "failed",
+      detail: `error ${error.toFixed(3)} K ε`,
+    }),
+  );
+  const cases = readCases(await oracles()).filter(({ path }) => path.includes(only));
+  return {
+    adapter: device.adapter,
+    results: [...checks, ...lawsOn(name).filter(({ path }) => path.includes(only)), ...runCases(cases)],
+    kernels: kernelCounts(),
+  };
+}
+
+/** The laws of gpu devices, on one of them. */
+function lawsOn(name: DeviceName): CaseResult[] {
+  if (!name.startsWith("gpu:")) return [];
+  const device = openGpu(name.slice(4) as GpuMode);
+  return [...agreement, ...residency].map(({ name: path, holds }) => {
+    try {
+      holds(device);
+      return { path, status: "passed", detail: "" };
+    } catch (error) {
+      return { path, status: "failed", detail: (error as Error).message };
+    }
+  });
+}
+
+/** The files of test/oracles, by path. */
+async function oracles(): Promise<Map<string, Uint8Array>> {
+  const paths: string[] = await (await fetch("/oracles/")).json();
+  const read = async (path: string): Promise<[string, Uint8Array]> => {
+    const response = await fetch(`/oracles/${path}`);
+    if (!response.ok) throw new Error(`${path}: ${response.status}`);
+    return [path, new Uint8Array(await response.arrayBuffer())];
+  };
+  return new Map(await Promise.all(paths.map(read)));
+}
+
+Object.assign(globalThis, { runOn });

@@ -1,0 +1,117 @@
+/** @file `npm run test:browser`: the library in headless Chromium; see `usage`. */
+
+import { accessSync, constants } from "node:fs";
+import { parseArgs } from "node:util";
+import { type Browser, chromium } from "playwright-core";
+import { bundlePage } from "./bundle.ts";
+import type { PageResult } from "./page.ts";
+import { serve } from "./server.ts";
+
+const usage = `npm run test:browser -- [--only TEXT] [DEVICE ...]
+
+Bundles the library for browsers, minified, and runs in headless Chromium a self-check of matmul, the
+laws of gpu devices and the conformance cases, on each DEVICE (default: cpu and gpu:webgl2).
+
+  --only TEXT   only cases whose path holds TEXT
+  --help        this text
+
+The browser is the one that CHROMIUM names, or the first found in the usual places; without one, everything
+is skipped. Exits with 1 when a case fails.`;
+
+const places = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+  "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+];
+
+/** WebGL 2 on SwiftShader, so that results are the same everywhere; and no traffic of the browser's own. */
+const flags = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
+];
+
+const marks = { passed: "✓", failed: "✗", skipped: "-" } as const;
+
+const TIME_LIMIT = 240_000; // ms, for a device
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { only: { type: "string" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const executablePath = process.env.CHROMIUM ?? places.find(isExecutable);
+  if (!executablePath) {
+    console.log(`skipped: no browser found at ${places.join(", ")}\n\n0 passed, 0 failed, 1 skipped`);
+    return 0;
+  }
+  const { url, server } = await serve(await bundlePage(), "test/oracles");
+  const totals = { passed: 0, failed: 0, skipped: 0 };
+  let browser: Browser | null = null;
+  try {
+    browser = await chromium.launch({ executablePath, args: flags });
+    for (const device of positionals.length > 0 ? positionals : ["cpu", "gpu:webgl2"]) {
+      const { adapter, results, kernels } = await runOn(browser, url, device, values.only ?? "");
+      console.log(`\ndevice ${device}: ${adapter}`);
+      for (const { path, status, detail } of results) {
+        totals[status]++;
+        console.log(`${marks[status]} ${path}  ${detail}`);
+      }
+      console.log("kernels that ran:");
+      for (const [kernel, count] of Object.entries(kernels)) console.log(`  ${kernel}  ${count}`);
+    }
+  } finally {
+    await browser?.close();
+    server.close();
+  }
+  console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+  return totals.failed > 0 ? 1 : 0;
+}
+
+/** A device's results, in a page of its own. @throws when the page fails before it has any */
+async function runOn(browser: Browser, url: string, device: string, only: string): Promise<PageResult> {
+  const page = await browser.newPage();
+  page.on("pageerror", (error) => console.error(`page: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") console.error(`page: ${message.text()}`);
+  });
+  try {
+    await page.goto(url);
+    const call = `globalThis.runOn(${JSON.stringify(device)}, ${JSON.stringify(only)})`;
+    const late = new Promise<never>((_, reject) => {
+      setTimeout(() => reject(new Error(`no result within ${TIME_LIMIT / 1000} s`)), TIME_LIMIT).unref();
+    });
+    return await Promise.race([page.evaluate<PageResult>(call), late]);
+  } catch (error) {
+    throw new Error(`${device}: ${(error as Error).message}`, { cause: error });
+  } finally {
+    await page.close();
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`test:browser: ${(error as Error).message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,37 @@
+/** @file A server on localhost for the page, its script and the oracles; cross-origin isolated, as threads need. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+
+const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
+
+/** Serves `script` and the files of `oracles` until closed. */
+export async function serve(script: Uint8Array, oracles: string): Promise<{ url: string; server: Server }> {
+  const paths = readdirSync(oracles, { recursive: true, encoding: "utf8" })
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => /\.(json|safetensors)$/.test(path));
+  const files = new Map<string, () => { type: string; body: string | Uint8Array }>([
+    ["/", () => ({ type: "text/html", body: html })],
+    ["/page.js", () => ({ type: "text/javascript", body: script })],
+    ["/oracles/", () => ({ type: "application/json", body: JSON.stringify(paths) })],
+    ...paths.map((path) => {
+      const read = () => ({ type: "application/octet-stream", body: readFileSync(join(oracles, path)) });
+      return [`/oracles/${path}`, read] as const;
+    }),
+  ]);
+  const server = createServer(({ url = "/" }, response) => {
+    const file = files.get(decodeURIComponent(url));
+    if (!file) return void response.writeHead(404).end();
+    const { type, body } = file();
+    response.writeHead(200, { ...isolation, "Content-Type": type }).end(body);
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, server };
+}
