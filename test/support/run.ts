@@ -71,7 +71,7 @@ function run(file: string): Promise<Result> {
       const [all, passed, skipped] = [read("Total"), read("Passed"), read("Skipped")];
       if (signal) output += `\nkilled by ${signal} (limit ${TIME_LIMIT / 1000} s)`;
       // A file that dies before uvu's summary, or holds no test, is one failure.
-      const failed = all > 0 ? all - passed - skipped : code === 0 && skipped > 0 ? 0 : 1;
+      const failed = all > 0 ? all - passed : code === 0 && skipped > 0 ? 0 : 1; // Total leaves the skipped out
       resolve({ file, passed, failed: failed === 0 && code !== 0 ? 1 : failed, skipped, output });
     });
   });

@@ -136,7 +136,7 @@ for (const { name, exponentBits, fractionBits, toNumber, fromNumber, widen, narr
         const once = round(x);
         assert.instance(once, Float32Array);
         assert.is.not(once, x);
-        assert.equal(new Uint32Array(round(once).buffer), new Uint32Array(once.buffer));
+        assert.ok(round(once).every((value, i) => Object.is(value, once[i]))); // a NaN's payload may change on its way
         const wide = round(Float64Array.from(x));
         assert.instance(wide, Float64Array);
         assert.equal(Float32Array.from(wide), once);
