@@ -139,7 +139,7 @@ for (const { name, exponentBits, fractionBits, toNumber, fromNumber, widen, narr
         assert.ok(round(once).every((value, i) => Object.is(value, once[i]))); // a NaN's payload may change on its way
         const wide = round(Float64Array.from(x));
         assert.instance(wide, Float64Array);
-        assert.equal(Float32Array.from(wide), once);
+        assert.ok(wide.every((value, i) => Object.is(value, once[i])));
       }),
     );
   });
