@@ -1,0 +1,116 @@
+/**
+ * @file LoRA-FA: Memory-efficient Low-rank Adaptation by Freezing A. Zhang et al., 2023, arXiv:2308.03303.
+ *
+ *     h = W0 x + (α/r) B A x, with A drawn once and frozen: only B is trained
+ *
+ *     A [r, in]  random, frozen          B [out, r]  starts at zero
+ *
+ * Every row of ΔW stays in the span of A's rows. Of the two gradients only A's needs x; backward to B needs A x:
+ * r values per token are kept instead of in + r. (The graph finds that by itself; nothing here says so.)
+ *
+ * The later version of the paper corrects B's gradient. With G = ∂L/∂W and s = α/r, plain training sees g_B = s G Aᵀ.
+ * The step g' of B whose effect on W, s g' A, comes nearest to G solves min ‖s g' A − G‖_F:
+ *
+ *     g' = (1/s) G Aᵀ (A Aᵀ)⁻¹ = (1/s²) g_B (A Aᵀ)⁻¹          and s g' A is G projected onto the span of A's rows
+ *
+ * A starts Kaiming-uniform, as in PEFT. At an embedding A is drawn and B zero too; LoRA's other way round would freeze
+ * a zero. A Aᵀ has 1e-8 added to its diagonal, as in PEFT.
+ */
+
+import type { Parameter } from "../autograd/index.ts";
+import { array, binary, inverse, matmul, type NDArray } from "../core/index.ts";
+import { type AdamSettings, AdamW, type Module, type ParameterState } from "../nn/index.ts";
+import type { AdapterOptions } from "./adapter.ts";
+import { LoRA } from "./lora.ts";
+import type { Site } from "./site.ts";
+
+export class LoraFA extends LoRA {
+  override readonly method = "lora-fa";
+  #inverse: { readonly of: readonly unknown[]; readonly value: NDArray } | null = null;
+
+  constructor(site: Site, options: AdapterOptions) {
+    super(site, options, "B");
+    this.A.requiresGrad = false;
+  }
+
+  /** Makes B trainable or not; A never is. */
+  override requiresGrad_(required = true): this {
+    this.B.requiresGrad = required;
+    return this;
+  }
+
+  /** Replaces B's gradient g_B [out, r] by (1/s²) g_B (A Aᵀ)⁻¹. Call it between backward and the optimizer's step. */
+  correctGradient(): void {
+    const { grad } = this.B;
+    grad?.assign(matmul(grad.value, this.inverseGram()));
+  }
+
+  /** (1/s²) (A Aᵀ + 1e-8 I)⁻¹ [r, r], worked out once for each A. */
+  private inverseGram(): NDArray {
+    const { storage } = this.A.value;
+    const of = [storage, storage.version];
+    if (!this.#inverse?.of.every((part, i) => part === of[i])) {
+      const [r, into] = this.A.shape;
+      const a = Float64Array.from(this.A.value.data);
+      const gram = Float64Array.from({ length: r * r }, (_, at) => {
+        const [i, j] = [Math.floor(at / r), at % r];
+        let sum = i === j ? 1e-8 : 0;
+        for (let k = 0; k < into; k++) sum += a[i * into + k] * a[j * into + k];
+        return sum;
+      });
+      const scaled = inverse(gram, r).map((value) => value / this.scaling ** 2);
+      this.#inverse = { of, value: array(scaled, [r, r], "optimizer") };
+    }
+    return this.#inverse.value;
+  }
+}
+
+export interface LoraFASettings extends AdamSettings {
+  /** Correct B's gradient before each step. False unless given. */
+  readonly correctGradient: boolean;
+  /**
+   * "pytorch" (default): AdamW. "peft": the Adam of PEFT's LoRA-FA optimizer, which adds ε to √v and not to √v̂, and
+   * decays the weight after the step: w ← (1 − η λ) (w − η √(1 − β₂ᵗ)/(1 − β₁ᵗ) m/(√v + ε)).
+   */
+  readonly adam: "pytorch" | "peft";
+}
+
+/** AdamW on the trainable parameters of `model`, with the gradient correction as an option. */
+export class LoraFAAdamW extends AdamW {
+  readonly #model: Module;
+  readonly #settings: Pick<LoraFASettings, "correctGradient" | "adam">;
+
+  /** @throws ArgumentError as AdamW */
+  constructor(model: Module, settings: Partial<LoraFASettings> = {}) {
+    const { correctGradient = false, adam = "pytorch", ...adamSettings } = settings;
+    super(
+      model.parameters().filter(({ requiresGrad }) => requiresGrad),
+      adamSettings,
+    );
+    this.#model = model;
+    this.#settings = { correctGradient, adam };
+  }
+
+  override step(): void {
+    if (this.#settings.correctGradient) {
+      for (const [, module] of this.#model.namedModules())
+        if (module instanceof LoraFA) module.correctGradient();
+    }
+    super.step();
+  }
+
+  protected override update(
+    w: Parameter,
+    gradient: NDArray,
+    settings: AdamSettings,
+    state: ParameterState,
+  ): void {
+    const { lr, betas, eps, weightDecay } = settings;
+    if (this.#settings.adam === "pytorch") super.update(w, gradient, settings, state);
+    else {
+      const late = eps / Math.sqrt(1 - betas[1] ** state.step); // √v̂ + late = (√v + ε)/√(1 − β₂ᵗ)
+      super.update(w, gradient, { ...settings, eps: late, weightDecay: 0 }, state);
+      if (weightDecay > 0) w.assign(binary("mul", w.value, array(1 - lr * weightDecay, [])));
+    }
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * @file LoRA+: Efficient Low Rank Adaptation of Large Models. Hayou, Ghosh & Yu, 2024, arXiv:2402.12354.
+ *
+ *     A ← A − η g_A          B ← B − λ η g_B          λ > 1                   (Eq. 3, §4)
+ *
+ * The layer is LoRA's; only the rates differ. With width n the change of the output through A and that through B are
+ * both Θ(1) only if η_A = Θ(1/n) and η_B = Θ(1): equal rates learn inefficiently. λ around 2⁴ for RoBERTa, 2¹ to 2² for
+ * LLaMA (§5), larger for harder tasks, with η below LoRA's usual.
+ *
+ * A recipe of parameter groups, for any optimizer whose groups have lr and weightDecay:
+ *
+ *     new AdamW(loraPlus(model, { lr: 2e-4, ratio: 16, weightDecay: 0.01 }))
+ *
+ *     group          parameters                                        rate     decay
+ *     A              A, and other trained matrices                     η        yes
+ *     embedding      A and B of adapted embeddings                     own      yes
+ *     B              B, and vectors such as DoRA's m                   λ η      yes
+ *     B, no decay    biases, weights of norms                          λ η      no
+ *
+ * Vectors in group B and the rule of decay are the authors' code, and so is the rate of embeddings; PEFT leaves the
+ * embeddings' A and B in group A: `embeddingLr: null`.
+ */
+
+import { Parameter } from "../autograd/index.ts";
+import { ArgumentError } from "../core/index.ts";
+import { type Group, LayerNorm, type Module, RMSNorm } from "../nn/index.ts";
+import { AdaptedLayer } from "./adapted-layer.ts";
+import { Adapter } from "./adapter.ts";
+
+export interface LoraPlusOptions {
+  /** η, the rate of A. */
+  readonly lr: number;
+  /** λ = η_B/η_A. */
+  readonly ratio: number;
+  /** Rate of adapted embeddings' A and B; 1e-6 unless given; null: that of A for both. */
+  readonly embeddingLr?: number | null;
+  /** 0 unless given. */
+  readonly weightDecay?: number;
+}
+
+export interface Rates {
+  lr: number;
+  weightDecay: number;
+}
+
+/** The trainable parameters of `model` in groups; groups without parameters are left out. @throws ArgumentError on a negative setting */
+export function loraPlus(model: Module, options: LoraPlusOptions): (Group<Rates> & Rates)[] {
+  const { lr, ratio, embeddingLr = 1e-6, weightDecay = 0 } = options;
+  for (const [name, value] of Object.entries({ lr, ratio, embeddingLr: embeddingLr ?? 0, weightDecay })) {
+    if (!(value >= 0)) throw new ArgumentError("loraPlus", `${name} ≥ 0`, { [name]: value });
+  }
+  const groups = {
+    A: { lr, weightDecay },
+    embedding: { lr: embeddingLr ?? lr, weightDecay },
+    B: { lr: lr * ratio, weightDecay },
+    "B, no decay": { lr: lr * ratio, weightDecay: 0 },
+  };
+  const members = new Map<Parameter, keyof typeof groups>();
+  for (const [, module] of model.namedModules()) {
+    if (module instanceof AdaptedLayer && module.site.kind === "embedding") {
+      for (const adapter of module.adapters.values()) {
+        for (const [name, parameter] of adapter.namedParameters()) {
+          if (name === "A" || name === "B") members.set(parameter, embeddingLr === null ? "A" : "embedding");
+        }
+      }
+    }
+    const isNorm = module instanceof LayerNorm || module instanceof RMSNorm;
+    for (const [name, parameter] of Object.entries(module)) {
+      if (!(parameter instanceof Parameter) || members.has(parameter)) continue;
+      const isB = module instanceof Adapter && (name === "B" || name === "P"); // P is AdaLoRA's
+      if (!isB && parameter.shape.length !== 1) members.set(parameter, "A");
+      else members.set(parameter, isNorm || name === "bias" ? "B, no decay" : "B");
+    }
+  }
+  return Object.entries(groups).flatMap(([name, rates]) => {
+    const params = [...members].flatMap(([parameter, group]) =>
+      group === name && parameter.requiresGrad ? [parameter] : [],
+    );
+    return params.length > 0 ? [{ name, params, ...rates }] : [];
+  });
+}
