@@ -1,0 +1,167 @@
+/**
+ * @file AdaLoRA's budget allocator: which triplets are kept. Zhang et al., 2023, arXiv:2303.10512, Algorithm 1.
+ *
+ *     λ_i ← λ_i where S_i is among the b(t) largest of the whole model, else 0              (Eq. 5–6)
+ *
+ * λ is masked every Δ_T steps; between, a masked λ_i has a gradient and grows again. At step T − t_f it is settled who
+ * stays, and at every step after it the others are masked. Scores S_i: adalora-importance.ts; b(t): adalora-budget.ts.
+ *
+ * Per step: `observe()` between backward and the optimizer's step, when w and ∂L/∂w are those of Eq. 8, and
+ * `allocate(t)` after the optimizer's step, t = 1, 2, …, T. Departures of the authors' code and of PEFT's:
+ * - without `observe()`, `allocate` takes the w that the optimizer made, with the gradient from before it;
+ * - `ties: "drop"`: all go whose score equals that of one that must go; here exactly b(t) stay, the first of equals;
+ * - `settle: "interval"`, the authors' only: step T − t_f masks as the others do, if Δ_T divides it.
+ */
+
+import {
+  AdapterError,
+  ArgumentError,
+  CheckpointError,
+  copy,
+  type NDArray,
+  sameShape,
+} from "../core/index.ts";
+import type { AdaLoRA } from "./adalora.ts";
+import { type BudgetSchedule, budgetAt, checkSchedule } from "./adalora-budget.ts";
+import {
+  type Measure,
+  startScores,
+  type TripletScores,
+  tripletScores,
+  updateScores,
+} from "./adalora-importance.ts";
+
+export interface AllocatorOptions extends BudgetSchedule {
+  /** b(T): triplets of the whole model at the end. */
+  readonly target: number;
+  /** β₁, β₂; 0.85 unless given. */
+  readonly betas?: readonly [number, number];
+  /** "smoothed" unless given. */
+  readonly measure?: Measure;
+  /** "keep" unless given. */
+  readonly ties?: "keep" | "drop";
+  /** "always" unless given. */
+  readonly settle?: "always" | "interval";
+}
+
+/** A choice of triplets: who stays, adapter by adapter, and the highest score of those who do not. */
+export interface Allocation {
+  readonly kept: readonly (readonly boolean[])[];
+  /** Null when all stay. */
+  readonly threshold: number | null;
+}
+
+/** Saved state: score arrays under "adapter.parameter.array", adapters by number; the allocation, once settled. */
+export interface AllocatorState {
+  readonly arrays: ReadonlyMap<string, NDArray>;
+  readonly settled: Allocation | null;
+}
+
+export class BudgetAllocator {
+  readonly adapters: readonly AdaLoRA[];
+  /** b(0): the sum of the ranks. */
+  readonly initial: number;
+  /** I, Ī and Ū of every parameter. */
+  readonly scores: readonly TripletScores[];
+  readonly #options: Required<AllocatorOptions>;
+  #settled: Allocation | null = null;
+  #observed = false;
+
+  /** @throws ArgumentError when the schedule does not fit the steps or the budget, AdapterError without adapters */
+  constructor(adapters: Iterable<AdaLoRA>, options: AllocatorOptions) {
+    this.adapters = [...adapters];
+    if (this.adapters.length === 0)
+      throw new AdapterError("adalora: expected at least one adapter of the method adalora; got none");
+    this.initial = this.adapters.reduce((sum, { rank }) => sum + rank, 0);
+    checkSchedule(options, this.initial, options.target);
+    const defaults = {
+      interval: 1,
+      betas: [0.85, 0.85],
+      measure: "smoothed",
+      ties: "keep",
+      settle: "always",
+    } as const;
+    this.#options = { ...defaults, ...options };
+    const { betas } = this.#options;
+    if (!betas.every((beta) => beta >= 0 && beta < 1))
+      throw new ArgumentError("adalora", "betas in [0, 1)", { betas });
+    this.scores = this.adapters.map(startScores);
+  }
+
+  /** b(t). */
+  budget(t: number): number {
+    return budgetAt(t, this.#options, this.initial, this.#options.target);
+  }
+
+  /** Takes the parameters and their gradients into the scores, until the allocation is settled. */
+  observe(): void {
+    if (this.#settled) return;
+    const { betas } = this.#options;
+    for (const [k, adapter] of this.adapters.entries()) updateScores(adapter, this.scores[k], betas);
+    this.#observed = true;
+  }
+
+  /** Masks after the optimizer's step t. @returns the allocation, or null at a step that does not mask */
+  allocate(t: number): Allocation | null {
+    const { totalSteps, final, warmup, interval, settle } = this.#options;
+    const last = totalSteps - final;
+    if (t < last && !this.#observed) this.observe();
+    this.#observed = false;
+    const masks = t > last || (t === last && settle === "always") || t % interval === 0;
+    if (t <= warmup || !masks) return null;
+    const allocation = this.#settled ?? this.#choose(this.budget(t));
+    if (t >= last) this.#settled = allocation;
+    this.adapters.forEach(({ lambda }, k) => {
+      const values = lambda.value.storage.write();
+      for (let i = 0; i < values.length; i++) if (!allocation.kept[k][i]) values[i] = 0;
+    });
+    return allocation;
+  }
+
+  /** The b triplets of highest score. */
+  #choose(b: number): Allocation {
+    const { measure, ties } = this.#options;
+    const scores = this.adapters.map((adapter, k) => tripletScores(adapter, this.scores[k], measure));
+    const ranking = scores.flatMap((of, k) => of.map((score, i) => ({ k, i, score })));
+    ranking.sort((x, y) => y.score - x.score); // stable: equals stay in order
+    const threshold = b < ranking.length ? ranking[b].score : null;
+    const kept = scores.map((of) => of.map(() => false));
+    for (const { k, i, score } of ranking.slice(0, b))
+      kept[k][i] = ties === "keep" || threshold === null || score > threshold;
+    return { kept, threshold };
+  }
+
+  /** What `loadStateDict` needs to go on from here. */
+  stateDict(): AllocatorState {
+    const arrays = this.#arrays().map(([name, array]) => [name, copy(array, "optimizer")] as const);
+    return { arrays: new Map(arrays), settled: this.#settled };
+  }
+
+  /** @throws CheckpointError when the state is of other adapters; nothing is changed then */
+  loadStateDict({ arrays, settled }: AllocatorState): void {
+    const own = this.#arrays();
+    const fits =
+      arrays.size === own.length &&
+      own.every(([name, { shape }]) => sameShape(arrays.get(name)?.shape ?? [], shape)) &&
+      this.adapters.every(({ rank }, k) => !settled || settled.kept[k]?.length === rank);
+    if (!fits) {
+      throw new CheckpointError(
+        `adalora: expected the allocator state of ${this.adapters.length} adapters with ranks ` +
+          `${this.adapters.map(({ rank }) => rank).join(", ")}; got one of other adapters`,
+      );
+    }
+    for (const [name, array] of own) array.storage.write().set((arrays.get(name) as NDArray).data);
+    this.#settled = settled;
+  }
+
+  #arrays(): [string, NDArray][] {
+    return this.scores.flatMap((of, k) =>
+      Object.entries(of).flatMap(([parameter, score]) =>
+        Object.entries(score).map(([array, value]): [string, NDArray] => [
+          `${k}.${parameter}.${array}`,
+          value,
+        ]),
+      ),
+    );
+  }
+}
