@@ -1,13 +1,26 @@
 /** @file The LoRA family: one file per paper, and what is done with their adapters. */
 
+export { AdaLoRA, type AdaLoraOptions, type OrthogonalityOptions, orthogonality } from "./adalora.ts";
+export {
+  type Allocation,
+  type AllocatorOptions,
+  type AllocatorState,
+  BudgetAllocator,
+} from "./adalora-allocator.ts";
+export { type BudgetSchedule, budgetAt } from "./adalora-budget.ts";
+export type { Measure, Score, TripletScores } from "./adalora-importance.ts";
 export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./adapted-layer.ts";
 export { AdaptedModel, type AnyModel, type Names } from "./adapted-model.ts";
 export { Adapter, type AdapterOptions } from "./adapter.ts";
 export { type Candidate, candidates } from "./candidates.ts";
 export * from "./count.ts";
 export type * from "./count-spec.ts";
+export { DoRA, type DoRAOptions } from "./dora.ts";
+export { type FirstValues, firstValues, type Init, type InitOptions, type LoftQ } from "./init.ts";
 export { inject } from "./inject.ts";
 export { LoRA } from "./lora.ts";
+export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
+export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";
 export { type AdapterConfig, type Method, type MethodOptions, methods, type Placement } from "./methods.ts";
 export type { OwnParameter } from "./own-parameters.ts";
 export { type LayerInput, type Site, siteOf } from "./site.ts";
