@@ -1,5 +1,7 @@
 /** @file Every method that cases may ask for. To add one: a function in the file of its group. */
 
+import { adalora } from "./adalora.ts";
+import { dora } from "./dora.ts";
 import { lora } from "./lora.ts";
 import { type Method, NotBuilt } from "./method.ts";
 import { models } from "./models.ts";
@@ -7,21 +9,11 @@ import { nnLayers } from "./nn-layers.ts";
 import { nnOps } from "./nn-ops.ts";
 import { optim } from "./optim.ts";
 import { quant } from "./quant.ts";
+import { rates } from "./rates.ts";
 
 /** Methods that the library does not have yet: their cases are skipped. */
 const notBuilt = [
   "lora-merged-linear",
-  "dora-linear",
-  "dora-embedding",
-  "dora-conv1d",
-  "dora-conv2d",
-  "adalora-linear",
-  "adalora-budget",
-  "adalora-allocator",
-  "adalora-orthogonality",
-  "adalora-training",
-  "loraplus",
-  "lorafa",
   "qlora-linear",
   "model-gpt2-adapter",
   "model-gpt2-adalora-adapter",
@@ -44,7 +36,10 @@ const methods = Object.entries<Method>({
   ...nnLayers,
   ...optim,
   ...lora,
+  ...adalora,
+  ...dora,
   ...quant,
+  ...rates,
   ...models,
 });
 
