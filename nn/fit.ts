@@ -22,6 +22,8 @@ export interface FitOptions<Batch> {
   readonly maxGradNorm?: number;
   /** Called every `every` steps and after the last, in evaluation mode without recording. */
   readonly evaluate?: { readonly every: number; readonly run: () => number };
+  /** Called between backward and the optimizer's step, when weights and gradients belong together. */
+  readonly beforeStep?: (step: number) => void;
   /** Called after each step: what AdaLoRA's allocator needs, before the gradients are forgotten. */
   readonly afterStep?: (step: number) => void;
   readonly onStep?: (report: StepReport) => void;
@@ -88,6 +90,7 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
         value.backward();
         const gradNorm =
           maxGradNorm === undefined ? null : clipGradientNorm(optimizer.parameters(), maxGradNorm);
+        options.beforeStep?.(step);
         optimizer.step();
         options.afterStep?.(step);
         optimizer.zeroGrad();
