@@ -1,8 +1,7 @@
 /** @file Y = A B on the cpu device: which way a product goes. The arithmetic is in assembly/matmul.ts. */
 
 import { empty, type NDArray } from "../ndarray.ts";
-import { batchOffset } from "../reference.ts";
-import { sizeOf } from "../shape.ts";
+import { type Shape, sizeOf } from "../shape.ts";
 import { kernels, type Machine, type Operands } from "./machine.ts";
 
 /** Multiplications and additions in a nanosecond on one thread, about. */
@@ -40,29 +39,38 @@ export function matmul(machine: Machine, a: NDArray, b: NDArray): NDArray {
       ...{ b: operands.strided(b), bRow: stride(b, -2), bCol: stride(b, -1) },
       ...{ y: operands.output(result), yRow: m * 4, yCol: 4 },
     });
-    const offsets = (x: NDArray, p: number) => batchOffset(p, batch, x.strides) * 4;
     // `oriented` may have exchanged the two.
     const [left, right] = product.yCol === 4 ? [a, b] : [b, a];
-    if (products > 1 && n * k * m <= SMALL) {
-      const tables = operands.workspace(products * 8);
-      const { words } = machine.memory;
-      for (let p = 0; p < products; p++) {
-        words[tables / 4 + p] = offsets(left, p);
-        words[tables / 4 + products + p] = offsets(right, p);
-      }
-      manySmall(machine, operands, product, products, tables);
-    } else {
+    const tables = operands.workspace(products * 8);
+    const { words } = machine.memory;
+    const offsetsOfA = words.subarray(tables / 4, tables / 4 + products);
+    const offsetsOfB = words.subarray(tables / 4 + products, tables / 4 + 2 * products);
+    fillOffsets(offsetsOfA, batch, left.strides);
+    fillOffsets(offsetsOfB, batch, right.strides);
+    if (products > 1 && n * k * m <= SMALL) manySmall(machine, operands, product, products, tables);
+    else {
       for (let p = 0; p < products; p++) {
         large(machine, operands, {
           ...product,
-          a: product.a + offsets(left, p),
-          b: product.b + offsets(right, p),
+          a: product.a + offsetsOfA[p],
+          b: product.b + offsetsOfB[p],
           y: product.y + p * n * m * 4,
         });
       }
     }
   });
   return result;
+}
+
+/** Where each matrix of the batch begins, in bytes from the first, in row-major order. */
+function fillOffsets(offsets: Uint32Array, batch: Shape, strides: readonly number[]): void {
+  offsets[0] = 0;
+  let known = 1;
+  for (let axis = batch.length - 1; axis >= 0; axis--) {
+    const step = strides[axis] * 4;
+    for (let i = known; i < known * batch[axis]; i++) offsets[i] = offsets[i - known] + step;
+    known *= batch[axis];
+  }
 }
 
 /** In bytes. The stride of an axis of length 1 does not matter; that of neighbours is the most convenient. */

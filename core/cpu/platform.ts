@@ -43,14 +43,21 @@ const SOURCE = `
   else onmessage = ({ data }) => serve(data);
 `;
 
-/** Starts a thread that does not keep the program alive. It may come up later, or, if the platform objects, never. */
+/**
+ * Starts a thread that does not keep the program alive. It comes up a little later; or, where a policy of the page or
+ * of Node's permissions forbids threads, never: then this thread does all the work.
+ */
 export function startWorker(data: WorkerData): void {
   const threads = process?.getBuiltinModule?.("node:worker_threads");
-  if (threads) {
-    // Without the options of the parent, such as loaders, which a few lines of JavaScript do not need.
-    new threads.Worker(SOURCE, { eval: true, workerData: data, execArgv: [], env: {} }).unref();
-    return;
+  try {
+    if (threads) {
+      // Without the options of the parent, such as loaders, which a few lines of JavaScript do not need.
+      new threads.Worker(SOURCE, { eval: true, workerData: data, execArgv: [], env: {} }).unref();
+    } else {
+      const url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
+      new Worker(url).postMessage(data);
+    }
+  } catch {
+    // Nothing is lost but time, and `startedWorkers` says so.
   }
-  const url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
-  new Worker(url).postMessage(data);
 }

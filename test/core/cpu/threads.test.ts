@@ -7,6 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { setThreads, startedWorkers } from "../../../core/cpu/index.ts";
 import { numbers } from "./arrays.ts";
+import { checksum } from "./checksum.ts";
 
 const test = suite("cpu threads");
 const cpu = openDevice("cpu").kernels as Kernels;
@@ -57,15 +58,9 @@ test("the same bits with 1, 2 and 3 threads, inside and outside a scope", () => 
   }
 });
 
-test("a program that used threads ends by itself", () => {
-  const program = `
-    import { array, openDevice } from "lowrank/core";
-    const x = array(new Float32Array(512 * 512).fill(1), [512, 512]);
-    const { matmul } = openDevice("cpu").kernels;
-    for (let i = 0; i < 20; i++) matmul(x, x);
-    console.log(matmul(x, x).data[0]);
-  `;
-  const { status, stdout } = spawnSync(
+/** What a program prints, run from the top folder; it must end by itself, and well. */
+function printed(program: string): string {
+  const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ["--import", "tsx", "--input-type=module", "--eval", program],
     {
@@ -75,8 +70,29 @@ test("a program that used threads ends by itself", () => {
       timeout: 30_000,
     },
   );
-  assert.is(status, 0);
-  assert.is(stdout.trim(), "512");
+  assert.is(status, 0, stderr);
+  return stdout.trim();
+}
+
+test("a program that used threads ends by itself", () => {
+  const ones = printed(`
+    import { array, openDevice } from "lowrank/core";
+    const x = array(new Float32Array(512 * 512).fill(1), [512, 512]);
+    const { matmul } = openDevice("cpu").kernels;
+    for (let i = 0; i < 20; i++) matmul(x, x);
+    console.log(matmul(x, x).data[0]);
+  `);
+  assert.is(ones, "512");
+});
+
+test("without shared memory: one thread, the same bits", () => {
+  const program = `
+    delete globalThis.SharedArrayBuffer;
+    const { checksum } = await import("./test/core/cpu/checksum.ts");
+    const { openDevice } = await import("lowrank/core");
+    console.log(openDevice("cpu").adapter, checksum());
+  `;
+  assert.is(printed(program), `WebAssembly SIMD, 1 thread ${checksum()}`);
 });
 
 test.run();
