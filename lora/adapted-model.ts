@@ -103,31 +103,36 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     this.#checkOutside("addAdapter");
     checkName(name, this.names);
     const { adapters, own } = this.#settled([], () => planAdapters(this.model, config));
+    this.addParts(name, config, adapters, ownCopies(own));
+  }
+
+  /**
+   * Adds an adapter whose parts are made already, one per layer, neither active nor trainable.
+   * @throws AdapterError when the name is no name or taken, or another adapter brings its own weight of such a layer
+   */
+  addParts(
+    name: string,
+    config: AdapterConfig,
+    parts: ReadonlyMap<string, Adapter>,
+    own: readonly OwnParameter[] = [],
+  ): void {
+    this.#checkOutside("addAdapter");
+    checkName(name, this.names);
     const blocked = [...this.#own.values()]
       .flat()
-      .find(({ name, field }) => field !== "bias" && adapters.has(name.slice(0, -field.length - 1)));
+      .find(({ name, field }) => field !== "bias" && parts.has(name.slice(0, -field.length - 1)));
     if (blocked)
       throw new AdapterError(
         `target: another adapter brings its own ${blocked.name}; expected layers without`,
       );
-    this.#place(name, config, adapters, ownCopies(own));
-  }
-
-  /** Places adapters that are made already: the last, unfailing part of adding one. */
-  #place(
-    name: string,
-    config: AdapterConfig,
-    adapters: ReadonlyMap<string, Adapter>,
-    own: readonly OwnParameter[],
-  ): void {
     if (this.#layers.size === 0) this.model.requiresGrad_(false);
-    for (const [path, adapter] of adapters) {
+    for (const [path, adapter] of parts) {
       const layer = this.#layers.get(path) ?? this.#adapt(path);
       adapter.train(layer.training);
       layer.addAdapter(name, adapter);
     }
     this.#own.set(name, own);
-    const parameters = [...adapters.values()].flatMap((adapter) => adapter.parameters());
+    const parameters = [...parts.values()].flatMap((adapter) => adapter.parameters());
     const trains = [...parameters, ...own.map(({ copy }) => copy)].filter(
       (parameter) => parameter.requiresGrad,
     );

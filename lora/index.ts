@@ -13,6 +13,9 @@ export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./ada
 export { AdaptedModel, type AnyModel, type Names } from "./adapted-model.ts";
 export { Adapter, type AdapterOptions } from "./adapter.ts";
 export { type Candidate, candidates } from "./candidates.ts";
+export { combine, type Rule, type Weighted } from "./combine.ts";
+export { compare, type LayerComparison, principalAngles, subspaceOverlap } from "./compare.ts";
+export { type ComposedLayer, type ComposeOptions, compose, convert, type Weights } from "./compose.ts";
 export * from "./count.ts";
 export type * from "./count-spec.ts";
 export { DoRA, type DoRAOptions } from "./dora.ts";
@@ -24,5 +27,6 @@ export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";
 export { type AdapterConfig, type Method, type MethodOptions, methods, type Placement } from "./methods.ts";
 export type { OwnParameter } from "./own-parameters.ts";
 export { type LayerInput, type Site, siteOf } from "./site.ts";
+export type { Truncation } from "./spectrum.ts";
 export type { AdapterStatus, TrainableReport } from "./status.ts";
 export { matchTargets, type Target, type TargetCandidate } from "./target.ts";

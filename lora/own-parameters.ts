@@ -32,16 +32,20 @@ export function* placesIn({ name, module }: Pick<Candidate, "name" | "module">):
   }
 }
 
-/** Copies for `places`, one for each parameter: what is tied among them stays tied. */
-export function ownCopies(places: readonly Place[]): OwnParameter[] {
+/** Copies for `places`, of the originals or what `source` says, one for each: what is tied among them stays tied. */
+export function ownCopies<P extends Place>(
+  places: readonly P[],
+  source: (place: P) => Parameter = ({ original }) => original,
+): OwnParameter[] {
   const copies = new Map<Parameter, Parameter>();
-  for (const { original } of places) {
-    if (copies.has(original)) continue;
-    const copy = cloneParameter(original, "adapters");
+  for (const place of places) {
+    const parameter = source(place);
+    if (copies.has(parameter)) continue;
+    const copy = cloneParameter(parameter, "adapters");
     copy.requiresGrad = true;
-    copies.set(original, copy);
+    copies.set(parameter, copy);
   }
-  return places.map((place) => ({ ...place, copy: copies.get(place.original) as Parameter }));
+  return places.map((place) => ({ ...place, copy: copies.get(source(place)) as Parameter }));
 }
 
 /** Refuses two adapters that would put their copies in one place. */
