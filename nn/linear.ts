@@ -104,6 +104,13 @@ export class Conv1D extends Module implements LinearLike {
     this.bias = parameter(zeros([outFeatures]));
   }
 
+  /** A layer around parameters that exist: weight [in, out], bias [out]. */
+  static of(weight: Parameter, bias: Parameter): Conv1D {
+    const [inFeatures, outFeatures] = weight.shape;
+    const layer: Conv1D = Object.create(Conv1D.prototype);
+    return Object.assign(layer, { training: true, inFeatures, outFeatures, weight, bias });
+  }
+
   forward(x: Tensor): Tensor {
     return add(this.project(x), this.bias);
   }

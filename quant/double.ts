@@ -46,5 +46,6 @@ export function recoverAbsmax(
   const recovered = new Float32Array(to - from);
   const constants = absmax.subarray(Math.floor(from / NESTED_BLOCK));
   dequantizeBlocks(dynamic8, codes, constants, NESTED_BLOCK, recovered, from, to);
-  return recovered.map((difference) => difference + offset);
+  for (let b = 0; b < recovered.length; b++) recovered[b] += offset;
+  return recovered;
 }

@@ -1,0 +1,204 @@
+/**
+ * @file PagedAdamW: AdamW whose state is in pages under a byte budget (QLoRA, section 3, "Paged Optimizers").
+ *
+ * A page holds a run of elements of one parameter, with all their state (m and v, and v's largest for AMSGrad), and a
+ * step updates it as AdamW would, page by page: the numbers are AdamW's, bit for bit.
+ *
+ * A step needs every page once. Steps in the same order each would find the least recently used pages, the next it
+ * needs, just evicted, and with any budget short of everything would read every page; so steps go through the pages
+ * forwards and backwards by turns, and a page is read only when it does not fit.
+ */
+
+import type { Parameter, Tensor } from "../autograd/index.ts";
+import { ArgumentError, currentPrecision, type NDArray, scope, zeros } from "../core/index.ts";
+import {
+  type AdamSettings,
+  AdamW,
+  type OptimizerState,
+  type ParameterState,
+  type Params,
+} from "../nn/index.ts";
+import { type Page, type PageEntry, Pager, type PagerCounts, type PagerOptions } from "./pager.ts";
+import { updateSlice } from "./slice-step.ts";
+
+export interface PagedAdamWOptions extends Partial<AdamSettings>, PagerOptions {}
+
+/** A run of elements of one parameter. */
+interface Slice {
+  readonly page: Page;
+  readonly from: number;
+  readonly to: number;
+}
+
+interface PagedState {
+  step: number;
+  /** Names of the arrays in each page. */
+  readonly names: readonly string[];
+  readonly slices: readonly Slice[];
+}
+
+const moments = ["exp_avg", "exp_avg_sq"];
+const allNames = [...moments, "max_exp_avg_sq"];
+
+export class PagedAdamW extends AdamW {
+  readonly #pager: Pager;
+  readonly #states = new Map<Parameter, PagedState>();
+  /** What an interrupted step had done already. */
+  readonly #done = new Set<Slice>();
+  #backwards = false;
+
+  /**
+   * @param options AdamW's settings, and `budget`: most bytes of state in memory
+   * @throws ArgumentError as AdamW, and when the budget is smaller than a page, or a page than the state of one element;
+   *   PagingError when there is no place for
+   *   the page file
+   */
+  constructor(params: Params<AdamSettings>, options: PagedAdamWOptions) {
+    const { budget, pageBytes, folder, openFile, ...settings } = options;
+    super(params, settings);
+    if (pageBytes !== undefined && !(pageBytes >= 4 * allNames.length))
+      throw new ArgumentError("PagedAdamW", `pageBytes of at least ${4 * allNames.length}`, { pageBytes });
+    this.#pager = new Pager({ budget, pageBytes, folder, openFile });
+  }
+
+  /** Faults, evictions, bytes moved, bytes resident. */
+  get paging(): PagerCounts {
+    return this.#pager.counts;
+  }
+
+  /** One row for each page. */
+  get pageTable(): PageEntry[] {
+    return this.#pager.table;
+  }
+
+  /** The file that pages are evicted to. */
+  get pageFile(): string {
+    return this.#pager.path;
+  }
+
+  /**
+   * As AdamW's.
+   * @throws PagingError when a page cannot be moved (a full disk). No state is lost: part of the parameters have taken
+   *   the step, and `step` called again, with the same gradients, takes it for the rest
+   */
+  override step(): void {
+    if (currentPrecision() === "float64")
+      throw new ArgumentError("PagedAdamW", "float32, which pages are in", { precision: "float64" });
+    const stepped: PagedState[] = [];
+    const jobs = this.groups.flatMap((group) =>
+      group.params.flatMap((parameter) => {
+        if (!parameter.grad || !parameter.requiresGrad) return [];
+        const state = this.#paged(parameter, group.amsgrad);
+        stepped.push(state);
+        return state.slices.map((slice) => ({ parameter, group, state, slice }));
+      }),
+    );
+    if (this.#backwards) jobs.reverse();
+    for (const { parameter, group, state, slice } of jobs) {
+      if (this.#done.has(slice)) continue;
+      const arrays = this.#pager.use(slice.page, true);
+      const part: ParameterState = {
+        step: state.step + 1,
+        arrays: Object.fromEntries(state.names.map((name, i) => [name, arrays[i]])),
+      };
+      const gradient = (parameter.grad as Tensor).value;
+      scope(() =>
+        updateSlice(parameter, gradient, slice.from, slice.to, (w, g) => super.update(w, g, group, part)),
+      );
+      this.#done.add(slice);
+    }
+    for (const state of stepped) state.step++;
+    this.#done.clear();
+    this.#backwards = !this.#backwards;
+  }
+
+  /** A copy of a parameter's state. To change it, use `loadStateDict`. */
+  override state(parameter: Parameter): ParameterState {
+    const state = this.#states.get(parameter);
+    if (!state) return { step: 0, arrays: {} };
+    const arrays = Object.fromEntries(
+      state.names.map((name) => [name, zeros(parameter.shape, "optimizer")] as const),
+    );
+    for (const { page, from } of state.slices) {
+      const parts = this.#pager.use(page, false);
+      state.names.forEach((name, i) => {
+        arrays[name].storage.write().set(parts[i].data, from);
+      });
+    }
+    return { step: state.step, arrays };
+  }
+
+  /** A copy of the state of all parameters, in memory, beside the budget. */
+  override stateDict(): OptimizerState {
+    const states = this.parameters().map((parameter) => this.state(parameter));
+    const arrays = states.flatMap((state, i) =>
+      Object.entries(state.arrays).map(([name, array]) => [`${i}.${name}`, array] as const),
+    );
+    return { steps: states.map(({ step }) => step), arrays: new Map(arrays) };
+  }
+
+  /**
+   * Continues from a saved state, AdamW's or its own.
+   * @throws CheckpointError when it is of other parameters, nothing is changed then; PagingError when there is no room
+   *   for its pages, load it again then
+   */
+  override loadStateDict({ steps, arrays }: OptimizerState): void {
+    this.checkState(steps.length, arrays);
+    this.#done.clear();
+    this.parameters().forEach((parameter, i) => {
+      const names = allNames.filter((name) => arrays.has(`${i}.${name}`));
+      if (steps[i] === 0 && names.length === 0) this.#forget(parameter);
+      else {
+        const values = new Map(names.map((name) => [name, arrays.get(`${i}.${name}`) as NDArray]));
+        this.#fill(parameter, steps[i], names.length === 3, values);
+      }
+    });
+  }
+
+  /** Removes the page file. The optimizer cannot be used afterwards. Without it that happens when the process ends. */
+  close(): void {
+    this.#pager.close();
+  }
+
+  /** A parameter's state, made when there is none, or not all that is needed. */
+  #paged(parameter: Parameter, amsgrad: boolean): PagedState {
+    const state = this.#states.get(parameter);
+    if (state && (!amsgrad || state.names.length === 3)) return state;
+    const { step, arrays } = this.state(parameter);
+    return this.#fill(parameter, step, amsgrad, new Map(Object.entries(arrays)));
+  }
+
+  /** New pages for a parameter, with these values; zeros where there are none. */
+  #fill(
+    parameter: Parameter,
+    step: number,
+    amsgrad: boolean,
+    values: ReadonlyMap<string, NDArray>,
+  ): PagedState {
+    this.#forget(parameter);
+    const names = amsgrad ? allNames : moments;
+    const perPage = Math.floor(this.#pager.pageBytes / (4 * names.length));
+    const slices = Array.from({ length: Math.ceil(parameter.size / perPage) }, (_, i) => {
+      const from = i * perPage;
+      const to = Math.min(from + perPage, parameter.size);
+      return { page: this.#pager.add(names.map(() => to - from)), from, to };
+    });
+    const state = { step, names, slices };
+    this.#states.set(parameter, state);
+    if (values.size > 0) {
+      for (const { page, from, to } of slices) {
+        const arrays = this.#pager.use(page, true);
+        names.forEach((name, i) => {
+          const { data } = values.get(name) ?? {};
+          if (data) arrays[i].storage.write().set(data.subarray(from, to));
+        });
+      }
+    }
+    return state;
+  }
+
+  #forget(parameter: Parameter): void {
+    for (const { page } of this.#states.get(parameter)?.slices ?? []) this.#pager.remove(page);
+    this.#states.delete(parameter);
+  }
+}

@@ -1,0 +1,222 @@
+/** @file Whole models: their linear layers quantized in place, dense copies, and what quantizing has cost. */
+
+import type { Parameter } from "../autograd/index.ts";
+import { QuantizationError, scope } from "../core/index.ts";
+import { Conv1D, cloneModule, isLinearLike, Linear, type LinearLike, type Module } from "../nn/index.ts";
+import { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
+import { denseLayer, QuantizedLinear, type QuantizedLinearOptions } from "./quantized-linear.ts";
+
+/** A dotted name or its last parts, such as "lm_head" or "mlp.c_proj"; or a pattern for the whole name. */
+export type LayerName = string | RegExp;
+
+export interface QuantizeModelOptions extends QuantizedLinearOptions {
+  /** Linear layers, or modules with linear layers in them, to leave as they are: `outputHeads` unless given. */
+  readonly skip?: readonly LayerName[];
+}
+
+/** What gives a model its output is left in full precision, as in QLoRA. Names of Hugging Face's models. */
+export const outputHeads: readonly string[] = ["lm_head", "classifier", "score", "head"];
+
+export interface QuantizedLayerReport {
+  readonly name: string;
+  readonly shape: readonly number[]; // [out, in]
+  /** Of the dense weight, and of codes and constants now. */
+  readonly bytesBefore: number;
+  readonly bytes: number;
+  readonly bitsPerParameter: number;
+  readonly error: QuantizationErrorReport;
+}
+
+export interface QuantizeModelReport {
+  readonly layers: readonly QuantizedLayerReport[];
+  /** Linear layers left as they were, and why. */
+  readonly skipped: readonly { readonly name: string; readonly reason: "skip" | "tied" }[];
+  /** Of the whole model, embeddings, norms and heads included. */
+  readonly bytesBefore: number;
+  readonly bytes: number;
+  /** Of the quantized weights together. */
+  readonly bitsPerParameter: number;
+}
+
+/**
+ * Replaces the linear layers of `model` by QuantizedLinears, in place. Embeddings are not linear layers and stay; so do
+ * `skip` and layers whose weight is also another module's (a head tied to its embedding). A layer in two places stays
+ * one layer.
+ *
+ *     quantizeModel(gpt2, { format: "nf4", doubleQuant: true });
+ *     const adapted = inject(gpt2, { method: "lora", rank: 8, target: "all-linear" });      // QLoRA
+ *
+ * @throws QuantizationError, the layer named, when a weight is not finite, layers are quantized already, adapters are
+ *   on the model, a name in `skip` means nothing or nothing is left to quantize; the model is then unchanged
+ */
+export function quantizeModel(
+  model: Module,
+  { skip = outputHeads, ...options }: QuantizeModelOptions = {},
+): QuantizeModelReport {
+  const { layers, skipped } = chooseLayers(model, skip);
+  const before = bytesOf(model);
+  const made = new Map<Linear | Conv1D, QuantizedLinear>();
+  const reports: QuantizedLayerReport[] = [];
+  for (const [name, layer] of layers) {
+    if (made.has(layer)) continue;
+    const quantized = named(name, () => scope(() => QuantizedLinear.from(layer, options)));
+    quantized.training = layer.training;
+    made.set(layer, quantized);
+    reports.push(reportOf(name, layer, quantized));
+  }
+  for (const [name, layer] of layers) model.replaceModule(name, made.get(layer) as QuantizedLinear);
+  const weights = reports.reduce((sum, { shape: [out, inner] }) => sum + out * inner, 0);
+  const packed = reports.reduce((sum, { bytes }) => sum + bytes, 0);
+  return {
+    layers: reports,
+    skipped,
+    bytesBefore: before,
+    bytes: bytesOf(model),
+    bitsPerParameter: (8 * packed) / weights,
+  };
+}
+
+type Named<L extends Module> = readonly [name: string, layer: L];
+
+function chooseLayers(model: Module, skip: readonly LayerName[]) {
+  const modules = [...model.namedModules()];
+  for (const [name, module] of modules) {
+    if (module instanceof QuantizedLinear) {
+      throw new QuantizationError(
+        `quantizeModel: ${name || "the model"} is quantized to ${module.packed.format} already; dequantizeModel() first`,
+      );
+    }
+    if (isLinearLike(module) && !isDense(module)) {
+      throw new QuantizationError(
+        `quantizeModel: ${name || "the model"} is a ${module.constructor.name}, which wraps a linear layer; quantize before adapters are put on`,
+      );
+    }
+  }
+  const linear = modules.filter((entry): entry is [string, Linear | Conv1D] => isDense(entry[1]));
+  if (skip !== outputHeads) {
+    const idle = skip.find((pattern) => !modules.some(([name]) => matches(name, pattern)));
+    if (idle !== undefined)
+      throw new QuantizationError(`quantizeModel: skip: expected names of modules; none is ${idle}`);
+  }
+  const shared = tiedParameters(modules);
+  const layers: Named<Linear | Conv1D>[] = [];
+  const skipped: { name: string; reason: "skip" | "tied" }[] = [];
+  for (const [name, layer] of linear) {
+    if (skip.some((pattern) => holds(name, pattern))) skipped.push({ name, reason: "skip" });
+    else if (shared.has(layer.weight)) skipped.push({ name, reason: "tied" });
+    else layers.push([name, layer]);
+  }
+  if (layers.length === 0 || layers[0][0] === "") {
+    const got = layers.length > 0 ? "a single layer (use QuantizedLinear.from)" : "none that is not skipped";
+    throw new QuantizationError(`quantizeModel: expected a model with linear layers in it; got ${got}`);
+  }
+  return { layers, skipped };
+}
+
+const isDense = (module: Module): module is Linear | Conv1D =>
+  module instanceof Linear || module instanceof Conv1D;
+
+const matches = (name: string, pattern: LayerName): boolean =>
+  typeof pattern === "string" ? name === pattern || name.endsWith(`.${pattern}`) : pattern.test(name);
+
+/** True when the pattern means the module of that name, or one that it lies in. */
+const holds = (name: string, pattern: LayerName): boolean => {
+  const parts = name.split(".");
+  return parts.some((_, i) => matches(parts.slice(0, i + 1).join("."), pattern));
+};
+
+/** Weights that are fields of two modules or more. */
+export function tiedParameters(modules: readonly Named<Module>[]): Set<unknown> {
+  const holder = new Map<unknown, Module>();
+  const tied = new Set<unknown>();
+  for (const [, module] of modules) {
+    if (!("weight" in module)) continue;
+    const first = holder.get(module.weight);
+    if (first && first !== module) tied.add(module.weight);
+    else holder.set(module.weight, module);
+  }
+  return tied;
+}
+
+function named<T>(name: string, fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    if (!(error instanceof QuantizationError)) throw error;
+    throw new QuantizationError(`quantizeModel: ${name}: ${error.message}; the model is unchanged`, {
+      cause: error,
+    });
+  }
+}
+
+function reportOf(name: string, layer: Linear | Conv1D, { packed }: QuantizedLinear): QuantizedLayerReport {
+  return {
+    name,
+    shape: packed.shape,
+    bytesBefore: layer.weight.value.storage.bytes,
+    bytes: packed.bytes,
+    bitsPerParameter: packed.bitsPerParameter,
+    error: quantizationError(layer.denseWeight(), packed),
+  };
+}
+
+/** Bytes of a model's parameters and packed weights, each once. */
+export function bytesOf(model: Module): number {
+  const storages = new Set(model.storages());
+  const packed = new Set(Array.from(quantizedLayers(model), ([, layer]) => layer.packed));
+  let bytes = 0;
+  for (const held of [...storages, ...packed]) bytes += held.bytes;
+  return bytes;
+}
+
+/** The quantized layers of a model by name. */
+export function* quantizedLayers(model: Module): Generator<[string, QuantizedLinear]> {
+  for (const [name, module] of model.namedModules())
+    if (module instanceof QuantizedLinear) yield [name, module];
+}
+
+/**
+ * A dense copy of `model`, in memory of its own, that computes the same: packed weights become the numbers they stand
+ * for. Where adapters are on a quantized layer the copy holds W + Σ ΔW of those that act, exactly: merging without
+ * quantizing again. Give it the model that adapters were put on (`adapted.model`).
+ */
+export function dequantizeModel<M extends Module>(model: M): M {
+  const dense = new Map<Module, Module>();
+  return cloneModule(model, (module) => {
+    const made = dense.get(module) ?? denseCopy(module);
+    dense.set(module, made);
+    return made;
+  });
+}
+
+/** The module itself where no packed weight is. */
+function denseCopy(module: Module): Module {
+  if (module instanceof QuantizedLinear) return scope(() => module.dense());
+  if (!isLinearLike(module) || isDense(module)) return module;
+  const inner = quantizedLayers(module).next().value; // below what adapts it
+  if (!inner) return module;
+  return scope(() => denseLayer(inner[1].kind, module.denseWeight().value, module.bias as Parameter | null));
+}
+
+/**
+ * What storing W in few bits has cost each quantized layer of `quantized`, where `exact` has W in the layer of the same
+ * name. After merging an adapter into a quantized base:
+ *
+ *     requantizationError(dequantizeModel(adapted.model), adapted.toPlain())
+ *
+ * @throws QuantizationError when `exact` has no such layer, or one of another shape
+ */
+export function requantizationError(exact: Module, quantized: Module): Map<string, QuantizationErrorReport> {
+  const layers = new Map(exact.namedModules());
+  return new Map(
+    Array.from(quantizedLayers(quantized), ([name, { packed }]) => {
+      const layer = layers.get(name);
+      if (!layer || !isLinearLike(layer)) {
+        throw new QuantizationError(
+          `requantizationError: expected a linear layer ${name} in the exact model; there is none`,
+        );
+      }
+      return [name, scope(() => quantizationError((layer as LinearLike).denseWeight(), packed))];
+    }),
+  );
+}

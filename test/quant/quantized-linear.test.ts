@@ -1,0 +1,214 @@
+import * as fc from "fast-check";
+import {
+  checkGradients,
+  gradients,
+  Parameter,
+  savedBytes,
+  type Tensor,
+  tensor,
+  withRecording,
+} from "lowrank/autograd";
+import {
+  array,
+  deviceNames,
+  liveBytes,
+  measureMemory,
+  openDevice,
+  QuantizationError,
+  random,
+  roundToBfloat16,
+  ShapeError,
+  scope,
+  withDevice,
+} from "lowrank/core";
+import { Conv1D, Linear } from "lowrank/nn";
+import { type Format, formats, QuantizedLinear, quantize } from "lowrank/quant";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const test = suite("QuantizedLinear");
+
+const normal = (seed: number, ...shape: number[]): Tensor =>
+  tensor(random(seed).normal(shape.reduce((n, length) => n * length, 1)), shape);
+
+const drawn = fc.record({
+  format: fc.constantFrom<Format>(...formats),
+  conv1d: fc.boolean(),
+  inFeatures: fc.integer({ min: 1, max: 40 }),
+  outFeatures: fc.integer({ min: 1, max: 40 }),
+  rows: fc.nat(3),
+  from: fc.nat(1000),
+});
+
+const layerOf = ({
+  format,
+  conv1d,
+  inFeatures,
+  outFeatures,
+  from,
+}: Record<string, unknown> & {
+  format: Format;
+  conv1d: boolean;
+  inFeatures: number;
+  outFeatures: number;
+  from: number;
+}): QuantizedLinear => {
+  const rng = random(from);
+  const layer = conv1d
+    ? new Conv1D(inFeatures, outFeatures, { rng })
+    : new Linear(inFeatures, outFeatures, { rng });
+  layer.bias?.assign(random(from + 1).normal(outFeatures));
+  return QuantizedLinear.from(layer, { format, doubleQuant: format !== "int8-rows" && from % 2 === 0 });
+};
+
+test("forward and both gradients equal those of the dequantized copy, to the last bit", () => {
+  fc.assert(
+    fc.property(drawn, (draw) => {
+      const { inFeatures, outFeatures, rows, from } = draw;
+      const quantized = layerOf(draw);
+      const dense = quantized.dense();
+      assert.instance(dense, draw.conv1d ? Conv1D : Linear);
+      // Sums of the same products in the same order; a Conv1D's are the same only up to the order of its layout.
+      const equal = (a: Tensor, b: Tensor): void => {
+        const [p, q] = [a.toArray(), b.toArray()];
+        assert.equal(a.shape, b.shape);
+        const close = (x: number, i: number) => Math.abs(x - q[i]) <= (draw.conv1d ? 1e-4 : 0);
+        assert.ok(p.every(close), `${p} ${q}`);
+      };
+      const results = [quantized, dense].map((layer) => {
+        const x = normal(from, 2, rows, inFeatures);
+        x.requiresGrad = true;
+        const y = layer.forward(x);
+        y.backward(normal(from + 2, 2, rows, outFeatures));
+        return { y, dX: x.grad as Tensor };
+      });
+      equal(results[0].y, results[1].y);
+      equal(results[0].dX, results[1].dX);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("first and second derivatives agree with central differences", () => {
+  const layer = QuantizedLinear.from(new Linear(5, 3, { rng: random(1) }), { blockSize: 32 });
+  const x = normal(2, 2, 5);
+  const f = (t: Tensor): Tensor => layer.forward(t).tanh();
+  checkGradients(f, [x]);
+  const gradient = (t: Tensor): Tensor =>
+    withRecording(true, () => gradients(f(t).sum(), [t], undefined, { createGraph: true })[0]);
+  checkGradients(gradient, [x]);
+});
+
+test("holds packed bytes only; the dense weight lives for one product, forward and backward", () => {
+  const [inner, out, rows] = [256, 512, 4];
+  const dense = inner * out * 4;
+  const layer = QuantizedLinear.from(new Linear(inner, out, { bias: false, rng: random(3) }), {
+    doubleQuant: true,
+  });
+  const held = layer.packed.bytes;
+  assert.equal([...layer.storages()].length, 0);
+  assert.ok(Math.abs((held * 8) / (inner * out) - 4.127) < 0.01); // 8 nested blocks: no rounding up to speak of
+  const x = normal(4, rows, inner);
+  x.requiresGrad = true;
+
+  let atRest = 0;
+  const { peak } = measureMemory(() => {
+    const y = layer.forward(x);
+    assert.is(savedBytes(y), 0);
+    atRest = liveBytes().workspace;
+    y.backward(normal(5, rows, out));
+  });
+  // One dense copy at a time, beside the activations x, y, dY, dX.
+  const activations = 4 * rows * (2 * inner + 2 * out);
+  assert.ok(peak.workspace >= dense && peak.workspace <= dense + activations, `${peak.workspace}`);
+  assert.ok(peak.quantized >= held);
+  const before = liveBytes().workspace;
+  assert.ok(atRest - before < dense, "no dense weight between forward and backward");
+});
+
+test("a chain of layers needs the workspace of one", () => {
+  const layers = Array.from({ length: 6 }, (_, i) =>
+    QuantizedLinear.from(new Linear(256, 256, { bias: false, rng: random(i) })),
+  );
+  const x = normal(7, 2, 256);
+  x.requiresGrad = true;
+  const { peak } = measureMemory(() => {
+    const y = layers.reduce((h, layer) => layer.forward(h), x);
+    y.sum().backward();
+  });
+  assert.ok(peak.workspace < 2 * 256 * 256 * 4, `${peak.workspace}`);
+});
+
+test("every device computes the same", () => {
+  const layer = QuantizedLinear.from(new Linear(96, 48, { rng: random(8) }), { doubleQuant: true });
+  const x = normal(9, 5, 96);
+  const expected = withDevice("reference", () => scope(() => layer.forward(x))).toArray();
+  for (const name of deviceNames) {
+    try {
+      openDevice(name);
+    } catch {
+      continue; // not here
+    }
+    const y = withDevice(name, () => scope(() => layer.forward(x))).toArray();
+    // 96 products, each at most |x| |w| < 5 · 0.11, added in any order: 96 ε · 96 · 0.55 < 1e-3; in practice far less.
+    assert.ok(
+      y.every((value, i) => Math.abs(value - expected[i]) < 1e-4),
+      name,
+    );
+  }
+});
+
+test("bfloat16 rounds x, W, b and y, and the gradients on their way back", () => {
+  const dense = new Linear(64, 32, { rng: random(10) });
+  const layer = QuantizedLinear.from(dense, { computeDtype: "bfloat16" });
+  const x = normal(11, 3, 64);
+  x.requiresGrad = true;
+  const dY = normal(12, 3, 32);
+  const y = layer.forward(x);
+  y.backward(dY);
+
+  const round = (t: Tensor): Tensor => tensor(roundToBfloat16(t.toArray()), t.shape);
+  const W = round(layer.denseWeight());
+  const product = round(round(x.detach()).matmul(W.T));
+  assert.equal(y.toArray(), round(product.add(round(dense.bias as Tensor))).toArray());
+  assert.equal((x.grad as Tensor).toArray(), round(round(dY).matmul(W)).toArray());
+  assert.not.equal(y.toArray(), QuantizedLinear.from(dense).forward(x).toArray());
+});
+
+test("withWeight quantizes another weight with the same settings, and keeps kind, bias and compute type", () => {
+  const W = array(random(13).normal(24 * 16), [24, 16]);
+  for (const format of formats) {
+    const options = format === "int8-rows" ? { format } : { format, blockSize: 128, doubleQuant: true };
+    const layer = QuantizedLinear.from(new Conv1D(16, 24, { rng: random(14) }), {
+      ...options,
+      computeDtype: "bfloat16",
+    });
+    const other = layer.withWeight(W);
+    assert.equal(other.packed.packed, quantize(W, options).packed);
+    assert.equal(other.options, layer.options);
+    assert.is(other.kind, "conv1d");
+    assert.is(other.bias, layer.bias);
+    assert.is(other.computeDtype, "bfloat16");
+    assert.not.equal(layer.packed.packed, other.packed.packed);
+  }
+});
+
+test("what does not fit is refused", () => {
+  const refuses = (what: () => unknown, message: RegExp) =>
+    assert.throws(what, (error: Error) => error instanceof QuantizationError && message.test(error.message));
+  refuses(() => new QuantizedLinear(quantize([1, 2, 3])), /expected a matrix \[out, in\]; got \[3\]/);
+  const packed = quantize(array(new Float32Array(6), [2, 3]));
+  refuses(
+    () => new QuantizedLinear(packed, { bias: new Parameter(array([1, 2, 3])) }),
+    /expected a bias \[2\]; got \[3\]/,
+  );
+  refuses(() => new QuantizedLinear(packed, { computeDtype: "float16" as "float32" }), /computeDtype/);
+  const layer = new QuantizedLinear(packed);
+  assert.throws(
+    () => layer.forward(tensor([1, 2])),
+    (error: Error) => error instanceof ShapeError,
+  );
+  refuses(() => layer.withWeight(array([1, 2, 3, Number.NaN, 5, 6], [2, 3])), /NaN at element 3/);
+});
+
+test.run();
