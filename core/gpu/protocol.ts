@@ -55,7 +55,11 @@ export class Control {
   /** Caller: blocks until an answer, the worker's end, or `patience` milliseconds, which leave "pending". */
   wait(patience: number): { status: Status; text: string } {
     if (Atomics.load(this.#words, 2) === 1) return { status: "lost", text: "its worker has ended" };
-    Atomics.wait(this.#words, 0, 0, patience);
+    // A caller who saw the last answer before it was told of it is woken for that answer while waiting for this one.
+    const deadline = performance.now() + patience;
+    while (Atomics.load(this.#words, 0) === 0 && performance.now() < deadline) {
+      Atomics.wait(this.#words, 0, 0, deadline - performance.now());
+    }
     const length = this.#words[1];
     return {
       status: statuses[Atomics.load(this.#words, 0)],
