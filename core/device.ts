@@ -23,7 +23,7 @@ export const deviceNames = [
 ] as const;
 export type DeviceName = (typeof deviceNames)[number];
 
-/** The kernels that a device brings; those it lacks run on the reference's loops. */
+/** The kernels that a device brings; `kernel` says where those it lacks run. */
 export type DeviceKernels = Pick<Kernels, "matmul"> & Partial<Kernels>;
 
 export interface Device {
@@ -150,13 +150,17 @@ export function kernelCounts(): Record<string, number> {
   return Object.fromEntries([...counts].sort());
 }
 
-/** The kernel of that name on the device in use. */
+/**
+ * The kernel of that name: the device's own; else, for the gpu devices, whose kernels are products, the cpu's; else
+ * the reference's.
+ */
 export function kernel<Name extends keyof Kernels>(name: Name): Kernels[Name] {
   if (currentPrecision() === "float64") return reference[name];
   const device = currentDevice();
-  const own = device.kernels[name] as Kernels[Name] | undefined;
+  const runner = device.kernels[name] || !device.name.startsWith("gpu") ? device : openDevice("cpu");
+  const own = runner.kernels[name] as Kernels[Name] | undefined;
   const countsItself = device.name === "auto" && name === "matmul"; // cpu's, or a GPU's when it is large
-  if (!countsItself) note(own ? device.name.replace("auto", "cpu") : "reference", name);
+  if (!countsItself) note(own ? runner.name.replace("auto", "cpu") : "reference", name);
   return own ?? reference[name];
 }
 

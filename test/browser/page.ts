@@ -1,6 +1,6 @@
 /** @file What run.ts runs in the page: the self-check of a device, then the conformance cases on it. */
 
-import { type DeviceName, kernelCounts, openDevice, setDevice } from "lowrank/core";
+import { type DeviceName, kernelCounts, openDevice, scope, setDevice } from "lowrank/core";
 import { type GpuMode, openGpu } from "../../core/gpu/index.ts";
 import { selfCheck } from "../../core/self-check.ts";
 import { readCases } from "../conformance/cases.ts";
@@ -28,7 +28,11 @@ async function runOn(name: DeviceName, only: string): Promise<PageResult> {
   const cases = readCases(await oracles()).filter(({ path }) => path.includes(only));
   return {
     adapter: device.adapter,
-    results: [...checks, ...lawsOn(name).filter(({ path }) => path.includes(only)), ...runCases(cases)],
+    results: [
+      ...checks,
+      ...lawsOn(name).filter(({ path }) => path.includes(only)),
+      ...scope(() => runCases(cases)),
+    ], // in a scope temporaries live in shared memory
     kernels: kernelCounts(),
   };
 }
