@@ -87,7 +87,9 @@ export class DeviceMemory {
 
   #bring(storage: Storage, keep: readonly Storage[]): ResidentArray {
     const resident = storage.on(this, (data: FloatArray) =>
-      this.#make("upload", data.length, keep, () => this.#session.upload(unshared(data))),
+      this.#make("upload", data.length, keep, () =>
+        this.#session.upload(data instanceof Float32Array ? data : Float32Array.from(data)),
+      ),
     ) as ResidentArray;
     this.#touch(resident, storage);
     return resident;
@@ -153,10 +155,4 @@ export class DeviceMemory {
       : "";
     return new DeviceError(`${this.#name}: ${what}: ${message}${advice}`, { cause: error });
   }
-}
-
-/** float32 in memory that is not shared: WebGL refuses views of shared memory, where temporaries in a scope live. */
-function unshared(data: FloatArray): Float32Array {
-  if (!(data instanceof Float32Array)) return Float32Array.from(data);
-  return data.buffer instanceof ArrayBuffer ? data : data.slice();
 }
