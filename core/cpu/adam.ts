@@ -32,6 +32,7 @@ export function adam(
   ];
   const constants = numbers.map(floatBits);
   const G = gradient.data;
+  if (G.length === 0) return;
   const inPlace = [parameter, m, v].map((x) => x.storage.write());
   machine.call((operands) => {
     const n = Math.min(BLOCK, G.length);
