@@ -8,13 +8,13 @@ import { models } from "./models.ts";
 import { nnLayers } from "./nn-layers.ts";
 import { nnOps } from "./nn-ops.ts";
 import { optim } from "./optim.ts";
+import { qlora } from "./qlora.ts";
 import { quant } from "./quant.ts";
 import { rates } from "./rates.ts";
 
 /** Methods that the library does not have yet: their cases are skipped. */
 const notBuilt = [
   "lora-merged-linear",
-  "qlora-linear",
   "model-gpt2-adapter",
   "model-gpt2-adalora-adapter",
   "model-gpt2-training",
@@ -38,6 +38,7 @@ const methods = Object.entries<Method>({
   ...lora,
   ...adalora,
   ...dora,
+  ...qlora,
   ...quant,
   ...rates,
   ...models,
