@@ -15,6 +15,7 @@ export {
 } from "./codebooks.ts";
 export { NESTED_BLOCK, type NestedAbsmax, quantizeAbsmax, recoverAbsmax } from "./double.ts";
 export { type QuantizationLaw, quantizationLaws } from "./laws.ts";
+export { type QLoRARun, qloraBytes, quantizedBytes } from "./memory.ts";
 export { packNibbles, unpackNibbles } from "./pack.ts";
 export { PagedAdamW, type PagedAdamWOptions } from "./paged-adamw.ts";
 export {
@@ -50,3 +51,4 @@ export {
 } from "./quantized-state.ts";
 export { bookOf, type Format, formats, type QuantizedParts, QuantizedTensor } from "./quantized-tensor.ts";
 export { quantizeRows } from "./rows.ts";
+export { trainingLaws } from "./training-laws.ts";

@@ -1,0 +1,231 @@
+/** @file Training on a quantized base: QLoRA is quantizeModel, then inject. */
+
+import * as fc from "fast-check";
+import { mseLoss, type Tensor, tensor } from "lowrank/autograd";
+import {
+  array,
+  liveBytes,
+  makeTemporaryFolder,
+  measureMemory,
+  random,
+  removeFile,
+  scope,
+} from "lowrank/core";
+import { inject } from "lowrank/lora";
+import { AdamW, GPT2, Linear, Module } from "lowrank/nn";
+import {
+  dequantizeModel,
+  formats,
+  PagedAdamW,
+  QuantizedLinear,
+  qloraBytes,
+  quantize,
+  quantizedBytes,
+  quantizedLayers,
+  quantizeModel,
+  trainingLaws,
+} from "lowrank/quant";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const test = suite("training on a quantized base");
+
+const folder = makeTemporaryFolder("lowrank-test-");
+test.after(() => removeFile(folder));
+
+const normal = (seed: number, ...shape: number[]) =>
+  array(random(seed).normal(shape.reduce((n, length) => n * length, 1)), shape);
+
+test(trainingLaws.gradients.statement, () => {
+  const drawn = fc.record({
+    format: fc.constantFrom(...formats),
+    inFeatures: fc.integer({ min: 1, max: 40 }),
+    outFeatures: fc.integer({ min: 1, max: 40 }),
+    rows: fc.nat(3),
+    bias: fc.boolean(),
+    nest: fc.boolean(),
+    seed: fc.nat(1000),
+  });
+  fc.assert(
+    fc.property(drawn, ({ format, inFeatures, outFeatures, rows, bias, nest, seed }) => {
+      const layer = QuantizedLinear.from(new Linear(inFeatures, outFeatures, { bias, rng: random(seed) }), {
+        format,
+        doubleQuant: nest && format !== "int8-rows",
+      });
+      return trainingLaws.gradients.holds(
+        layer,
+        normal(seed, 2, rows, inFeatures),
+        normal(seed + 1, 2, rows, outFeatures),
+      );
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test(trainingLaws.paging.statement, () => {
+  const drawn = fc.integer({ min: 1, max: 4 }).chain((count) =>
+    fc.record({
+      sizes: fc.array(fc.nat(60), { minLength: count, maxLength: count }),
+      steps: fc.array(fc.array(fc.boolean(), { minLength: count, maxLength: count }), {
+        minLength: 1,
+        maxLength: 6,
+      }),
+      pageBytes: fc.integer({ min: 3, max: 40 }).map((n) => 4 * n),
+      extra: fc.nat(600),
+      amsgrad: fc.boolean(),
+      weightDecay: fc.constantFrom(0, 0.1),
+    }),
+  );
+  fc.assert(
+    fc.property(drawn, ({ sizes, steps, pageBytes, extra, ...settings }) =>
+      trainingLaws.paging.holds(
+        sizes.map((size, i) => normal(i, size)),
+        steps.map((active, step) => active.map((on, i) => (on ? normal(1000 * step + i, sizes[i]) : null))),
+        { lr: 0.1, ...settings },
+        { budget: pageBytes + extra, pageBytes, folder },
+      ),
+    ),
+    { numRuns: 60 },
+  );
+});
+
+const gpt2 = (): GPT2 =>
+  new GPT2(
+    { model_type: "gpt2", n_layer: 1, n_embd: 32, n_head: 2, vocab_size: 20, n_positions: 8 },
+    {
+      rng: random(1),
+    },
+  );
+const ids = [[1, 2, 3, 4, 5, 6]];
+
+test(trainingLaws.untouched.statement, () => {
+  for (const method of ["lora", "dora"] as const) {
+    const model = gpt2();
+    quantizeModel(model, { doubleQuant: true });
+    const adapted = inject(model, { method, rank: 2, target: "all-linear" });
+    const trained = adapted.parameters().filter((parameter) => parameter.requiresGrad);
+    const optimizer = new PagedAdamW(trained, { lr: 0.02, budget: 2048, pageBytes: 512, folder });
+    model.eval(); // no dropout: the loss falls steadily
+    const losses: number[] = [];
+    const train = (): void => {
+      for (let step = 0; step < 40; step++) {
+        scope(() => {
+          const loss = model.loss(ids);
+          losses.push(loss.item());
+          loss.backward();
+          optimizer.step();
+          optimizer.zeroGrad();
+        });
+      }
+    };
+    assert.ok(trainingLaws.untouched.holds(model, train), method);
+    assert.ok(losses[39] < 0.7 * losses[0], `${method}: ${losses[0]} to ${losses[39]}`);
+    assert.ok(optimizer.paging.faults > 0);
+    optimizer.close();
+  }
+});
+
+test("QLoRA trains as LoRA on the dequantized copy does", () => {
+  const model = gpt2();
+  quantizeModel(model);
+  const losses = [model, dequantizeModel(model)].map((base) => {
+    const adapted = inject(base, { method: "lora", rank: 2, target: "c_attn", seed: 5 });
+    const optimizer = new AdamW(
+      adapted.parameters().filter((parameter) => parameter.requiresGrad),
+      { lr: 0.02 },
+    );
+    return Array.from({ length: 10 }, () =>
+      scope(() => {
+        const loss = base.loss(ids);
+        loss.backward();
+        optimizer.step();
+        optimizer.zeroGrad();
+        return loss.item();
+      }),
+    );
+  });
+  // Sums in another order (Conv1D's layout), through ten steps.
+  assert.ok(losses[0].every((loss, i) => Math.abs(loss - losses[1][i]) < 1e-4));
+});
+
+test("bytes by formula are bytes of arrays", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...formats),
+      fc.integer({ min: 1, max: 70 }),
+      fc.integer({ min: 1, max: 70 }),
+      fc.boolean(),
+      fc.constantFrom(32, 64, 4096),
+      (format, out, inner, nest, size) => {
+        const rows = format === "int8-rows";
+        const options = { format, doubleQuant: nest && !rows, blockSize: rows ? undefined : size };
+        const { codes, constants } = quantizedBytes([out, inner], options);
+        const q = quantize(array(new Float32Array(out * inner), [out, inner]), options);
+        return codes === q.packed.byteLength && codes + constants === q.bytes;
+      },
+    ),
+  );
+});
+
+/** L layers h ← tanh(W h), W [d, d] without a bias. */
+class Chain extends Module {
+  layers: Linear[];
+
+  constructor(count: number, d: number) {
+    super();
+    this.layers = Array.from({ length: count }, (_, i) => new Linear(d, d, { bias: false, rng: random(i) }));
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.layers.reduce((h, layer) => layer.forward(h).tanh(), x);
+  }
+}
+
+test("the peak of a QLoRA run on the meter is what the formula says, within 5 %", () => {
+  const [L, d, r, rows] = [12, 256, 8, 4];
+  // Quantized weights, the model's and those of earlier tests that the collector has not seen yet.
+  const before = liveBytes();
+  const model = new Chain(L, d);
+  const options = { format: "nf4", doubleQuant: true } as const;
+  quantizeModel(model, options);
+  // The dense weights that were replaced are garbage: still on the meter until collected.
+  const garbage = liveBytes().weights;
+  const adapted = inject(model, { method: "lora", rank: r, target: "all-linear" });
+  const trained = adapted.parameters().filter((parameter) => parameter.requiresGrad);
+  const optimizer = new AdamW(trained, { lr: 1e-3 });
+  const [x, y] = [normal(1, rows, d), normal(2, rows, d)].map((value) => tensor(value));
+  const step = (): void => {
+    const loss = mseLoss(model.forward(x), y);
+    loss.backward();
+    optimizer.step();
+    optimizer.zeroGrad();
+  };
+  scope(step); // gradients and state are there from the second step on
+  const { peak, peakTotal } = measureMemory(() => scope(step));
+
+  // Forward, a layer: W h, A h, s A h, B (s A h), their sum, tanh.
+  const activations = 4 * L * rows * (4 * d + 2 * r);
+  const formula = qloraBytes({
+    quantized: Array.from({ length: L }, () => [d, d]),
+    options,
+    frozen: 0,
+    trained: L * 2 * d * r,
+    activations,
+  });
+  const measured = {
+    quantized: peak.quantized - before.quantized,
+    adapters: peak.adapters - before.adapters,
+    gradients: peak.gradients - before.gradients,
+    optimizer: peak.optimizer - before.optimizer,
+  };
+  const { weights, workspace, total, ...exact } = formula;
+  assert.equal(measured, exact);
+  const others = garbage + before.quantized + before.adapters + before.gradients + before.optimizer;
+  const ratio = (peakTotal - others) / total;
+  assert.ok(Math.abs(ratio - 1) < 0.05, `measured ${peakTotal - others}, formula ${total}`);
+  // With dense weights the run would take more than half as much again.
+  assert.ok(total + L * d * d * 4 - exact.quantized > 1.5 * total, `${weights} ${workspace}`);
+  assert.is([...quantizedLayers(model)].length, L);
+});
+
+test.run();
