@@ -119,7 +119,7 @@ test(trainingLaws.untouched.statement, () => {
       }
     };
     assert.ok(trainingLaws.untouched.holds(model, train), method);
-    assert.ok(losses[39] < 0.7 * losses[0], `${method}: ${losses[0]} to ${losses[39]}`);
+    assert.ok(losses[39] < losses[0] - 0.4, `${method}: ${losses[0]} to ${losses[39]}`);
     assert.ok(optimizer.paging.faults > 0);
     optimizer.close();
   }
