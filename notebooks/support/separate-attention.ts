@@ -1,0 +1,42 @@
+/**
+ * @file GPT-2 computes queries, keys and values by one layer, c_attn. The paper's studies adapt W_q, W_k and W_v one
+ * by one; here they are three layers, under the names c_attn.q, c_attn.k and c_attn.v, that compute the same.
+ */
+import { concat, parameter, slice, type Tensor } from "lowrank/autograd";
+import { contiguous } from "lowrank/core";
+import { Conv1D, type GPT2, Module } from "lowrank/nn";
+
+/** x ↦ [q(x), k(x), v(x)] along the last axis. */
+class QueryKeyValue extends Module {
+  q: Conv1D;
+  k: Conv1D;
+  v: Conv1D;
+
+  constructor(fused: Conv1D) {
+    super();
+    [this.q, this.k, this.v] = [0, 1, 2].map((part) => columns(fused, part));
+  }
+
+  forward(x: Tensor): Tensor {
+    return concat([this.q.forward(x), this.k.forward(x), this.v.forward(x)], -1); // [..., 3 d]
+  }
+}
+
+/** The same model with c_attn in three; the model is changed in place. */
+export function separateAttention(model: GPT2): GPT2 {
+  model.transformer.h.forEach((block, i) => {
+    const fused = block.attn.c_attn as Conv1D;
+    model.replaceModule(`transformer.h.${i}.attn.c_attn`, new QueryKeyValue(fused));
+    for (const storage of fused.storages()) storage.release(); // or the meter counts it until it is collected
+  });
+  return model;
+}
+
+/** One third of the outputs of a layer, as a layer. */
+function columns({ weight, bias, inFeatures: d }: Conv1D, part: number): Conv1D {
+  const [from, to] = [part * d, (part + 1) * d];
+  const layer = new Conv1D(d, d);
+  layer.weight = parameter(contiguous(slice(weight, 1, from, to).value)); // [in, out]
+  layer.bias = parameter(contiguous(slice(bias, 0, from, to).value));
+  return layer;
+}
