@@ -8,7 +8,7 @@ import { type Late, Node, OUTPUT, type Saveable, type Saved, snapshot, type Vjp 
 import { Tensor } from "./tensor.ts";
 
 /** One input of an op and its vector-Jacobian product. */
-export interface Rule {
+export interface InputRule {
   /** A number is a constant: its rule is dropped. */
   readonly input: Tensor | number;
   /** What `vjp` needs from the forward pass. Never capture a tensor in the closure: it would outlive the rule. */
@@ -73,7 +73,7 @@ export function checkForNaN(what: string, value: NDArray): void {
  * @param op name, for messages
  * @param value the result
  */
-export function record(op: string, value: NDArray, rules: readonly Rule[]): Tensor {
+export function record(op: string, value: NDArray, rules: readonly InputRule[]): Tensor {
   checkForNaN(op, value);
   const result = new Tensor(value);
   if (!recording) return result;
