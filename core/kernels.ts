@@ -60,6 +60,16 @@ export interface AdamStep {
   readonly correction2: number;
 }
 
+/** Numbers in 4 bits each: number i is values[code i] · scales[⌊i / blockSize⌋], rounded to float32. */
+export interface Codes {
+  /** Two to a byte, the earlier in the high half. */
+  readonly codes: Uint8Array;
+  /** What the codes stand for. */
+  readonly values: Float32Array; // [16]
+  readonly scales: Float32Array;
+  readonly blockSize: number;
+}
+
 export interface Kernels {
   /** Y = A B. A [...p, n, k], B [...p, k, m], equal batch axes, none of n, k, m or p zero; any strides. */
   matmul(a: NDArray, b: NDArray): NDArray;
@@ -81,6 +91,8 @@ export interface Kernels {
   normalize(x: NDArray, eps: number, centre: boolean): { xHat: NDArray; r: NDArray };
   /** From x̂, r and dX̂: dX = r (dX̂ − mean(dX̂) − x̂ mean(dX̂ ∘ x̂)); without the middle term when not `centre`. */
   normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray;
+  /** The numbers that codes stand for. */
+  decode(from: Codes, shape: Shape): NDArray;
   /** One AdamW step on `parameter`, `m` and `v`, all in place. */
   adam(parameter: NDArray, gradient: NDArray, m: NDArray, v: NDArray, step: AdamStep): void;
 }

@@ -1,11 +1,12 @@
 /** @file The `reference` device: plain loops in the order of the definitions. What every other device must agree with. */
 
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from "./files/float16.ts";
-import type { BinaryName, Kernels, ReduceName, UnaryName } from "./kernels.ts";
+import type { BinaryName, Codes, Kernels, ReduceName, UnaryName } from "./kernels.ts";
 import { broadcastTo } from "./movement.ts";
 import { empty, type NDArray } from "./ndarray.ts";
 import { erf } from "./quantile.ts";
 import { type Shape, sizeOf } from "./shape.ts";
+import type { FloatArray } from "./storage.ts";
 
 const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
 
@@ -259,6 +260,20 @@ const adam: Kernels["adam"] = (parameter, gradient, m, v, step) => {
   }
 };
 
+/** Writes numbers from number `start` on into `y`, where they have the same places. */
+export function decodeInto(y: FloatArray, { codes, values, scales, blockSize }: Codes, start = 0): void {
+  for (let i = start; i < y.length; i++) {
+    const code = (codes[i >> 1] >> (i & 1 ? 0 : 4)) & 15;
+    y[i] = Math.fround(values[code] * scales[Math.floor(i / blockSize)]);
+  }
+}
+
+const decode: Kernels["decode"] = (from, shape) => {
+  const result = empty(shape);
+  decodeInto(result.storage.data, from);
+  return result;
+};
+
 export const reference: Kernels = {
   matmul,
   unary,
@@ -269,5 +284,6 @@ export const reference: Kernels = {
   softmaxGrad,
   normalize,
   normalizeGrad,
+  decode,
   adam,
 };

@@ -2,13 +2,13 @@
  * @file Products with a packed matrix. W is dequantized into a workspace for each product and the workspace given back
  * right after it, in the backward pass again: between products only the packed bytes exist.
  *
- * On every device this is the same: the workspace holds W whole, in float32 (4 bytes a weight, of one layer at a time),
- * and on a gpu device it is uploaded for the product. Packed codes are not resident there.
+ * The workspace holds W whole, in float32, of one layer at a time. On a gpu device it is uploaded for the product:
+ * packed codes are not resident there.
  */
 
 import { bfloat16, record, reshape, Tensor } from "../autograd/index.ts";
-import { empty, matmul, mT, type NDArray, ShapeError, scope, sizeOf, unary } from "../core/index.ts";
-import type { QuantizedTensor } from "./quantized-tensor.ts";
+import { empty, kernel, matmul, mT, type NDArray, ShapeError, scope, sizeOf, unary } from "../core/index.ts";
+import { bookOf, type QuantizedTensor } from "./quantized-tensor.ts";
 
 /**
  * What products are computed in: with "bfloat16" all operands and results, gradients too, are rounded to it; sums are
@@ -73,11 +73,21 @@ function product(x: NDArray, W: PackedMatrix, view: (W: NDArray) => NDArray = id
 
 /** W [out, in] in the compute type. */
 function dequantized({ packed, computeDtype }: PackedMatrix): NDArray {
-  const W = empty(packed.shape);
+  const W = numbersOf(packed);
+  return computeDtype === "bfloat16" ? unary("bfloat16", W) : W;
+}
+
+/** On the device in use where codes have 4 bits; the values are those of `dequantizeInto` to the last bit. */
+function numbersOf(packed: QuantizedTensor): NDArray {
+  const { format, shape, blockSize } = packed;
+  const { bits, values } = bookOf[format];
+  if (bits === 4)
+    return kernel("decode")({ codes: packed.packed, values, scales: packed.absmax, blockSize }, shape);
+  const W = empty(shape);
   const { data } = W.storage;
   if (data instanceof Float32Array) packed.dequantizeInto(data);
   else data.set(packed.toArray());
-  return computeDtype === "bfloat16" ? unary("bfloat16", W) : W;
+  return W;
 }
 
 /** W [out, in] as stored, not rounded to the compute type; without history. */

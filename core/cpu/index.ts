@@ -3,6 +3,7 @@
 import type { Device, DeviceKernels } from "../device.ts";
 import { type Arena, setArena } from "../storage.ts";
 import { adam } from "./adam.ts";
+import { decode } from "./decode.ts";
 import { binary, gather, unary } from "./elementwise.ts";
 import { Machine } from "./machine.ts";
 import { matmul } from "./matmul.ts";
@@ -53,6 +54,7 @@ function kernelsOf(machine: Machine): DeviceKernels {
     softmaxGrad: (y, dY) => softmaxGrad(machine, y, dY),
     normalize: (x, eps, centre) => normalize(machine, x, eps, centre),
     normalizeGrad: (xHat, r, dXHat, centre) => normalizeGrad(machine, xHat, r, dXHat, centre),
+    decode: (from, shape) => decode(machine, from, shape),
     adam: (parameter, gradient, m, v, step) => adam(machine, parameter, gradient, m, v, step),
   };
 }
