@@ -74,6 +74,8 @@ const versionOf = (layer: Module): number =>
   layer.parameters().reduce((sum, { value }) => sum + value.storage.version, 0);
 
 function linearSite(layer: LinearLike): Site {
+  const round = (x: Tensor): Tensor => layer.round?.(x) ?? x;
+  const times = (x: Tensor, W: Tensor): Tensor => round(linear(round(x), round(W)));
   return {
     kind: "linear",
     out: layer.outFeatures,
@@ -81,10 +83,10 @@ function linearSite(layer: LinearLike): Site {
     weight: () => layer.denseWeight(),
     version: () => versionOf(layer),
     project: (x) => layer.project(x as Tensor),
-    down: (x, A) => linear(x as Tensor, A),
-    up: (z, B) => linear(z, B),
+    down: (x, A) => times(x as Tensor, A),
+    up: times,
     scaleOutput: (y, g) => mul(y, g),
-    addBias: (y) => (layer.bias ? y.add(layer.bias) : y),
+    addBias: (y) => (layer.bias ? round(y.add(round(layer.bias))) : y),
     withWeight: (W) => layer.withWeight(W),
   };
 }

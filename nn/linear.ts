@@ -16,6 +16,8 @@ export interface LinearLike extends Layer {
   project(x: Tensor): Tensor;
   /** A layer of the same kind and layout, with the same bias, that holds W [out, in] (quantized again if this one is). */
   withWeight(W: NDArray): LinearLike;
+  /** Rounds to the type that the layer computes in, when that is not float32; adapters on it compute in the same. */
+  round?(x: Tensor): Tensor;
 }
 
 /** True for layers that map x to x Wᵀ + b. */

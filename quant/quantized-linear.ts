@@ -90,9 +90,13 @@ export class QuantizedLinear extends Module implements LinearLike {
   }
 
   forward(x: Tensor): Tensor {
-    const round = roundingTo(this.computeDtype);
     const y = this.project(x);
-    return this.bias ? round(add(y, round(this.bias))) : y;
+    return this.bias ? this.round(add(y, this.round(this.bias))) : y;
+  }
+
+  /** x rounded to the compute type. */
+  round(x: Tensor): Tensor {
+    return roundingTo(this.computeDtype)(x);
   }
 
   project(x: Tensor): Tensor {

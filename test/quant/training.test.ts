@@ -9,10 +9,11 @@ import {
   measureMemory,
   random,
   removeFile,
+  roundToBfloat16,
   scope,
 } from "lowrank/core";
-import { inject } from "lowrank/lora";
-import { AdamW, GPT2, Linear, Module } from "lowrank/nn";
+import { inject, type LoRA } from "lowrank/lora";
+import { AdamW, GPT2, Linear, type LinearLike, Module } from "lowrank/nn";
 import {
   dequantizeModel,
   formats,
@@ -146,6 +147,27 @@ test("QLoRA trains as LoRA on the dequantized copy does", () => {
   });
   // Sums in another order (Conv1D's layout), through ten steps.
   assert.ok(losses[0].every((loss, i) => Math.abs(loss - losses[1][i]) < 1e-4));
+});
+
+test("with bfloat16 as compute type the adapter's operands and results are rounded too", () => {
+  class One extends Module {
+    layer: LinearLike = QuantizedLinear.from(new Linear(48, 24, { rng: random(1) }), {
+      computeDtype: "bfloat16",
+    });
+    forward(x: Tensor): Tensor {
+      return this.layer.forward(x);
+    }
+  }
+  const model = new One();
+  const base = model.layer as QuantizedLinear;
+  const adapted = inject(model, { method: "lora", rank: 4, alpha: 8, target: "layer" });
+  const { A, B } = adapted.adapter("default").get("layer") as LoRA;
+  B.assign(normal(2, 24, 4));
+  const x = tensor(normal(3, 5, 48));
+  const round = (t: Tensor): Tensor => tensor(roundToBfloat16(t.toArray()), t.shape);
+  const product = (a: Tensor, W: Tensor): Tensor => round(round(a).matmul(round(W).T));
+  const sum = base.project(x).add(product(product(x, A).mul(2), B));
+  assert.equal(adapted.forward(x).toArray(), round(sum.add(round(base.bias as Tensor))).toArray());
 });
 
 test("bytes by formula are bytes of arrays", () => {
