@@ -30,13 +30,13 @@ const runs = fc
     falling: fc.integer({ min: 1, max: 12 }),
     final: fc.integer({ min: 0, max: 6 }),
     interval: fc.integer({ min: 1, max: 4 }),
-    part: fc.double({ min: 0, max: 1, noNaN: true }),
+    percent: fc.nat(100),
     seed,
   })
-  .map(({ ranks, warmup, falling, final, part, ...rest }) => {
+  .map(({ ranks, warmup, falling, final, percent, ...rest }) => {
     const initial = ranks.reduce((sum, r) => sum + r, 0);
     const schedule = { warmup, final, totalSteps: warmup + falling + final, interval: rest.interval };
-    return { ranks, initial, target: Math.round(part * initial), schedule, seed: rest.seed };
+    return { ranks, initial, target: Math.round((percent / 100) * initial), schedule, seed: rest.seed };
   });
 
 const adapterOf = (rank: number, [out, into] = [5, 6]): AdaLoRA =>
@@ -71,6 +71,12 @@ adalora("b(t) is b(0) in the warm-up, never rises, and is b(T) from T − t_f on
       }
     }),
   );
+});
+
+adalora("b(t) with T 3000, t_i 500, t_f 1500, from 864 to 576, as in the authors' code", () => {
+  const schedule = { totalSteps: 3000, warmup: 500, final: 1500 };
+  const at = [500, 501, 1000, 1250, 1500, 3000].map((t) => budgetAt(t, schedule, 864, 576));
+  assert.equal(at, [864, 863, 612, 580, 576, 576]);
 });
 
 adalora(
@@ -208,6 +214,7 @@ adalora("saved and resumed at any step, the run is the same to the last bit", ()
             allocator.loadStateDict(state);
           }
           move(adapters, seed + 1000 * step);
+          allocator.observe();
           allocator.allocate(step + 1);
           return adapters.flatMap(({ lambda }) => [...lambda.toArray()]);
         });
