@@ -154,6 +154,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     if (this.#merged.includes(name))
       throw new AdapterError(`deleteAdapter: ${name} is merged; unmerge() first`);
     this.#selection.active = this.active.filter((other) => other !== name);
+    this.#training = this.#training.filter((other) => other !== name);
     this.#settle();
     for (const layer of this.#layers.values()) layer.deleteAdapter(name);
     this.#entries.delete(name);

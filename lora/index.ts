@@ -21,6 +21,7 @@ export type * from "./count-spec.ts";
 export { DoRA, type DoRAOptions } from "./dora.ts";
 export { type FirstValues, firstValues, type Init, type InitOptions, type LoftQ } from "./init.ts";
 export { inject } from "./inject.ts";
+export { type Finding, type Law, laws, type Trial, trial } from "./laws.ts";
 export { LoRA } from "./lora.ts";
 export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
 export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";

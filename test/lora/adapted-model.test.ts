@@ -283,6 +283,19 @@ test("names: duplicate, unknown; deleting frees the name and deactivates", () =>
   assert.ok(same(output(model), output(new Chain())));
 });
 
+test("a new adapter with a deleted one's name does not inherit that it trains", () => {
+  const model = two();
+  model.trainOnly("b");
+  model.deleteAdapter("b");
+  model.addAdapter("b", { rank: 1, target: "first" });
+  model.merge("a");
+  model.unmerge();
+  assert.equal(
+    model.status().map(({ trainable }) => trainable),
+    [0, 0],
+  );
+});
+
 test("an adapter on layers of its own, and names that are part of others", () => {
   const model = adaptedChain({ a: { method: "lora" } });
   model.addAdapter("a1", { rank: 1, target: "second", seed: 9 });

@@ -1,0 +1,31 @@
+/**
+ * @file The laws of the family. Each is a sentence with its equation and a check of it on a trial: a small layer, an
+ * adapter, numbers. The tests run every law on hundreds of random trials; anyone can run one:
+ *
+ *     laws.mergedIsAdapted.check({ ...trial, method: "dora" })      { holds: true, error: 2.4e-7, bound: 9.1e-6 }
+ */
+
+import { algebraLaws } from "./laws/algebra.ts";
+import type { Law, Trial } from "./laws/law.ts";
+import { methodLaws } from "./laws/methods.ts";
+import { operationLaws } from "./laws/operations.ts";
+import { trainingLaws } from "./laws/training.ts";
+
+export type { Finding, Law, Trial } from "./laws/law.ts";
+
+/** A trial to begin with. */
+export const trial: Trial = {
+  method: "lora",
+  site: "linear",
+  out: 6,
+  in: 5,
+  rank: 2,
+  alpha: 4,
+  batch: 3,
+  values: "real",
+  seed: 0,
+};
+
+const groups = { ...operationLaws, ...algebraLaws, ...trainingLaws, ...methodLaws };
+
+export const laws: Readonly<Record<keyof typeof groups, Law>> = groups;
