@@ -6,5 +6,5 @@ export * from "./functional.ts";
 export { type CheckOptions, checkGradients } from "./gradcheck.ts";
 export { type GradientHook, OUTPUT, type Saveable, savedBytes, type Vjp } from "./graph.ts";
 export * from "./ops/index.ts";
-export { detectAnomaly, isRecording, noGrad, type InputRule, record, withRecording } from "./record.ts";
+export { detectAnomaly, type InputRule, isRecording, noGrad, record, withRecording } from "./record.ts";
 export { Parameter, parameter, Tensor, type TensorOptions, tensor } from "./tensor.ts";

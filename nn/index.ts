@@ -33,3 +33,4 @@ export * from "./optim/index.ts";
 export * from "./pretrained.ts";
 export * from "./rms-norm.ts";
 export * from "./rotary.ts";
+export * from "./text.ts";
