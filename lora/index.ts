@@ -23,8 +23,10 @@ export { type FirstValues, firstValues, type Init, type InitOptions, type LoftQ 
 export { inject } from "./inject.ts";
 export { type Finding, type Law, laws, type Trial, trial } from "./laws.ts";
 export { LoRA } from "./lora.ts";
+export { LoraConv } from "./lora-conv.ts";
 export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
 export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";
+export { MergedLinear, type MergedLinearOptions } from "./merged-linear.ts";
 export { type AdapterConfig, type Method, type MethodOptions, methods, type Placement } from "./methods.ts";
 export type { OwnParameter } from "./own-parameters.ts";
 export { type LayerInput, type Site, siteOf } from "./site.ts";

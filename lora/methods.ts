@@ -6,7 +6,9 @@ import { AdaLoRA } from "./adalora.ts";
 import type { Adapter } from "./adapter.ts";
 import { DoRA } from "./dora.ts";
 import { LoRA } from "./lora.ts";
+import { LoraConv } from "./lora-conv.ts";
 import { LoraFA } from "./lora-fa.ts";
+import { MergedLinear } from "./merged-linear.ts";
 import type { Site } from "./site.ts";
 import { nearest, type Target } from "./target.ts";
 
@@ -15,6 +17,8 @@ export const methods = {
   dora: DoRA,
   adalora: AdaLoRA,
   "lora-fa": LoraFA,
+  "merged-linear": MergedLinear,
+  "lora-conv": LoraConv,
 } as const satisfies Record<string, new (site: Site, options: never) => Adapter>;
 
 export type Method = keyof typeof methods;

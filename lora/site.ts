@@ -36,6 +36,8 @@ export interface Site {
   /** The size of the matrix: W [out, in]. */
   readonly out: number;
   readonly in: number;
+  /** What a convolution's W was before it became a matrix: kernel lengths k…, groups. */
+  readonly convolution?: { readonly kernel: readonly number[]; readonly groups: number };
   /** W [out, in], dense. */
   weight(): Tensor;
   /** Changes whenever W was changed in place. */
@@ -116,6 +118,7 @@ function convolutionSite(layer: Conv1d | Conv2d, convolve: (x: Tensor, kernel: T
     kind: "convolution",
     out,
     in: into,
+    convolution: { kernel: rest.slice(1), groups },
     weight: () => reshape(layer.weight, [out, into]),
     version: () => versionOf(layer),
     project: (x) => convolve(x as Tensor, layer.weight),

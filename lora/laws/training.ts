@@ -68,10 +68,9 @@ export const trainingLaws = {
       const target = ["all-linear", "c_attn", ["c_proj", "wte"], /.*\.mlp\.c_(fc|proj)/][rng.integer(4)];
       const spec = { target, rank };
       const { trainable } = inject(gpt2, { method, ...spec, seed } as AdapterConfig).trainableParameters();
-      return within(
-        Math.abs(trainable - countParameters(method, { config: gpt2.config, ...spec }).trainable),
-        0,
-      );
+      const formula = method === "merged-linear" || method === "lora-conv" ? "lora" : method; // one slice, k = 1
+      const counted = countParameters(formula, { config: gpt2.config, ...spec });
+      return within(Math.abs(trainable - counted.trainable), 0);
     },
   },
 

@@ -54,11 +54,12 @@ export interface Adapted<A extends LowRankAdapter> {
   readonly adapter: A;
 }
 
-/** `layer` with an adapter that has the case's settings; its first values are the library's. */
+/** `layer` with an adapter that has the case's settings, and `options` of its method; its first values are the library's. */
 export function adapt<A extends LowRankAdapter>(
   c: LoadedCase,
   layer: Layer,
   method: AdapterConfig["method"],
+  options: Readonly<Record<string, unknown>> = {},
 ): Adapted<A> {
   const model = inject(new OneLayer(layer), {
     method,
@@ -67,6 +68,7 @@ export function adapt<A extends LowRankAdapter>(
     alpha: c.params.number("lora_alpha"),
     rankStabilized: c.params.boolean("use_rslora", false),
     dropout: c.params.number("lora_dropout", 0),
+    ...options,
   });
   model.eval(); // dropout is off in all cases
   return { model, adapter: model.adapter("default").get("layer") as A };
