@@ -29,6 +29,15 @@ export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";
 export { MergedLinear, type MergedLinearOptions } from "./merged-linear.ts";
 export { type AdapterConfig, type Method, type MethodOptions, methods, type Placement } from "./methods.ts";
 export type { OwnParameter } from "./own-parameters.ts";
+export {
+  type AdapterFiles,
+  loadAdapter,
+  type ReadOptions,
+  readAdapter,
+  saveAdapter,
+  type WriteOptions,
+  writeAdapter,
+} from "./peft.ts";
 export { type LayerInput, type Site, siteOf } from "./site.ts";
 export type { Truncation } from "./spectrum.ts";
 export type { AdapterStatus, TrainableReport } from "./status.ts";

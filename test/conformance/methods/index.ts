@@ -4,6 +4,7 @@ import { adalora } from "./adalora.ts";
 import { dora } from "./dora.ts";
 import { lora } from "./lora.ts";
 import { type Method, NotBuilt } from "./method.ts";
+import { modelAdapters } from "./model-adapters.ts";
 import { models } from "./models.ts";
 import { nnLayers } from "./nn-layers.ts";
 import { nnOps } from "./nn-ops.ts";
@@ -13,14 +14,7 @@ import { quant } from "./quant.ts";
 import { rates } from "./rates.ts";
 
 /** Methods that the library does not have yet: their cases are skipped. */
-const notBuilt = [
-  "lora-merged-linear",
-  "model-gpt2-adapter",
-  "model-gpt2-adalora-adapter",
-  "model-gpt2-training",
-  "model-llama-adapter",
-  "model-llama-training",
-];
+const notBuilt: readonly string[] = [];
 
 const skip = (name: string): [string, Method] => [
   name,
@@ -42,6 +36,7 @@ const methods = Object.entries<Method>({
   ...quant,
   ...rates,
   ...models,
+  ...modelAdapters,
 });
 
 /** The method of that name; undefined when nobody knows it. */
