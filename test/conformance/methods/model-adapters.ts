@@ -48,9 +48,6 @@ function adapterOutputs(c: LoadedCase): Outputs {
   });
 }
 
-const tokens = ({ greedy_ids }: Outputs): string =>
-  greedy_ids ? Array.from((greedy_ids as Indices).data).join(" ") : "";
-
 /** The case's model with the case's adapter, after checking that it is written as it was read. */
 function adaptedModel(c: LoadedCase): Adapted {
   const files: AdapterFiles = {
