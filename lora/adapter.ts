@@ -3,7 +3,8 @@
 import type { Tensor } from "../autograd/index.ts";
 import type { NDArray, Random } from "../core/index.ts";
 import { Module } from "../nn/index.ts";
-import type { Init, LoftQ } from "./init.ts";
+import type { Init } from "./init.ts";
+import type { LoftQ } from "./init-divided.ts";
 import type { LayerInput, Site } from "./site.ts";
 
 export interface AdapterOptions {

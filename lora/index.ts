@@ -19,7 +19,8 @@ export { type ComposedLayer, type ComposeOptions, compose, convert, type Weights
 export * from "./count.ts";
 export type * from "./count-spec.ts";
 export { DoRA, type DoRAOptions } from "./dora.ts";
-export { type FirstValues, firstValues, type Init, type InitOptions, type LoftQ } from "./init.ts";
+export { type FirstValues, firstValues, type Init, type InitOptions } from "./init.ts";
+export type { LoftQ } from "./init-divided.ts";
 export { inject } from "./inject.ts";
 export { type Finding, type Law, laws, type Trial, trial } from "./laws.ts";
 export { LoRA } from "./lora.ts";

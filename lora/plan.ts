@@ -5,6 +5,7 @@ import { defaultRandom, type Module } from "../nn/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
 import { type Candidate, candidates } from "./candidates.ts";
+import { loftqAt } from "./init-divided.ts";
 import { checkOptions } from "./low-rank.ts";
 import { type AdapterConfig, adapterClass, type Placement } from "./methods.ts";
 import { type Place, placesIn } from "./own-parameters.ts";
@@ -37,7 +38,8 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   const byName = new Map(all.map((candidate) => [candidate.name, candidate]));
   const planned = names.map((name) => {
     const site = siteAt(byName.get(name) as Candidate);
-    const sized = { ...options, rank: ranks.get(name) as number, alpha: alphas.get(name) };
+    const loftq = "loftq" in options && options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
+    const sized = { ...options, ...loftq, rank: ranks.get(name) as number, alpha: alphas.get(name) };
     checkOptions(sized);
     checkRank(name, sized.rank, site);
     return { name, site, options: { ...sized, rng: rng.split(name) } };
