@@ -265,7 +265,8 @@ function parseFields(text: string, source: string): Fields {
   try {
     fields = JSON.parse(text);
   } catch (cause) {
-    throw new CheckpointError(`${source}: not JSON: ${(cause as Error).message}`, { cause });
+    const problem = (cause as Error).message.replace(/\s+/g, " "); // it quotes the text, line ends included
+    throw new CheckpointError(`${source}: not JSON: ${problem}`, { cause });
   }
   if (!isObject(fields))
     throw new CheckpointError(`${source}: expected an object of fields; got ${show(fields)}`);
