@@ -7,7 +7,8 @@
  * stays, and at every step after it the others are masked. Scores S_i: adalora-importance.ts; b(t): adalora-budget.ts.
  *
  * Per step: `observe()` between backward and the optimizer's step, when w and ∂L/∂w are those of Eq. 8, and
- * `allocate(t)` after the optimizer's step, t = 1, 2, …, T. Departures of the authors' code and of PEFT's:
+ * `allocate(t)` after the optimizer's step, t = 1, 2, …, T. With fit: `beforeStep: () => allocator.observe()`,
+ * `afterStep: (step) => allocator.allocate(step + 1)`, and `state: allocator` for its checkpoints. Departures of the authors' code and of PEFT's:
  * - without `observe()`, `allocate` takes the w that the optimizer made, with the gradient from before it;
  * - `ties: "drop"`: all go whose score equals that of one that must go; here exactly b(t) stay, the first of equals;
  * - `settle: "interval"`, the authors' only: step T − t_f masks as the others do, if Δ_T divides it.
@@ -16,11 +17,13 @@
 import {
   AdapterError,
   ArgumentError,
+  array,
   CheckpointError,
   copy,
   type NDArray,
   sameShape,
 } from "../core/index.ts";
+import type { StateDict, Stateful } from "../nn/index.ts";
 import type { AdaLoRA } from "./adalora.ts";
 import { type BudgetSchedule, budgetAt, checkSchedule } from "./adalora-budget.ts";
 import {
@@ -51,13 +54,7 @@ export interface Allocation {
   readonly threshold: number | null;
 }
 
-/** Saved state: score arrays under "adapter.parameter.array", adapters by number; the allocation, once settled. */
-export interface AllocatorState {
-  readonly arrays: ReadonlyMap<string, NDArray>;
-  readonly settled: Allocation | null;
-}
-
-export class BudgetAllocator {
+export class BudgetAllocator implements Stateful {
   readonly adapters: readonly AdaLoRA[];
   /** b(0): the sum of the ranks. */
   readonly initial: number;
@@ -131,36 +128,46 @@ export class BudgetAllocator {
     return { kept, threshold };
   }
 
-  /** What `loadStateDict` needs to go on from here. */
-  stateDict(): AllocatorState {
-    const arrays = this.#arrays().map(([name, array]) => [name, copy(array, "optimizer")] as const);
-    return { arrays: new Map(arrays), settled: this.#settled };
+  /** The scores, and once it is settled who stays: what `fit` saves when it is given the allocator as its `state`. */
+  stateDict(): StateDict {
+    const { kept, threshold } = this.#settled ?? {};
+    const settled = kept?.map((of, k) => [`${k}.kept`, array(of.map(Number), [of.length])] as const) ?? [];
+    const limit =
+      threshold === undefined ? [] : [["threshold", array([threshold ?? Number.NaN], [])] as const];
+    const scores = this.#arrays().map(([name, values]) => [name, copy(values, "optimizer")] as const);
+    return new Map([...scores, ...settled, ...limit]);
   }
 
   /** @throws CheckpointError when the state is of other adapters; nothing is changed then */
-  loadStateDict({ arrays, settled }: AllocatorState): void {
+  loadStateDict(values: StateDict): void {
     const own = this.#arrays();
+    const kept = this.adapters.map((_, k) => values.get(`${k}.kept`));
+    const threshold = values.get("threshold");
     const fits =
-      arrays.size === own.length &&
-      own.every(([name, { shape }]) => sameShape(arrays.get(name)?.shape ?? [], shape)) &&
-      this.adapters.every(({ rank }, k) => !settled || settled.kept[k]?.length === rank);
+      own.every(([name, { shape }]) => sameShape(values.get(name)?.shape ?? [], shape)) &&
+      this.adapters.every(({ rank }, k) => (threshold ? kept[k]?.size === rank : !kept[k])) &&
+      values.size === own.length + (threshold ? kept.length + 1 : 0);
     if (!fits) {
       throw new CheckpointError(
         `adalora: expected the allocator state of ${this.adapters.length} adapters with ranks ` +
           `${this.adapters.map(({ rank }) => rank).join(", ")}; got one of other adapters`,
       );
     }
-    for (const [name, array] of own) array.storage.write().set((arrays.get(name) as NDArray).data);
-    this.#settled = settled;
+    for (const [name, score] of own) score.storage.write().set((values.get(name) as NDArray).data);
+    const limit = threshold?.data[0] ?? Number.NaN;
+    this.#settled = threshold
+      ? {
+          kept: kept.map((of) => Array.from((of as NDArray).data, (one) => one === 1)),
+          threshold: Number.isNaN(limit) ? null : limit,
+        }
+      : null;
+    this.#observed = false;
   }
 
   #arrays(): [string, NDArray][] {
     return this.scores.flatMap((of, k) =>
       Object.entries(of).flatMap(([parameter, score]) =>
-        Object.entries(score).map(([array, value]): [string, NDArray] => [
-          `${k}.${parameter}.${array}`,
-          value,
-        ]),
+        Object.entries(score).map(([name, value]): [string, NDArray] => [`${k}.${parameter}.${name}`, value]),
       ),
     );
   }

@@ -4,7 +4,6 @@ export { AdaLoRA, type AdaLoraOptions, type OrthogonalityOptions, orthogonality 
 export {
   type Allocation,
   type AllocatorOptions,
-  type AllocatorState,
   BudgetAllocator,
 } from "./adalora-allocator.ts";
 export { type BudgetSchedule, budgetAt } from "./adalora-budget.ts";

@@ -6,7 +6,8 @@
  *     A [r, in]  random, frozen          B [out, r]  starts at zero
  *
  * Every row of ΔW stays in the span of A's rows. Of the two gradients only A's needs x; backward to B needs A x:
- * r values per token are kept instead of in + r. (The graph finds that by itself; nothing here says so.)
+ * r values per token are kept instead of in + r. (The graph finds that by itself; nothing here says so.
+ * Dropout undoes it where x has a gradient: its mask is as large as x.)
  *
  * The later version of the paper corrects B's gradient. With G = ∂L/∂W and s = α/r, plain training sees g_B = s G Aᵀ.
  * The step g' of B whose effect on W, s g' A, comes nearest to G solves min ‖s g' A − G‖_F:

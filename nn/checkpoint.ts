@@ -12,7 +12,7 @@ import {
   saveSafetensors,
   tensorBytes,
 } from "../core/index.ts";
-import type { Module } from "./module.ts";
+import type { Module, StateDict } from "./module.ts";
 import type { Optimizer } from "./optim/index.ts";
 
 /** What a run needs besides arrays. Kept as JSON in the file's metadata. */
@@ -22,8 +22,16 @@ interface Progress {
   readonly losses: readonly number[];
 }
 
+/** Anything besides model and optimizer that a run goes on from, such as AdaLoRA's budget allocator. */
+export interface Stateful {
+  stateDict(): StateDict;
+  /** @throws CheckpointError when the state is another's; nothing is changed then */
+  loadStateDict(values: StateDict): void;
+}
+
 const MODEL = "model.";
 const OPTIMIZER = "optimizer.";
+const STATE = "state.";
 
 /** Writes the run's state, whole or not at all. @param losses one per step taken */
 export function saveCheckpoint(
@@ -31,6 +39,7 @@ export function saveCheckpoint(
   model: Module,
   optimizer: Optimizer<{ lr: number }>,
   losses: readonly number[],
+  state?: Stateful,
 ): void {
   const { steps, arrays } = optimizer.stateDict();
   const progress: Progress = {
@@ -43,13 +52,14 @@ export function saveCheckpoint(
     [
       ...Array.from(model.stateDict(), ([name, value]) => entry(MODEL + name, value)),
       ...Array.from(arrays, ([name, value]) => entry(OPTIMIZER + name, value)),
+      ...Array.from(state?.stateDict() ?? [], ([name, value]) => entry(STATE + name, value)),
     ],
     { metadata: new Map([["progress", JSON.stringify(progress)]]) },
   );
 }
 
 /**
- * Brings model, optimizer and generators to the state in the file, and appends its losses to `losses`.
+ * Brings model, optimizer, generators and `state` to the state in the file, and appends its losses to `losses`.
  * @returns the number of steps taken; 0 when there is no file
  * @throws CheckpointError when the file is of another run; nothing is changed then
  */
@@ -58,6 +68,7 @@ export function loadCheckpoint(
   model: Module,
   optimizer: Optimizer<{ lr: number }>,
   losses: number[],
+  state?: Stateful,
 ): number {
   if (!exists(path)) return 0;
   const { tensors, metadata } = loadSafetensors(path);
@@ -68,13 +79,21 @@ export function loadCheckpoint(
       `${path}: expected the states of ${generators.length} random generators; got ${progress.generators.length}`,
     );
   }
-  const arrays = [...tensors].filter(([name]) => name.startsWith(OPTIMIZER));
-  const values = [...tensors].filter(([name]) => name.startsWith(MODEL));
-  optimizer.checkState(progress.optimizerSteps.length, new Map(arrays.map(unprefixed(OPTIMIZER))));
-  model.loadStateDict(new Map(values.map(unprefixed(MODEL))));
+  const under = (prefix: string): StateDict =>
+    new Map([...tensors].filter(([name]) => name.startsWith(prefix)).map(unprefixed(prefix)));
+  const arrays = under(OPTIMIZER);
+  optimizer.checkState(progress.optimizerSteps.length, arrays);
+  const before = state?.stateDict();
+  state?.loadStateDict(under(STATE));
+  try {
+    model.loadStateDict(under(MODEL));
+  } catch (error) {
+    if (before) state?.loadStateDict(before);
+    throw error;
+  }
   optimizer.loadStateDict({
     steps: progress.optimizerSteps,
-    arrays: new Map(arrays.map(unprefixed(OPTIMIZER))),
+    arrays,
   });
   generators.forEach((generator, i) => {
     generator.restore(progress.generators[i]);

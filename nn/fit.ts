@@ -4,7 +4,7 @@ import { progressBar } from "#progress";
 import type { Tensor } from "../autograd/index.ts";
 import { noGrad } from "../autograd/index.ts";
 import { ArgumentError, LowrankError, scope } from "../core/index.ts";
-import { loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+import { loadCheckpoint, type Stateful, saveCheckpoint } from "./checkpoint.ts";
 import type { Module } from "./module.ts";
 import { clipGradientNorm, type Optimizer, type Schedule } from "./optim/index.ts";
 
@@ -31,6 +31,8 @@ export interface FitOptions<Batch> {
   readonly progress?: boolean | string;
   /** Saved every `every` steps and after the last; a run that finds the file continues from it. */
   readonly checkpoint?: { readonly path: string; readonly every: number };
+  /** What goes into the checkpoint besides model and optimizer. */
+  readonly state?: Stateful;
 }
 
 export interface StepReport {
@@ -67,7 +69,7 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
   const rates = optimizer.groups.map((group) => group.lr);
   const losses: number[] = [];
   const evaluations: { step: number; value: number }[] = [];
-  const start = checkpoint ? loadCheckpoint(checkpoint.path, model, optimizer, losses) : 0;
+  const start = checkpoint ? loadCheckpoint(checkpoint.path, model, optimizer, losses, options.state) : 0;
   const bar =
     progress === false ? null : progressBar(steps - start, progress === true ? "training" : progress);
   const began = performance.now();
@@ -102,7 +104,7 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
         evaluations.push({ step: done, value: evaluated(model, evaluate.run) });
       }
       if (checkpoint && (done % checkpoint.every === 0 || done === steps)) {
-        saveCheckpoint(checkpoint.path, model, optimizer, losses);
+        saveCheckpoint(checkpoint.path, model, optimizer, losses, options.state);
       }
       bar?.tick();
     }

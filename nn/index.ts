@@ -5,7 +5,7 @@ export * from "./activation.ts";
 export * from "./attention.ts";
 export * from "./bert.ts";
 export * from "./cache.ts";
-export { loadCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+export { loadCheckpoint, type Stateful, saveCheckpoint } from "./checkpoint.ts";
 export * from "./clone.ts";
 export * from "./config.ts";
 export * from "./configurations.ts";

@@ -1,5 +1,8 @@
 /** @file AdaLoRA's own laws: the budget, who is kept, what comes back, resuming; its regulariser and its factor. */
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { checkGradients, Tensor } from "lowrank/autograd";
 import { AdapterError, ArgumentError, array, CheckpointError, qr, random, withPrecision } from "lowrank/core";
@@ -10,10 +13,11 @@ import {
   BudgetAllocator,
   type BudgetSchedule,
   budgetAt,
+  inject,
   orthogonality,
   siteOf,
 } from "lowrank/lora";
-import { AdamW, Linear } from "lowrank/nn";
+import { AdamW, fit, Linear, Module, mseLoss } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { adapted, build, distance, drawn, draws, merged, stir } from "../support/sites.ts";
@@ -224,6 +228,54 @@ adalora("saved and resumed at any step, the run is the same to the last bit", ()
     { numRuns: 50 },
   );
 });
+
+adalora("a run of fit cut after k steps and resumed is the uninterrupted run, bit for bit", () => {
+  const folder = mkdtempSync(join(tmpdir(), "lowrank-adalora-"));
+  const x = new Tensor(drawn(1, [8, 6], 0, 1));
+  const y = new Tensor(drawn(2, [8, 4], 0, 1));
+  const run = (steps: number, path?: string): number[] => {
+    const model = new Linear(6, 4, { rng: random(1) });
+    const holder = new Holder(model);
+    inject(holder, { method: "adalora", target: "layer", rank: 4, seed: 3 });
+    const adapters = [...holder.namedModules()].flatMap(([, module]) =>
+      module instanceof AdaLoRA ? module : [],
+    );
+    const allocator = new BudgetAllocator(adapters, { totalSteps: 12, warmup: 2, final: 3, target: 2 });
+    const { losses } = fit(holder, {
+      steps,
+      optimizer: new AdamW(holder.parameters(), { lr: 0.05 }),
+      batch: () => x,
+      loss: (batch) => mseLoss(holder.forward(batch), y).add(orthogonality(adapters)),
+      beforeStep: () => allocator.observe(),
+      afterStep: (step) => allocator.allocate(step + 1),
+      progress: false,
+      checkpoint: path === undefined ? undefined : { path, every: 4 },
+      state: allocator,
+    });
+    return [...losses, adapters[0].activeRank()];
+  };
+  const whole = run(12);
+  assert.is(whole.at(-1), 2);
+  for (const cut of [1, 5, 9, 10, 11]) {
+    const path = join(folder, `${cut}.safetensors`);
+    run(cut, path);
+    assert.equal(run(12, path), whole);
+  }
+  rmSync(folder, { recursive: true });
+});
+
+class Holder extends Module {
+  layer: Linear;
+
+  constructor(layer: Linear) {
+    super();
+    this.layer = layer;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.layer.forward(x);
+  }
+}
 
 adalora("observed before the optimizer's step, the score is of the weights that the gradient is of", () => {
   const scores = (early: boolean): number => {
