@@ -8,7 +8,9 @@
  *
  * Per step: `observe()` between backward and the optimizer's step, when w and ∂L/∂w are those of Eq. 8, and
  * `allocate(t)` after the optimizer's step, t = 1, 2, …, T. With fit: `beforeStep: () => allocator.observe()`,
- * `afterStep: (step) => allocator.allocate(step + 1)`, and `state: allocator` for its checkpoints. Departures of the authors' code and of PEFT's:
+ * `afterStep: (step) => allocator.allocate(step + 1)`, and `state: allocator` for its checkpoints.
+ *
+ * Departures of the authors' code and of PEFT's:
  * - without `observe()`, `allocate` takes the w that the optimizer made, with the gradient from before it;
  * - `ties: "drop"`: all go whose score equals that of one that must go; here exactly b(t) stay, the first of equals;
  * - `settle: "interval"`, the authors' only: step T − t_f masks as the others do, if Δ_T divides it.
