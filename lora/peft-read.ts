@@ -116,11 +116,13 @@ function expectedContent(
 ): Content {
   const { modules, masks, rank } = config;
   const all = [...candidates(model)];
+  const byName = new Map(all.map((candidate) => [candidate.name, candidate]));
   const adaptable = all.filter(({ kind }) => kind !== "norm" && kind !== "other");
   const inFile = new Set(Array.from(tensors.keys(), layerOfKey));
-  const layers = targetedModules(adaptable, modules).filter(
-    (layer) => modules.target !== null || inFile.has(layer),
-  );
+  const targeted = new Set(targetedModules(all, modules));
+  const layers = adaptable
+    .map(({ name }) => name)
+    .filter((layer) => targeted.has(layer) && (modules.target !== null || inFile.has(layer)));
   if (layers.length === 0) {
     throw new CheckpointError(
       `${source}: target_modules ${JSON.stringify(modules.target)} is no layer of this ${model.constructor.name}; ` +
@@ -129,7 +131,6 @@ function expectedContent(
   }
   checkMasks(config, layers, source);
   const ranks = patternValues("rank_pattern", config.rankPattern, rank);
-  const byName = new Map(all.map((candidate) => [candidate.name, candidate]));
   const slots = layers.map((layer) => {
     const kept = masks?.get(layer)?.filter(Boolean).length;
     const { module } = byName.get(layer) as Candidate;

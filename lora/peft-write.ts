@@ -258,7 +258,7 @@ function masksOf(parts: ReadonlyMap<string, Adapter>, origin: Origin | undefined
     mask === undefined || (alive.get(path) ?? []).every((lives, i) => !lives || mask[i]);
   if (before && [...parts.keys()].every((path) => holds(before.get(path), path))) return before;
   const all = [...alive.values()].flat();
-  return before || (all.includes(true) && all.includes(false)) ? alive : null;
+  return all.includes(true) && all.includes(false) ? alive : null;
 }
 
 function maskFields(masks: NonNullable<Masks>, origin: Origin | undefined): unknown {

@@ -23,9 +23,11 @@ import {
   type AdapterFiles,
   convert,
   inject,
+  LoRA,
   loadAdapter,
   readAdapter,
   saveAdapter,
+  siteOf,
   type WriteOptions,
   writeAdapter,
 } from "lowrank/lora";
@@ -358,6 +360,17 @@ test("an adapter that was composed here is written as LoRA", () => {
   assert.equal([...contents(again, "default")], [...contents(adapted, "plain")]);
 });
 
+test("an adapter is written as what its parts are, whatever its configuration leaves out", () => {
+  const adapted = inject(new Zoo(), { rank: 1, target: "fc", name: "other" });
+  const part = (path: string, rank: number) => {
+    const options = { rank, alpha: 3, rankStabilized: true, init: "random", rng: random(rank) } as const;
+    return [path, new LoRA(siteOf(new Zoo().getModule(path)), options)] as const;
+  };
+  adapted.addParts("made", { rank: 3, target: "fc" }, new Map([part("h.0.fc", 2), part("image", 3)]));
+  const files = writeAdapter(adapted, { name: "made" });
+  assert.equal([...contents(readAdapter(new Zoo(), files), "default")], [...contents(adapted, "made")]);
+});
+
 // --- PEFT's names and what they mean ---
 
 test("names of tensors are PEFT's at every kind of layer", () => {
@@ -401,6 +414,12 @@ test("copies of the base go by PEFT's names", () => {
     "image.bias",
     "sound.bias",
   ]);
+});
+
+test("layers inside modules to save get no adapter, though a target means them", () => {
+  const files = filesOf({ target: ["fc"], modulesToSave: ["h.1"] });
+  assert.equal([parse(files).target_modules, parse(files).modules_to_save], [["fc"], ["h.1"]]);
+  assert.equal([...readAdapter(new Zoo(), files).adapter("default").keys()], ["h.0.fc"]);
 });
 
 test("every way in which PEFT names layers reads as the same adapter", () => {
