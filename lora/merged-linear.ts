@@ -60,6 +60,11 @@ export class MergedLinear extends Adapter {
     return matmul(this.spread(), this.A).mul(this.scaling);
   }
 
+  /** A and (α/r) B̃. */
+  override factors(): { A: Tensor; B: Tensor } {
+    return { A: this.A, B: this.spread().mul(this.scaling) };
+  }
+
   /** B̃ [out, k r]. */
   private spread(): Tensor {
     const { B, slices } = this;

@@ -48,6 +48,6 @@ export const within = (error: number, bound: number): Finding => ({ holds: error
 /** True or not: error 0 or infinite. */
 export const exactly = (holds: boolean): Finding => within(holds ? 0 : Number.POSITIVE_INFINITY, 0);
 
-/** All of these hold; the error that is worst for its bound. */
+/** All of these hold: the finding of one that does not, else of the one with the largest bound. */
 export const together = (...findings: readonly Finding[]): Finding =>
-  findings.reduce((worst, next) => (next.error - next.bound > worst.error - worst.bound ? next : worst));
+  findings.find(({ holds }) => !holds) ?? findings.reduce((a, b) => (b.bound > a.bound ? b : a));

@@ -19,6 +19,7 @@ const layers = ["embed", "first", "second"] as const;
 const batch = [
   [0, 3, 1],
   [4, 4, 2],
+  [1, 0, 0],
 ];
 
 type Parts = ReadonlyMap<string, PlainAdapter>;
@@ -273,10 +274,13 @@ const remove = (name: string) =>
     },
   });
 
+/** Half of the first source, less half of the second, and half of the third. */
+const half = (i: number): number => (i % 2 === 0 ? 0.5 : -0.5);
+
 const composeHalves = (name: string, sources: string[]) =>
   command(`compose(${name}, [${sources}])`, {
     illegal: (spec) => taken(spec, name) ?? (sources.length === 0 ? /at least one/ : unknown(spec, sources)),
-    call: (model) => compose(model, name, Object.fromEntries(sources.map((source) => [source, 0.5]))),
+    call: (model) => compose(model, name, Object.fromEntries(sources.map((source, i) => [source, half(i)]))),
     follows(spec, model) {
       spec.adapters.set(name, read(model, name));
       for (const path of layers) {
@@ -285,7 +289,7 @@ const composeHalves = (name: string, sources: string[]) =>
           const part = spec.adapters.get(of)?.get(path);
           return part ? delta(part, W0[path]) : zero;
         };
-        const sum = sources.reduce((total, source) => add(total, scaled(deltaOf(source), 0.5)), zero);
+        const sum = sources.reduce((total, source, i) => add(total, scaled(deltaOf(source), half(i))), zero);
         agree(Float32Array.from(deltaOf(name).flat()), sum.flat(), `composed ${path}`);
       }
     },
@@ -338,7 +342,7 @@ const commands = [
   names.map(merge),
   names.map(unmerge),
   names.map(withAdapters),
-  fc.tuple(fc.option(name), fc.option(name)).map(withRows),
+  fc.tuple(fc.option(name), fc.option(name), fc.option(name)).map(withRows),
   name.map(remove),
   fc.tuple(name, names).map((of) => composeHalves(...of)),
   name.map(save),

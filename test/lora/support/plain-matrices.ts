@@ -25,6 +25,8 @@ export function delta({ method, scaling, parameters }: PlainAdapter, W0: Matrix)
   switch (method) {
     case "lora":
     case "lora-fa":
+    case "merged-linear": // of one slice
+    case "lora-conv": // of a kernel of 1 × 1
       return scaled(product(B, A), scaling);
     case "adalora":
       return scaled(
