@@ -17,7 +17,7 @@ const arrows = suite("imports");
 
 const importsOf = (file: string): string[] =>
   Array.from(
-    readFileSync(file, "utf8").matchAll(/^(?:import|export)\b[^"']*?["']([^"']+)["']/gm),
+    readFileSync(file, "utf8").matchAll(/^(?:(?:import|export)\b[^;()"']*?\bfrom|import) ["']([^"']+)["']/gm),
     ([, from]) => from,
   );
 

@@ -238,14 +238,6 @@ test("a case in the index without a file is a failure; configurations are no cas
   );
 });
 
-test("a method that is known but not built yet is skipped by name", () => {
-  const result = resultOf(({ description }) => {
-    description.method = "lora-merged-linear";
-  });
-  assert.is(result.status, "skipped");
-  assert.match(result.detail, /lora-merged-linear is not built yet/);
-});
-
 const run = (args: readonly string[], device = "reference") => {
   const script = fileURLToPath(new URL("run.ts", import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, ...args], {
