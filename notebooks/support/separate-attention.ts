@@ -2,9 +2,8 @@
  * @file GPT-2 computes queries, keys and values by one layer, c_attn. The paper's studies adapt W_q, W_k and W_v one
  * by one; here they are three layers, under the names c_attn.q, c_attn.k and c_attn.v, that compute the same.
  */
-import { concat, parameter, slice, type Tensor } from "lowrank/autograd";
-import { contiguous } from "lowrank/core";
-import { Conv1D, type GPT2, Module } from "lowrank/nn";
+import { concat, slice, type Tensor } from "lowrank/autograd";
+import { Conv1D, type GPT2, Module, withoutInit } from "lowrank/nn";
 
 /** x ↦ [q(x), k(x), v(x)] along the last axis. */
 class QueryKeyValue extends Module {
@@ -35,8 +34,8 @@ export function separateAttention(model: GPT2): GPT2 {
 /** One third of the outputs of a layer, as a layer. */
 function columns({ weight, bias, inFeatures: d }: Conv1D, part: number): Conv1D {
   const [from, to] = [part * d, (part + 1) * d];
-  const layer = new Conv1D(d, d);
-  layer.weight = parameter(contiguous(slice(weight, 1, from, to).value)); // [in, out]
-  layer.bias = parameter(contiguous(slice(bias, 0, from, to).value));
+  const layer = withoutInit(() => new Conv1D(d, d));
+  layer.weight.assign(slice(weight, 1, from, to).value); // [in, out]
+  layer.bias.assign(slice(bias, 0, from, to).value);
   return layer;
 }
