@@ -409,7 +409,10 @@ const rankBar = progress(regimes.length * settings.ranks.length, "ranks");
 const ranked = regimes.map((regime) => ({
   regime,
   results: settings.ranks.map((rank) => {
-    const all = runs(regime, loraQV(rank), rightVectors);
+    const method = loraQV(rank);
+    // Each rank starts from an A of its own: from one seed, the first rows of a larger A are the smaller one.
+    const prepare = (model: GPT2, seed: number): GPT2 => method.prepare(model, 1000 * rank + seed);
+    const all = runs(regime, { ...method, prepare }, rightVectors);
     rankBar.tick();
     return { rank, all, losses: all.map(({ loss }) => loss) };
   }),
