@@ -34,7 +34,7 @@ export interface Run<T> {
   readonly trainable: number;
   /** Held-out loss afterwards, in nats. */
   readonly loss: number;
-  /** Training loss of each step, before its update. */
+  /** Training loss of each step before its update, without the penalty. */
   readonly losses: readonly number[];
   /** Seconds of each step, from the end of the one before. */
   readonly seconds: readonly number[];
@@ -56,8 +56,9 @@ export function runMethod<A, T>(
   const model = copy();
   const { module, adapted, optimizer, penalty, beforeStep, afterStep, kept = [] } = prepare(model);
   const source = random(seed);
+  const losses: number[] = [];
   const times = [performance.now()];
-  const { result, peak, peakTotal } = measureMemory(() =>
+  const { peak, peakTotal } = measureMemory(() =>
     fit(module, {
       steps,
       optimizer,
@@ -65,6 +66,7 @@ export function runMethod<A, T>(
       batch: (step) => domain.batch(rows, source.split(step)),
       loss: ({ ids, labels }) => {
         const loss = model.loss(ids, labels);
+        losses.push(loss.item());
         return penalty ? add(loss, penalty()) : loss;
       },
       maxGradNorm: 1,
@@ -82,10 +84,10 @@ export function runMethod<A, T>(
   const run = {
     trainable: trained.reduce((sum, { size }) => sum + size, 0),
     loss: validationLoss(model, domain),
-    losses: result.losses,
+    losses,
     seconds: times.slice(1).map((time, i) => (time - times[i]) / 1000),
     memory: Object.fromEntries(own) as Bytes,
-    peak: peakTotal - Object.values(others).reduce((sum, bytes) => sum + bytes, 0),
+    peak: peakTotal - categories.reduce((sum, category) => sum + before(others, category), 0),
     read: scope(() => read(adapted)),
   };
   const states = trained.flatMap((parameter) => Object.values(optimizer.state(parameter).arrays));
