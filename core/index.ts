@@ -37,3 +37,4 @@ export {
   storagesMade,
 } from "./storage.ts";
 export * from "./unfold.ts";
+export { warn } from "./warn.ts";

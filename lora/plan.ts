@@ -1,6 +1,6 @@
 /** @file What adding an adapter to a model will do, worked out and checked before anything is changed. */
 
-import { AdapterError, random } from "../core/index.ts";
+import { AdapterError, random, warn } from "../core/index.ts";
 import { defaultRandom, type Module } from "../nn/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
@@ -41,14 +41,13 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
     const loftq = "loftq" in options && options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
     const sized = { ...options, ...loftq, rank: ranks.get(name) as number, alpha: alphas.get(name) };
     checkOptions(sized);
-    checkRank(name, sized.rank, site);
+    if (method === "adalora") checkRank(name, sized.rank, site);
     return { name, site, options: { ...sized, rng: rng.split(name) } };
   });
   const own = ownPlaces(model, all, { names, bias, saved });
-  return {
-    adapters: new Map(planned.map(({ name, site, options }) => [name, new Method(site, options)])),
-    own,
-  };
+  const adapters = new Map(planned.map(({ name, site, options }) => [name, new Method(site, options)]));
+  for (const { name, site, options } of planned) warnOf(name, options, site);
+  return { adapters, own };
 }
 
 function siteAt({ name, module }: Candidate): Site {
@@ -90,14 +89,27 @@ function ownPlaces(
   return [...copied, ...biases];
 }
 
-/** Above min(out, in) the factors have more parameters than W and can do no more (LoRA §4.1: r up to the rank of W). */
+const shape = ({ out, in: into }: Site): string => `[${out}, ${into}]`;
+
+/** More than min(out, in) columns of P, or rows of Q, cannot be orthonormal (AdaLoRA, Eq. 4). */
 function checkRank(name: string, rank: number, site: Site): void {
   const most = Math.min(site.out, site.in);
-  if (rank > most) {
-    throw new AdapterError(
-      `rank: expected at most ${most} for ${name} [${site.out}, ${site.in}]; got ${rank}; lower it there by rankPattern`,
+  if (rank <= most) return;
+  throw new AdapterError(
+    `rank: expected at most ${most} for ${name} ${shape(site)}, where P or Q cannot be orthogonal otherwise; got ${rank}; ` +
+      "lower it there by rankPattern",
+  );
+}
+
+/** What LoRA's equations allow, though nothing is won by it. */
+function warnOf(name: string, { rank, alpha }: { rank: number; alpha?: number }, site: Site): void {
+  const most = Math.min(site.out, site.in);
+  if (rank > most)
+    warn(
+      `rank ${rank} on ${name} ${shape(site)}: the rank of an update is at most ${most} there, and W itself has fewer ` +
+        "parameters than A and B; rankPattern lowers it",
     );
-  }
+  if (alpha === 0) warn(`alpha 0 on ${name}: the update is zero, and nothing will be learned`);
 }
 
 function checkSeed(seed: number): number {

@@ -6,10 +6,33 @@ import { AdaptedLayer, candidates, countParameters, inject, type Method, methods
 import { AdamW, Bert, GPT2, Llama, layout, type Module } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Chain, everywhere, ids, output, refuses, same, shake, tinyGPT2 } from "./support/models.ts";
+import {
+  Chain,
+  everywhere,
+  ids,
+  largestDifference,
+  output,
+  refuses,
+  same,
+  shake,
+  tinyGPT2,
+} from "./support/models.ts";
 
 const test = suite("inject");
 const all = Object.keys(methods) as Method[];
+
+/** What `run` says on the console. */
+function warningsOf(run: () => unknown): string[] {
+  const said: string[] = [];
+  const { warn } = console;
+  console.warn = (message: string) => said.push(message);
+  try {
+    run();
+  } finally {
+    console.warn = warn;
+  }
+  return said;
+}
 
 test("a model's candidates are those of its configuration's layout, kinds included", () => {
   const fields = {
@@ -187,7 +210,11 @@ test("modules to save and biases: each adapter has its own, and the base keeps i
   );
 });
 
-test("α = 0 is the base, exactly", () => {
+test("α = 0 is the base, exactly, with a warning that nothing will be learned", () => {
+  const said = warningsOf(() => inject(new Chain(), { rank: 1, alpha: 0, target: everywhere }));
+  const warning = (name: string) =>
+    `lowrank: alpha 0 on ${name}: the update is zero, and nothing will be learned`;
+  assert.equal(said, everywhere.map(warning));
   for (const method of all) {
     const model = new Chain();
     const before = output(model);
@@ -208,7 +235,8 @@ test("bad input is an error, and the model is as it was", () => {
     [{ rank: -1 }, /positive integer/],
     [{ rank: 1.5 }, /positive integer/],
     [{ rank: undefined }, /positive integer/],
-    [{ rank: 5 }, /rank: expected at most 4 for first \[6, 4\]; got 5/],
+    [{ method: "adalora", rank: 5 }, /rank: expected at most 4 for first \[6, 4\].*; got 5/],
+    [{ init: "pissa", rank: 5 }, /init pissa: expected a rank up to 4/],
     [{ alpha: Number.NaN }, /alpha: expected a finite number/],
     [{ dropout: 1 }, /0 ≤ p < 1; got 1/],
     [{ dropout: -0.1 }, /0 ≤ p < 1/],
@@ -238,6 +266,20 @@ test("bad input is an error, and the model is as it was", () => {
   assert.ok(same(output(model), before));
   inject(model, valid);
   refuses(() => inject(model, valid), /has adapters already; use addAdapter/);
+});
+
+test("a rank above min(out, in) is allowed where A and B are free: with a warning, said once", () => {
+  for (const method of ["lora", "dora", "lora-fa"] as const) {
+    const adapt = () => inject(new Chain(), { method, rank: 5, target: "first", seed: 1 });
+    const said = warningsOf(() => [adapt(), adapt()]);
+    const expected = /^lowrank: rank 5 on first \[6, 4\]: the rank of an update is at most 4 there/;
+    assert.ok(method === "lora" ? said.length === 1 && expected.test(said[0]) : said.length === 0, `${said}`);
+    const model = adapt();
+    shake(model, "default", 2);
+    const before = output(model);
+    model.merge();
+    assert.ok(largestDifference(output(model), before) < 1e-5); // sums of 9 terms below 4: 2 · 9 · 2⁻²⁴ · 36
+  }
 });
 
 test("layers: first and last, and no block is named 0 by accident", () => {

@@ -25,9 +25,9 @@ interface Result {
 const wanted = process.argv.slice(2);
 const files = readdirSync("test", { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".test.ts"))
+  .map((file) => join("test", file))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
-  .sort()
-  .map((file) => join("test", file));
+  .sort();
 if (files.length === 0) {
   console.error(`npm test: no test file's path holds ${wanted.join(" or ")}`);
   process.exit(1);
