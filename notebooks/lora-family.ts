@@ -35,7 +35,7 @@ import { pretrained } from "./support/base-model.ts";
 import { fullFineTuning } from "./support/baselines.ts";
 import { taskDomain } from "./support/domain.ts";
 import { validationLoss } from "./support/evaluation.ts";
-import { type Prepared, type Run, runMethod } from "./support/family.ts";
+import { adamW, type Prepared, type Run, runMethod } from "./support/family.ts";
 import { anyStyle, houseStyle } from "./support/house-style.ts";
 import {
   barPlot,
@@ -52,6 +52,7 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
+import { atMost, mean } from "./support/statistics.ts";
 
 const settings = defineSettings({
   rank: { quick: 4, full: 8, about: "r of every method; AdaLoRA's average at the end", min: 1 },
@@ -109,11 +110,6 @@ const { rank } = settings;
 const target = "all-linear";
 /** α = 2r: a factor of 2 for all but rsLoRA, which has 2√r. */
 const common: AdapterConfig = { rank, alpha: 2 * rank, target };
-const adamW = (model: Module, lr: number): AdamW =>
-  new AdamW(
-    model.parameters().filter(({ requiresGrad }) => requiresGrad),
-    { lr, weightDecay: 0 },
-  );
 
 /** A method that differs in its layer, in its optimizer, or in both. */
 const adapted =
@@ -436,8 +432,6 @@ const perSeed = Array.from({ length: settings.seeds }, (_, seed) =>
 );
 trainBar.done();
 
-const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
 /** What a tenth of the values are below: of times on a machine that has other things to do, the part that is ours. */
 const decile = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 10)];
@@ -755,12 +749,6 @@ display(
 
 // %% Verdicts
 
-/** Whether the first method's loss is at most the second's, by the rule above. */
-function atMost(first: readonly number[], second: readonly number[]): Claim["holds"] {
-  const difference = meanStd(first.map((loss, seed) => loss - second[seed]));
-  if (difference.mean <= 0) return true;
-  return difference.mean <= difference.std ? "partly" : false;
-}
 const lossClaim = (claim: string, paper: string, name: string, other: string, note?: string): Claim => ({
   claim,
   paper,

@@ -2,7 +2,7 @@
 import type { Tensor } from "lowrank/autograd";
 import { add } from "lowrank/autograd";
 import { type Bytes, categories, liveBytes, measureMemory, type NDArray, random, scope } from "lowrank/core";
-import { fit, type GPT2, linearDecay, type Module, type Optimizer } from "lowrank/nn";
+import { AdamW, fit, type GPT2, linearDecay, type Module, type Optimizer } from "lowrank/nn";
 import type { Domain } from "./domain.ts";
 import { validationLoss } from "./evaluation.ts";
 
@@ -94,6 +94,12 @@ export function runMethod<A, T>(
   for (const { storage } of [...states, ...kept]) storage.release();
   for (const storage of module.storages()) storage.release();
   return run;
+}
+
+/** AdamW without weight decay on whatever in `module` requires a gradient. */
+export function adamW(module: Module, lr: number): AdamW {
+  const trained = module.parameters().filter(({ requiresGrad }) => requiresGrad);
+  return new AdamW(trained, { lr, weightDecay: 0 });
 }
 
 /** What was alive before, of the categories whose peak counts everything alive. */
