@@ -18,7 +18,11 @@ export type AnyModel = Module & { forward(...inputs: never[]): unknown };
 /** One name or several. */
 export type Names = string | readonly string[];
 
-const list = (names: Names): readonly string[] => (typeof names === "string" ? [names] : names);
+function list(names: Names): readonly string[] {
+  if (typeof names === "string") return [names];
+  if (Array.isArray(names)) return names;
+  throw new AdapterError(`names: expected an adapter's name or a list of names; got ${typeof names}`);
+}
 
 /** What an adapter is besides the parts in its layers. */
 interface Entry {

@@ -220,6 +220,10 @@ function checkWeights(model: AdaptedModel, weights: Weights): string[] {
   if (names.length === 0)
     throw new AdapterError("compose: expected weights for at least one adapter; got none");
   for (const name of names) {
+    if (!model.names.includes(name))
+      throw new AdapterError(
+        `compose: expected one of ${model.names.join(", ")}; got ${JSON.stringify(name)}`,
+      );
     const own = model.ownParameters(name);
     if (own.length > 0)
       throw new AdapterError(

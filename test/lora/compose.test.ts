@@ -180,7 +180,7 @@ test("bad input is refused, and no adapter is added", () => {
   const model = three();
   const refusals: [() => unknown, RegExp][] = [
     [() => compose(model, "x", {}), /at least one adapter/],
-    [() => compose(model, "x", { nobody: 1 }), /expected one of a, b, c; got "nobody"/],
+    [() => compose(model, "x", { nobody: 1 }), /^compose: expected one of a, b, c; got "nobody"/],
     [() => compose(model, "a", { b: 1 }), /not taken/],
     [() => compose(model, "x.y", { b: 1 }), /without dots/],
     [() => compose(model, "x", { a: Number.NaN }), /finite weight/],
