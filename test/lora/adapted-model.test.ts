@@ -274,7 +274,7 @@ test("names: duplicate, unknown; deleting frees the name and deactivates", () =>
     "toPlain",
   ] as const)
     refuses(() => model[use]("c" as never), /expected one of a, b; got "c"/);
-  refuses(() => model[use]({ safe: true } as never), /expected .*; got/);
+  refuses(() => model.merge({ safe: true } as never), /^names: expected an adapter.s name .*; got object/);
   model.deleteAdapter("a");
   assert.equal([model.names, model.active], [["b"], []]);
   assert.ok(same(output(model), output(new Chain())));
