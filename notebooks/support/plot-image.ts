@@ -50,8 +50,11 @@ function drawHeading(
     text.setAttribute("font-size", isTitle ? "13" : "11");
     if (isTitle) text.setAttribute("font-weight", "600");
     for (const name of texts) {
-      const span = child(text, "tspan", isTitle ? {} : { fill: svg.scale("color")?.apply(name) ?? "black" });
-      span.textContent = isTitle ? name : `● ${name}\u2003`;
+      if (!isTitle) {
+        const fill = svg.scale("color")?.apply(name) ?? "black";
+        child(text, "tspan", { fill }).textContent = "●";
+      }
+      child(text, "tspan", {}).textContent = isTitle ? name : ` ${name}\u2003`;
     }
   });
 }

@@ -55,7 +55,7 @@ plots("the title and the legend stand above the plot", () => {
   const { "image/svg+xml": svg } = pictures.line.toMime();
   assert.match(svg, /viewBox="0 -46 640 446"/); // two rows of 18, and 10
   assert.ok(svg.includes("Loss &lt;r&gt;"));
-  assert.ok(svg.includes("● DoRA &amp; co"));
+  assert.match(svg, /<tspan fill="#\w+">●<\/tspan><tspan> DoRA &amp; co/);
 });
 
 plots("what Plot would wrap in HTML is refused", () => {
