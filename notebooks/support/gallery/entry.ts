@@ -1,0 +1,90 @@
+/** @file A notebook as the gallery knows it: its parts as HTML, and what its card on the index says. */
+import type { Verdict } from "../session.ts";
+import { type Html, html } from "./html.ts";
+import type { Cell, Notebook } from "./notebook.ts";
+import { outputHtml, picture, verdictsIn } from "./output.ts";
+import type { Heading, Renderer } from "./prose.ts";
+
+export interface Entry {
+  readonly name: string;
+  readonly path: string;
+  readonly title: string;
+  /** The authors and the paper, where the notebook begins with them. */
+  readonly byline: Html | null;
+  /** "2106.09685": of the paper in the byline. */
+  readonly arxiv: string | null;
+  /** The first sentence after the byline. */
+  readonly summary: Html;
+  readonly verdicts: readonly Verdict[];
+  /** What made it, as the runner says: the setting, the device, the time. */
+  readonly made: string;
+  /** The first plot. */
+  readonly thumbnail: Html | null;
+  readonly headings: readonly Heading[];
+  /** Everything below the title and the byline. */
+  readonly body: Html;
+}
+
+export function createEntry({ name, path, cells, metadata }: Notebook, renderer: Renderer): Entry {
+  const { title, byline, rest } = opening(cells[0]);
+  const taken = new Set<string>();
+  const headings: Heading[] = [];
+  const prose = (source: string): Html => {
+    const { html: text, headings: found } = renderer.markdown(source, taken);
+    headings.push(...found);
+    return html`<section class="prose">${text}</section>`;
+  };
+  const body = html`${rest !== "" && prose(rest)}
+${cells.slice(title ? 1 : 0).map((cell) => (cell.type === "markdown" ? prose(cell.source) : codeCell(cell, renderer)))}`;
+  const plots = cells.flatMap(({ outputs }) => outputs).filter((output) => output["image/svg+xml"]);
+  return {
+    name,
+    path,
+    title: title || name,
+    byline: byline === "" ? null : renderer.inline(byline),
+    arxiv: ARXIV.exec(byline)?.[1] ?? null,
+    summary: renderer.inline(/^.*?[.?!](?=\s|$)/s.exec(rest)?.[0] ?? ""),
+    verdicts: verdictsIn(body),
+    made: madeBy(metadata.lowrank),
+    thumbnail: plots.length > 0 ? picture(plots[0]) : null,
+    headings,
+    body,
+  };
+}
+
+/** "device auto · node v20.20.2": the plain values of the runner's record. */
+function madeBy(record: unknown): string {
+  return Object.entries(record ?? {})
+    .filter(([, value]) => typeof value === "string" || typeof value === "number")
+    .map(([key, value]) => `${key} ${value}`)
+    .join(" · ");
+}
+
+const ARXIV = /arxiv\.org\/abs\/([\d.]+\d)/;
+
+/** The title, the byline if the paragraph below it links to a paper, and what follows. */
+function opening(cell: Cell | undefined): { title: string; byline: string; rest: string } {
+  const [heading, first = "", ...others] = cell?.type === "markdown" ? cell.source.split(/\n\s*\n/) : [""];
+  const title = /^# (.*)$/.exec(heading)?.[1];
+  if (title === undefined) return { title: "", byline: "", rest: "" };
+  const isByline = ARXIV.test(first);
+  return {
+    title,
+    byline: isByline ? first : "",
+    rest: (isByline ? others : [first, ...others]).join("\n\n"),
+  };
+}
+
+/** Code that can be folded, its imports folded already, and below it what it displayed. */
+function codeCell({ title, source, outputs }: Cell, renderer: Renderer): Html {
+  const [, imports, rest] = /^((?:import [^;]*;\s*)*)(.*)$/s.exec(source)!;
+  const long = imports.split("\n").length > 8;
+  return html`<section class="cell">
+<details class="code" open><summary>${title || "Code"}</summary>
+${long && html`<details class="imports"><summary>Imports</summary>${renderer.code(imports.trimEnd())}</details>`}
+${renderer.code(long ? rest : source)}
+</details>
+${outputs.map((output) => outputHtml(output, renderer))}
+</section>
+`;
+}

@@ -1,0 +1,94 @@
+/** @file `writeGallery`: executed notebooks as a static site, which works from a folder, without a network. */
+import { access, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { NotebookError } from "../errors.ts";
+import { createEntry, type Entry } from "./entry.ts";
+import { readNotebook } from "./notebook.ts";
+import { GENERATOR, indexPage, notebookPage } from "./page.ts";
+import { createRenderer } from "./prose.ts";
+
+export interface GalleryOptions {
+  /** Paths of `.ipynb` files. */
+  readonly notebooks: readonly string[];
+  /** The folder to write; an earlier gallery there is replaced, anything else is refused. */
+  readonly out: string;
+}
+
+/**
+ * Writes a site with an index and a page for each notebook, and returns the path of its `index.html`. It is built
+ * beside `out` and moved there at the end: an interruption leaves what was there before.
+ *
+ * @throws NotebookError for a file that is no notebook, naming it, and for an `out` that is something else
+ */
+export async function writeGallery({ notebooks, out }: GalleryOptions): Promise<string> {
+  const target = resolve(out);
+  await refuseOthers(target);
+  const renderer = await createRenderer();
+  const read = await Promise.all(notebooks.map(readNotebook));
+  const entries = read.map((notebook) => createEntry(notebook, renderer)).sort(byPaper);
+
+  await mkdir(dirname(target), { recursive: true });
+  const folder = await mkdtemp(`${target}-`);
+  try {
+    await writeStyle(folder);
+    for (const [i, entry] of entries.entries()) {
+      const files = await copyFiles(entry, folder);
+      const page = notebookPage(entry, files, { previous: entries[i - 1], next: entries[i + 1] });
+      await writeFile(join(folder, `${entry.name}.html`), page.text);
+    }
+    await writeFile(join(folder, "index.html"), indexPage(entries).text);
+    await rm(target, { recursive: true, force: true });
+    await rename(folder, target);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return join(target, "index.html");
+}
+
+/** In the order of the papers, by arXiv number; what has no paper of its own stands last. */
+function byPaper(a: Entry, b: Entry): number {
+  const [left, right] = [a, b].map(({ arxiv, name }) => (arxiv ?? "last") + name);
+  return left < right ? -1 : 1;
+}
+
+/** @throws NotebookError if `folder` exists and holds anything but a gallery */
+async function refuseOthers(folder: string): Promise<void> {
+  if (!(await exists(folder))) return;
+  const index = await readFile(join(folder, "index.html"), "utf8").catch(() => "");
+  if (!index.includes(`content="${GENERATOR}"`)) {
+    throw new NotebookError(`${folder}: exists and is no gallery; name another folder, or remove it`);
+  }
+}
+
+/** One stylesheet with all it imports, and the fonts beside it. */
+async function writeStyle(folder: string): Promise<void> {
+  await build({
+    entryPoints: [fileURLToPath(new URL("style.css", import.meta.url))],
+    outfile: join(folder, "style.css"),
+    bundle: true,
+    minify: true,
+    logLevel: "warning",
+    assetNames: "fonts/[name]",
+    loader: { ".woff2": "file", ".woff": "empty", ".ttf": "empty" },
+  });
+}
+
+/** The notebook and, if it lies beside it, its source; copied as `files/NAME`. */
+async function copyFiles({ path, name }: Entry, folder: string): Promise<string[]> {
+  await mkdir(join(folder, "files"), { recursive: true });
+  const files: string[] = [];
+  for (const file of [join(dirname(path), `${name}.ts`), path]) {
+    if (!(await exists(file))) continue;
+    files.push(`files/${basename(file)}`);
+    await copyFile(file, join(folder, files.at(-1)!));
+  }
+  return files;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

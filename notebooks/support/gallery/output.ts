@@ -1,0 +1,102 @@
+/** @file A cell's output as HTML: of its forms, the richest. */
+import { parseHTML } from "linkedom";
+import type { Verdict } from "../session.ts";
+import { Html, html } from "./html.ts";
+import type { Output } from "./notebook.ts";
+import type { Renderer } from "./prose.ts";
+
+export function outputHtml(output: Output, { markdown }: Renderer): Html {
+  if (output["image/svg+xml"]) return html`<figure class="plot">${picture(output)}</figure>`;
+  if (output["text/html"]) return tables(output["text/html"]);
+  if (output["text/markdown"]) return markdown(output["text/markdown"]).html;
+  return html`<pre class="scroll" tabindex="0"><samp>${output["text/plain"] ?? ""}</samp></pre>`;
+}
+
+/** The plot, inline: its text and axes take the page's colour, in the dark too. */
+export function picture(output: Output): Html {
+  const svg = output["image/svg+xml"].replace(' style="background: white; color: black"', "");
+  const label = /^<svg[^>]* aria-label=/.test(svg)
+    ? html``
+    : html` aria-label="${output["text/plain"] ?? "plot"}"`;
+  return new Html(svg.replace("<svg", `<svg role="img"${label}`));
+}
+
+/** Characters that stand on one line, however narrow the column. */
+const SHORT = 20;
+
+/**
+ * Tables, each a figure with its caption and a box in which it scrolls when it is too wide. Those of claims have the
+ * class `claims` and their verdicts marked.
+ */
+function tables(source: string): Html {
+  const { document } = parseHTML(`<html><body>${source}</body></html>`);
+  for (const table of document.querySelectorAll("table")) {
+    const figure = document.createElement("figure");
+    const box = document.createElement("div");
+    box.className = "scroll";
+    box.tabIndex = 0;
+    table.replaceWith(figure);
+    const caption = table.querySelector("caption");
+    if (caption) {
+      const title = document.createElement("figcaption");
+      title.textContent = caption.textContent;
+      caption.remove();
+      figure.append(title);
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-label", caption.textContent ?? "");
+    }
+    box.append(table);
+    figure.append(box);
+    for (const heading of table.querySelectorAll("th")) heading.setAttribute("scope", "col");
+    for (const cell of table.querySelectorAll("td")) {
+      if ((cell.textContent ?? "").length <= SHORT) cell.className = "short";
+    }
+    if (markVerdicts(table)) figure.className = "claims";
+  }
+  return new Html(document.body.innerHTML);
+}
+
+const VERDICTS: readonly Verdict[] = ["holds", "partly", "does not hold"];
+
+/** Names each cell's column, and puts the verdicts into marks; says whether there are any. */
+function markVerdicts(table: Element): boolean {
+  const labels = Array.from(table.querySelectorAll("thead th"), (heading) => heading.textContent ?? "");
+  const column = labels.indexOf("verdict");
+  if (column < 0) return false;
+  for (const row of table.querySelectorAll("tbody tr")) {
+    for (const [i, cell] of [...row.children].entries()) cell.setAttribute("data-label", labels[i]);
+    const cell = row.children[column];
+    const verdict = cell.textContent as Verdict;
+    if (VERDICTS.includes(verdict)) cell.innerHTML = verdictMark(verdict).text;
+  }
+  return true;
+}
+
+function verdictMark(verdict: Verdict): Html {
+  return html`<span class="verdict ${verdict.replaceAll(" ", "-")}">${verdict}</span>`;
+}
+
+/** "1 holds", "2 hold". */
+function plural(verdict: Verdict, count: number): string {
+  return count === 1 ? verdict : verdict.replace("holds", "hold").replace("does", "do");
+}
+
+/** How many claims hold, hold partly, do not: a bar in proportion, and the numbers. */
+export function tally(verdicts: readonly Verdict[]): Html {
+  const counts = VERDICTS.map((verdict) => ({
+    verdict,
+    name: verdict.replaceAll(" ", "-"),
+    count: verdicts.filter((one) => one === verdict).length,
+  })).filter(({ count }) => count > 0);
+  if (counts.length === 0) return html`<p class="tally">no claims</p>`;
+  return html`<div class="bar" aria-hidden="true">
+${counts.map(({ name, count }) => html`<i class="${name}" style="flex-grow: ${count}"></i>`)}
+</div>
+<p class="tally">${counts.map(({ name, verdict, count }) => html`<span class="verdict ${name}">${count} ${plural(verdict, count)}</span>`)}</p>`;
+}
+
+/** The verdicts among marks, in order. */
+export function verdictsIn(page: Html): Verdict[] {
+  const marks = page.text.matchAll(/<span class="verdict [a-z-]+">([a-z ]+)<\/span>/g);
+  return Array.from(marks, ([, verdict]) => verdict as Verdict);
+}

@@ -1,0 +1,92 @@
+/** @file The two kinds of pages: a notebook's own, and the index with a card for each. */
+import { basename } from "node:path";
+import type { Entry } from "./entry.ts";
+import { type Html, html, type Part } from "./html.ts";
+import { tally } from "./output.ts";
+
+export interface Neighbours {
+  readonly previous?: Entry;
+  readonly next?: Entry;
+}
+
+/** `files`: the names of the files beside the page, the notebook and its source. */
+export function notebookPage(entry: Entry, files: readonly string[], { previous, next }: Neighbours): Html {
+  const sections = entry.headings.filter(({ level }) => level === 2 || level === 3);
+  const contents = html`<ol>
+${sections.map(({ id, level, title }) => html`<li class="level-${level}"><a href="#${id}">${title}</a></li>`)}
+</ol>`;
+  return document(
+    entry.title,
+    html`<header class="top container">
+<nav aria-label="Site"><ul><li><a href="index.html">← All notebooks</a></li></ul>
+<ul><li><label><input type="checkbox" role="switch" id="code" checked>Code</label></li></ul></nav>
+<hgroup><h1>${entry.title}</h1>
+${entry.byline && html`<p>${entry.byline}</p>`}</hgroup>
+${tally(entry.verdicts)}
+<p class="files">Files: ${files.map((file, i) => html`${i > 0 && ", "}<a href="${file}" download>${basename(file)}</a>`)}${entry.made && html`<br>Run: ${entry.made}`}</p>
+</header>
+<div class="columns container">
+<nav class="contents" aria-label="Contents">${contents}</nav>
+<details class="contents"><summary>Contents</summary><nav aria-label="Contents">${contents}</nav></details>
+<main>
+${entry.body}
+</main>
+</div>
+<footer class="container">
+<nav aria-label="Notebooks">
+<ul><li>${previous && html`<a rel="prev" href="${previous.name}.html">← ${previous.title}</a>`}</li></ul>
+<ul><li>${next && html`<a rel="next" href="${next.name}.html">${next.title} →</a>`}</li></ul>
+</nav>
+</footer>`,
+  );
+}
+
+export function indexPage(entries: readonly Entry[]): Html {
+  return document(
+    "lowrank: the notebooks",
+    html`<header class="top container">
+<hgroup><h1>lowrank</h1>
+<p>LoRA, its variants and QLoRA, read beside their papers: each notebook derives a method, recomputes the paper's exact
+tables, and repeats its experiments scaled down. A claim is a predicate on what this run measured, and its verdict is
+whatever came out.</p></hgroup>
+${tally(entries.flatMap(({ verdicts }) => verdicts))}
+</header>
+<main class="cards container">
+${entries.map(card)}
+</main>`,
+  );
+}
+
+function card({ name, title, byline, summary, verdicts, made, thumbnail }: Entry): Html {
+  return html`<article>
+${thumbnail && html`<div class="plot thumbnail" aria-hidden="true">${thumbnail}</div>`}
+<h2><a href="${name}.html">${title}</a></h2>
+${byline && html`<p class="byline">${byline}</p>`}
+<p>${summary}</p>
+${tally(verdicts)}
+${made && html`<p class="made">${made}</p>`}
+</article>
+`;
+}
+
+/** By this name a folder is known as one that may be overwritten. */
+export const GENERATOR = "lowrank gallery";
+
+function document(title: string, body: Part): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="${GENERATOR}">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="style.css">
+</head>
+<body>
+${body}
+</body>
+</html>
+`;
+}
