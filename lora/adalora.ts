@@ -89,10 +89,13 @@ export interface OrthogonalityOptions {
   readonly form?: "paper" | "code";
 }
 
-/** The term to add to the loss: a scalar. */
-export function orthogonality(adapters: Iterable<AdaLoRA>, options: OrthogonalityOptions = {}): Tensor {
+/** The term to add to the loss: a scalar. Of AdaLoRA's adapters, or of other P [out, r] and Q [r, in]: LoRA's B and A. */
+export function orthogonality(
+  pairs: Iterable<{ readonly P: Tensor; readonly Q: Tensor }>,
+  options: OrthogonalityOptions = {},
+): Tensor {
   const { weight = 0.1, form = "paper" } = options;
-  const distances = Array.from(adapters, ({ P, Q }) => [
+  const distances = Array.from(pairs, ({ P, Q }) => [
     distanceToIdentity(matmul(mT(P), P)), // Pᵀ P − I
     distanceToIdentity(matmul(Q, mT(Q))), // Q Qᵀ − I
   ]).flat();

@@ -7,7 +7,7 @@ export {
   BudgetAllocator,
 } from "./adalora-allocator.ts";
 export { type BudgetSchedule, budgetAt } from "./adalora-budget.ts";
-export type { Measure, Score, TripletScores } from "./adalora-importance.ts";
+export { type Measure, type Score, type TripletScores, tripletScores } from "./adalora-importance.ts";
 export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./adapted-layer.ts";
 export { AdaptedModel, type AnyModel, type Names } from "./adapted-model.ts";
 export { Adapter, type AdapterOptions } from "./adapter.ts";

@@ -34,11 +34,24 @@ export interface AdapterLayerOptions {
 }
 
 /** Adapter^H (Houlsby et al., 2019, arXiv:1902.00751): two per block, after attention and after the MLP. */
-export function adapterH(model: GPT2, { width, rng }: AdapterLayerOptions): GPT2 {
+export function adapterH(model: GPT2, options: AdapterLayerOptions): GPT2 {
+  return bottlenecks(model, ["attn", "mlp"], options);
+}
+
+/** Adapter^P (Pfeiffer et al., 2020, arXiv:2005.00247): one per block, after the MLP. */
+export function adapterP(model: GPT2, options: AdapterLayerOptions): GPT2 {
+  return bottlenecks(model, ["mlp"], options);
+}
+
+function bottlenecks(
+  model: GPT2,
+  parts: readonly ("attn" | "mlp")[],
+  { width, rng }: AdapterLayerOptions,
+): GPT2 {
   model.requiresGrad_(false);
   const d = model.config.n_embd;
   model.transformer.h.forEach((block, i) => {
-    for (const part of ["attn", "mlp"] as const) {
+    for (const part of parts) {
       const adapter = new Bottleneck(d, { width, rng });
       model.replaceModule(`transformer.h.${i}.${part}`, new Followed(block[part], adapter));
     }

@@ -6,7 +6,14 @@ import { GPT2 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { gpt2Fields } from "../../notebooks/support/base-model.ts";
-import { adapterH, adapterL, bitFit, fullFineTuning, lastBlocks } from "../../notebooks/support/baselines.ts";
+import {
+  adapterH,
+  adapterL,
+  adapterP,
+  bitFit,
+  fullFineTuning,
+  lastBlocks,
+} from "../../notebooks/support/baselines.ts";
 import { separateAttention } from "../../notebooks/support/separate-attention.ts";
 
 const models = suite("models of the notebooks");
@@ -44,6 +51,10 @@ models("each method trains as many parameters as its formula says", () => {
           countParameters("adapter", { config, variant: "houlsby", rank: width }).trainable,
         ],
         [
+          trainable(adapterP(model(), { width, rng })),
+          countParameters("adapter", { config, variant: "pfeiffer", rank: width }).trainable,
+        ],
+        [
           trainable(adapterL(model(), { width, rng })),
           countParameters("adapter", { config, variant: "lin", rank: width }).trainable,
         ],
@@ -60,6 +71,7 @@ models("adapter layers change nothing at the start, bit for bit", () => {
       const model = (): GPT2 => new GPT2(fieldsOf(size), { rng: random(seed) });
       const expected = logits(model());
       assert.equal(logits(adapterH(model(), { width, rng: random(1) })), expected);
+      assert.equal(logits(adapterP(model(), { width, rng: random(1) })), expected);
       assert.equal(logits(adapterL(model(), { width, rng: random(1) })), expected);
     }),
     { numRuns: 15 },
