@@ -26,7 +26,8 @@ export interface Domain {
 /** Symbols of the texts here: the line feed and the 95 printable ASCII characters. */
 export const VOCABULARY = 96;
 
-const IGNORED = -100;
+/** The label of what is not to be predicted. */
+export const IGNORED = -100;
 const VALIDATION_ROWS = 32; // a batch of them
 
 /** 0 for the line feed, 1 … 95 for space … ~. Throws a RangeError on any other character. */

@@ -24,15 +24,23 @@ const AREA_WORDS = {
 };
 
 /** Numbers of the facts, as they stand in the lists above. */
-interface Facts {
+export interface Restaurant {
   readonly name: number;
   readonly food: number;
   readonly price: number;
   readonly area: number;
 }
 
+/** How many values each fact has. */
+export const VALUES: Readonly<Record<keyof Restaurant, number>> = {
+  name: NAMES.length,
+  food: FOODS.length,
+  price: PRICES.length,
+  area: AREAS.length,
+};
+
 /** The four choices that a sentence makes: which part comes first, and three wordings. */
-interface Style {
+export interface Style {
   readonly areaFirst: boolean;
   readonly verb: number;
   readonly priceWord: number;
@@ -46,12 +54,7 @@ export const LONGEST = 79;
 export const FREE_CHOICE = Math.log(2 * 3 * 3 * 3);
 
 /** `Aromi Thai cheap river>` and a sentence in any of 54 styles, all equally likely. */
-export const anyStyle: Task = task("restaurants, any style", (_, random) => ({
-  areaFirst: random.integer(2) === 1,
-  verb: random.integer(3),
-  priceWord: random.integer(3),
-  areaWord: random.integer(3),
-}));
+export const anyStyle: Task = task("restaurants, any style", (_, random) => freeStyle(random));
 
 /** The same facts in the style of one house: each choice depends on one fact. */
 export const houseStyle: Task = task("restaurants, house style", ({ food, price, area }) => ({
@@ -61,26 +64,44 @@ export const houseStyle: Task = task("restaurants, house style", ({ food, price,
   areaWord: (2 * area + 1) % 3,
 }));
 
-function task(name: string, choose: (facts: Facts, random: Integers) => Style): Task {
+function task(name: string, choose: (restaurant: Restaurant, random: Integers) => Style): Task {
   return {
     name,
     sample(random) {
-      const facts: Facts = {
-        name: random.integer(NAMES.length),
-        food: random.integer(FOODS.length),
-        price: random.integer(PRICES.length),
-        area: random.integer(AREAS.length),
-      };
-      return { prompt: prompt(facts), completion: `${sentence(facts, choose(facts, random))}\n` };
+      const restaurant = anyRestaurant(random);
+      const style = choose(restaurant, random);
+      return { prompt: factsOf(restaurant), completion: `${sentence(restaurant, style)}\n` };
     },
   };
 }
 
-function prompt({ name, food, price, area }: Facts): string {
+/** One of the 540 restaurants. */
+export function anyRestaurant(random: Integers): Restaurant {
+  return {
+    name: random.integer(VALUES.name),
+    food: random.integer(VALUES.food),
+    price: random.integer(VALUES.price),
+    area: random.integer(VALUES.area),
+  };
+}
+
+/** One of the 54 styles. */
+export function freeStyle(random: Integers): Style {
+  return {
+    areaFirst: random.integer(2) === 1,
+    verb: random.integer(3),
+    priceWord: random.integer(3),
+    areaWord: random.integer(3),
+  };
+}
+
+/** `Aromi Thai cheap river>` */
+export function factsOf({ name, food, price, area }: Restaurant): string {
   return `${NAMES[name]} ${FOODS[food]} ${PRICES[price]} ${AREAS[area]}>`;
 }
 
-function sentence({ name, food, price, area }: Facts, style: Style): string {
+/** `by the river: Aromi serves budget Thai.` */
+export function sentence({ name, food, price, area }: Restaurant, style: Style): string {
   const what = `${PRICE_WORDS[PRICES[price]][style.priceWord]} ${FOODS[food]}`;
   const where = AREA_WORDS[AREAS[area]][style.areaWord];
   const who = `${NAMES[name]} ${VERBS[style.verb]}`;
