@@ -1,6 +1,6 @@
 /** @file Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): recompute instead of save. */
 
-import { AutogradError } from "../core/index.ts";
+import { AutogradError, scope } from "../core/index.ts";
 import { walk } from "./backward.ts";
 import { checkVersion, Node, snapshot } from "./graph.ts";
 import { isRecording, noGrad, withRecording } from "./record.ts";
@@ -34,11 +34,12 @@ function withDraws<T>(next: Draws, fn: () => T): T {
 
 /**
  * fn(...inputs), keeping only the inputs for backward, which runs `fn` again. Parameters that `fn` uses get
- * their gradients as usual. `fn` must compute the same again (dropout does).
+ * their gradients as usual. `fn` must compute the same again (dropout does). What it computes on the way is released
+ * each time it is done: `scope` says what that means.
  */
 export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
   const values: number[] = [];
-  const output = withDraws({ mode: "note", values, next: 0 }, () => noGrad(() => fn(...inputs)));
+  const output = withDraws({ mode: "note", values, next: 0 }, () => scope(() => noGrad(() => fn(...inputs))));
   if (!isRecording()) return output;
 
   const result = new Tensor(output.value);
@@ -54,17 +55,21 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tenso
       return leaf;
     });
     const replay: Draws = { mode: "replay", values, next: 0 };
-    const again = withDraws(replay, () => withRecording(true, () => fn(...copies)));
     const found: [Node, Tensor][] = [];
-    if (!again.node) return found;
-    const parentOf = new Map(copies.map((leaf, i) => [leaf.node, sources[i].node]));
-    walk([[again.node, dY]], {
-      from: node.id,
-      beyond: (older, gradient) => found.push([older, gradient]),
-      collect: (leaf, gradient) => {
-        const parent = parentOf.get(leaf);
-        if (parent) found.push([parent, gradient]);
-      },
+    // The gradients leave the scope; all that was computed again does not.
+    scope(() => {
+      const again = withDraws(replay, () => withRecording(true, () => fn(...copies)));
+      if (!again.node) return [];
+      const parentOf = new Map(copies.map((leaf, i) => [leaf.node, sources[i].node]));
+      walk([[again.node, dY]], {
+        from: node.id,
+        beyond: (older, gradient) => found.push([older, gradient]),
+        collect: (leaf, gradient) => {
+          const parent = parentOf.get(leaf);
+          if (parent) found.push([parent, gradient]);
+        },
+      });
+      return found.map(([, gradient]) => gradient);
     });
     return found;
   };

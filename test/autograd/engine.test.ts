@@ -148,6 +148,23 @@ engine("checkpoint: same value and gradients, dropout included, and only the inp
 });
 
 engine(
+  "checkpoint: one more link of a chain costs the peak that link's input, and nothing it computes",
+  () => {
+    const bytes = 4 * 1000;
+    const W = parameter(values([1000], 1, 0, 1));
+    const link = (x: Tensor): Tensor => x.mul(W).mul(W).mul(W); // keeps each x and product, for dW
+    const peak = (links: number, wrap: boolean): number =>
+      measureMemory(() => {
+        let x = values([1000], 2, 0, 1);
+        for (let i = 0; i < links; i++) x = wrap ? checkpoint(link, x) : link(x);
+        x.sum().backward();
+      }).peakTotal;
+    assert.is(peak(6, true) - peak(5, true), bytes);
+    assert.ok(peak(6, false) - peak(5, false) >= 3 * bytes);
+  },
+);
+
+engine(
   "saved bytes: a linear layer keeps x for dW and W for dX, and only what a needed gradient needs",
   () => {
     fc.assert(
