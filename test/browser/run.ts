@@ -1,8 +1,8 @@
 /** @file `npm run test:browser`: the library in headless Chromium; see `usage`. */
 
-import { accessSync, constants } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Browser, chromium } from "playwright-core";
+import { findChromium, noChromium, quiet } from "../../notebooks/support/gallery/chromium.ts";
 import { bundlePage } from "./bundle.ts";
 import type { PageResult } from "./page.ts";
 import { serve } from "./server.ts";
@@ -18,25 +18,8 @@ laws of gpu devices and the conformance cases, on each DEVICE (default: cpu and 
 The browser is the one that CHROMIUM names, or the first found in the usual places; without one, everything
 is skipped. Exits with 1 when a case fails.`;
 
-const places = [
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-  "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
-];
-
-/** WebGL 2 on SwiftShader, so that results are the same everywhere; and no traffic of the browser's own. */
-const flags = [
-  "--no-sandbox",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--use-angle=swiftshader",
-  "--enable-unsafe-swiftshader",
-];
+/** WebGL 2 on SwiftShader, so that results are the same everywhere. */
+const flags = [...quiet, "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
 
 const marks = { passed: "✓", failed: "✗", skipped: "-" } as const;
 
@@ -51,9 +34,9 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  const executablePath = process.env.CHROMIUM ?? places.find(isExecutable);
+  const executablePath = findChromium();
   if (!executablePath) {
-    console.log(`skipped: no browser found at ${places.join(", ")}\n\n0 passed, 0 failed, 1 skipped`);
+    console.log(`skipped: ${noChromium}\n\n0 passed, 0 failed, 1 skipped`);
     return 0;
   }
   const { url, server } = await serve(await bundlePage(), "test/oracles");
@@ -97,15 +80,6 @@ async function runOn(browser: Browser, url: string, device: string, only: string
     throw new Error(`${device}: ${(error as Error).message}`, { cause: error });
   } finally {
     await page.close();
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 

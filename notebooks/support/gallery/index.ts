@@ -23,6 +23,7 @@ export interface GalleryOptions {
  * @throws NotebookError for a file that is no notebook, naming it, and for an `out` that is something else
  */
 export async function writeGallery({ notebooks, out }: GalleryOptions): Promise<string> {
+  if (notebooks.length === 0) throw new NotebookError("gallery: no notebooks; npm start writes them");
   const target = resolve(out);
   await refuseOthers(target);
   const renderer = await createRenderer();

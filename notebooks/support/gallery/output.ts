@@ -88,7 +88,7 @@ export function tally(verdicts: readonly Verdict[]): Html {
     name: verdict.replaceAll(" ", "-"),
     count: verdicts.filter((one) => one === verdict).length,
   })).filter(({ count }) => count > 0);
-  if (counts.length === 0) return html`<p class="tally">no claims</p>`;
+  if (counts.length === 0) return html``;
   return html`<div class="bar" aria-hidden="true">
 ${counts.map(({ name, count }) => html`<i class="${name}" style="flex-grow: ${count}"></i>`)}
 </div>
