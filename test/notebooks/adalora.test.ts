@@ -1,0 +1,144 @@
+/** @file AdaLoRA's ablations and the task with a known answer. */
+import * as fc from "fast-check";
+import { noGrad, tensor } from "lowrank/autograd";
+import { random } from "lowrank/core";
+import { orthogonality } from "lowrank/lora";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  bestRanks,
+  bestResidual,
+  type Planted,
+  runPlanted,
+  SideBySide,
+} from "../../notebooks/support/adalora-planted.ts";
+import {
+  adaLora,
+  distanceToOrthonormal,
+  lora,
+  prunedLora,
+  type Recipe,
+} from "../../notebooks/support/adalora-runs.ts";
+
+const adalora = suite("adalora notebook");
+
+const planted: readonly Planted[] = [
+  { name: "a", out: 5, in: 4, singularValues: [3, 1] },
+  { name: "b", out: 4, in: 6, singularValues: [2] },
+  { name: "c", out: 4, in: 4, singularValues: [] },
+];
+const recipe: Recipe = { rank: 2, target: "all-linear", lr: 0.03, seed: 1, orthogonal: { form: "code" } };
+const steps = 30;
+const pruning = { budget: 3, totalSteps: steps, warmup: 4, final: 8 };
+const run = { steps, rows: 16, seed: 3 };
+
+adalora(
+  "the best triplets are those of the largest singular values, and what is left are the others' squares",
+  () => {
+    assert.equal(bestRanks(planted, 2), [1, 1, 0]);
+    assert.equal(bestRanks(planted, 9), [2, 1, 0]); // there are no more
+    assert.is(bestResidual(planted, [1, 1, 1]), 1 / 14);
+    assert.is(bestResidual(planted, [0, 0, 2]), 1);
+    assert.is(bestResidual(planted, [2, 2, 2]), 0);
+  },
+);
+
+adalora("the residual is 1 before training, and never below the best that the ranks allow", () => {
+  fc.assert(
+    fc.property(fc.nat(1000), (seed) => {
+      const residual = (lr: number): number =>
+        runPlanted(
+          planted,
+          (model) => lora(model, { ...recipe, rank: 1, lr, orthogonal: undefined }),
+          { ...run, seed },
+          () => 0,
+        ).residual;
+      assert.ok(Math.abs(residual(0) - 1) < 1e-5);
+      assert.ok(residual(0.03) > bestResidual(planted, [1, 1, 1]) - 1e-5);
+    }),
+    { numRuns: 5 },
+  );
+});
+
+adalora("enough steps recover what was planted", () => {
+  const { residual } = runPlanted(
+    planted,
+    (model) => adaLora(model, recipe),
+    { ...run, steps: 400 },
+    () => 0,
+  );
+  assert.ok(residual < 0.01, `residual ${residual}`);
+});
+
+adalora("the moments keep b(t) triplets at most, and exactly b(T) at the end", () => {
+  const { read } = runPlanted(
+    planted,
+    (model) => adaLora(model, recipe, pruning),
+    run,
+    ({ moments }) => moments,
+  );
+  assert.is(read.length, steps);
+  const inUse = read.map(({ lambda }) => lambda.flat().filter((λ) => λ !== 0).length);
+  for (const [i, { step, budget }] of read.entries()) {
+    assert.is(step, i + 1);
+    assert.ok(inUse[i] <= budget);
+  }
+  assert.is(inUse.at(-1), pruning.budget);
+});
+
+adalora(
+  "a pruned LoRA starts as the model, trains as many parameters as LoRA, and gets no doublet back",
+  () => {
+    const model = new SideBySide(planted, random(1));
+    const inputs = planted.map((one) => tensor(random(2).normal(2 * one.in, 0, 1), [2, one.in]));
+    const outputs = (): number[][] => noGrad(() => model.forward(inputs).map((y) => Array.from(y.toArray())));
+    const before = outputs();
+    prunedLora(model, recipe, pruning);
+    assert.equal(outputs(), before);
+
+    const pruned = runPlanted(
+      planted,
+      (one) => prunedLora(one, recipe, pruning),
+      run,
+      ({ moments }) => moments,
+    );
+    const whole = runPlanted(
+      planted,
+      (one) => lora(one, { ...recipe, orthogonal: undefined }),
+      run,
+      () => 0,
+    );
+    assert.is(pruned.trainable, whole.trainable);
+    pruned.read.slice(1).forEach(({ lambda }, at) => {
+      const earlier = pruned.read[at].lambda.flat();
+      lambda.flat().forEach((λ, i) => {
+        assert.ok(λ === earlier[i] || λ === 0);
+      });
+    });
+    assert.is(
+      pruned.read
+        .at(-1)
+        ?.lambda.flat()
+        .filter((λ) => λ === 1).length,
+      pruning.budget,
+    );
+  },
+);
+
+adalora("‖Pᵀ P − I‖² + ‖Q Qᵀ − I‖² of the moments is the library's regulariser", () => {
+  const { read } = runPlanted(
+    planted,
+    (model) => adaLora(model, recipe, pruning),
+    run,
+    ({ parts, moments }) => ({
+      library: parts.map((part) => orthogonality([part], { weight: 1 }).item()),
+      last: moments[moments.length - 1],
+    }),
+  );
+  read.library.forEach((expected, k) => {
+    assert.ok(Math.abs(read.last.left[k] + read.last.right[k] - expected) < 1e-4 * (1 + expected));
+  });
+  assert.is(distanceToOrthonormal([Float32Array.of(1, 0), Float32Array.of(0, 2)]), 9);
+});
+
+adalora.run();
