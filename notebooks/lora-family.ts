@@ -206,7 +206,11 @@ display(
         "seconds of pretraining": base.seconds ?? "from the cache",
       },
     ],
-    { title: "The base", note: "Losses in nats per character, on held-out facts." },
+    {
+      title: "The base",
+      note: "Losses in nats per character, on held-out facts.",
+      volatile: ["seconds of pretraining"],
+    },
   ),
 );
 
@@ -469,6 +473,7 @@ display(
     {
       title: `Quality after ${steps} steps (loss before: ${before.toFixed(3)})`,
       note: `${settings.seeds} seeds, mean ± standard deviation. Gap closed: (before − method)/(before − full fine-tuning). Milliseconds: of each run's steps, the fastest tenth took less.`,
+      volatile: ["ms a step"],
     },
   ),
 );
@@ -900,6 +905,7 @@ display(
         paper: "11 to 18 % (AdaLoRA, table 15)",
         measured: `${meanStd(adaOverhead)} %`,
         holds: mean(adaOverhead) <= 20,
+        volatile: true,
         seeds: settings.seeds,
       },
       {
@@ -907,6 +913,7 @@ display(
         paper: "1,190.9 against 942.0 s, 24.5 against 22.3 GB (PEFT's benchmark)",
         measured: `${mean(relativeTime("DoRA")).toFixed(2)} times as long, ${(of("DoRA").runs[0].memory.saved / loraRun.memory.saved).toFixed(2)} times as much saved for backward`,
         holds: mean(relativeTime("DoRA")) > 1 && of("DoRA").runs[0].memory.saved > loraRun.memory.saved,
+        volatile: true,
         seeds: settings.seeds,
       },
     ],
@@ -923,6 +930,6 @@ display(
       { what: "Node", value: process.version },
       { what: "seeds", value: `${settings.seeds}, from 100 (adapters) and 200 (batches)` },
     ],
-    { title: "What ran" },
+    { title: "What ran", volatile: true },
   ),
 );

@@ -362,6 +362,7 @@ display(
   table(devices, {
     title: "One product, many devices",
     note: "The first call includes compiling the kernel.",
+    volatile: true,
   }),
 );
 
@@ -579,6 +580,6 @@ display(
       { what: "seed", value: String(settings.seed) },
       { what: "seconds", value: ((performance.now() - started) / 1000).toFixed(1) },
     ],
-    { title: "What ran" },
+    { title: "What ran", volatile: true },
   ),
 );

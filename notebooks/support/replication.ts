@@ -19,6 +19,8 @@ export interface Claim {
   readonly seeds?: number;
   /** How the experiment is scaled down; why the numbers differ. */
   readonly note?: string;
+  /** What was measured, and so the verdict, differs from run to run (times): not checked against a run before. */
+  readonly volatile?: boolean;
 }
 
 /** One claim, or several, side by side: `display(replication({ claim, paper, measured, holds, note }))`. */
@@ -41,11 +43,14 @@ export function replication(
   const columns = ["claim", "paper", "measured", "seeds", "verdict", "note"] as const;
   const shown = columns.filter((key) => rows.some((row) => row[key] !== "" && row[key] !== null));
   const { grid } = table(rows, { title, columns: shown.map((key) => ({ key, label: labels[key] ?? key })) });
+  const volatile = list.map((claim) => shown.map((key) => claim.volatile === true && changing.has(key)));
   return new Table(
-    grid,
+    { ...grid, volatile },
     rows.map((row) => row.verdict),
   );
 }
+
+const changing: ReadonlySet<string> = new Set(["measured", "verdict", "note"]);
 
 const labels: Partial<Record<string, string>> = { paper: "paper reports", measured: "this run" };
 

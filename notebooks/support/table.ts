@@ -22,6 +22,13 @@ export interface TableOptions<Row> {
   readonly columns?: readonly ((keyof Row & string) | Column<Row>)[];
   /** A line below the table: how it was scaled, what the columns mean. */
   readonly note?: string;
+  /** Columns whose values differ from run to run (times, the machine), or `true` for all: not checked against a run before. */
+  readonly volatile?: readonly (keyof Row & string)[] | true;
+  /**
+   * By how much numbers without a spread may differ from those of a run before, relatively; by default not at all. For
+   * numbers from training, where another machine's roundings add up.
+   */
+  readonly tolerance?: number;
 }
 
 /** A table ready to show: `display(table(rows, { title: "Table 6" }))`. */
@@ -30,15 +37,19 @@ export function table<Row extends object>(rows: readonly Row[], options: TableOp
     typeof column === "string" ? { key: column } : column,
   ) as Column<Row>[];
 
+  const { title = "", note = "", volatile = [], tolerance = 0 } = options;
   const texts = columns.map((column) => columnTexts(rows, column));
+  const changing = columns.map(({ key }) => volatile === true || volatile.includes(key));
   return new Table({
-    title: options.title ?? "",
-    note: options.note ?? "",
+    title,
+    note,
+    tolerance,
     header: columns.map(({ key, label = key }) => label),
     align: columns.map(
       ({ key, align }) => align ?? (rows.some((row) => isNumeric(row[key])) ? "right" : "left"),
     ),
     rows: rows.map((_, i) => texts.map((column) => column[i])),
+    volatile: rows.map(() => changing),
   });
 }
 
@@ -49,6 +60,9 @@ export interface Grid {
   readonly header: readonly string[];
   readonly align: readonly ("left" | "right")[];
   readonly rows: readonly (readonly string[])[];
+  /** volatile[i][j]: whether rows[i][j] differs from run to run. */
+  readonly volatile: readonly (readonly boolean[])[];
+  readonly tolerance: number;
 }
 
 export class Table {
@@ -123,15 +137,21 @@ function asMarkdown({ title, note, header, align, rows }: Grid): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function asHtml({ title, note, header, align, rows }: Grid): string {
-  const cells = (tag: "th" | "td", texts: readonly string[]) =>
-    texts.map((text, j) => `<${tag} align="${align[j]}">${escapeHtml(text)}</${tag}>`).join("");
+/** The attributes `data-volatile` and `data-tolerance` are for `npm run notebooks:check`. */
+function asHtml({ title, note, header, align, rows, volatile, tolerance }: Grid): string {
+  const cells = (tag: "th" | "td", texts: readonly string[], marks?: readonly boolean[]) =>
+    texts
+      .map((text, j) => {
+        const mark = marks?.[j] ? " data-volatile" : "";
+        return `<${tag} align="${align[j]}"${mark}>${escapeHtml(text)}</${tag}>`;
+      })
+      .join("");
   return [
-    "<table>",
+    tolerance > 0 ? `<table data-tolerance="${tolerance}">` : "<table>",
     ...(title ? [`<caption><b>${escapeHtml(title)}</b></caption>`] : []),
     `<thead><tr>${cells("th", header)}</tr></thead>`,
     "<tbody>",
-    ...rows.map((row) => `<tr>${cells("td", row)}</tr>`),
+    ...rows.map((row, i) => `<tr>${cells("td", row, volatile[i])}</tr>`),
     "</tbody>",
     "</table>",
     ...(note ? [`<p><small>${escapeHtml(note)}</small></p>`] : []),
