@@ -92,7 +92,7 @@ export function tally(verdicts: readonly Verdict[]): Html {
   return html`<div class="bar" aria-hidden="true">
 ${counts.map(({ name, count }) => html`<i class="${name}" style="flex-grow: ${count}"></i>`)}
 </div>
-<p class="tally">${counts.map(({ name, verdict, count }) => html`<span class="verdict ${name}">${count} ${plural(verdict, count)}</span>`)}</p>`;
+<p class="tally"><span>${verdicts.length} ${verdicts.length === 1 ? "claim" : "claims"}</span>${counts.map(({ name, verdict, count }) => html`<span class="verdict ${name}">${count} ${plural(verdict, count)}</span>`)}</p>`;
 }
 
 /** The verdicts among marks, in order. */

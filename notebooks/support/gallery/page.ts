@@ -53,7 +53,11 @@ ${tally(entries.flatMap(({ verdicts }) => verdicts))}
 </header>
 <main class="cards container">
 ${entries.map(card)}
-</main>`,
+</main>
+<footer class="container">
+<p>Each page is its notebook as it ran last. <code>npm start -- NAME --set rank=2</code> runs one again with another
+number, and <code>npm run gallery</code> writes these pages anew.</p>
+</footer>`,
   );
 }
 
