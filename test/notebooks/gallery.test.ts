@@ -66,7 +66,7 @@ const second = write(
       ],
     },
   ],
-  { device: "cpu", seconds: 3, settings: { rank: 8 } },
+  { setting: "full", device: "cpu", seconds: 3, settings: { rank: 8 } },
 );
 const page = (name: string): string => readFileSync(join(out, `${name}.html`), "utf8");
 
@@ -95,7 +95,7 @@ gallery("a card has title, byline, first sentence and verdicts; the notebook of 
   assert.match(index, /One sentence, with <span class="katex">/);
   assert.not.match(index, /Another/);
   assert.match(index, /2 hold<.*1 does not hold</);
-  assert.match(index, /device cpu · seconds 3</);
+  assert.match(index, /full setting · cpu · 3 s</);
 });
 
 gallery("claims are marked, code is coloured and escaped, long imports are folded", () => {

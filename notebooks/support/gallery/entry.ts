@@ -52,12 +52,11 @@ ${cells.slice(title ? 1 : 0).map((cell) => (cell.type === "markdown" ? prose(cel
   };
 }
 
-/** "device auto · node v20.20.2": the plain values of the runner's record. */
+/** "full setting · cpu (WebAssembly SIMD, 2 threads) · 2026-01-31 · 93.5 s": of the runner's record what there is. */
 function madeBy(record: unknown): string {
-  return Object.entries(record ?? {})
-    .filter(([, value]) => typeof value === "string" || typeof value === "number")
-    .map(([key, value]) => `${key} ${value}`)
-    .join(" · ");
+  const { setting, changed, device, machine, date, seconds } = (record ?? {}) as Record<string, unknown>;
+  const parts = [setting && `${setting} setting`, changed, device, machine, date, seconds && `${seconds} s`];
+  return parts.filter(Boolean).join(" · ");
 }
 
 const ARXIV = /arxiv\.org\/abs\/([\d.]+\d)/;
