@@ -38,3 +38,9 @@ export function atMost(first: readonly number[], second: readonly number[]): Cla
 /** The same, the other way round. */
 export const atLeast = (first: readonly number[], second: readonly number[]): Claim["holds"] =>
   atMost(second, first);
+
+/** The verdict on several predicates together: that of the one that holds least. */
+export function weakest(verdicts: readonly Claim["holds"][]): Claim["holds"] {
+  if (verdicts.includes(false)) return false;
+  return verdicts.includes("partly") ? "partly" : true;
+}

@@ -3,7 +3,7 @@ import { random } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { deviation } from "../../notebooks/support/magnitude-direction.ts";
-import { atLeast, atMost, leastSquares, mean } from "../../notebooks/support/statistics.ts";
+import { atLeast, atMost, leastSquares, mean, weakest } from "../../notebooks/support/statistics.ts";
 
 const statistics = suite("statistics of the notebooks");
 const close = (a: number, b: number, scale = 1): void =>
@@ -79,6 +79,15 @@ statistics("rows turned round have moved in direction alone: by 2, and by 1 for 
   assert.equal(deviation([1, 0, 0, 2], [0, 1, 0, 2], 2), { magnitude: 0, direction: 0.5 });
   assert.equal(deviation([0, 0], [3, 4], 2), { magnitude: 5, direction: 0 }); // a row of zeros has no direction
   assert.throws(() => deviation([1, 2, 3], [1, 2, 3], 2), /rows of 2/);
+});
+
+statistics("several predicates hold as far as the weakest of them", () => {
+  const verdicts = [false, "partly", true] as const; // from weak to strong
+  fc.assert(
+    fc.property(fc.array(fc.nat(2), { minLength: 1, maxLength: 4 }), (strengths) => {
+      assert.is(weakest(strengths.map((i) => verdicts[i])), verdicts[Math.min(...strengths)]);
+    }),
+  );
 });
 
 statistics.run();
