@@ -15,7 +15,7 @@
 // %% Settings
 
 import { linear, type Tensor, tensor } from "lowrank/autograd";
-import { currentDevice, random } from "lowrank/core";
+import { random } from "lowrank/core";
 import {
   type AdapterConfig,
   countParameters,
@@ -996,18 +996,5 @@ display(
       },
     ],
     "Variants",
-  ),
-);
-
-// %% What ran
-
-display(
-  table(
-    [
-      { what: "device", value: `${currentDevice().name}: ${currentDevice().adapter}` },
-      { what: "Node", value: process.version },
-      { what: "seeds", value: `${settings.seeds}, from 100 (adapters) and 200 (batches)` },
-    ],
-    { title: "What ran" },
   ),
 );
