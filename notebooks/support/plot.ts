@@ -188,7 +188,7 @@ export function heatmap<Row extends object>(rows: readonly Row[], options: Heatm
               x: "x",
               y: "y",
               text: (cell) => formatNumber(cell.value, digits ?? 2),
-              fill: (cell) => (cell.value > (low + high) / 2 ? "white" : "black"),
+              fill: (cell) => (cell.value > low + 0.7 * (high - low) ? "white" : "black"), // the better contrast on "blues"
             }),
           ]
         : []),
