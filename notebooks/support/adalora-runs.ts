@@ -51,6 +51,8 @@ export interface Moment {
   /** ‖Pᵀ P − I‖²_F and ‖Q Qᵀ − I‖²_F. */
   readonly left: readonly number[];
   readonly right: readonly number[];
+  /** Seconds that writing this down took. */
+  readonly recording: number;
 }
 
 /** A model with adapters of one kind, layer by layer, and the moments of its training. */
@@ -128,14 +130,16 @@ function allocation(
     afterStep(step) {
       const t = step + 1;
       allocator.allocate(t);
-      moments.push({
+      const began = performance.now();
+      const moment = {
         step: t,
         budget: allocator.budget(t),
         scores: parts.map((part, k) => tripletScores(part, allocator.scores[k], measure)),
         lambda: parts.map(({ lambda }) => Array.from(lambda.toArray())),
         left: parts.map(({ P }) => distanceToOrthonormal(columns(P))),
         right: parts.map(({ Q }) => distanceToOrthonormal(rows(Q))),
-      });
+      };
+      moments.push({ ...moment, recording: (performance.now() - began) / 1000 });
     },
     kept: allocator.scores.flatMap((scores) => Object.values(scores).flatMap(Object.values) as NDArray[]),
   };

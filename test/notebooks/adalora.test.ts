@@ -5,6 +5,7 @@ import { random } from "lowrank/core";
 import { orthogonality } from "lowrank/lora";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { livesOf } from "../../notebooks/support/adalora-lives.ts";
 import {
   bestRanks,
   bestResidual,
@@ -139,6 +140,33 @@ adalora("‖Pᵀ P − I‖² + ‖Q Qᵀ − I‖² of the moments is the libra
     assert.ok(Math.abs(read.last.left[k] + read.last.right[k] - expected) < 1e-4 * (1 + expected));
   });
   assert.is(distanceToOrthonormal([Float32Array.of(1, 0), Float32Array.of(0, 2)]), 9);
+});
+
+adalora("a life is the stretches of steps in use; coming back counts from the first mask on", () => {
+  const inUse = ["0111", "0101", "0100", "0011"]; // by triplet; the warm-up is step 1
+  const moments = [0, 1, 2, 3].map((at) => ({
+    step: at + 1,
+    budget: 4,
+    scores: [],
+    lambda: [inUse.map((steps) => Number(steps[at]))],
+    left: [],
+    right: [],
+    recording: 0,
+  }));
+  const lives = livesOf(moments, 1);
+  assert.equal(
+    lives.map(({ stretches }) => stretches.map(({ from, to }) => `${from}-${to}`).join()),
+    ["2-4", "2-2,4-4", "2-2", "3-4"],
+  );
+  assert.equal(
+    lives.map(({ returns }) => returns),
+    [0, 1, 0, 1],
+  );
+  assert.equal(
+    lives.map(({ survives }) => survives),
+    [true, true, false, true],
+  );
+  assert.equal(livesOf([], 0), []);
 });
 
 adalora.run();
