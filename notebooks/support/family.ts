@@ -96,6 +96,16 @@ export function runMethod<A, T>(
   return run;
 }
 
+/** Peak bytes of training, by category and together, from two steps that nothing is kept of. */
+export function trainingMemory<A>(
+  copy: () => GPT2,
+  prepare: (model: GPT2) => Prepared<A>,
+  { domain, rows }: Pick<RunOptions, "domain" | "rows">,
+): Pick<Run<null>, "trainable" | "memory" | "peak"> {
+  const unjudged = { ...domain, validation: [] };
+  return runMethod(copy, prepare, { domain: unjudged, rows, steps: 2, seed: 1 }, () => null);
+}
+
 /** AdamW without weight decay on whatever in `module` requires a gradient. */
 export function adamW(module: Module, lr: number): AdamW {
   const trained = module.parameters().filter(({ requiresGrad }) => requiresGrad);
