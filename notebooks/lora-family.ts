@@ -59,11 +59,11 @@ const settings = defineSettings({
   ratio: { quick: 4, about: "λ of LoRA+: the rate of B over that of A", min: 1 },
   ranks: { quick: [1, 4, 16], full: [1, 2, 4, 8, 16, 32, 64], about: "ranks at which memory is measured" },
   seeds: { quick: 2, full: 3, about: "independent runs", min: 1 },
-  d: { quick: 64, full: 128, about: "width of the small GPT", min: 8 },
+  d: { quick: 64, about: "width of the small GPT", min: 8 },
   layers: { quick: 2, full: 4, about: "its blocks", min: 2 },
-  pretraining: { quick: 400, full: 2500, about: "steps of pretraining", min: 1 },
-  steps: { quick: 80, full: 300, about: "steps of each adaptation", min: 10 },
-  rows: { quick: 12, full: 16, about: "rows of a batch", min: 1 },
+  pretraining: { quick: 400, full: 1500, about: "steps of pretraining", min: 1 },
+  steps: { quick: 60, full: 200, about: "steps of each adaptation", min: 10 },
+  rows: { quick: 12, about: "rows of a batch", min: 1 },
   sweep: { quick: false, full: true, about: "search each method's rate, with a seed of its own" },
 });
 display(settingsTable(settings));
