@@ -3,7 +3,8 @@
  * made them, and shared by the notebooks. The folder can be deleted at any time.
  */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { random } from "lowrank/core";
 import {
@@ -18,7 +19,9 @@ import {
 } from "lowrank/nn";
 import { type Domain, VOCABULARY } from "./domain.ts";
 import { validationLoss } from "./evaluation.ts";
+import { withLock } from "./lock.ts";
 import { progress } from "./progress.ts";
+import { currentTerminal } from "./session.ts";
 
 export interface Pretraining {
   readonly domain: Domain;
@@ -50,37 +53,29 @@ const CACHE = fileURLToPath(new URL("../../.cache/models/", import.meta.url));
 /** Raised when the same settings come to mean another model. */
 const FORMAT = 1;
 
-/** A GPT-2 without dropout, trained on a domain with AdamW and a linear decay, or taken from the cache. */
-export function pretrained(pretraining: Pretraining): BaseModel {
+/**
+ * A GPT-2 without dropout, trained on a domain with AdamW and a linear decay, or taken from `cache`. When several
+ * processes ask for the same one at once, one trains it and the others wait.
+ */
+export function pretrained(pretraining: Pretraining, cache: string = CACHE): BaseModel {
   const { domain, size, steps, rows, lr, seed } = pretraining;
   const fields = gpt2Fields(size);
   const made = { FORMAT, fields, domain: domain.hash, steps, rows, lr, seed };
   const hash = createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
-  const folder = `${CACHE}gpt2-${size.d}x${size.layers}-${hash}`;
+  const folder = join(cache, `gpt2-${size.d}x${size.layers}-${hash}`);
 
-  let seconds: number | null = null;
-  if (!existsSync(`${folder}/config.json`)) {
-    const rng = random(seed);
-    const model = new GPT2(fields, { rng: rng.split("weights") });
-    const bar = progress(steps, `pretraining on ${domain.name}`);
-    ({ seconds } = fit(model, {
-      steps,
-      optimizer: new AdamW(model.parameters(), { lr }),
-      schedule: linearDecay({ warmup: Math.ceil(steps / 20), total: steps }),
-      batch: (step) => domain.batch(rows, rng.split("batches").split(step)),
-      loss: ({ ids, labels }) => model.loss(ids, labels),
-      maxGradNorm: 1,
-      onStep: () => bar.tick(),
-      progress: false,
-    }));
-    bar.done();
-    savePretrained(model, folder); // config.json is written last: a folder that has it is whole
-  }
-  const first = loadPretrained(folder) as GPT2;
-  const values = first.stateDict();
+  mkdirSync(cache, { recursive: true });
+  const { model, seconds } = withLock(`${folder}.lock`, () => {
+    const kept = load(folder);
+    if (kept) return { model: kept, seconds: null };
+    const { model, seconds } = pretrain(pretraining, fields);
+    save(model, folder);
+    return { model: load(folder) ?? model, seconds }; // from the file: without gradients, as from the cache
+  });
+  const values = model.stateDict();
   return {
     fields,
-    loss: validationLoss(first, domain),
+    loss: validationLoss(model, domain),
     seconds,
     copy() {
       const model = withoutInit(() => new GPT2(fields));
@@ -88,6 +83,43 @@ export function pretrained(pretraining: Pretraining): BaseModel {
       return model;
     },
   };
+}
+
+function pretrain({ domain, steps, rows, lr, seed }: Pretraining, fields: ConfigFields<"gpt2">) {
+  const rng = random(seed);
+  const model = new GPT2(fields, { rng: rng.split("weights") });
+  const bar = progress(steps, `pretraining on ${domain.name}`);
+  const { seconds } = fit(model, {
+    steps,
+    optimizer: new AdamW(model.parameters(), { lr }),
+    schedule: linearDecay({ warmup: Math.ceil(steps / 20), total: steps }),
+    batch: (step) => domain.batch(rows, rng.split("batches").split(step)),
+    loss: ({ ids, labels }) => model.loss(ids, labels),
+    maxGradNorm: 1,
+    onStep: () => bar.tick(),
+    progress: false,
+  });
+  bar.done();
+  return { model, seconds };
+}
+
+/** Null if it is not there, or no longer whole. */
+function load(folder: string): GPT2 | null {
+  try {
+    return loadPretrained(folder) as GPT2;
+  } catch {
+    return null;
+  }
+}
+
+/** A model that cannot be kept will be trained again: that is no reason to stop. */
+function save(model: GPT2, folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true }); // what an interrupt left
+    savePretrained(model, folder);
+  } catch (error) {
+    currentTerminal().status(`the base model is not kept: ${(error as Error).message}`);
+  }
 }
 
 /** The fields of a small GPT-2 for the texts here. */

@@ -3,4 +3,5 @@ import { fileURLToPath } from "node:url";
 import { runNotebooks } from "./command.ts";
 
 const folder = fileURLToPath(new URL("..", import.meta.url));
-process.exitCode = await runNotebooks(process.argv.slice(2), { folder });
+const runs = fileURLToPath(new URL("../../out", import.meta.url));
+process.exitCode = await runNotebooks(process.argv.slice(2), { folder, runs });

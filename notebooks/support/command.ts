@@ -1,39 +1,54 @@
 /** @file The command behind `npm start`: its options, its errors, its exit code. */
-import { mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
-import { parseArgs } from "node:util";
-import { writeFileAtomic } from "lowrank/core";
-import { NotebookError, unknownName } from "./errors.ts";
-import { type Execution, executeNotebook } from "./execute.ts";
-import { toIpynb } from "./ipynb.ts";
-import { parsePercent } from "./percent.ts";
+import { type DeviceName, setDevice } from "lowrank/core";
+import { NotebookError, report } from "./errors.ts";
+import { choose, listing, notebooksIn } from "./folder.ts";
+import { readNotebook } from "./gallery/notebook.ts";
+import { uninterrupted } from "./interrupt.ts";
+import { parseOptions, positiveInteger } from "./options.ts";
+import { type Job, runAll } from "./parallel.ts";
+import type { RunRecord } from "./record.ts";
+import { type RunRequest, type RunResult, runNotebook } from "./run.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
 const HELP = `Usage: npm start -- [NAME ...] [options]
 
-Runs notebooks, all of them unless named, and writes each with its outputs beside it as NAME.ipynb.
+Runs notebooks, all of them unless named. One that is named alone prints its tables here. Each is written with its
+outputs as NAME.ipynb, and all together as a site:
+
+  npm start                     the quick setting       → out/NAME.ipynb, out/gallery/index.html
+  npm start -- --full           the long one            → notebooks/NAME.ipynb, gallery/index.html
+  npm start -- NAME --full ...  with anything changed   → out/, as above
+
+out/ and gallery/ are ignored by Git. The files beside the notebooks are committed, and always from the long setting.
 
   --list              list the notebooks and stop
   --full              the long setting; without it, the quick one
   --seeds N           independent runs to average over (the setting "seeds")
   --set NAME=VALUE    change a setting; may be repeated; needs one notebook
   --device NAME       compute on this device (npm run devices lists them)
-  --out DIR           write the .ipynb files there instead
+  --jobs N            run N notebooks at a time; by default as many as there are cores
+  --out DIR           write there instead
+  --open              open the site in the browser at the end
   --help              this text`;
 
 export interface CommandOptions {
   /** The folder in which the notebooks lie. */
   readonly folder: string;
+  /** Where runs are written that are not for keeping. */
+  readonly runs: string;
   readonly terminal?: Terminal;
+  /** Writes a site from these `.ipynb` files and returns the path of its first page. */
+  readonly gallery?: (options: { notebooks: readonly string[]; out: string }) => Promise<string>;
 }
 
 /** Runs the command with `args` and returns its exit code: 0, or 1 after an error, which has been reported. */
-export async function runNotebooks(
-  args: readonly string[],
-  { folder, terminal = processTerminal }: CommandOptions,
-): Promise<number> {
+export async function runNotebooks(args: readonly string[], options: CommandOptions): Promise<number> {
+  const { terminal = processTerminal } = options;
   try {
-    await run(args, folder, terminal);
+    await run(args, { gallery: writeGallery, ...options, terminal });
     return 0;
   } catch (error) {
     terminal.status(report(error));
@@ -41,118 +56,137 @@ export async function runNotebooks(
   }
 }
 
-async function run(args: readonly string[], folder: string, terminal: Terminal): Promise<void> {
+/** Loaded when it is needed: what it is made of takes a second to load. */
+const writeGallery: Required<CommandOptions>["gallery"] = async (options) =>
+  (await import("./gallery/index.ts")).writeGallery(options);
+
+async function run(
+  args: readonly string[],
+  { folder, runs, terminal, gallery }: Required<CommandOptions>,
+): Promise<void> {
   const { values, positionals } = parse(args);
   if (values.help) return terminal.print(HELP);
 
   const names = await notebooksIn(folder);
   if (values.list) return terminal.print(await listing(folder, names));
 
-  const chosen = choose(positionals, names, folder);
+  const chosen = choose(positionals, names);
   const overrides = parseSettings(values.set);
-  const seeds = parseSeeds(values.seeds);
+  const seeds = values.seeds === undefined ? undefined : String(positiveInteger("seeds", values.seeds));
   if (values.set.length > 0 && chosen.length > 1) {
     throw new NotebookError(
       `--set needs one notebook: npm start -- NAME --set ...; one of ${names.join(", ")}`,
     );
   }
-  const out = resolve(values.out ?? folder);
-  await requireFolder(out, values.out !== undefined);
-
-  // The engine reads it when it first needs a device, and refuses a name it does not know.
-  if (values.device !== undefined) process.env.LOWRANK_DEVICE = values.device;
-
-  for (const name of chosen) {
-    const path = join(folder, `${name}.ts`);
-    const execution = await executeNotebook(path, { full: values.full, overrides, seeds, terminal });
-    const target = join(out, `${name}.ipynb`);
-    writeFileAtomic(target, new TextEncoder().encode(toIpynb(execution)));
-    terminal.status(summary(execution, relative(process.cwd(), target)));
+  if (values.device !== undefined) {
+    setDevice(values.device as DeviceName); // refuses what is unknown or does not work here
+    process.env.LOWRANK_DEVICE = values.device; // for the notebooks' own processes
   }
+  const keep = values.full && values.set.length === 0 && !values.seeds && !values.device;
+  const out = resolve(values.out ?? (keep ? folder : runs));
+  await requireFolder(out);
+
+  const requests = chosen.map((name) => ({ name, folder, out, full: values.full, overrides, seeds }));
+  const jobs = Math.min(
+    chosen.length,
+    values.jobs === undefined ? availableParallelism() : positiveInteger("jobs", values.jobs),
+  );
+  const failed = await runRequests(requests, jobs, terminal);
+
+  const site = out === resolve(folder) ? join(out, "..", "gallery") : join(out, "gallery");
+  const written = (await readdir(out)).filter((file) => names.some((name) => file === `${name}.ipynb`));
+  if (written.length > 0) {
+    const notebooks = written.sort().map((file) => join(out, file));
+    const page = await uninterrupted(() => gallery({ notebooks, out: site }));
+    terminal.status(`gallery: ${written.length} notebook${plural(written)} → ${here(page)}`);
+    if (values.open) await openPage(page);
+  }
+  if (failed.length > 0) {
+    throw new NotebookError(`${failed.length} of ${chosen.length} notebooks failed: ${failed.join(", ")}`);
+  }
+}
+
+/** One alone runs here and shows its tables, several in processes of their own. Returns the names of those that failed. */
+async function runRequests(
+  requests: readonly RunRequest[],
+  jobs: number,
+  terminal: Terminal,
+): Promise<readonly string[]> {
+  const onResult = (result: RunResult): void => terminal.status(summary(result));
+  if (requests.length === 1) {
+    onResult(await runNotebook(requests[0], terminal));
+    return [];
+  }
+  return runAll(await withSeconds(requests), { jobs, terminal, onResult });
+}
+
+/** Each with the seconds of its last run in the same setting; where there was none, those of an average one. */
+async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
+  const known = await Promise.all(requests.map(lastSeconds));
+  const all = known.filter((seconds) => seconds !== null);
+  const average = all.length > 0 ? all.reduce((sum, seconds) => sum + seconds, 0) / all.length : 30;
+  return requests.map((request, i) => ({ request, seconds: known[i] ?? average }));
+}
+
+async function lastSeconds({ name, folder, out, full }: RunRequest): Promise<number | null> {
+  for (const file of [join(out, `${name}.ipynb`), join(folder, `${name}.ipynb`)]) {
+    const record = (await readNotebook(file).catch(() => null))?.metadata.lowrank as RunRecord | undefined;
+    if (record?.setting === (full ? "full" : "quick")) return record.seconds;
+  }
+  return null;
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        list: { type: "boolean", default: false },
-        full: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-        seeds: { type: "string" },
-        set: { type: "string", multiple: true, default: [] },
-        device: { type: "string" },
-        out: { type: "string" },
-      },
-    });
-  } catch (error) {
-    const reason = (error as Error).message.split(/\. |\n/)[0];
-    throw new NotebookError(`${reason}; npm start -- --help lists the options`);
-  }
+  return parseOptions(
+    args,
+    {
+      list: { type: "boolean", default: false },
+      full: { type: "boolean", default: false },
+      seeds: { type: "string" },
+      set: { type: "string", multiple: true, default: [] },
+      device: { type: "string" },
+      jobs: { type: "string" },
+      out: { type: "string" },
+      open: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+    "npm start",
+  );
 }
 
-/** Names of the notebooks: the `.ts` files of the folder itself. */
-async function notebooksIn(folder: string): Promise<string[]> {
-  const files = await readdir(folder);
-  return files
-    .filter((file) => file.endsWith(".ts"))
-    .map((file) => file.slice(0, -3))
-    .sort();
-}
-
-async function listing(folder: string, names: readonly string[]): Promise<string> {
-  const width = Math.max(...names.map((name) => name.length), 0);
-  const titles = await Promise.all(names.map((name) => title(join(folder, `${name}.ts`))));
-  return names.map((name, i) => `${name.padEnd(width)}  ${titles[i]}`.trimEnd()).join("\n") || "no notebooks";
-}
-
-/** The first heading of the prose. */
-async function title(path: string): Promise<string> {
-  const cells = parsePercent(await readFile(path, "utf8"), path);
-  const prose = cells.filter(({ type }) => type === "markdown").map(({ source }) => source);
-  return /^#+ (.*)$/m.exec(prose.join("\n"))?.[1] ?? "";
-}
-
-function choose(given: readonly string[], names: readonly string[], folder: string): readonly string[] {
-  if (names.length === 0) throw new NotebookError(`no notebooks in ${folder}`);
-  for (const name of given) if (!names.includes(name)) throw unknownName("notebook", name, names);
-  return given.length > 0 ? [...new Set(given)] : names;
-}
-
-function parseSettings(set: readonly string[]): Map<string, string> {
-  const overrides = new Map<string, string>();
-  for (const setting of set) {
+function parseSettings(set: readonly string[]): Record<string, string> {
+  const pairs = set.map((setting) => {
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(setting) ?? [];
     if (name === undefined) throw new NotebookError(`--set: expected NAME=VALUE; got "${setting}"`);
-    overrides.set(name.trim(), value.trim());
-  }
-  return overrides;
+    return [name.trim(), value.trim()];
+  });
+  return Object.fromEntries(pairs);
 }
 
-function parseSeeds(seeds: string | undefined): string | undefined {
-  if (seeds === undefined || /^[1-9]\d*$/.test(seeds)) return seeds;
-  throw new NotebookError(`--seeds: expected a positive integer; got "${seeds}"`);
-}
-
-async function requireFolder(path: string, create: boolean): Promise<void> {
-  if (create) await mkdir(path, { recursive: true }).catch(() => {});
+async function requireFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(() => {});
   const found = await stat(path).catch(() => null);
   if (!found?.isDirectory()) throw new NotebookError(`--out: expected a folder; got "${path}"`);
 }
 
-function summary({ name, tables, verdicts, seconds }: Execution, file: string): string {
-  const count = (verdict: string) => verdicts.filter((v) => v === verdict).length;
-  const claims =
-    verdicts.length > 0
-      ? `, claims: ${count("holds")} hold, ${count("partly")} partly, ${count("does not hold")} do not`
-      : "";
-  return `${name}: ${tables} table${tables === 1 ? "" : "s"}${claims}, ${seconds.toFixed(1)} s → ${file}`;
+function summary({ name, tables, file, record: { verdicts, seconds } }: RunResult): string {
+  const { holds, partly, "does not hold": not } = verdicts;
+  const claims = holds + partly + not > 0 ? `, claims: ${holds} hold, ${partly} partly, ${not} do not` : "";
+  return `${name}: ${tables} table${tables === 1 ? "" : "s"}${claims}, ${seconds.toFixed(1)} s → ${here(file)}`;
 }
 
-/** A user's mistake, or a device that cannot be had, in one line; all else with its stack into the notebook. */
-function report(error: unknown): string {
-  const plain = error instanceof NotebookError || (error instanceof Error && error.name === "DeviceError");
-  if (plain) return `error: ${error.message}`;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+async function openPage(page: string): Promise<void> {
+  const { openInBrowser } = await import("./open.ts");
+  if (!(await openInBrowser(page)))
+    throw new NotebookError(`--open: no browser could be started; the page is ${page}`);
+}
+
+function plural(list: readonly unknown[]): string {
+  return list.length === 1 ? "" : "s";
+}
+
+/** The path from here, if it is below. */
+function here(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
 }

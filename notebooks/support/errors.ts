@@ -4,6 +4,13 @@ export class NotebookError extends Error {
   override readonly name = "NotebookError";
 }
 
+/** A user's mistake, or a device that cannot be had, in one line; all else with its stack into the notebook. */
+export function report(error: unknown): string {
+  const plain = error instanceof NotebookError || (error instanceof Error && error.name === "DeviceError");
+  if (plain) return `error: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
 /** "…; did you mean rank?" for a mistyped name, then all the names there are. */
 export function unknownName(kind: string, given: string, names: readonly string[]): NotebookError {
   const near = nearest(given, names);

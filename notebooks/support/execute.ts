@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import { pathToFileURL } from "node:url";
 import { NotebookError } from "./errors.ts";
 import { type Cell, parsePercent } from "./percent.ts";
-import { type MimeBundle, Session, type Verdict, withSession } from "./session.ts";
+import { type MimeBundle, Session, type SettingValue, type Verdict, withSession } from "./session.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 
 export interface ExecuteOptions {
@@ -25,6 +25,10 @@ export interface Execution {
   readonly outputs: readonly (readonly MimeBundle[])[];
   readonly tables: number;
   readonly verdicts: readonly Verdict[];
+  readonly full: boolean;
+  /** The settings in force, and what was given for them; empty if the notebook has none. */
+  readonly settings: Readonly<Record<string, SettingValue>>;
+  readonly changed: Readonly<Record<string, string>>;
   readonly seconds: number;
 }
 
@@ -48,9 +52,12 @@ export async function executeNotebook(
     await import(url);
     session.finish();
   });
-  if (overrides.size > 0 && !session.settingsRead) {
-    throw new NotebookError(`${name}: has no settings; given ${[...overrides.keys()].join(", ")}`);
+  const given = [...overrides.keys()];
+  if (given.length > 0 && !session.settings) {
+    throw new NotebookError(`${name}: has no settings; given ${given.join(", ")}`);
   }
-  const { outputs, tables, verdicts, seconds } = session;
-  return { name, cells, outputs, tables, verdicts, seconds };
+  const { outputs, tables, verdicts, seconds, settings } = session;
+  const changed = Object.fromEntries(overrides);
+  if (seeds !== undefined && settings?.seeds !== undefined) changed.seeds = seeds;
+  return { name, cells, outputs, tables, verdicts, full, settings: settings ?? {}, changed, seconds };
 }

@@ -1,15 +1,18 @@
 /** @file The `.ipynb` file: Jupyter's notebook format 4.5, the same bytes for the same cells and outputs. */
 import { createHash } from "node:crypto";
 import type { Cell } from "./percent.ts";
+import type { RunRecord } from "./record.ts";
 import type { MimeBundle } from "./session.ts";
 
 interface Executed {
   readonly cells: readonly Cell[];
   readonly outputs: readonly (readonly MimeBundle[])[];
+  /** Kept in the notebook's metadata, as `lowrank`. */
+  readonly record?: RunRecord;
 }
 
 /** The notebook with its outputs, as the text of an `.ipynb` file. */
-export function toIpynb({ cells, outputs }: Executed): string {
+export function toIpynb({ cells, outputs, record }: Executed): string {
   const ids = cellIds(cells);
   let executions = 0;
   const notebook = {
@@ -31,6 +34,7 @@ export function toIpynb({ cells, outputs }: Executed): string {
         nbconvert_exporter: "script",
         pygments_lexer: "typescript",
       },
+      ...(record ? { lowrank: record } : {}),
     },
     nbformat: 4,
     nbformat_minor: 5,

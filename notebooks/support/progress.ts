@@ -1,5 +1,5 @@
 /** @file Progress through long computations, on standard error: a bar on a terminal, a few plain lines elsewhere. */
-import { SingleBar } from "cli-progress";
+import { type Options, SingleBar } from "cli-progress";
 import { currentTerminal } from "./session.ts";
 
 export interface Progress {
@@ -17,20 +17,21 @@ export function progress(total: number, label: string): Progress {
   return { tick() {}, done() {} };
 }
 
+/** An interrupt ends the process at once, so the cursor stays visible and no signal handler is installed. */
+export const barLook: Options = {
+  barsize: 30,
+  barCompleteChar: "█",
+  barIncompleteChar: "░",
+  clearOnComplete: true,
+  hideCursor: false,
+  gracefulExit: false,
+  stream: process.stderr,
+};
+
 function bar(total: number, label: string): Progress {
-  // The engine is synchronous: the bar redraws itself inside update(). An interrupt ends the process at once, so
-  // the cursor stays visible and no signal handler is installed.
-  const single = new SingleBar({
-    format: `${label} {bar} {value}/{total}, {eta_formatted} left`,
-    barsize: 30,
-    barCompleteChar: "█",
-    barIncompleteChar: "░",
-    etaBuffer: 50,
-    clearOnComplete: true,
-    hideCursor: false,
-    gracefulExit: false,
-    stream: process.stderr,
-  });
+  // The engine is synchronous: the bar redraws itself inside update().
+  const format = `${label} {bar} {value}/{total}, {eta_formatted} left`;
+  const single = new SingleBar({ ...barLook, format, etaBuffer: 50 });
   single.start(total, 0);
   return { tick: (steps = 1) => single.increment(steps), done: () => single.stop() };
 }

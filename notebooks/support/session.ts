@@ -9,6 +9,8 @@ import { processTerminal, type Terminal } from "./terminal.ts";
 /** One value in several forms, by media type. `text/plain` is always among them. */
 export type MimeBundle = Readonly<Record<string, string>> & { readonly "text/plain": string };
 
+export type SettingValue = number | string | boolean | readonly number[];
+
 export type Verdict = "holds" | "partly" | "does not hold";
 
 export interface SessionOptions {
@@ -34,8 +36,8 @@ export class Session {
   readonly verdicts: Verdict[] = [];
   readonly started = performance.now();
   tables = 0;
-  /** Whether the notebook has declared its settings, and so looked at `overrides`. */
-  settingsRead = false;
+  /** The values in force, once the notebook has declared its settings, and so looked at `overrides`. */
+  settings: Readonly<Record<string, SettingValue>> | null = null;
   private cell = -1;
 
   constructor({ name, cells, full, overrides, seeds, terminal }: SessionOptions) {

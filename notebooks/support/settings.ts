@@ -7,10 +7,8 @@
  *     settings.rank // a number: 8, or 16 with --full, or what --set rank=4 says
  */
 import { NotebookError, unknownName } from "./errors.ts";
-import { currentSession } from "./session.ts";
+import { currentSession, type SettingValue } from "./session.ts";
 import { type Table, table } from "./table.ts";
-
-export type SettingValue = number | string | boolean | readonly number[];
 
 export interface Setting<T extends SettingValue> {
   readonly quick: T;
@@ -58,10 +56,9 @@ export function defineSettings<const S extends Record<string, Setting<SettingVal
     const text = overrides.get(name);
     return [name, text === undefined ? (session?.full ? full : quick) : parse(name, text, setting)];
   });
-  if (session) session.settingsRead = true;
-
   const settings = Object.freeze(Object.fromEntries(entries)) as Settings<S>;
   abouts.set(settings, spec);
+  if (session) session.settings = settings;
   return settings;
 }
 

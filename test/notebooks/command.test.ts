@@ -1,12 +1,10 @@
-import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { runNotebooks } from "../../notebooks/support/command.ts";
+import { type CommandOptions, runNotebooks } from "../../notebooks/support/command.ts";
 import type { Terminal } from "../../notebooks/support/terminal.ts";
 import { violations } from "./nbformat.ts";
 
@@ -21,6 +19,7 @@ command.after.each(async ({ out }) => {
 
 const folder = fileURLToPath(new URL("./fixture/", import.meta.url));
 
+/** Runs the command with a stand-in for the gallery, which takes seconds to write. */
 async function run(...args: string[]) {
   const printed: string[] = [];
   const status: string[] = [];
@@ -30,21 +29,26 @@ async function run(...args: string[]) {
     heading: (text) => void printed.push(text),
     status: (text) => void status.push(text),
   };
-  const code = await runNotebooks(args, { folder, terminal });
-  return { code, printed: printed.join("\n"), status: status.join("\n") };
+  const sites: string[] = [];
+  const gallery: CommandOptions["gallery"] = async ({ notebooks, out }) => {
+    sites.push(`${notebooks.map((path) => relative(dirname(out), path))} → ${out}`);
+    return join(out, "index.html");
+  };
+  const code = await runNotebooks(args, { folder, runs: join(folder, "none"), terminal, gallery });
+  return { code, printed: printed.join("\n"), status: status.join("\n"), sites };
 }
 
 command("--list names the notebooks and their titles", async () => {
   const { code, printed } = await run("--list");
   assert.is(code, 0);
-  assert.match(printed, /^broken {3}A notebook that fails$/m);
-  assert.match(printed, /^smoke {4}A smoke notebook$/m);
+  assert.match(printed, /^broken {7}A notebook that fails$/m);
+  assert.match(printed, /^smoke {8}A smoke notebook$/m);
 });
 
 command("--help lists the options", async () => {
   const { code, printed } = await run("--help");
   assert.is(code, 0);
-  for (const option of ["--list", "--full", "--seeds", "--set", "--device", "--out"])
+  for (const option of ["--list", "--full", "--seeds", "--set", "--device", "--jobs", "--out", "--open"])
     assert.ok(printed.includes(option));
 });
 
@@ -58,13 +62,69 @@ command("a notebook is run and written, one status line for each table", async (
   assert.equal(violations(await readFile(join(out, "smoke.ipynb"), "utf8")), []);
 });
 
+command("what ran is recorded in the metadata and shown at the end", async ({ out }) => {
+  await run("smoke", "--out", out, "--full", "--seeds", "4", "--set", "rank=2");
+  const { cells, metadata } = JSON.parse(await readFile(join(out, "smoke.ipynb"), "utf8"));
+  const { setting, changed, device, machine, node, date, seconds, settings, verdicts } = metadata.lowrank;
+  assert.equal([setting, changed], ["full", "rank=2, seeds=4"]);
+  assert.equal(settings, {
+    rank: 2,
+    rate: 0.5,
+    ranks: [1, 2, 4, 8, 16],
+    seeds: 4,
+    text: "far",
+    verbose: false,
+  });
+  assert.equal(verdicts, { holds: 1, partly: 0, "does not hold": 1 });
+  assert.is(node, process.version);
+  assert.match(date, /^\d{4}-\d\d-\d\d$/);
+  assert.match(machine, /, \d+ cores?$/);
+  assert.ok(seconds > 0 && device.length > 0);
+  const shown = cells.at(-1).outputs.at(-1).data["text/plain"].join("");
+  assert.match(shown, /^This run: full setting, changed: rank=2, seeds=4; device /);
+});
+
+command("several run in processes of their own; one that fails does not stop the others", async ({ out }) => {
+  const { code, printed, status, sites } = await run("broken", "smoke", "--out", out);
+  assert.is(code, 1);
+  assert.is(printed, "");
+  assert.match(status, /^✓ smoke: Settings \(\d/m);
+  assert.match(status, /^smoke: 3 tables, claims: 1 hold, 0 partly, 1 do not, /m);
+  assert.match(status, /^broken: Error: on purpose\n +at fail \(.*broken\.ts:14:9\)/m);
+  assert.match(status, /\nerror: 1 of 2 notebooks failed: broken$/);
+  assert.equal(await readdir(out), ["smoke.ipynb"]);
+  assert.equal(sites, [`smoke.ipynb → ${join(out, "gallery")}`]);
+});
+
+command("a rerun gives the same outputs, all but what ran", async ({ out }) => {
+  const outputs = async () => {
+    await run("training", "--out", out, "--set", `cache=${out}/cache`);
+    const { cells } = JSON.parse(await readFile(join(out, "training.ipynb"), "utf8"));
+    const shown = cells.flatMap((cell: { outputs?: object[] }) => cell.outputs ?? []);
+    return { base: JSON.stringify(shown[0]), table: shown.slice(1, -1) };
+  };
+  const first = await outputs();
+  assert.match(first.base, /pretrained/);
+  assert.match(JSON.stringify(first.table), /loss after/);
+  const second = await outputs();
+  assert.match(second.base, /from the cache/);
+  assert.equal(second.table, first.table);
+});
+
 const mistakes: [args: string[], message: RegExp][] = [
   [
     ["smoek"],
-    /^error: unknown notebook "smoek"; did you mean smoke\? available: broken, endless, nested, smoke$/,
+    /^error: unknown notebook "smoek"; did you mean smoke\? available: broken, endless, endless-too, nested, smoke, training$/,
   ],
-  [["--sed", "3"], /^error: Unknown option '--sed'; npm start -- --help lists the options$/],
+  [
+    ["--sed", "3"],
+    /^error: Unknown option '--sed'; did you mean --set or --seeds\? npm start -- --help lists the options$/,
+  ],
+  [["--qqqqqqqq"], /^error: Unknown option '--qqqqqqqq'; npm start -- --help lists the options$/],
   [["smoke", "--seeds", "0"], /^error: --seeds: expected a positive integer; got "0"$/],
+  [["smoke", "--jobs", "many"], /^error: --jobs: expected a positive integer; got "many"$/],
+  [["smoke", "--device", "cup"], /^error: device: expected one of auto, reference, cpu, .*; got "cup"$/],
+  [["smoke", "broken", "--device", "cup"], /^error: device: expected one of auto, [^\n]*; got "cup"$/],
   [["smoke", "--set", "rank"], /^error: --set: expected NAME=VALUE; got "rank"$/],
   [["smoke", "--set", "rnk=3"], /^error: unknown setting "rnk"; did you mean rank/],
   [["smoke", "--set", "rank=many"], /^error: setting rank: expected an integer of at least 1; got "many"$/],
@@ -95,25 +155,5 @@ command("--device is handed on to the engine", async () => {
   if (before === undefined) delete process.env.LOWRANK_DEVICE;
   else process.env.LOWRANK_DEVICE = before;
 });
-
-command(
-  "an interrupt in the middle of a computation ends it at once and leaves the old file",
-  async ({ out }) => {
-    await writeFile(join(out, "endless.ipynb"), "old");
-    const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-    const main = fileURLToPath(new URL("../../notebooks/support/command.ts", import.meta.url));
-    const program = `import(${JSON.stringify(main)}).then((c) => c.runNotebooks(["endless", "--out", ${JSON.stringify(out)}], { folder: ${JSON.stringify(folder)} }))`;
-    const child = spawn(process.execPath, ["--import", tsx, "--eval", program], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-    child.stdout.on("data", (text) => {
-      if (String(text).includes("computing")) child.kill("SIGINT");
-    });
-    const signal = await new Promise((resolve) => child.on("exit", (_, by) => resolve(by)));
-    assert.is(signal, "SIGINT");
-    assert.equal(await readdir(out), ["endless.ipynb"]);
-    assert.is(await readFile(join(out, "endless.ipynb"), "utf8"), "old");
-  },
-);
 
 command.run();

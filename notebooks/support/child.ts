@@ -1,0 +1,24 @@
+/** @file One notebook in a process of its own: started by parallel.ts, to which it sends what happens. */
+import { report } from "./errors.ts";
+import { type RunRequest, type RunResult, runNotebook } from "./run.ts";
+import { silentTerminal, type Terminal } from "./terminal.ts";
+
+/** What is sent: a line about the run, and at the end the result or the error. */
+export type ChildMessage =
+  | { readonly line: string }
+  | { readonly result: RunResult }
+  | { readonly error: string };
+
+const parent = process.ppid;
+const send = (message: ChildMessage): void => {
+  if (process.ppid !== parent) process.exit(1); // it was killed; nobody waits for the result
+  process.send?.(message);
+};
+const terminal: Terminal = { ...silentTerminal, status: (line) => send({ line }) };
+
+try {
+  send({ result: await runNotebook(JSON.parse(process.argv[2]) as RunRequest, terminal) });
+} catch (error) {
+  send({ error: report(error) });
+  process.exitCode = 1;
+}

@@ -1,0 +1,105 @@
+/** @file Base models: made once, also by several processes at once; kept where nothing relies on their being kept. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { random } from "lowrank/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Pretraining, pretrained } from "../../notebooks/support/base-model.ts";
+import { taskDomain } from "../../notebooks/support/domain.ts";
+import { anyStyle } from "../../notebooks/support/house-style.ts";
+import { withLock } from "../../notebooks/support/lock.ts";
+
+const bases = suite<{ folder: string }>("base models");
+
+bases.before.each((context) => {
+  context.folder = mkdtempSync(join(tmpdir(), "bases-"));
+});
+bases.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }));
+
+const tiny: Pretraining = {
+  domain: taskDomain(anyStyle, { time: 79, test: 4, random: random(1) }),
+  size: { d: 8, layers: 1, heads: 2, time: 79 },
+  steps: 2,
+  rows: 2,
+  lr: 1e-2,
+  seed: 3,
+};
+const weights = (base: ReturnType<typeof pretrained>): number[][] =>
+  base
+    .copy()
+    .parameters()
+    .map((parameter) => [...parameter.toArray()]);
+
+bases("the second time the model comes from the cache, the same to the last bit", ({ folder }) => {
+  const first = pretrained(tiny, folder);
+  const second = pretrained(tiny, folder);
+  assert.ok(first.seconds !== null);
+  assert.is(second.seconds, null);
+  assert.is(second.loss, first.loss);
+  assert.equal(weights(second), weights(first));
+});
+
+bases("a cache that is gone, or damaged, is made again", ({ folder }) => {
+  const cache = join(folder, "deep", "cache");
+  const { loss } = pretrained(tiny, cache);
+  rmSync(cache, { recursive: true });
+  assert.ok(pretrained(tiny, cache).seconds !== null);
+
+  const [model] = readdirSync(cache).filter((name) => statSync(join(cache, name)).isDirectory());
+  truncateSync(join(cache, model, "model.safetensors"), 100);
+  writeFileSync(join(cache, model, ".model.safetensors.1.0.tmp"), "half");
+  const again = pretrained(tiny, cache);
+  assert.ok(again.seconds !== null);
+  assert.is(again.loss, loss);
+  assert.equal(readdirSync(join(cache, model)), ["config.json", "model.safetensors"]);
+});
+
+/** A process that takes the lock, prints "held", and keeps busy for so many milliseconds. */
+function holder(file: string, milliseconds: number) {
+  const program = `
+    import { withLock } from ${JSON.stringify(new URL("../../notebooks/support/lock.ts", import.meta.url).href)};
+    withLock(${JSON.stringify(file)}, () => {
+      process.stdout.write("held");
+      for (const until = Date.now() + ${milliseconds}; Date.now() < until; );
+    });`;
+  return spawn(process.execPath, ["--import", "tsx", "--input-type", "module", "--eval", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+}
+
+bases("a lock is waited for", async ({ folder }) => {
+  const file = join(folder, "x.lock");
+  const other = holder(file, 1000);
+  await once(other.stdout, "data");
+  const started = performance.now();
+  assert.is(
+    withLock(file, () => "done"),
+    "done",
+  );
+  assert.ok(performance.now() - started > 700);
+});
+
+bases("a lock ends with its holder, however that ends", async ({ folder }) => {
+  const file = join(folder, "x.lock");
+  const other = holder(file, 60_000);
+  await once(other.stdout, "data");
+  other.kill("SIGKILL");
+  await once(other, "exit");
+  const started = performance.now();
+  withLock(file, () => {});
+  assert.ok(performance.now() - started < 1000);
+  assert.throws(
+    () =>
+      withLock(file, () => {
+        throw new RangeError("inside");
+      }),
+    "inside",
+  );
+  withLock(file, () => {});
+});
+
+bases.run();
