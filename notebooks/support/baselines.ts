@@ -2,9 +2,19 @@
  * @file What LoRA is compared with (§5.1 of the paper), on a GPT-2. Each function changes the model in place so that
  * exactly the method's parameters are trainable, and returns it.
  */
-import { add, linear, type Parameter, parameter, relu, type Tensor } from "lowrank/autograd";
+import {
+  add,
+  broadcastTo,
+  concat,
+  linear,
+  type Parameter,
+  parameter,
+  relu,
+  slice,
+  type Tensor,
+} from "lowrank/autograd";
 import { type Random, zeros } from "lowrank/core";
-import { type GPT2, kaimingUniform, LayerNorm, Module } from "lowrank/nn";
+import { type GPT2, type GPT2Block, kaimingUniform, LayerNorm, Module } from "lowrank/nn";
 
 /** FT: every parameter. */
 export function fullFineTuning(model: GPT2): GPT2 {
@@ -68,6 +78,74 @@ export function adapterL(model: GPT2, { width, rng }: AdapterLayerOptions): GPT2
     model.replaceModule(`transformer.h.${i}`, new Followed(block, adapter));
   });
   return model;
+}
+
+export interface PrefixOptions {
+  /** Trained tokens before the prompt, l_p. */
+  readonly tokens: number;
+  readonly rng: Random;
+}
+
+/** PreEmbed (§5.1): trained embeddings of tokens that stand before the prompt. */
+export function prefixEmbedding(model: GPT2, { tokens, rng }: PrefixOptions): GPT2 {
+  return withPrefix(model, tokens, (block) => (block === 0 ? someEmbeddings(model, tokens, rng) : null));
+}
+
+/** PreLayer (§5.1): the same, and before each block the activations of these tokens are replaced by trained ones. */
+export function prefixLayer(model: GPT2, { tokens, rng }: PrefixOptions): GPT2 {
+  return withPrefix(model, tokens, () => someEmbeddings(model, tokens, rng));
+}
+
+function withPrefix(model: GPT2, tokens: number, start: (block: number) => Parameter | null): GPT2 {
+  model.requiresGrad_(false);
+  const last = model.transformer.h.length - 1;
+  model.transformer.h.forEach((block, i) => {
+    const place = { tokens, enters: i === 0, leaves: i === last };
+    model.replaceModule(`transformer.h.${i}`, new Prefixed(block, start(i), place));
+  });
+  return model;
+}
+
+/** [tokens, d]: a prefix starts as the embeddings of symbols drawn at random. */
+function someEmbeddings({ config, transformer }: GPT2, tokens: number, rng: Random): Parameter {
+  const chosen = Array.from({ length: tokens }, () => rng.integer(config.vocab_size));
+  return parameter(transformer.wte.forward(chosen).detach().value, "adapters");
+}
+
+interface Place {
+  readonly tokens: number;
+  /** The first block, where the prefix comes to the text. */
+  readonly enters: boolean;
+  /** The last one, after which it goes. */
+  readonly leaves: boolean;
+}
+
+/** A block whose input has a prefix. */
+class Prefixed extends Module {
+  readonly block: GPT2Block;
+  /** [tokens, d], what the prefix is here; null where it is what the block before made of it. */
+  prefix: Parameter | null;
+  readonly place: Place;
+
+  constructor(block: GPT2Block, prefix: Parameter | null, place: Place) {
+    super();
+    this.block = block;
+    this.prefix = prefix;
+    this.place = place;
+  }
+
+  /** x [batch, time, d], or with the prefix [batch, tokens + time, d]. */
+  forward(x: Tensor): Tensor {
+    const { block, prefix, place } = this;
+    const { tokens, enters, leaves } = place;
+    let h = x;
+    if (prefix) {
+      const text = enters ? x : slice(x, 1, tokens);
+      h = concat([broadcastTo(prefix, [x.shape[0], ...prefix.shape]), text], 1); // [batch, tokens + time, d]
+    }
+    const y = block.forward(h);
+    return leaves ? slice(y, 1, tokens) : y;
+  }
 }
 
 /** y + W_up relu(W_down norm(y) + b_down) + b_up; W_up and b_up start at zero, so that at first nothing changes. */

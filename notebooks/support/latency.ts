@@ -1,0 +1,27 @@
+/** @file How long a forward pass takes, of several models in turns, so that drift of the machine's speed touches all alike. */
+import { noGrad } from "lowrank/autograd";
+import { type Indices, scope } from "lowrank/core";
+import type { LanguageModel } from "lowrank/nn";
+
+const WARM_UP = 5;
+
+/** Milliseconds of each model: the fastest tenth of its turns, what a pass takes when nothing disturbs it. */
+export function latencies(models: readonly LanguageModel[], ids: Indices, turns: number): number[] {
+  const seen = models.map(() => [] as number[]);
+  for (let turn = -WARM_UP; turn < turns; turn++) {
+    models.forEach((model, i) => {
+      const start = performance.now();
+      scope(() => noGrad(() => model.eval().forward(ids).value.data));
+      if (turn >= 0) seen[i].push(performance.now() - start);
+    });
+  }
+  return seen.map((times) => times.sort((a, b) => a - b)[Math.floor(turns / 10)]);
+}
+
+/** The first `batch` rows and `length` columns. */
+export function corner({ data, shape: [, width] }: Indices, batch: number, length: number): Indices {
+  const rows = Array.from({ length: batch }, (_, row) => [
+    ...data.subarray(row * width, row * width + length),
+  ]);
+  return { data: Int32Array.from(rows.flat()), shape: [batch, length] };
+}
