@@ -72,7 +72,9 @@ export function linePlot<Row extends object>(rows: readonly Row[], options: Line
   const names = unique(points.map(({ name }) => name));
   const color = series ? "name" : "#4269d0";
   const spread = points.filter(({ std }) => std > 0);
+  const ticks = xScale === "log" ? logTicks(points.map((p) => p.x)) : undefined;
   const marks: Plot.Markish[] = [
+    ...(ticks ? [Plot.axisX(ticks, { text: tickFormat, label: xLabel })] : []), // a log scale's own axis labels only some
     Plot.ruleX(spread, {
       x: "x",
       y1: (p) => p.y - p.std,
@@ -90,7 +92,7 @@ export function linePlot<Row extends object>(rows: readonly Row[], options: Line
     x: {
       type: xScale,
       label: xLabel,
-      ...(xScale === "log" ? { ticks: logTicks(points.map((p) => p.x)) } : {}),
+      ticks,
       tickFormat,
     },
     y: { type: yScale, label: yLabel, nice: true },

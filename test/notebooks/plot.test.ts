@@ -37,6 +37,13 @@ for (const [name, picture] of Object.entries(pictures)) {
   });
 }
 
+plots("on a log scale every rank has its number", () => {
+  const ranks = [1, 2, 4, 8, 16, 32, 64].map((r) => ({ r, y: 1 }));
+  const { "image/svg+xml": svg } = linePlot(ranks, { x: "r", y: "y", xScale: "log" }).toMime();
+  const labels = Array.from(svg.matchAll(/<text[^>]*>(\d+)<\/text>/g), ([, label]) => label);
+  for (const { r } of ranks) assert.ok(labels.includes(String(r)), `${r} of ${labels}`);
+});
+
 plots("pictures with the same kind of marker do not share an id", () => {
   const ids = (svg: string) => Array.from(svg.matchAll(/\bid="([^"]+)"/g), ([, id]) => id);
   const line = (data: number[]) => renderSvg({ marks: [Plot.lineY(data, { marker: true })] });
