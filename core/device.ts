@@ -8,6 +8,7 @@ import { DeviceError } from "./errors.ts";
 import { openGpu } from "./gpu/index.ts";
 import type { Kernels } from "./kernels.ts";
 import { reference } from "./reference.ts";
+import { sizeOf } from "./shape.ts";
 import { currentPrecision, withItemBytes } from "./storage.ts";
 
 export const deviceNames = [
@@ -84,6 +85,11 @@ function openAnyGpu(): Device {
 function openAuto(): Device {
   const cpu = openDevice("cpu");
   let gpu: Device | null | undefined;
+  const forProduct = (multiplications: number): Device => {
+    const large = multiplications >= WORTH_A_TRIP;
+    if (large && gpu === undefined) gpu = realGpu();
+    return (large && gpu) || cpu;
+  };
   const realGpu = (): Device | null => {
     try {
       const found = openDevice("gpu");
@@ -99,11 +105,14 @@ function openAuto(): Device {
     kernels: {
       ...cpu.kernels,
       matmul(a, b) {
-        const large = a.size * b.shape[b.rank - 1] >= WORTH_A_TRIP;
-        if (large && gpu === undefined) gpu = realGpu();
-        const chosen = (large && gpu) || cpu;
+        const chosen = forProduct(a.size * b.shape[b.rank - 1]);
         note(chosen.name, "matmul");
         return chosen.kernels.matmul(a, b);
+      },
+      decodeMatmul(a, W, transposed) {
+        const chosen = forProduct(a.shape[0] * sizeOf(W.shape));
+        note(chosen.name, "decodeMatmul");
+        return (chosen.kernels.decodeMatmul as Kernels["decodeMatmul"])(a, W, transposed);
       },
     },
   };
@@ -159,7 +168,7 @@ export function kernel<Name extends keyof Kernels>(name: Name): Kernels[Name] {
   const device = currentDevice();
   const runner = device.kernels[name] || !device.name.startsWith("gpu") ? device : openDevice("cpu");
   const own = runner.kernels[name] as Kernels[Name] | undefined;
-  const countsItself = device.name === "auto" && name === "matmul"; // cpu's, or a GPU's when it is large
+  const countsItself = device.name === "auto" && (name === "matmul" || name === "decodeMatmul"); // cpu's, or a GPU's
   if (!countsItself) note(own ? runner.name.replace("auto", "cpu") : "reference", name);
   return own ?? reference[name];
 }

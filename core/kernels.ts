@@ -60,13 +60,19 @@ export interface AdamStep {
   readonly correction2: number;
 }
 
-/** Numbers in 4 bits each: number i is values[code i] · scales[⌊i / blockSize⌋], rounded to float32. */
+/**
+ * Numbers in 4 bits each: number i is values[code i] · scales[⌊i / blockSize⌋], rounded to float32. They never change:
+ * a device keeps what it has made of them as long as this object is there.
+ */
 export interface Codes {
+  readonly shape: Shape;
   /** Two to a byte, the earlier in the high half. */
   readonly codes: Uint8Array;
   /** What the codes stand for. */
   readonly values: Float32Array; // [16]
+  /** A getter may work them out anew. */
   readonly scales: Float32Array;
+  /** For `decodeMatmul` a power of two up to 4096. */
   readonly blockSize: number;
 }
 
@@ -92,7 +98,9 @@ export interface Kernels {
   /** From x̂, r and dX̂: dX = r (dX̂ − mean(dX̂) − x̂ mean(dX̂ ∘ x̂)); without the middle term when not `centre`. */
   normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray;
   /** The numbers that codes stand for. */
-  decode(from: Codes, shape: Shape): NDArray;
+  decode(from: Codes): NDArray;
+  /** Y = A Wᵀ if `transposed`, else Y = A W. A [n, k], any strides; W [out, in]; nothing empty. */
+  decodeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray;
   /** One AdamW step on `parameter`, `m` and `v`, all in place. */
   adam(parameter: NDArray, gradient: NDArray, m: NDArray, v: NDArray, step: AdamStep): void;
 }

@@ -2,6 +2,7 @@
 
 import { kernel } from "./device.ts";
 import { ShapeError } from "./errors.ts";
+import type { Codes } from "./kernels.ts";
 import { broadcastTo, reshape } from "./movement.ts";
 import { type NDArray, zeros } from "./ndarray.ts";
 import { broadcastShapes, sameShape, sizeOf } from "./shape.ts";
@@ -36,4 +37,16 @@ export function matmul(a: NDArray, b: NDArray): NDArray {
   const A = sameShape(p, batch) ? a : broadcastTo(a, [...batch, n, k]);
   const B = sameShape(q, batch) ? b : broadcastTo(b, [...batch, k, m]);
   return kernel("matmul")(A, B);
+}
+
+/**
+ * Y = A Wᵀ if `transposed`, else Y = A W. A [n, k]; W [out, in] in 4-bit codes, which a gpu device keeps
+ * and decodes in the product. Elsewhere W is decoded first: call it in a `scope` to have the numbers released.
+ * @throws ShapeError when k is not the length that W has
+ */
+export function decodeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray {
+  const [m, k] = transposed ? W.shape : W.shape.toReversed();
+  if (a.rank !== 2 || a.shape[1] !== k) throw new ShapeError("decodeMatmul", `A [n, ${k}]`, { A: a.shape });
+  if (a.size === 0 || m === 0) return zeros([a.shape[0], m]);
+  return kernel("decodeMatmul")(a, W, transposed);
 }

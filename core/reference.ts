@@ -2,7 +2,7 @@
 
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from "./files/float16.ts";
 import type { BinaryName, Codes, Kernels, ReduceName, UnaryName } from "./kernels.ts";
-import { broadcastTo } from "./movement.ts";
+import { broadcastTo, mT } from "./movement.ts";
 import { empty, type NDArray } from "./ndarray.ts";
 import { erf } from "./quantile.ts";
 import { type Shape, sizeOf } from "./shape.ts";
@@ -268,11 +268,19 @@ export function decodeInto(y: FloatArray, { codes, values, scales, blockSize }: 
   }
 }
 
-const decode: Kernels["decode"] = (from, shape) => {
-  const result = empty(shape);
+const decode: Kernels["decode"] = (from) => {
+  const result = empty(from.shape);
   decodeInto(result.storage.data, from);
   return result;
 };
+
+/** `decodeMatmul` in two steps: W as numbers, then the product. */
+export const decodeThenMultiply =
+  ({ decode, matmul }: Pick<Kernels, "decode" | "matmul">): Kernels["decodeMatmul"] =>
+  (a, codes, transposed) => {
+    const W = decode(codes);
+    return matmul(a, transposed ? mT(W) : W);
+  };
 
 export const reference: Kernels = {
   matmul,
@@ -285,5 +293,6 @@ export const reference: Kernels = {
   normalize,
   normalizeGrad,
   decode,
+  decodeMatmul: decodeThenMultiply({ decode, matmul }),
   adam,
 };

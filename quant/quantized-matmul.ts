@@ -1,14 +1,27 @@
 /**
  * @file Products with a packed matrix. W is dequantized into a workspace for each product and the workspace given back
- * right after it, in the backward pass again: between products only the packed bytes exist.
+ * right after it, in the backward pass again: between products only the packed bytes exist. The workspace holds W whole,
+ * in float32, of one layer at a time.
  *
- * The workspace holds W whole, in float32, of one layer at a time. On a gpu device it is uploaded for the product:
- * packed codes are not resident there.
+ * On a gpu device a 4-bit W needs no workspace: its codes are uploaded once, and the kernel of the product decodes them
+ * (core/gpu/packed-matrix.ts, also for the bits a weight takes there). Formats of 8 bits and a W rounded to bfloat16 go
+ * by the workspace there too, decoded by the cpu and uploaded for each product; `kernelCounts` shows which way was taken.
  */
 
 import { bfloat16, record, reshape, Tensor } from "../autograd/index.ts";
-import { empty, kernel, matmul, mT, type NDArray, ShapeError, scope, sizeOf, unary } from "../core/index.ts";
-import { bookOf, type QuantizedTensor } from "./quantized-tensor.ts";
+import {
+  decodeMatmul,
+  empty,
+  kernel,
+  matmul,
+  mT,
+  type NDArray,
+  ShapeError,
+  scope,
+  sizeOf,
+  unary,
+} from "../core/index.ts";
+import type { QuantizedTensor } from "./quantized-tensor.ts";
 
 /**
  * What products are computed in: with "bfloat16" all operands and results, gradients too, are rounded to it; sums are
@@ -31,7 +44,7 @@ export interface PackedMatrix {
 export function timesTransposed(x: Tensor, W: PackedMatrix): Tensor {
   const [out, inner] = W.packed.shape;
   const { rows, rounded } = operand(x, inner, W);
-  const y = record("timesTransposed", product(rows.value, W, mT), [
+  const y = record("timesTransposed", product(rows.value, W, true), [
     { input: rows, vjp: (dY) => times(dY, W) }, // X̄ = Ȳ W
   ]);
   return reshape(rounded(y), [...x.shape.slice(0, -1), out]);
@@ -46,7 +59,7 @@ export function timesTransposed(x: Tensor, W: PackedMatrix): Tensor {
 export function times(x: Tensor, W: PackedMatrix): Tensor {
   const [out, inner] = W.packed.shape;
   const { rows, rounded } = operand(x, out, W);
-  const y = record("times", product(rows.value, W), [
+  const y = record("times", product(rows.value, W, false), [
     { input: rows, vjp: (dY) => timesTransposed(dY, W) }, // X̄ = Ȳ Wᵀ
   ]);
   return reshape(rounded(y), [...x.shape.slice(0, -1), inner]);
@@ -66,9 +79,14 @@ function operand(x: Tensor, length: number, { computeDtype }: PackedMatrix) {
   return { rows: rounded(rows), rounded };
 }
 
-/** X W, or X view(W). All but the result is released when it is done. */
-function product(x: NDArray, W: PackedMatrix, view: (W: NDArray) => NDArray = identity): NDArray {
-  return scope(() => matmul(x, view(dequantized(W))));
+/** X Wᵀ if `transposed`, else X W. All but the result is released when it is done. */
+function product(x: NDArray, W: PackedMatrix, transposed: boolean): NDArray {
+  const { nibbles } = W.packed;
+  return scope(() => {
+    if (nibbles && W.computeDtype === "float32") return decodeMatmul(x, nibbles, transposed);
+    const numbers = dequantized(W);
+    return matmul(x, transposed ? mT(numbers) : numbers);
+  });
 }
 
 /** W [out, in] in the compute type. */
@@ -79,11 +97,8 @@ function dequantized({ packed, computeDtype }: PackedMatrix): NDArray {
 
 /** On the device in use where codes have 4 bits; the values are those of `dequantizeInto` to the last bit. */
 function numbersOf(packed: QuantizedTensor): NDArray {
-  const { format, shape, blockSize } = packed;
-  const { bits, values } = bookOf[format];
-  if (bits === 4)
-    return kernel("decode")({ codes: packed.packed, values, scales: packed.absmax, blockSize }, shape);
-  const W = empty(shape);
+  if (packed.nibbles) return kernel("decode")(packed.nibbles);
+  const W = empty(packed.shape);
   const { data } = W.storage;
   if (data instanceof Float32Array) packed.dequantizeInto(data);
   else data.set(packed.toArray());

@@ -1,7 +1,7 @@
 /** @file QuantizedTensor: packed codes and their constants, and the way back to numbers. */
 
 import { Tensor } from "../autograd/index.ts";
-import { countFor, fromHost, QuantizationError, type Shape, sizeOf } from "../core/index.ts";
+import { type Codes, countFor, fromHost, QuantizationError, type Shape, sizeOf } from "../core/index.ts";
 import { dequantizeBlocks, packedLength } from "./blockwise.ts";
 import { type CodeBook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
 import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "./double.ts";
@@ -43,6 +43,8 @@ export class QuantizedTensor {
   readonly packed: Uint8Array;
   /** The constants as stored: one float32 a block, or the parts of double quantization. */
   readonly constants: Float32Array | NestedAbsmax;
+  /** What kernels take, of formats of 4 bits. */
+  readonly nibbles: Codes | null;
 
   /**
    * Takes over the parts, made by `quantize` or read from a file. @throws QuantizationError when they do not
@@ -56,6 +58,7 @@ export class QuantizedTensor {
     this.blockSize = parts.blockSize;
     this.packed = parts.packed;
     this.constants = parts.absmax;
+    this.nibbles = bookOf[this.format].bits === 4 ? nibblesOf(this) : null;
     countFor(this, "quantized", this.bytes);
   }
 
@@ -122,6 +125,16 @@ export class QuantizedTensor {
     return target;
   }
 }
+
+const nibblesOf = (q: QuantizedTensor): Codes => ({
+  shape: q.shape,
+  codes: q.packed,
+  values: bookOf[q.format].values,
+  get scales() {
+    return q.absmax;
+  },
+  blockSize: q.blockSize,
+});
 
 /** Elements that share a constant in `int8-rows`. */
 export const rowLength = (shape: Shape): number => Math.max(1, shape.at(-1) ?? 1);

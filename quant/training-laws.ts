@@ -8,7 +8,10 @@ import { quantizedLayers } from "./quantize-model.ts";
 import type { QuantizedLinear } from "./quantized-linear.ts";
 
 export const trainingLaws = {
-  /** Of layers that were Linear: a Conv1D's dense copy has another layout, and adds in another order. */
+  /**
+   * Of layers that were Linear: a Conv1D's dense copy has another layout, and adds in another order. And where W is
+   * decoded before the product; a gpu device's kernel, which decodes inside, may fuse the scale's product with the sum.
+   */
   gradients: {
     statement:
       "outputs and gradients through a quantized base equal those through its dequantized copy, bit for bit",

@@ -3,14 +3,13 @@
 import type { Codes } from "../kernels.ts";
 import { empty, type NDArray } from "../ndarray.ts";
 import { decodeInto } from "../reference.ts";
-import type { Shape } from "../shape.ts";
 import { kernels, type Machine } from "./machine.ts";
 
 /** Codes that the kernel looks up at a time; it does whole groups. */
 const GROUP = 32;
 
-export function decode(machine: Machine, from: Codes, shape: Shape): NDArray {
-  const result = empty(shape);
+export function decode(machine: Machine, from: Codes): NDArray {
+  const result = empty(from.shape);
   const { data } = result.storage;
   const groups = from.blockSize % GROUP === 0 ? Math.floor(result.size / GROUP) : 0;
   if (groups > 0) {

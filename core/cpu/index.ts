@@ -1,6 +1,7 @@
 /** @file The `cpu` device: WebAssembly SIMD kernels (core/cpu/assembly), threads over shared memory. */
 
 import type { Device, DeviceKernels } from "../device.ts";
+import { decodeThenMultiply } from "../reference.ts";
 import { type Arena, setArena } from "../storage.ts";
 import { adam } from "./adam.ts";
 import { decode } from "./decode.ts";
@@ -44,8 +45,13 @@ function arenaOf(machine: Machine): Arena {
 }
 
 function kernelsOf(machine: Machine): DeviceKernels {
-  return {
+  const own = {
     matmul: (a, b) => matmul(machine, a, b),
+    decode: (from) => decode(machine, from),
+  } satisfies DeviceKernels;
+  return {
+    ...own,
+    decodeMatmul: decodeThenMultiply(own),
     unary: (name, x) => unary(machine, name, x),
     binary: (name, a, b, shape) => binary(machine, name, a, b, shape),
     reduce: (name, x, outer, n, inner, shape) => reduce(machine, name, x, outer, n, inner, shape),
@@ -54,7 +60,6 @@ function kernelsOf(machine: Machine): DeviceKernels {
     softmaxGrad: (y, dY) => softmaxGrad(machine, y, dY),
     normalize: (x, eps, centre) => normalize(machine, x, eps, centre),
     normalizeGrad: (xHat, r, dXHat, centre) => normalizeGrad(machine, xHat, r, dXHat, centre),
-    decode: (from, shape) => decode(machine, from, shape),
     adam: (parameter, gradient, m, v, step) => adam(machine, parameter, gradient, m, v, step),
   };
 }

@@ -15,8 +15,8 @@ export interface Patience {
 }
 const patient: Patience = { start: 60_000, call: 30_000 };
 
-/** Multiplications in a millisecond that the slowest adapter does (SwiftShader on one slow core: 30,000). */
-const SLOWEST = 10_000;
+/** Multiplications in a millisecond that the slowest adapter does (SwiftShader on one slow core: 30,000; 10,000 with codes). */
+const SLOWEST = 3_000;
 
 type Op = Request["op"];
 /** A request without what `#request` adds to all. */

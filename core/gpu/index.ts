@@ -1,10 +1,15 @@
-/** @file The `gpu` devices: matmul through gpu.js kernels, operands and products resident on the device. */
+/**
+ * @file The `gpu` devices: products through gpu.js kernels, with numbers or with 4-bit codes; operands and products
+ * resident on the device.
+ */
 
 import { openSession } from "#gpu";
 import type { Device } from "../device.ts";
 import { DeviceError } from "../errors.ts";
+import type { Codes } from "../kernels.ts";
 import { NDArray } from "../ndarray.ts";
 import { DeviceMemory, defaultBudget } from "./memory.ts";
+import { packMatrix, planDecodeProduct } from "./packed-matrix.ts";
 import { planProduct } from "./plan.ts";
 import type { GpuMode, Statistics, SyncSession } from "./session.ts";
 
@@ -43,11 +48,18 @@ export function gpuDevice(mode: GpuMode, open: () => SyncSession, budget?: numbe
     return new NDArray(memory.multiply(plan, a.storage, b.storage), shape); // [...p, n, m]
   }
 
+  function decodeMatmul(A: NDArray, W: Codes, transposed: boolean): NDArray {
+    if (!memory.alive) [session, memory] = start();
+    const plan = planDecodeProduct(name, A, W, transposed, session.limits);
+    const packed = { of: W, make: () => packMatrix(W) };
+    return new NDArray(memory.multiply(plan, A.storage, packed), [A.shape[0], plan.output[0]]); // [n, m]
+  }
+
   return {
     name,
     adapter: session.adapter.name,
     software: session.adapter.software,
-    kernels: { matmul },
+    kernels: { matmul, decodeMatmul },
     statistics: () => session.statistics(),
     close: () => session.close(),
   };

@@ -1,9 +1,11 @@
 /**
  * @file A device's memory: which storages live in a session. Operands are uploaded when they are not there and
- * stay; products stay. Over the budget, the least recently used come home: slower, but nothing is lost.
+ * stay; products stay. Over the budget, the least recently used come home: slower, but nothing is lost. What is made
+ * of something constant (a packed matrix) stays as well, and is made again rather than brought home.
  */
 
 import { DeviceError } from "../errors.ts";
+import { countDevice } from "../meter.ts";
 import { type FloatArray, type Resident, residentStorage, Storage } from "../storage.ts";
 import type { Plan } from "./plan.ts";
 import { SessionError, type SyncSession } from "./session.ts";
@@ -33,6 +35,43 @@ class ResidentArray implements Resident {
   }
 }
 
+/** An operand that the host holds in another form, for good: the device's form of it, made when it is not there. */
+export interface Constant {
+  /** Whose form it is. The device's copy stays until this is collected, at most. */
+  readonly of: object;
+  make(): Float32Array;
+}
+
+/** The device's copy of a Constant. */
+class ConstantCopy {
+  readonly resident: ResidentArray;
+  #isThere = true;
+
+  constructor(resident: ResidentArray) {
+    this.resident = resident;
+    countDevice(4 * resident.length);
+  }
+
+  get isThere(): boolean {
+    return this.#isThere;
+  }
+
+  evict(): void {
+    if (!this.#isThere) return;
+    this.#isThere = false;
+    this.resident.free();
+    countDevice(-4 * this.resident.length);
+  }
+}
+
+/** What is asked to leave the device. */
+type Holder = Storage | ConstantCopy;
+
+const collectedConstants =
+  typeof FinalizationRegistry === "undefined"
+    ? null
+    : new FinalizationRegistry<ConstantCopy>((copy) => copy.evict());
+
 export class DeviceMemory {
   readonly #name: string;
   readonly #session: SyncSession;
@@ -43,7 +82,8 @@ export class DeviceMemory {
    * Least recently used first. Held weakly, so that the collector frees what nobody uses; but not before the
    * running job has ended, because a WeakRef made earlier would keep its target until then even once evicted.
    */
-  readonly #residents = new Map<ResidentArray, Storage | WeakRef<Storage>>();
+  readonly #residents = new Map<ResidentArray, Holder | WeakRef<Storage>>();
+  readonly #constants = new WeakMap<object, ConstantCopy>();
   #loosening = false;
 
   constructor(name: string, session: SyncSession, budget: number) {
@@ -58,10 +98,10 @@ export class DeviceMemory {
   }
 
   /** The storage of Y, planned for the arrays in `a` and `b`. */
-  multiply(plan: Plan, a: Storage, b: Storage): Storage {
-    const operands = [a, b];
+  multiply(plan: Plan, a: Storage, b: Storage | Constant): Storage {
+    const operands: Holder[] = b instanceof Storage ? [a, b] : [a];
     const A = this.#bring(a, operands);
-    const B = this.#bring(b, operands);
+    const B = b instanceof Storage ? this.#bring(b, operands) : this.#bringConstant(b, operands);
     const [x, y, z] = plan.output;
     const result = this.#make("matmul", x * y * z, operands, () =>
       this.#session.matmul(plan, A.number, B.number),
@@ -85,7 +125,7 @@ export class DeviceMemory {
   }
   readonly #owned = new Set<ResidentArray>();
 
-  #bring(storage: Storage, keep: readonly Storage[]): ResidentArray {
+  #bring(storage: Storage, keep: readonly Holder[]): ResidentArray {
     const resident = storage.on(this, (data: FloatArray) =>
       this.#make("upload", data.length, keep, () =>
         this.#session.upload(data instanceof Float32Array ? data : Float32Array.from(data)),
@@ -95,7 +135,21 @@ export class DeviceMemory {
     return resident;
   }
 
-  #make(what: string, length: number, keep: readonly Storage[], create: () => number): ResidentArray {
+  /** Its copy joins those to keep. */
+  #bringConstant({ of, make }: Constant, keep: Holder[]): ResidentArray {
+    let copy = this.#constants.get(of);
+    if (!copy?.isThere) {
+      const data = make();
+      copy = new ConstantCopy(this.#make("upload", data.length, keep, () => this.#session.upload(data)));
+      this.#constants.set(of, copy);
+      collectedConstants?.register(of, copy);
+    }
+    keep.push(copy);
+    this.#touch(copy.resident, copy);
+    return copy.resident;
+  }
+
+  #make(what: string, length: number, keep: readonly Holder[], create: () => number): ResidentArray {
     this.#evict(this.#budget - 4 * length, keep);
     const resident = new ResidentArray(this, this.#attempt(what, keep, create), length);
     this.#owned.add(resident);
@@ -103,9 +157,9 @@ export class DeviceMemory {
     return resident;
   }
 
-  #touch(resident: ResidentArray, storage: Storage): void {
+  #touch(resident: ResidentArray, holder: Holder): void {
     this.#residents.delete(resident);
-    this.#residents.set(resident, storage);
+    this.#residents.set(resident, holder);
     if (this.#loosening) return;
     this.#loosening = true;
     queueMicrotask(() => {
@@ -116,18 +170,18 @@ export class DeviceMemory {
     });
   }
 
-  /** Brings storages home, least recently used first, until at most `bytes` are on the device or only `keep` is left. */
-  #evict(bytes: number, keep: readonly Storage[]): void {
+  /** Asks holders to leave, least recently used first, until at most `bytes` are on the device or only `keep` is left. */
+  #evict(bytes: number, keep: readonly Holder[]): void {
     for (const [resident, held] of this.#residents) {
       if (this.#bytes <= bytes) return;
-      const storage = held instanceof Storage ? held : held.deref();
-      if (!storage) resident.free();
-      else if (!keep.includes(storage)) storage.evict();
+      const holder = held instanceof WeakRef ? held.deref() : held;
+      if (!holder) resident.free();
+      else if (!keep.includes(holder)) holder.evict();
     }
   }
 
   /** Out of memory once: makes room and tries again, and from then on keeps no more than fitted. */
-  #attempt<T>(what: string, keep: readonly Storage[], work: () => T): T {
+  #attempt<T>(what: string, keep: readonly Holder[], work: () => T): T {
     try {
       return work();
     } catch (error) {
@@ -149,6 +203,7 @@ export class DeviceMemory {
     if (lost && this.#alive) {
       this.#alive = false;
       this.#session.close();
+      for (const held of this.#residents.values()) if (held instanceof ConstantCopy) held.evict();
     }
     const advice = lost
       ? "; values that were only there are gone, the next product opens the device anew"

@@ -7,19 +7,18 @@
 import { DeviceError } from "../errors.ts";
 import { contiguous, type NDArray } from "../ndarray.ts";
 import { sizeOf } from "../shape.ts";
-import { EXACT, type KernelName, type productArguments } from "./kernels.ts";
+import { type ArgumentsOf, EXACT, type ProductName } from "./kernels.ts";
 
 /** A product for a kernel: thread counts along x, y, z, and the arguments that follow the two arrays. */
-export interface Plan {
-  readonly kernel: KernelName;
-  readonly output: readonly [number, number, number];
-  readonly arguments: Readonly<Record<(typeof productArguments)[number], number>>;
-}
+export type Plan<Name extends ProductName = ProductName> = {
+  readonly [N in Name]: { readonly kernel: N; readonly output: Threads; readonly arguments: ArgumentsOf<N> };
+}[Name];
+type Threads = readonly [x: number, y: number, z: number];
 
 /** What a mode can address. */
 export interface Limits {
   /** Most threads along x, y and z. */
-  readonly threads: readonly [number, number, number];
+  readonly threads: Threads;
   /** Longest array, and longest inner axis. */
   readonly length: number;
   readonly inner: number;
@@ -44,7 +43,7 @@ export function planProduct(
   a: NDArray,
   b: NDArray,
   limits: Limits,
-): { plan: Plan; a: NDArray; b: NDArray } {
+): { plan: Plan<"product" | "productWide">; a: NDArray; b: NDArray } {
   const { rank } = a;
   const axes: Axis[] = [];
   for (let axis = 0; axis < rank - 1; axis++) {
@@ -62,14 +61,8 @@ export function planProduct(
   const m = b.shape[rank - 1];
   const inner = a.shape[rank - 1];
   const output = [m, y.length, outer.length * i.length] as const;
-  const longest = Math.max(a.storage.length, b.storage.length, sizeOf(output));
-  const tooMany = output.some((count, axis) => count > limits.threads[axis]);
-  if (tooMany || longest > limits.length || inner > limits.inner) {
-    throw new DeviceError(
-      `${name}: matmul of A [${a.shape.join(", ")}] and B [${b.shape.join(", ")}] is larger than this device can ` +
-        `address (results up to ${limits.threads.join(" x ")}, arrays up to ${limits.length} values); use "cpu"`,
-    );
-  }
+  if (!isWithin(limits, output, [a.storage.length, b.storage.length], inner))
+    throw tooLarge(name, limits, `A [${a.shape.join(", ")}] and B [${b.shape.join(", ")}]`);
   const reach = Math.max(
     a.offset + span(outer.a, outer.length, i.a, i.length, y.a, y.length, a.strides[rank - 1], inner),
     b.offset +
@@ -100,6 +93,23 @@ export function planProduct(
     },
   };
 }
+
+/** True when results, operands of these lengths and sums of this length can be addressed. */
+export function isWithin(
+  limits: Limits,
+  output: Threads,
+  lengths: readonly number[],
+  inner: number,
+): boolean {
+  const fits = output.every((count, axis) => count <= limits.threads[axis]);
+  return fits && Math.max(...lengths, sizeOf(output)) <= limits.length && inner <= limits.inner;
+}
+
+export const tooLarge = (name: string, limits: Limits, operands: string): DeviceError =>
+  new DeviceError(
+    `${name}: matmul of ${operands} is larger than this device can address ` +
+      `(results up to ${limits.threads.join(" x ")}, arrays up to ${limits.length} values); use "cpu"`,
+  );
 
 /** Adds an axis inside those there, merged with the innermost when both operands step through them as one. */
 function append(axes: Axis[], next: Axis): void {

@@ -5,10 +5,11 @@
  */
 
 import {
+  type ArgumentsOf,
   argumentTypes,
   EXACT,
+  helpersOf,
   type KernelName,
-  kernelFunctions,
   kernelSources,
   productArguments,
 } from "./kernels.ts";
@@ -142,13 +143,12 @@ export class Session {
 
   /** Runs a first product, 2 · 3: kernels compile, an adapter answers or does not. Returns the product. */
   start(): MaybePromise<number> {
-    const plan = {
+    const zeros = Object.fromEntries(productArguments.product.map((name) => [name, 0]));
+    const product: Plan = {
       kernel: "product",
       output: [1, 1, 1],
-      arguments: { middle: 1, inner: 1 },
-    } as unknown as Plan;
-    const zeros = Object.fromEntries(productArguments.map((name) => [name, 0]));
-    const product = { ...plan, arguments: { ...zeros, ...plan.arguments } };
+      arguments: { ...(zeros as ArgumentsOf<"product">), middle: 1, inner: 1 },
+    };
     return then(this.upload(Float32Array.of(2)), (a) =>
       then(this.upload(Float32Array.of(3)), (b) => {
         this.#watchDevice();
@@ -207,7 +207,8 @@ export class Session {
   /** The product of arrays number `a` and `b`; returns the result's number. Nothing leaves the device. */
   matmul(plan: Plan, a: number, b: number): MaybePromise<number> {
     this.#counts.products++;
-    const scalars = productArguments.map((name) => plan.arguments[name]);
+    const given: Readonly<Record<string, number>> = plan.arguments;
+    const scalars = productArguments[plan.kernel].map((name) => given[name]);
     return this.#watched(() => {
       const values = [this.#array(a), this.#array(b), ...scalars];
       return then(this.#run(plan.kernel, [...plan.output], values), (result) => {
@@ -262,7 +263,7 @@ export class Session {
     if (!kernel) {
       kernel = this.#gpu.createKernel(kernelSources[name], {
         argumentTypes: argumentTypes(name, arrayTypes[this.#mode]),
-        functions: name === "productWide" ? kernelFunctions : [],
+        functions: helpersOf[name],
         precision: "single",
         tactic: "precision",
         pipeline: true, // results stay on the device

@@ -6,6 +6,7 @@ import { selfCheck } from "../../core/self-check.ts";
 import { readCases } from "../conformance/cases.ts";
 import { type CaseResult, runCases } from "../conformance/run-cases.ts";
 import { agreement } from "../core/gpu/agreement.ts";
+import { packedMatrices } from "../core/gpu/packed-matrix.ts";
 import { residency } from "../core/gpu/residency.ts";
 
 export interface PageResult {
@@ -41,7 +42,7 @@ async function runOn(name: DeviceName, only: string): Promise<PageResult> {
 function lawsOn(name: DeviceName): CaseResult[] {
   if (!name.startsWith("gpu:")) return [];
   const device = openGpu(name.slice(4) as GpuMode);
-  return [...agreement, ...residency].map(({ name: path, holds }) => {
+  return [...agreement, ...packedMatrices, ...residency].map(({ name: path, holds }) => {
     try {
       holds(device);
       return { path, status: "passed", detail: "" };
