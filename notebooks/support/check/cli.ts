@@ -1,0 +1,6 @@
+/** @file `npm run notebooks:check`: are the notebooks' numbers the ones that are committed? */
+import { fileURLToPath } from "node:url";
+import { checkNotebooks } from "./command.ts";
+
+const folder = fileURLToPath(new URL("../..", import.meta.url));
+process.exitCode = await checkNotebooks(process.argv.slice(2), { folder });

@@ -1,0 +1,158 @@
+/** @file The command behind `npm run notebooks:check`: its options, its report, its exit code. */
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeFileAtomic } from "lowrank/core";
+import { runNotebooks } from "../command.ts";
+import { NotebookError, report } from "../errors.ts";
+import { choose, notebooksIn } from "../folder.ts";
+import { readNotebook } from "../gallery/notebook.ts";
+import { parseOptions } from "../options.ts";
+import { processTerminal, type Terminal } from "../terminal.ts";
+import { faults, isOf, recordIn } from "./committed.ts";
+import { differences } from "./compare.ts";
+import { type ShownTable, tablesIn } from "./tables.ts";
+
+const HELP = `Usage: npm run notebooks:check -- [NAME ...] [options]
+
+Checks the notebooks, all of them unless named:
+
+  committed   notebooks/NAME.ipynb is a full run of NAME.ts as it stands, with its verdicts and three seeds or more
+  numbers     a quick run shows the tables of notebooks/quick/NAME.json: text and numbers equal, a ± b within b,
+              decimals within a table's tolerance; times and the like are not compared
+
+  --from DIR  take the quick run that is in DIR (npm start leaves one in out/) instead of running again
+  --update    write what the quick run shows to notebooks/quick/
+  --help      this text`;
+
+const MOST_SHOWN = 12;
+
+export interface CheckOptions {
+  /** The folder in which the notebooks lie. */
+  readonly folder: string;
+  readonly terminal?: Terminal;
+}
+
+/** Runs the command and returns its exit code: 1 if a check failed or could not be made. */
+export async function checkNotebooks(
+  args: readonly string[],
+  { folder, terminal = processTerminal }: CheckOptions,
+): Promise<number> {
+  try {
+    return await check(args, folder, terminal);
+  } catch (error) {
+    terminal.status(report(error));
+    return 1;
+  }
+}
+
+async function check(args: readonly string[], folder: string, terminal: Terminal): Promise<number> {
+  const { values, positionals } = parse(args);
+  if (values.help) {
+    terminal.print(HELP);
+    return 0;
+  }
+  const names = choose(positionals, await notebooksIn(folder));
+  const run = values.from ?? (await mkdtemp(join(tmpdir(), "lowrank-notebooks-")));
+  try {
+    if (values.from === undefined) await runQuick(names, { folder, out: run, terminal });
+    let failed = 0;
+    const done = (name: string, what: string, found: readonly string[]): void => {
+      if (found.length > 0) failed++;
+      terminal.status(`${found.length > 0 ? "✗" : "✓"} ${name}: ${what}`);
+      for (const one of found.slice(0, MOST_SHOWN)) terminal.status(`    ${one}`);
+      if (found.length > MOST_SHOWN) terminal.status(`    … and ${found.length - MOST_SHOWN} more`);
+    };
+    for (const name of names) {
+      done(name, "committed", await explained(() => committedFaults(folder, name)));
+      const tables = await explained(async () => {
+        const shown = await quickTables(run, folder, name);
+        if (values.update) {
+          await keep(folder, name, shown);
+          return [];
+        }
+        const found = differences(await kept(folder, name), shown);
+        const hint = `if that is meant: npm run notebooks:check -- ${name} --update`;
+        return found.length > 0 ? [...found.slice(0, MOST_SHOWN - 1), hint] : [];
+      });
+      done(name, values.update ? "numbers written" : "numbers", tables);
+    }
+    terminal.status(`\n${2 * names.length - failed} passed, ${failed} failed, 0 skipped`);
+    return failed > 0 ? 1 : 0;
+  } finally {
+    if (values.from === undefined) await rm(run, { recursive: true, force: true });
+  }
+}
+
+function parse(args: readonly string[]) {
+  return parseOptions(
+    args,
+    {
+      from: { type: "string" },
+      update: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+    "npm run notebooks:check",
+  );
+}
+
+async function runQuick(
+  names: readonly string[],
+  { folder, out, terminal }: { folder: string; out: string; terminal: Terminal },
+): Promise<void> {
+  const quiet: Terminal = { ...terminal, print() {}, heading() {} };
+  const gallery = async (): Promise<string> => out; // none is wanted
+  const code = await runNotebooks([...names, "--out", out], { folder, runs: out, terminal: quiet, gallery });
+  if (code !== 0) throw new NotebookError("a notebook failed; nothing is checked");
+}
+
+/** What `find` finds, or the user's mistake it met. */
+async function explained(find: () => Promise<string[]>): Promise<string[]> {
+  try {
+    return await find();
+  } catch (error) {
+    if (error instanceof NotebookError) return [error.message];
+    throw error;
+  }
+}
+
+async function committedFaults(folder: string, name: string): Promise<string[]> {
+  return faults(await readNotebook(join(folder, `${name}.ipynb`)), join(folder, `${name}.ts`));
+}
+
+/** The tables of the run in `run`, which must be a quick one of the notebook as it stands. */
+async function quickTables(run: string, folder: string, name: string): Promise<ShownTable[]> {
+  const notebook = await readNotebook(join(run, `${name}.ipynb`));
+  const record = recordIn(notebook);
+  if (record?.setting !== "quick" || record.changed !== undefined) {
+    throw new NotebookError(
+      `${notebook.path}: expected a quick run with nothing changed: npm start -- ${name}`,
+    );
+  }
+  if (!(await isOf(notebook, join(folder, `${name}.ts`))))
+    throw new NotebookError(`${notebook.path}: older than ${name}.ts: npm start -- ${name}`);
+  return tablesIn(notebook);
+}
+
+const fileOf = (folder: string, name: string): string => join(folder, "quick", `${name}.json`);
+
+async function kept(folder: string, name: string): Promise<ShownTable[]> {
+  const file = fileOf(folder, name);
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as ShownTable[];
+  } catch (error) {
+    throw new NotebookError(
+      `${file}: ${(error as Error).message}; npm run notebooks:check -- ${name} --update writes it`,
+    );
+  }
+}
+
+/** One row a line, so that a difference is readable. */
+async function keep(folder: string, name: string, tables: readonly ShownTable[]): Promise<void> {
+  await mkdir(join(folder, "quick"), { recursive: true });
+  const texts = tables.map(({ rows, ...table }) => {
+    const head = JSON.stringify(table).slice(0, -1);
+    return `${head},"rows":[\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]}`;
+  });
+  writeFileAtomic(fileOf(folder, name), new TextEncoder().encode(`[\n${texts.join(",\n")}\n]\n`));
+}

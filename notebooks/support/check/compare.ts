@@ -1,0 +1,62 @@
+/**
+ * @file Whether a run shows what a run before showed. Text and numbers must be equal, with two exceptions: a mean with
+ * its spread, `a ± b`, may move by b, the deviation that other seeds would cause; and where a table declares a tolerance,
+ * decimals may move by that, relatively.
+ */
+import type { ShownTable } from "./tables.ts";
+
+/** A number, with its spread if it has one. */
+const NUMBER = /(-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?: ± (\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?/g;
+
+/** What differs, a sentence for each; empty if nothing does. */
+export function differences(before: readonly ShownTable[], now: readonly ShownTable[]): string[] {
+  const titles = (tables: readonly ShownTable[]): string[] => tables.map(({ title }) => title);
+  const [old, present] = [titles(before), titles(now)];
+  const changed = old.length !== present.length || old.some((title, i) => title !== present[i]);
+  if (changed) {
+    const gone = old.filter((title) => !present.includes(title));
+    const added = present.filter((title) => !old.includes(title));
+    const what = [
+      gone.length > 0 && `gone: ${gone.join("; ")}`,
+      added.length > 0 && `new: ${added.join("; ")}`,
+    ];
+    return [
+      `other tables than before${what.some(Boolean) ? ` (${what.filter(Boolean).join("; ")})` : ", or in another order"}`,
+    ];
+  }
+  return before.flatMap((table, i) => inTable(table, now[i]));
+}
+
+function inTable(before: ShownTable, now: ShownTable): string[] {
+  const where = `table "${before.title}"`;
+  if (before.header.join("|") !== now.header.join("|"))
+    return [`${where}: columns ${now.header.join(", ")}; before ${before.header.join(", ")}`];
+  if (before.rows.length !== now.rows.length)
+    return [`${where}: ${now.rows.length} rows; before ${before.rows.length}`];
+  return before.rows.flatMap((row, i) =>
+    row.flatMap((cell, j) => {
+      const found = now.rows[i][j];
+      if (cell === null || found === null || agree(cell, found, before.tolerance)) return [];
+      const name = row[0] ?? `row ${i + 1}`;
+      return [`${where}, row "${name}", column "${before.header[j]}": ${found}; before ${cell}`];
+    }),
+  );
+}
+
+/** Whether two cells agree: the same words, and each number within its spread or the tolerance. */
+export function agree(before: string, now: string, tolerance = 0): boolean {
+  if (before === now) return true;
+  if (before.replaceAll(NUMBER, "#") !== now.replaceAll(NUMBER, "#")) return false;
+  const [old, present] = [before, now].map((text) => [...text.matchAll(NUMBER)]);
+  return old.every(([text, value, spread], i) => {
+    if (text === present[i][0]) return true;
+    const [a, b] = [number(value), number(present[i][1])];
+    const decimal = /[.e]/.test(value);
+    const allowed = spread !== undefined ? number(spread) : decimal ? tolerance * Math.abs(a) : 0;
+    return Math.abs(a - b) <= allowed * (1 + 1e-9); // the decimals as printed are not quite what they say
+  });
+}
+
+function number(text: string): number {
+  return Number(text.replaceAll(",", ""));
+}

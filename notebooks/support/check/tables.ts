@@ -1,0 +1,35 @@
+/** @file The tables that a run showed, as `npm run notebooks:check` keeps and compares them. */
+import { parseHTML } from "linkedom";
+import type { Notebook } from "../gallery/notebook.ts";
+
+export interface ShownTable {
+  readonly title: string;
+  readonly header: readonly string[];
+  /** Text of the cells; null where it differs from run to run (`volatile`). */
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** By how much numbers without a spread may differ, relatively. */
+  readonly tolerance: number;
+}
+
+/** Every table of an executed notebook, in order. */
+export function tablesIn({ cells }: Notebook): ShownTable[] {
+  const pages = cells.flatMap(({ outputs }) => outputs.flatMap((output) => output["text/html"] ?? []));
+  return pages.flatMap((html) => {
+    const { document } = parseHTML(`<html><body>${html}</body></html>`);
+    return Array.from(document.querySelectorAll("table"), readTable);
+  });
+}
+
+function readTable(element: Element): ShownTable {
+  const textsOf = (row: Element, cells: string): Element[] => Array.from(row.querySelectorAll(cells));
+  return {
+    title: element.querySelector("caption")?.textContent ?? "",
+    header: textsOf(element, "thead th").map(({ textContent }) => textContent ?? ""),
+    rows: textsOf(element, "tbody tr").map((row) =>
+      textsOf(row, "td").map((cell) =>
+        cell.hasAttribute("data-volatile") ? null : (cell.textContent ?? ""),
+      ),
+    ),
+    tolerance: Number(element.getAttribute("data-tolerance") ?? 0),
+  };
+}
