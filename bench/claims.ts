@@ -1,6 +1,7 @@
 // What the project promises about its speed, as checks on the figures of one run.
 
 import type { Outcome } from "./outcome.ts";
+import { gigabytes } from "./quantization.ts";
 
 const OURS = "lowrank cpu";
 const JAVASCRIPT_PEERS = ["tfjs cpu", "tfjs wasm", "jax-js wasm"];
@@ -15,6 +16,7 @@ export interface Claim {
 export function checkClaims(
   products: ReadonlyMap<number, readonly Outcome[]>,
   gpt: readonly Outcome[],
+  quantization: { readonly codes: readonly Outcome[]; readonly forward: readonly Outcome[] },
 ): Claim[] {
   const median = (outcomes: readonly Outcome[], name: string) =>
     outcomes.find((outcome) => outcome.name === name)?.timing?.median ?? Number.NaN;
@@ -44,6 +46,18 @@ export function checkClaims(
       "a GPT step is at least 0.5× as fast as PyTorch on one thread",
       median(gpt, "PyTorch") / ours.step,
       0.5,
+    ),
+    ...["quantize", "dequantize"].map((name) =>
+      faster(
+        `one thread ${name}s NF4 at 0.5 GB/s of float32 at least`,
+        gigabytes(median(quantization.codes, name)) / 0.5,
+        1,
+      ),
+    ),
+    faster(
+      "a 1024 × 1024 layer in NF4 is at least 0.67× as fast as the dense one, batch 64",
+      median(quantization.forward, "dense") / median(quantization.forward, "NF4"),
+      1 / 1.5,
     ),
   ].filter(({ ratio }) => Number.isFinite(ratio));
 }

@@ -4,23 +4,26 @@ import { accessSync, constants, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
+import { openDevice } from "lowrank/core";
 import { checkClaims } from "./claims.ts";
 import { gather } from "./contestants.ts";
 import { benchGpt } from "./gpt.ts";
 import { SMALL_GPT } from "./gpt-problem.ts";
 import { benchMatmul, SIZES } from "./matmul.ts";
 import type { Outcome } from "./outcome.ts";
+import { benchCodes, benchForward, gigabytes, LAYER, NUMBERS } from "./quantization.ts";
 import { outcomeTable, times } from "./table.ts";
 
 const HELP = `npm run bench -- [options]
 
-  --only matmul|gpt  one part: square products of 64 to 1024, or the training step of a small GPT
-  --quick            fewer rounds, products up to 512
-  --no-peers         lowrank alone: nothing is installed, no other library runs
-  --json FILE        write every figure, and the machine, to FILE
-  --help             this text`;
+  --only PART    one part: matmul (square products of 64 to 1024), gpt (the training step of a small GPT) or
+                 quant (numbers to NF4 and back, and a layer in NF4)
+  --quick        fewer rounds, products up to 512
+  --no-peers     lowrank alone: nothing is installed, no other library runs
+  --json FILE    write every figure, and the machine, to FILE
+  --help         this text`;
 
-const PARTS = ["matmul", "gpt"];
+const PARTS = ["matmul", "gpt", "quant"];
 const BASE = "lowrank cpu";
 
 function options() {
@@ -34,7 +37,7 @@ function options() {
     },
   });
   if (values.only !== undefined && !PARTS.includes(values.only)) {
-    throw new Error(`--only: expected ${PARTS.join(" or ")}, got ${values.only}`);
+    throw new Error(`--only: expected ${PARTS.join(", ")}; got ${values.only}`);
   }
   if (values.json !== undefined) accessSync(dirname(values.json), constants.W_OK);
   return values;
@@ -64,7 +67,8 @@ async function main(): Promise<void> {
 
   const here = machine();
   console.log(`${here.cpu}, ${here.cores} cores, ${here.memoryGiB} GiB, Node ${here.node}`);
-  const { contestants, absent } = await gather(!noPeers, console.log);
+  const { contestants, absent } =
+    only === "quant" ? { contestants: [], absent: [] } : await gather(!noPeers, console.log);
   for (const { name, details } of contestants) console.log(`  ${name}: ${details}`);
   for (const line of absent) console.log(`  not here: ${line}`);
   console.log("Times are medians; the spread is half the distance between the quartiles.");
@@ -95,7 +99,27 @@ async function main(): Promise<void> {
   }
   for (const contestant of contestants) contestant.close();
 
-  const claims = checkClaims(products, gpt);
+  const quantization: Record<"codes" | "forward", Outcome[]> = { codes: [], forward: [] };
+  if (wants("quant")) {
+    const progress = ticker("quantization");
+    const rounds = quick ? 11 : 31;
+    quantization.codes = await benchCodes(rounds, progress);
+    quantization.forward = await benchForward(rounds, progress);
+    progress("");
+    console.log(`\nNF4 in blocks of 64, ${NUMBERS / 2 ** 20} Mi numbers, one thread`);
+    const speed = ({ timing }: Outcome) => gigabytes(timing!.median).toPrecision(3);
+    console.log(outcomeTable(quantization.codes, "quantize", { title: "GB/s of float32", cell: speed }));
+    const { inFeatures, outFeatures, batch } = LAYER;
+    const threads = openDevice("cpu").adapter;
+    console.log(
+      `\nForward pass of a layer ${inFeatures} × ${outFeatures}, batch ${batch}, on cpu: ${threads} (equal bit for bit)`,
+    );
+    const multiplications = 2 * batch * inFeatures * outFeatures;
+    const flops = ({ timing }: Outcome) => (multiplications / timing!.median / 1e9).toPrecision(3);
+    console.log(outcomeTable(quantization.forward, "dense", { title: "GFLOP/s", cell: flops }));
+  }
+
+  const claims = checkClaims(products, gpt, quantization);
   if (claims.length > 0) console.log("\nClaims about lowrank's cpu device, on these figures");
   for (const { claim, ratio, holds } of claims) {
     console.log(`  ${holds ? "holds" : "FAILS"}: ${claim} (${times(ratio)})`);
@@ -108,12 +132,14 @@ async function main(): Promise<void> {
       absent,
       matmul,
       gpt: { config: SMALL_GPT, outcomes: gpt },
+      quantization: { numbers: NUMBERS, layer: LAYER, ...quantization },
       claims,
     };
     writeFileSync(json, `${JSON.stringify(record, null, 2)}\n`);
     console.log(`\nEvery figure is in ${json}.`);
   }
-  if ([...products.values(), gpt].flat().some((outcome) => outcome.failure)) process.exitCode = 1;
+  const all = [...products.values(), gpt, quantization.codes, quantization.forward].flat();
+  if (all.some((outcome) => outcome.failure)) process.exitCode = 1;
 }
 
 main().catch((error: Error) => {
