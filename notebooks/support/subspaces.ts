@@ -76,8 +76,10 @@ export interface Overlap {
 
 /** φ(i, j) for every i up to `most[0]` and j up to `most[1]`. */
 export function overlap(first: Matrix, second: Matrix, most: readonly [number, number]): Overlap[] {
-  const [U1, U2] = [first, second].map((basis, which) => asArray(columns(basis, most[which])));
-  const phi = withPrecision("float64", () => subspaceOverlap(U1, U2));
+  const phi = withPrecision("float64", () => {
+    const [U1, U2] = [first, second].map((basis, which) => asArray(columns(basis, most[which])));
+    return subspaceOverlap(U1, U2);
+  });
   return phi.flatMap((row, i) => row.map((value, j) => ({ i: i + 1, j: j + 1, phi: value })));
 }
 
