@@ -27,8 +27,10 @@ import {
   inject,
   LoraFA,
   LoraFAAdamW,
+  laws,
   loraPlus,
   orthogonality,
+  trial,
 } from "lowrank/lora";
 import { AdamW, type GPT2, type Module } from "lowrank/nn";
 import { pretrained } from "./support/base-model.ts";
@@ -173,6 +175,44 @@ const methods: readonly Method[] = [
   { name: "LoRA-FA", lr: 3e-2, prepare: adapted({ method: "lora-fa" }) },
   { name: "LoRA-FA, corrected", lr: 3e-2, prepare: adapted({ method: "lora-fa" }, corrected) },
 ];
+
+// %% [markdown]
+// ## The laws of the family
+//
+// What holds of these methods is stated in the library, as sentences with an equation and a check (`lora/laws.ts`). The
+// tests run each on hundreds of random layers; here each is tried on a few, for every method of which it is true, on a
+// linear layer, GPT-2's transposed one, an embedding and a convolution. *Exact* is to the last bit; elsewhere the error
+// may be what rounding makes of it, and the largest fraction of that bound is shown.
+
+// %% Every law, tried
+
+const TRIALS = 4;
+const sites = ["linear", "conv1d", "embedding", "conv2d"] as const;
+const tried = Object.values(laws).map((law) => {
+  const findings = law.methods.flatMap((method) =>
+    sites.flatMap((site) =>
+      Array.from({ length: TRIALS }, (_, seed) =>
+        law.check({ ...trial, method, site, values: law.values ?? "real", seed }),
+      ),
+    ),
+  );
+  const used = Math.max(...findings.map(({ error, bound }) => (bound > 0 ? error / bound : 0)));
+  const exact = findings.every(({ error }) => error === 0);
+  return { law, findings, holds: findings.every(({ holds }) => holds), exact, used };
+});
+display(
+  table(
+    tried.map(({ law, findings, holds, exact, used }) => ({
+      law: law.statement,
+      equation: law.equation,
+      methods: law.methods.join(", "),
+      trials: findings.length,
+      error: exact ? "exact" : `${(100 * used).toFixed(1)} % of the bound`,
+      holds,
+    })),
+    { title: "The laws" },
+  ),
+);
 
 // %% [markdown]
 // ## One base, one task
