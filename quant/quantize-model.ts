@@ -59,7 +59,9 @@ export function quantizeModel(
   const reports: QuantizedLayerReport[] = [];
   for (const [name, layer] of layers) {
     if (made.has(layer)) continue;
-    const quantized = named(name, () => scope(() => QuantizedLinear.from(layer, options)));
+    const quantized = named(`${name} [${layer.outFeatures}, ${layer.inFeatures}]`, () =>
+      scope(() => QuantizedLinear.from(layer, options)),
+    );
     quantized.training = layer.training;
     made.set(layer, quantized);
     reports.push(reportOf(name, layer, quantized));

@@ -78,12 +78,19 @@ export class QuantizedLinear extends Module implements LinearLike {
 
   /**
    * `layer` quantized, with its very bias.
-   * @throws QuantizationError when an element is NaN or infinite, or an option does not fit
+   * @throws QuantizationError when an element is NaN or infinite, an option does not fit, or `layer` is quantized
+   *   already or has adapters on it
    */
   static from(
     layer: Linear | Conv1D,
     { computeDtype, ...options }: QuantizedLinearOptions = {},
   ): QuantizedLinear {
+    if (!(layer instanceof Linear || layer instanceof Conv1D)) {
+      const { name } = (layer as object).constructor;
+      throw new QuantizationError(
+        `QuantizedLinear.from: expected a Linear or a Conv1D; got a ${name}. Dequantize it, or merge its adapters, first`,
+      );
+    }
     const kind = layer instanceof Conv1D ? "conv1d" : "linear";
     const packed = quantize(layer.denseWeight(), options);
     return new QuantizedLinear(packed, { bias: layer.bias, kind, computeDtype });

@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { array } from "lowrank/core";
+import { array, random } from "lowrank/core";
 import { formats, type QuantizationLaw, quantizationLaws, quantize } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -35,6 +35,23 @@ for (const [name, law] of Object.entries<QuantizationLaw>(quantizationLaws)) {
     });
   }
 }
+
+laws("doubleQuantization, where the constants fill several blocks of 256", () => {
+  const { formats, holds } = quantizationLaws.doubleQuantization;
+  const drawn = fc.record({
+    size: fc.integer({ min: 32 * 257, max: 32 * 600 }),
+    format: fc.constantFrom(...formats),
+    seed: fc.nat(),
+  });
+  fc.assert(
+    fc.property(drawn, ({ size, format, seed }) => {
+      const rng = random(seed);
+      const sizes = rng.uniform(600, 0, 4); // of the blocks
+      const x = rng.normal(size).map((value, i) => value * sizes[Math.floor(i / 32)]);
+      return holds(x, { format, blockSize: 32 });
+    }),
+  );
+});
 
 laws("every format has a law", () => {
   for (const format of formats) {

@@ -194,7 +194,6 @@ test("a full disk is an error that loses no state: with room made, step() goes o
       left = 1000;
       assert.equal(plain(paged), plain(reference));
     }),
-    { numRuns: 40 },
   );
 });
 

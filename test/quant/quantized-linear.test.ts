@@ -211,6 +211,7 @@ test("what does not fit is refused", () => {
     () => layer.forward(tensor([1, 2])),
     (error: Error) => error instanceof ShapeError,
   );
+  refuses(() => QuantizedLinear.from(layer as unknown as Linear), /got a QuantizedLinear\. Dequantize it/);
   refuses(() => layer.withWeight(array([1, 2, 3, Number.NaN, 5, 6], [2, 3])), /NaN at element 3/);
 });
 

@@ -59,7 +59,6 @@ test(trainingLaws.gradients.statement, () => {
         normal(seed + 1, 2, rows, outFeatures),
       );
     }),
-    { numRuns: 60 },
   );
 });
 
@@ -86,7 +85,6 @@ test(trainingLaws.paging.statement, () => {
         { budget: pageBytes + extra, pageBytes, folder },
       ),
     ),
-    { numRuns: 60 },
   );
 });
 
