@@ -67,7 +67,7 @@ export function roundTo({ book, doubleQuant }: DataType, x: Float32Array, blockS
   return { codes: book.bits === 4 ? unpackNibbles(packed, x.length) : packed, absmax, constants, rounded };
 }
 
-/** With e the error: mean e², mean |e|, ‖e‖²/‖x‖², 10 log₁₀ of its inverse, and Shannon's entropy of the codes. */
+/** With e the error: mean e², mean |e|, ‖e‖²/‖x‖², 10 log₁₀ of its inverse, and Shannon's entropy of the values. */
 export interface Loss {
   readonly mse: number;
   readonly mae: number;
@@ -90,21 +90,22 @@ export function lossOf(type: DataType, x: Float32Array, blockSize: number): Loss
     mae: absolute / x.length,
     relative: square / signal,
     sqnr: 10 * Math.log10(signal / square),
-    entropy: entropyOf(codes),
+    entropy: entropyOf(codes, type.book),
   };
 }
 
-/** In bits: 4 when all of sixteen codes are used equally often. */
-function entropyOf(codes: Uint8Array): number {
-  const counts = new Array<number>(256).fill(0);
-  for (const code of codes) counts[code]++;
-  return counts.reduce(
-    (sum, n) => (n === 0 ? sum : sum - (n / codes.length) * Math.log2(n / codes.length)),
-    0,
-  );
+/** In bits: 4 when all of sixteen values are used equally often. Zero, with either sign, is one value. */
+function entropyOf(codes: Uint8Array, { values }: CodeBook): number {
+  const byCode = new Array<number>(values.length).fill(0);
+  for (const code of codes) byCode[code]++;
+  const byValue = new Map<number, number>();
+  byCode.forEach((n, code) => {
+    byValue.set(values[code] + 0, (byValue.get(values[code] + 0) ?? 0) + n / codes.length);
+  });
+  return [...byValue.values()].reduce((sum, p) => (p === 0 ? sum : sum - p * Math.log2(p)), 0);
 }
 
-/** Stands for the linear layers' weights W [out, in], head excepted: each replaced by what `round` makes of it. */
+/** Replaces the weight W [out, in] of each linear layer, head excepted, by what `round` makes of it; in place. */
 export function roundWeights<M extends Module>(model: M, round: (W: Float32Array) => Float32Array): M {
   for (const [name, layer] of [...model.namedModules()]) {
     if (!isLinearLike(layer) || name === "lm_head") continue;
