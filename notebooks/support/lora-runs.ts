@@ -72,7 +72,7 @@ export const lora = (matrices: string, rank: number): Method => ({
 });
 export const loraEverywhere = (rank: number): Method => ({
   name: `LoRA, all linear layers, r = ${rank}`,
-  lr: 5e-3,
+  lr: 1e-2,
   prepare: (model, seed) => withLora(model, "all-linear", rank, seed),
 });
 
