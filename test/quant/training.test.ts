@@ -15,6 +15,7 @@ import {
 import { inject, type LoRA } from "lowrank/lora";
 import { AdamW, GPT2, Linear, type LinearLike, Module } from "lowrank/nn";
 import {
+  AdamW8bit,
   dequantizeModel,
   formats,
   PagedAdamW,
@@ -98,6 +99,47 @@ const gpt2 = (): GPT2 =>
 const ids = [[1, 2, 3, 4, 5, 6]];
 
 test(trainingLaws.untouched.statement, () => {
+  const drawn = fc.record({
+    format: fc.constantFrom(...formats),
+    nest: fc.boolean(),
+    computeDtype: fc.constantFrom("float32" as const, "bfloat16" as const),
+    method: fc.constantFrom("lora" as const, "lora-fa" as const, "dora" as const),
+    layers: fc.integer({ min: 1, max: 2 }),
+    d: fc.integer({ min: 2, max: 20 }),
+    rows: fc.integer({ min: 1, max: 3 }),
+    steps: fc.integer({ min: 1, max: 3 }),
+    eightBits: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(drawn, ({ format, nest, computeDtype, method, layers, d, rows, steps, eightBits }) => {
+      const model = new Chain(layers, d);
+      quantizeModel(model, { format, doubleQuant: nest && format !== "int8-rows", computeDtype });
+      const adapted = inject(model, { method, rank: 2, target: "all-linear" });
+      const trained = adapted.parameters().filter((parameter) => parameter.requiresGrad);
+      const optimizer = eightBits
+        ? new AdamW8bit(trained, { lr: 0.1, min8bitSize: 1 })
+        : new AdamW(trained, { lr: 0.1 });
+      const before = trained.map((parameter) => parameter.toArray());
+      const train = (): void => {
+        for (let step = 0; step < steps; step++) {
+          scope(() => {
+            mseLoss(model.forward(tensor(normal(step, rows, d))), tensor(normal(9, rows, d))).backward();
+            optimizer.step();
+            optimizer.zeroGrad();
+          });
+        }
+      };
+      const untouched = trainingLaws.untouched.holds(model, train);
+      assert.not.equal(
+        trained.map((parameter) => parameter.toArray()),
+        before,
+      );
+      return untouched;
+    }),
+  );
+});
+
+test("QLoRA lowers the loss, paged, and leaves the packed bytes as they are", () => {
   for (const method of ["lora", "dora"] as const) {
     const model = gpt2();
     quantizeModel(model, { doubleQuant: true });
