@@ -3,6 +3,11 @@ import { inspect } from "node:util";
 import { currentSession, currentTerminal, type MimeBundle, type Session } from "./session.ts";
 import { Table } from "./table.ts";
 
+/** Deno's Jupyter kernel, where there is one: a notebook is then executed cell by cell and shown in its rich forms. */
+const kernel = (
+  globalThis as { Deno?: { jupyter?: { display(bundle: MimeBundle, options: { raw: true }): unknown } } }
+).Deno?.jupyter;
+
 /** Something with more forms than plain text: a table, a plot, Markdown. */
 export interface Displayable {
   toMime(): MimeBundle;
@@ -16,6 +21,7 @@ export function display(value: unknown): void {
   const session = currentSession();
   const output = toMime(value);
   if (session) session.show(output);
+  else if (kernel) kernel.display(output, { raw: true });
   else currentTerminal().print(output["text/plain"]);
   if (session && value instanceof Table) finishTable(session, value);
 }
