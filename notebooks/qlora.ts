@@ -660,27 +660,33 @@ display(
     },
   ),
 );
+const figure3Types = [SIXTEEN, "Int8", "FP4", "NF4", "NF4 + DQ"];
+const figure3 = stored
+  .filter(({ type }) => figure3Types.includes(type))
+  .map((row) => ({ ...row, Mbit: row.totalBits / 1e6 }));
 display(
-  linePlot(
-    stored
-      .filter(({ type }) => [SIXTEEN, "Int8", "FP4", "NF4", "NF4 + DQ"].includes(type))
-      .map((row) => ({ ...row, Mbit: row.totalBits / 1e6 })),
+  plot(
     {
-      x: "Mbit",
-      y: "loss",
-      series: "type",
-      xScale: "log",
-      title: `Figure 3: loss against bits of the whole model, widths ${models.map(({ d }) => d).join(", ")}`,
-      xLabel: "millions of bits",
-      plot: {
-        x: {
-          type: "log",
-          label: "millions of bits",
-          grid: true,
-          ticks: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
-          tickFormat: String,
-        },
+      grid: true,
+      x: {
+        type: "log",
+        label: "millions of bits",
+        ticks: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
+        tickFormat: String,
       },
+      y: { label: "loss", nice: true },
+      color: { type: "categorical", domain: figure3Types },
+      marks: [
+        Plot.line(figure3, { x: "Mbit", y: "loss", stroke: "type" }),
+        Plot.dot(figure3, { x: "Mbit", y: "loss", fill: "type", r: 3 }),
+      ],
+    },
+    {
+      title: `Figure 3: loss against bits of the whole model, widths ${models.map(({ d }) => d).join(", ")}`,
+      legend: true,
+      text: figure3
+        .map(({ type, Mbit, loss }) => `${type.padEnd(9)} ${Mbit.toFixed(3)} Mbit: ${loss.toFixed(4)}`)
+        .join("\n"),
     },
   ),
 );
