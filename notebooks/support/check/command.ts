@@ -9,7 +9,7 @@ import { choose, notebooksIn } from "../folder.ts";
 import { readNotebook } from "../gallery/notebook.ts";
 import { parseOptions } from "../options.ts";
 import { processTerminal, type Terminal } from "../terminal.ts";
-import { faults, isOf, recordIn } from "./committed.ts";
+import { faults, isOf, recordIn, withProseOf } from "./committed.ts";
 import { differences } from "./compare.ts";
 import { type ShownTable, tablesIn } from "./tables.ts";
 
@@ -22,7 +22,7 @@ Checks the notebooks, all of them unless named:
               decimals within a table's tolerance; times and the like are not compared
 
   --from DIR  take the quick run that is in DIR (npm start leaves one in out/) instead of running again
-  --update    write what the quick run shows to notebooks/quick/
+  --update    write what the quick run shows to notebooks/quick/, and prose that changed into notebooks/NAME.ipynb
   --help      this text`;
 
 const MOST_SHOWN = 12;
@@ -64,7 +64,11 @@ async function check(args: readonly string[], folder: string, terminal: Terminal
       if (found.length > MOST_SHOWN) terminal.status(`    … and ${found.length - MOST_SHOWN} more`);
     };
     for (const name of names) {
-      done(name, "committed", await explained(() => committedFaults(folder, name)));
+      const committed = await explained(async () => {
+        if (values.update) await refreshProse(folder, name);
+        return committedFaults(folder, name);
+      });
+      done(name, "committed", committed);
       const tables = await explained(async () => {
         const shown = await quickTables(run, folder, name);
         if (values.update) {
@@ -118,6 +122,13 @@ async function explained(find: () => Promise<string[]>): Promise<string[]> {
 
 async function committedFaults(folder: string, name: string): Promise<string[]> {
   return faults(await readNotebook(join(folder, `${name}.ipynb`)), join(folder, `${name}.ts`));
+}
+
+/** Takes the source's prose over where the code is still the one that ran. */
+async function refreshProse(folder: string, name: string): Promise<void> {
+  const file = join(folder, `${name}.ipynb`);
+  const text = await withProseOf(await readNotebook(file), join(folder, `${name}.ts`));
+  if (text !== null) writeFileAtomic(file, new TextEncoder().encode(text));
 }
 
 /** The tables of the run in `run`, which must be a quick one of the notebook as it stands. */

@@ -1,8 +1,10 @@
 /** @file Whether a committed `.ipynb` is what it should be: of its source as it stands, and of a full run of it. */
 import { readFile } from "node:fs/promises";
 import type { Notebook } from "../gallery/notebook.ts";
-import { parsePercent } from "../percent.ts";
+import { toIpynb } from "../ipynb.ts";
+import { type Cell, parsePercent } from "../percent.ts";
 import type { RunRecord } from "../record.ts";
+import type { MimeBundle } from "../session.ts";
 
 const SEEDS = 3;
 
@@ -26,15 +28,32 @@ export function recordIn({ metadata }: Notebook): RunRecord | undefined {
 
 /** Whether the cells are those of the source. */
 export async function isOf({ cells }: Notebook, source: string): Promise<boolean> {
-  const own = parsePercent(await readFile(source, "utf8"), source);
-  const line = ({
-    type,
-    title = "",
-    source: text,
-  }: {
-    type: string;
-    title?: string;
-    source: string;
-  }): string => JSON.stringify([type, title, text]);
-  return own.map(line).join() === cells.map(line).join();
+  return same(cells, await cellsOf(source));
 }
+
+/** The `.ipynb` with the source's prose, or null where the code is another one, whose outputs these are not. */
+export async function withProseOf(notebook: Notebook, source: string): Promise<string | null> {
+  const cells = await cellsOf(source);
+  const code = notebook.cells.filter(({ type }) => type === "code");
+  if (
+    !same(
+      code,
+      cells.filter(({ type }) => type === "code"),
+    )
+  )
+    return null;
+  const shown = code.map(({ outputs }) => outputs as readonly MimeBundle[])[Symbol.iterator]();
+  const outputs = cells.map(({ type }) => (type === "code" ? (shown.next().value ?? []) : []));
+  return toIpynb({ cells, outputs, record: recordIn(notebook) });
+}
+
+type AnyCell = Pick<Cell, "type" | "title" | "source">;
+
+const same = (a: readonly AnyCell[], b: readonly AnyCell[]): boolean =>
+  a.length === b.length &&
+  a.every(
+    ({ type, title, source }, i) => type === b[i].type && title === b[i].title && source === b[i].source,
+  );
+
+const cellsOf = async (source: string): Promise<Cell[]> =>
+  parsePercent(await readFile(source, "utf8"), source);
