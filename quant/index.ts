@@ -17,6 +17,7 @@ export { NESTED_BLOCK, type NestedAbsmax, quantizeAbsmax, recoverAbsmax } from "
 export { type QuantizationLaw, quantizationLaws } from "./laws.ts";
 export { type QLoRARun, qloraBytes, quantizedBytes } from "./memory.ts";
 export { packNibbles, unpackNibbles } from "./pack.ts";
+export { packedState } from "./packed-state.ts";
 export { PagedAdamW, type PagedAdamWOptions } from "./paged-adamw.ts";
 export {
   type Page,
@@ -45,7 +46,6 @@ export type { ComputeDtype } from "./quantized-matmul.ts";
 export {
   loadQuantized,
   loadQuantizedState,
-  packedState,
   quantizedState,
   saveQuantized,
 } from "./quantized-state.ts";

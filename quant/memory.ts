@@ -8,6 +8,9 @@
  *     gradients on their way   4 p                                              leaves collect at the end of backward
  *     one layer dequantized    4 n                                              the largest
  *     activations              what the forward pass leaves for the backward pass
+ *
+ * That is the host's, on the cpu. A gpu device dequantizes no layer of 4 bits: it keeps all of them, in 32/6 bits a
+ * weight and 32 a block, and the meter counts that as the device's (core/gpu/packed-matrix.ts).
  */
 
 import { type Shape, sizeOf } from "../core/index.ts";
