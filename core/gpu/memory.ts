@@ -59,6 +59,7 @@ class ConstantCopy {
   evict(): void {
     if (!this.#isThere) return;
     this.#isThere = false;
+    collectedConstants?.unregister(this);
     this.resident.free();
     countDevice(-4 * this.resident.length);
   }
@@ -142,7 +143,7 @@ export class DeviceMemory {
       const data = make();
       copy = new ConstantCopy(this.#make("upload", data.length, keep, () => this.#session.upload(data)));
       this.#constants.set(of, copy);
-      collectedConstants?.register(of, copy);
+      collectedConstants?.register(of, copy, copy);
     }
     keep.push(copy);
     this.#touch(copy.resident, copy);

@@ -15,13 +15,13 @@
 
 import type { Codes } from "../kernels.ts";
 import type { NDArray } from "../ndarray.ts";
-import { CODES_PER_WORD } from "./kernels.ts";
+import { CODES_PER_WORD, EXACT } from "./kernels.ts";
 import { isWithin, type Limits, type Plan, tooLarge } from "./plan.ts";
 
 const POWERS_AT = 16;
 const SCALES_AT = POWERS_AT + CODES_PER_WORD;
 
-/** Most columns, so that (column + ½) / 6 is sure to fall between the right integers. */
+/** Most columns, so that (column + ½) / 6 is sure to fall between the right integers. Rows are numbered in floats, up to EXACT. */
 const COLUMNS = 2 ** 20;
 
 /** Where things are. */
@@ -78,7 +78,8 @@ export function planDecodeProduct(
   const [n, inner] = a.shape;
   const m = transposed ? out : columns;
   const output = limits.foldsPlanes ? ([m, n, 1] as const) : ([m, 1, n] as const);
-  if (columns > COLUMNS || !isWithin(limits, output, [a.storage.length, length], inner))
+  const exact = columns <= COLUMNS && out <= EXACT;
+  if (!exact || !isWithin(limits, output, [a.storage.length, length], inner))
     throw tooLarge(name, limits, `A [${n}, ${inner}] and packed W [${out}, ${columns}]`);
   return {
     kernel: transposed ? "decodeProductTransposed" : "decodeProduct",

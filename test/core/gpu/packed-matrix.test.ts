@@ -9,21 +9,24 @@ const test = suite("gpu: matrices of 4-bit codes");
 
 for (const law of packedMatrices) inEachMode(test, law);
 
-const small = (columns: number): Codes => ({
-  shape: [1, columns],
-  codes: new Uint8Array(Math.ceil(columns / 2)),
+const zeros = (rows: number, columns: number): Codes => ({
+  shape: [rows, columns],
+  codes: new Uint8Array(Math.ceil((rows * columns) / 2)),
   values: new Float32Array(16),
-  scales: new Float32Array(Math.ceil(columns / 32)),
+  scales: new Float32Array(Math.ceil((rows * columns) / 32)),
   blockSize: 32,
 });
 
-test("rows too long to be divided exactly are refused", () => {
+test("rows too long to be divided exactly, and more of them than floats can number, are refused", () => {
   const webasm = deviceOrReason("webasm") as GpuDevice;
   const A = array([1], [1, 1]);
-  assert.throws(
-    () => webasm.kernels.decodeMatmul?.(A, small(2 ** 20 + 1), false),
-    (error: Error) => error instanceof DeviceError && /packed W \[1, 1048577\] is larger/.test(error.message),
-  );
+  const refuses = (W: Codes, transposed: boolean, message: RegExp) =>
+    assert.throws(
+      () => webasm.kernels.decodeMatmul?.(A, W, transposed),
+      (error: Error) => error instanceof DeviceError && message.test(error.message),
+    );
+  refuses(zeros(1, 2 ** 20 + 1), false, /packed W \[1, 1048577\] is larger/);
+  refuses(zeros(2 ** 24 + 1, 1), true, /packed W \[16777217, 1\] is larger/);
 });
 
 if (typeof gc === "function") {
@@ -45,7 +48,7 @@ if (typeof gc === "function") {
       await collected();
       const [arrays, bytes] = there();
       const A = array([1], [1, 1]);
-      for (let i = 0; i < 50; i++) device.kernels.decodeMatmul?.(A, small(64), false).storage.release();
+      for (let i = 0; i < 50; i++) device.kernels.decodeMatmul?.(A, zeros(1, 64), false).storage.release();
       assert.ok(there()[0] >= arrays + 50);
       await collected();
       // The last may still be on the stack of the interpreter, and A is there.
