@@ -59,14 +59,14 @@ import { atMost, mean, weakest } from "./support/statistics.ts";
 
 const settings = defineSettings({
   rank: { quick: 8, about: "r where it is not what varies", min: 1 },
-  ranks: { quick: [1, 8, 32], full: [1, 2, 4, 8, 16, 32, 64], about: "ranks of the rank study" },
-  rateRanks: { quick: [1, 16], full: [1, 4, 16, 64], about: "ranks of the study of learning rates" },
-  lrs: { quick: [3e-3, 1e-2, 3e-2], full: [1e-3, 3e-3, 1e-2, 3e-2, 1e-1], about: "learning rates tried" },
+  ranks: { quick: [1, 8, 32], full: [1, 4, 8, 16, 64], about: "ranks of the rank study" },
+  rateRanks: { quick: [1, 16], full: [1, 8, 64], about: "ranks of the study of learning rates" },
+  lrs: { quick: [3e-3, 1e-2, 3e-2], full: [1e-3, 3e-3, 1e-2, 3e-2], about: "learning rates tried" },
   seeds: { quick: 1, full: 3, about: "independent runs", min: 1 },
   d: { quick: 64, about: "width of the small GPT", min: 8 },
   layers: { quick: 2, full: 4, about: "its blocks", min: 1 },
   pretraining: { quick: 400, full: 1500, about: "steps of pretraining, each base", min: 1 },
-  steps: { quick: 32, full: 200, about: "steps of each adaptation", min: 1 },
+  steps: { quick: 32, full: 100, about: "steps of each adaptation", min: 1 },
   rows: { quick: 12, about: "rows of a batch", min: 1 },
 });
 display(settingsTable(settings));

@@ -64,7 +64,7 @@ const settings = defineSettings({
   d: { quick: 64, about: "width of the small GPT", min: 8 },
   layers: { quick: 2, full: 4, about: "its blocks", min: 2 },
   pretraining: { quick: 400, full: 1500, about: "steps of pretraining", min: 1 },
-  steps: { quick: 60, full: 200, about: "steps of each adaptation", min: 10 },
+  steps: { quick: 50, full: 120, about: "steps of each adaptation", min: 10 },
   rows: { quick: 12, about: "rows of a batch", min: 1 },
   sweep: { quick: false, full: true, about: "search each method's rate, with a seed of its own" },
 });
