@@ -26,6 +26,9 @@ const HELP = `npm run bench -- [options]
 const PARTS = ["matmul", "gpt", "quant"];
 const BASE = "lowrank cpu";
 
+/** Share of a core that a process of one thread gets where it is alone, at least. */
+const UNDISTURBED = 0.9;
+
 function options() {
   const { values } = parseArgs({
     options: {
@@ -100,15 +103,25 @@ async function main(): Promise<void> {
   for (const contestant of contestants) contestant.close();
 
   const quantization: Record<"codes" | "forward", Outcome[]> = { codes: [], forward: [] };
+  let share: number | undefined;
   if (wants("quant")) {
     const progress = ticker("quantization");
     const rounds = quick ? 11 : 31;
+    const [started, before] = [performance.now(), process.cpuUsage()];
     quantization.codes = await benchCodes(rounds, progress);
+    const { user, system } = process.cpuUsage(before);
+    share = (user + system) / 1e3 / (performance.now() - started);
     quantization.forward = await benchForward(rounds, progress);
     progress("");
     console.log(`\nNF4 in blocks of 64, ${NUMBERS / 2 ** 20} Mi numbers, one thread`);
     const speed = ({ timing }: Outcome) => gigabytes(timing!.median).toPrecision(3);
     console.log(outcomeTable(quantization.codes, "quantize", { title: "GB/s of float32", cell: speed }));
+    if (share < UNDISTURBED) {
+      const percent = Math.round(100 * share);
+      console.log(
+        `The process had ${percent} % of a core meanwhile: the machine is busy, and may well be faster.`,
+      );
+    }
     const { inFeatures, outFeatures, batch } = LAYER;
     const threads = openDevice("cpu").adapter;
     console.log(
@@ -132,7 +145,7 @@ async function main(): Promise<void> {
       absent,
       matmul,
       gpt: { config: SMALL_GPT, outcomes: gpt },
-      quantization: { numbers: NUMBERS, layer: LAYER, ...quantization },
+      quantization: { numbers: NUMBERS, layer: LAYER, coreShare: share, ...quantization },
       claims,
     };
     writeFileSync(json, `${JSON.stringify(record, null, 2)}\n`);

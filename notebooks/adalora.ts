@@ -10,8 +10,8 @@
 // measured by this run unless its column says *paper*; a claim is a predicate, and its verdict is whatever it is.
 //
 // **To open it:** run `npm start -- adalora` (`--full` for the long setting, `--set ranks=2,8` to change a number); VS
-// Code and Jupyter show `adalora.ipynb` as it is, and execute it with the Deno kernel (`deno jupyter --install`) from
-// the folder of the checkout.
+// Code and Jupyter show `adalora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built
+// the library (`npm install --global deno`, `deno jupyter --install`).
 
 // %% Settings
 

@@ -8,9 +8,9 @@
 // a statement does not hold, the note says which configuration would make it hold. (In the tables of verdicts the column
 // *paper reports* holds the overview's words.)
 //
-// **To open it:** run `npm start -- claims` (`--full` for the long setting, `--set rank=2` to change a number); VS
-// Code and Jupyter show `claims.ipynb` as it is, and execute it with the Deno kernel (`deno jupyter --install`) from
-// the folder of the checkout.
+// **To open it:** run `npm start -- claims` (`--full` for the long setting, `--set rank=2` to change a number); VS Code
+// and Jupyter show `claims.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built the
+// library (`npm install --global deno`, `deno jupyter --install`).
 
 // %% Settings
 

@@ -9,8 +9,8 @@
 // *paper*; a claim is a predicate, and its verdict is whatever it is.
 //
 // **To open it:** run `npm start -- dora` (`--full` for the long setting, `--set rank=2` to change a number); VS Code
-// and Jupyter show `dora.ipynb` as it is, and execute it with the Deno kernel (`deno jupyter --install`) from the
-// folder of the checkout.
+// and Jupyter show `dora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built the
+// library (`npm install --global deno`, `deno jupyter --install`).
 
 // %% Settings
 

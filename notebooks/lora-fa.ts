@@ -12,9 +12,9 @@
 // tried are the abstract's: accuracy close to LoRA's and full fine-tuning's, no full-rank input activations to store, memory
 // up to 1.4 times lower. Every number was measured by this run unless its column says otherwise.
 //
-// **To open it:** run `npm start -- lora-fa` (`--full` for the long setting, `--set rank=2` to change a number); VS Code
-// and Jupyter show `lora-fa.ipynb` as it is, and execute it with the Deno kernel (`deno jupyter --install`) from the
-// folder of the checkout.
+// **To open it:** run `npm start -- lora-fa` (`--full` for the long setting, `--set rank=2` to change a number); VS
+// Code and Jupyter show `lora-fa.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built
+// the library (`npm install --global deno`, `deno jupyter --install`).
 
 // %% Settings
 

@@ -7,8 +7,8 @@
 // is a predicate, and its verdict is whatever it is.
 //
 // **To open it:** run `npm start -- lora-family` (`--full` for the long setting, `--set rank=2` to change a number); VS
-// Code and Jupyter show `lora-family.ipynb` as it is, and execute it with the Deno kernel (`deno jupyter --install`)
-// from the folder of the checkout.
+// Code and Jupyter show `lora-family.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has
+// built the library (`npm install --global deno`, `deno jupyter --install`).
 
 // %% Settings
 

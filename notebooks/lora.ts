@@ -8,8 +8,8 @@
 // unless its column says *paper*. A claim of the paper is a predicate, and its verdict is whatever it is.
 //
 // **To open it:** run `npm start -- lora` (`--full` for the long setting, `--set rank=2` to change a number); VS Code
-// and Jupyter show `lora.ipynb` as it is, and execute it with the Deno kernel (`deno jupyter --install`) from the
-// folder of the checkout.
+// and Jupyter show `lora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built the
+// library (`npm install --global deno`, `deno jupyter --install`).
 
 // %% Settings
 

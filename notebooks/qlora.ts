@@ -12,8 +12,8 @@
 // predicate, and its verdict is whatever it is.
 //
 // **To open it:** run `npm start -- qlora` (`--full` for the long setting, `--set blockSize=128` to change a number);
-// VS Code and Jupyter show `qlora.ipynb` as it is, and execute it with the Deno kernel (`deno jupyter --install`)
-// from the folder of the checkout.
+// VS Code and Jupyter show `qlora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built
+// the library (`npm install --global deno`, `deno jupyter --install`).
 
 // %% Settings
 

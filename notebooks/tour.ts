@@ -6,7 +6,8 @@
 // run it again.
 //
 // **To open it:** run `npm start -- tour` (`--set rank=2` to change a number); VS Code and Jupyter show `tour.ipynb` as
-// it is, and execute it with the Deno kernel (`deno jupyter --install`) from the folder of the checkout.
+// it is, and execute it with the Deno kernel once `npm run build` has built the library (`npm install --global deno`,
+// `deno jupyter --install`).
 
 // %% Settings
 

@@ -24,7 +24,9 @@ export function meanStd(values: ArrayLike<number>): Spread {
   const mean = x.reduce((sum, v) => sum + v, 0) / n;
   const std = n === 1 ? 0 : Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (n - 1));
   const format = (digits = std > 0 ? spreadDecimals(std) : decimalsFor([mean])) =>
-    n === 1 ? formatNumber(mean, digits) : `${formatNumber(mean, digits)} ± ${std.toFixed(digits)}`;
+    n === 1 || !Number.isFinite(std) // a run that diverged leaves no spread
+      ? formatNumber(mean, digits)
+      : `${formatNumber(mean, digits)} ± ${std.toFixed(digits)}`;
   return { mean, std, n, format, toString: () => format(), valueOf: () => mean };
 }
 

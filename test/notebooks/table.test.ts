@@ -14,6 +14,7 @@ tables("mean ± spread: one significant digit of the deviation, two after a lead
   assert.is(spread(1234.5, 30 / Math.SQRT2), "1,235 ± 30");
   assert.is(String(meanStd([2.5])), "2.50");
   assert.is(String(meanStd([3, 3, 3])), "3 ± 0");
+  assert.is(String(meanStd([1, Number.POSITIVE_INFINITY])), "∞"); // one that diverged
   assert.is(meanStd([2.301, 2.329]).format(3), "2.315 ± 0.020");
   assert.throws(() => meanStd([]), RangeError);
 });
