@@ -120,7 +120,7 @@ async function runRequests(
   return runAll(await withSeconds(requests), { jobs, terminal, onResult });
 }
 
-/** Each with the seconds of its last run in the same setting; where there was none, those of an average one. */
+/** Each with the seconds of its last run; where there was none, those of an average one. */
 async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
   const known = await Promise.all(requests.map(lastSeconds));
   const all = known.filter((seconds) => seconds !== null);
@@ -128,12 +128,16 @@ async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
   return requests.map((request, i) => ({ request, seconds: known[i] ?? average }));
 }
 
+/** A run in the other setting is better than nothing: the long one takes about ten times as long. */
 async function lastSeconds({ name, folder, out, full }: RunRequest): Promise<number | null> {
+  const setting = full ? "full" : "quick";
+  let other: number | null = null;
   for (const file of [join(out, `${name}.ipynb`), join(folder, `${name}.ipynb`)]) {
     const record = (await readNotebook(file).catch(() => null))?.metadata.lowrank as RunRecord | undefined;
-    if (record?.setting === (full ? "full" : "quick")) return record.seconds;
+    if (record?.setting === setting) return record.seconds;
+    if (record) other = record.seconds * (full ? 10 : 0.1);
   }
-  return null;
+  return other;
 }
 
 function parse(args: readonly string[]) {

@@ -128,7 +128,7 @@ function small({
     said,
     async check(...args) {
       said.length = 0;
-      return checkNotebooks([...args, "--from", run], { folder, terminal });
+      return checkNotebooks([...args, "--from", run], { folder, runs: run, terminal });
     },
   };
 }

@@ -3,4 +3,5 @@ import { fileURLToPath } from "node:url";
 import { checkNotebooks } from "./command.ts";
 
 const folder = fileURLToPath(new URL("../..", import.meta.url));
-process.exitCode = await checkNotebooks(process.argv.slice(2), { folder });
+const runs = fileURLToPath(new URL("../../../out", import.meta.url));
+process.exitCode = await checkNotebooks(process.argv.slice(2), { folder, runs });

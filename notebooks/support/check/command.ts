@@ -1,6 +1,5 @@
 /** @file The command behind `npm run notebooks:check`: its options, its report, its exit code. */
-import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "lowrank/core";
 import { runNotebooks } from "../command.ts";
@@ -21,7 +20,9 @@ Checks the notebooks, all of them unless named:
   numbers     a quick run shows the tables of notebooks/quick/NAME.json: text and numbers equal, a ± b within b,
               decimals within a table's tolerance; times and the like are not compared
 
-  --from DIR  take the quick run that is in DIR (npm start leaves one in out/) instead of running again
+The quick run is made and left in out/, where npm start leaves its own, too.
+
+  --from DIR  take the quick run that is in DIR instead of running again: --from out after npm start
   --update    write what the quick run shows to notebooks/quick/, and prose that changed into notebooks/NAME.ipynb
   --help      this text`;
 
@@ -30,62 +31,63 @@ const MOST_SHOWN = 12;
 export interface CheckOptions {
   /** The folder in which the notebooks lie. */
   readonly folder: string;
+  /** Where its quick runs are written. */
+  readonly runs: string;
   readonly terminal?: Terminal;
 }
 
 /** Runs the command and returns its exit code: 1 if a check failed or could not be made. */
 export async function checkNotebooks(
   args: readonly string[],
-  { folder, terminal = processTerminal }: CheckOptions,
+  { terminal = processTerminal, ...options }: CheckOptions,
 ): Promise<number> {
   try {
-    return await check(args, folder, terminal);
+    return await check(args, { ...options, terminal });
   } catch (error) {
     terminal.status(report(error));
     return 1;
   }
 }
 
-async function check(args: readonly string[], folder: string, terminal: Terminal): Promise<number> {
+async function check(
+  args: readonly string[],
+  { folder, runs, terminal }: Required<CheckOptions>,
+): Promise<number> {
   const { values, positionals } = parse(args);
   if (values.help) {
     terminal.print(HELP);
     return 0;
   }
   const names = choose(positionals, await notebooksIn(folder));
-  const run = values.from ?? (await mkdtemp(join(tmpdir(), "lowrank-notebooks-")));
-  try {
-    if (values.from === undefined) await runQuick(names, { folder, out: run, terminal });
-    let failed = 0;
-    const done = (name: string, what: string, found: readonly string[]): void => {
-      if (found.length > 0) failed++;
-      terminal.status(`${found.length > 0 ? "✗" : "✓"} ${name}: ${what}`);
-      for (const one of found.slice(0, MOST_SHOWN)) terminal.status(`    ${one}`);
-      if (found.length > MOST_SHOWN) terminal.status(`    … and ${found.length - MOST_SHOWN} more`);
-    };
-    for (const name of names) {
-      const committed = await explained(async () => {
-        if (values.update) await refreshProse(folder, name);
-        return committedFaults(folder, name);
-      });
-      done(name, "committed", committed);
-      const tables = await explained(async () => {
-        const shown = await quickTables(run, folder, name);
-        if (values.update) {
-          await keep(folder, name, shown);
-          return [];
-        }
-        const found = differences(await kept(folder, name), shown);
-        const hint = `if that is meant: npm run notebooks:check -- ${name} --update`;
-        return found.length > 0 ? [...found.slice(0, MOST_SHOWN - 1), hint] : [];
-      });
-      done(name, values.update ? "numbers written" : "numbers", tables);
-    }
-    terminal.status(`\n${2 * names.length - failed} passed, ${failed} failed, 0 skipped`);
-    return failed > 0 ? 1 : 0;
-  } finally {
-    if (values.from === undefined) await rm(run, { recursive: true, force: true });
+  const run = values.from ?? runs;
+  if (values.from === undefined) await runQuick(names, { folder, out: run, terminal });
+  let failed = 0;
+  const done = (name: string, what: string, found: readonly string[]): void => {
+    if (found.length > 0) failed++;
+    terminal.status(`${found.length > 0 ? "✗" : "✓"} ${name}: ${what}`);
+    for (const one of found.slice(0, MOST_SHOWN)) terminal.status(`    ${one}`);
+    if (found.length > MOST_SHOWN) terminal.status(`    … and ${found.length - MOST_SHOWN} more`);
+  };
+  for (const name of names) {
+    const committed = await explained(async () => {
+      if (values.update) await refreshProse(folder, name);
+      return committedFaults(folder, name);
+    });
+    done(name, "committed", committed);
+    const tables = await explained(async () => {
+      const shown = await quickTables(run, folder, name);
+      if (values.update) {
+        await keep(folder, name, shown);
+        return [];
+      }
+      const found = differences(await kept(folder, name), shown);
+      const hint = `if that is meant: npm run notebooks:check -- ${name} --update`;
+      return found.length > 0 ? [...found.slice(0, MOST_SHOWN - 1), hint] : [];
+    });
+    done(name, values.update ? "numbers written" : "numbers", tables);
   }
+  terminal.status(`\n${2 * names.length - failed} passed, ${failed} failed, 0 skipped`);
+  return failed > 0 ? 1 : 0;
 }
 
 function parse(args: readonly string[]) {
