@@ -1,5 +1,4 @@
 /** @file Opens a page in the browser. */
-import { once } from "node:events";
 import { pathToFileURL } from "node:url";
 import open from "open";
 
@@ -7,9 +6,17 @@ import open from "open";
 export async function openInBrowser(path: string): Promise<boolean> {
   try {
     const opener = await open(pathToFileURL(path).href);
-    const [code] = await once(opener, "exit", { signal: AbortSignal.timeout(2000) });
+    const code = await new Promise((resolve) => {
+      const timer = setTimeout(resolve, 2000, 0); // still at work: a browser
+      const ended = (code: number | null): void => {
+        clearTimeout(timer);
+        resolve(code);
+      };
+      if (opener.exitCode !== null) ended(opener.exitCode);
+      else opener.once("exit", ended);
+    });
     return code === 0;
-  } catch (error) {
-    return (error as Error).name === "AbortError"; // still at work: a browser
+  } catch {
+    return false;
   }
 }

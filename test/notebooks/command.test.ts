@@ -111,6 +111,21 @@ command("a rerun gives the same outputs, all but what ran", async ({ out }) => {
   assert.equal(second.table, first.table);
 });
 
+command("--open without a browser says where the page is", async ({ out }) => {
+  if (process.platform !== "linux") return; // where BROWSER is what opens pages
+  const { BROWSER } = process.env;
+  process.env.BROWSER = "/bin/false";
+  try {
+    const { code, status } = await run("smoke", "--out", out, "--open");
+    assert.is(code, 1);
+    const page = join(out, "gallery", "index.html");
+    assert.ok(status.endsWith(`error: --open: no browser could be started; the page is ${page}`), status);
+  } finally {
+    if (BROWSER === undefined) delete process.env.BROWSER;
+    else process.env.BROWSER = BROWSER;
+  }
+});
+
 const mistakes: [args: string[], message: RegExp][] = [
   [
     ["smoek"],
