@@ -3,6 +3,7 @@ import { mkdir, readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type DeviceName, setDevice } from "lowrank/core";
+import { kept } from "./check/quick.ts";
 import { NotebookError, report } from "./errors.ts";
 import { choose, listing, notebooksIn } from "./folder.ts";
 import { readNotebook } from "./gallery/notebook.ts";
@@ -120,7 +121,7 @@ async function runRequests(
   return runAll(await withSeconds(requests), { jobs, terminal, onResult });
 }
 
-/** Each with the seconds of its last run; where there was none, those of an average one. */
+/** Each with the seconds of its last run in the same setting; where none is known, those of an average one. */
 async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
   const known = await Promise.all(requests.map(lastSeconds));
   const all = known.filter((seconds) => seconds !== null);
@@ -128,16 +129,12 @@ async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
   return requests.map((request, i) => ({ request, seconds: known[i] ?? average }));
 }
 
-/** A run in the other setting is better than nothing: the long one takes about ten times as long. */
 async function lastSeconds({ name, folder, out, full }: RunRequest): Promise<number | null> {
-  const setting = full ? "full" : "quick";
-  let other: number | null = null;
   for (const file of [join(out, `${name}.ipynb`), join(folder, `${name}.ipynb`)]) {
     const record = (await readNotebook(file).catch(() => null))?.metadata.lowrank as RunRecord | undefined;
-    if (record?.setting === setting) return record.seconds;
-    if (record) other = record.seconds * (full ? 10 : 0.1);
+    if (record?.setting === (full ? "full" : "quick")) return record.seconds;
   }
-  return other;
+  return full ? null : ((await kept(folder, name).catch(() => null))?.seconds ?? null);
 }
 
 function parse(args: readonly string[]) {

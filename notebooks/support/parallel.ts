@@ -96,7 +96,9 @@ function runInChild(request: RunRequest, { jobs, terminal, bar, signal }: ChildO
     if ("line" in message) say(message.line);
     else outcome = message;
   });
-  createInterface({ input: child.stderr! }).on("line", (line) => say(`${request.name}: ${line}`));
+  createInterface({ input: child.stderr! }).on("line", (line) => {
+    if (line.trim() !== "") say(`${request.name}: ${line}`);
+  });
 
   return new Promise((resolve) => {
     child.on("error", (error) => resolve({ error: error.message }));

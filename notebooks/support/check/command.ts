@@ -1,5 +1,4 @@
 /** @file The command behind `npm run notebooks:check`: its options, its report, its exit code. */
-import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "lowrank/core";
 import { runNotebooks } from "../command.ts";
@@ -10,7 +9,8 @@ import { parseOptions } from "../options.ts";
 import { processTerminal, type Terminal } from "../terminal.ts";
 import { faults, isOf, recordIn, withProseOf } from "./committed.ts";
 import { differences } from "./compare.ts";
-import { type ShownTable, tablesIn } from "./tables.ts";
+import { keep, kept, type QuickRun } from "./quick.ts";
+import { tablesIn } from "./tables.ts";
 
 const HELP = `Usage: npm run notebooks:check -- [NAME ...] [options]
 
@@ -75,12 +75,12 @@ async function check(
     });
     done(name, "committed", committed);
     const tables = await explained(async () => {
-      const shown = await quickTables(run, folder, name);
+      const shown = await quickRun(run, folder, name);
       if (values.update) {
-        await keep(folder, name, shown);
+        keep(folder, name, shown);
         return [];
       }
-      const found = differences(await kept(folder, name), shown);
+      const found = differences((await kept(folder, name)).tables, shown.tables);
       const hint = `if that is meant: npm run notebooks:check -- ${name} --update`;
       return found.length > 0 ? [...found.slice(0, MOST_SHOWN - 1), hint] : [];
     });
@@ -133,8 +133,8 @@ async function refreshProse(folder: string, name: string): Promise<void> {
   if (text !== null) writeFileAtomic(file, new TextEncoder().encode(text));
 }
 
-/** The tables of the run in `run`, which must be a quick one of the notebook as it stands. */
-async function quickTables(run: string, folder: string, name: string): Promise<ShownTable[]> {
+/** What is kept of the run in `run`, which must be a quick one of the notebook as it stands. */
+async function quickRun(run: string, folder: string, name: string): Promise<QuickRun> {
   const notebook = await readNotebook(join(run, `${name}.ipynb`));
   const record = recordIn(notebook);
   if (record?.setting !== "quick" || record.changed !== undefined) {
@@ -144,28 +144,5 @@ async function quickTables(run: string, folder: string, name: string): Promise<S
   }
   if (!(await isOf(notebook, join(folder, `${name}.ts`))))
     throw new NotebookError(`${notebook.path}: older than ${name}.ts: npm start -- ${name}`);
-  return tablesIn(notebook);
-}
-
-const fileOf = (folder: string, name: string): string => join(folder, "quick", `${name}.json`);
-
-async function kept(folder: string, name: string): Promise<ShownTable[]> {
-  const file = fileOf(folder, name);
-  try {
-    return JSON.parse(await readFile(file, "utf8")) as ShownTable[];
-  } catch (error) {
-    throw new NotebookError(
-      `${file}: ${(error as Error).message}; npm run notebooks:check -- ${name} --update writes it`,
-    );
-  }
-}
-
-/** One row a line, so that a difference is readable. */
-async function keep(folder: string, name: string, tables: readonly ShownTable[]): Promise<void> {
-  await mkdir(join(folder, "quick"), { recursive: true });
-  const texts = tables.map(({ rows, ...table }) => {
-    const head = JSON.stringify(table).slice(0, -1);
-    return `${head},"rows":[\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]}`;
-  });
-  writeFileAtomic(fileOf(folder, name), new TextEncoder().encode(`[\n${texts.join(",\n")}\n]\n`));
+  return { seconds: record.seconds, tables: tablesIn(notebook) };
 }

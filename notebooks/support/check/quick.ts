@@ -1,0 +1,38 @@
+/** @file notebooks/quick/NAME.json: what a quick run showed, and how long it took. */
+import { mkdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "lowrank/core";
+import { NotebookError } from "../errors.ts";
+import type { ShownTable } from "./tables.ts";
+
+export interface QuickRun {
+  /** On the machine that wrote it: an estimate for others. */
+  readonly seconds: number;
+  readonly tables: readonly ShownTable[];
+}
+
+const fileOf = (folder: string, name: string): string => join(folder, "quick", `${name}.json`);
+
+/** @throws NotebookError if there is none, or it cannot be read */
+export async function kept(folder: string, name: string): Promise<QuickRun> {
+  const file = fileOf(folder, name);
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as QuickRun;
+  } catch (error) {
+    throw new NotebookError(
+      `${file}: ${(error as Error).message}; npm run notebooks:check -- ${name} --update writes it`,
+    );
+  }
+}
+
+/** One row a line, so that a difference is readable. */
+export function keep(folder: string, name: string, { seconds, tables }: QuickRun): void {
+  mkdirSync(join(folder, "quick"), { recursive: true });
+  const texts = tables.map(({ rows, ...table }) => {
+    const head = JSON.stringify(table).slice(0, -1);
+    return `${head},"rows":[\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]}`;
+  });
+  const text = `{"seconds":${seconds},"tables":[\n${texts.join(",\n")}\n]}\n`;
+  writeFileAtomic(fileOf(folder, name), new TextEncoder().encode(text));
+}
