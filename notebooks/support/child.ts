@@ -1,5 +1,6 @@
 /** @file One notebook in a process of its own: started by parallel.ts, to which it sends what happens. */
 import { report } from "./errors.ts";
+import { endWithParent } from "./interrupt.ts";
 import { type RunRequest, type RunResult, runNotebook } from "./run.ts";
 import { silentTerminal, type Terminal } from "./terminal.ts";
 
@@ -9,11 +10,8 @@ export type ChildMessage =
   | { readonly result: RunResult }
   | { readonly error: string };
 
-const parent = process.ppid;
-const send = (message: ChildMessage): void => {
-  if (process.ppid !== parent) process.exit(1); // it was killed; nobody waits for the result
-  process.send?.(message);
-};
+endWithParent();
+const send = (message: ChildMessage): void => void process.send?.(message);
 const terminal: Terminal = { ...silentTerminal, status: (line) => send({ line }) };
 
 try {

@@ -1,6 +1,8 @@
 /** @file `npm start`, on the notebooks for tests. */
 import { fileURLToPath } from "node:url";
 import { runNotebooks } from "../../notebooks/support/command.ts";
+import { endWithParent } from "../../notebooks/support/interrupt.ts";
 
+endWithParent();
 const folder = fileURLToPath(new URL("./fixture/", import.meta.url));
 process.exitCode = await runNotebooks(process.argv.slice(2), { folder, runs: "" });

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 
@@ -21,12 +21,13 @@ interrupts.after.each(async ({ out, started }) => {
   await rm(out, { recursive: true });
 });
 
-const tsx = createRequire(import.meta.url).resolve("tsx/cli");
+const require = createRequire(import.meta.url);
+const tsx = pathToFileURL(require.resolve("tsx")).href;
 const cli = fileURLToPath(new URL("./fixture-cli.ts", import.meta.url));
 
 /** `npm start` on the notebooks for tests, in a process group of its own, as a shell starts it. */
 function start(started: ChildProcess[], ...args: string[]): ChildProcess {
-  const child = spawn(process.execPath, [tsx, cli, ...args], {
+  const child = spawn(process.execPath, ["--import", tsx, cli, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -92,5 +93,21 @@ for (const [title, signal, code, toAll] of send) {
     });
   }
 }
+
+interrupts("when the shell that npm starts is killed, what it started ends", async ({ out, started }) => {
+  for (const [, names] of runs) {
+    const command = `"$0" --import "$@"; :`; // a second command keeps the shell in between
+    const args = ["-c", command, process.execPath, tsx, cli, ...names, "--out", out, "--jobs", "2"];
+    const shell = spawn("sh", args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
+    started.push(shell);
+    await untilPrinted(
+      shell,
+      names.map((name) => `✓ ${name}: computing`),
+    );
+    shell.kill("SIGTERM");
+    assert.ok(await isGone(shell.pid!), "a process is left behind");
+    assert.equal(await readdir(out), []);
+  }
+});
 
 interrupts.run();
