@@ -41,11 +41,12 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
     const loftq = "loftq" in options && options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
     const sized = { ...options, ...loftq, rank: ranks.get(name) as number, alpha: alphas.get(name) };
     checkOptions(sized);
-    if (method === "adalora") checkRank(name, sized.rank, site);
     return { name, site, options: { ...sized, rng: rng.split(name) } };
   });
   const own = ownPlaces(model, all, { names, bias, saved });
-  const adapters = new Map(planned.map(({ name, site, options }) => [name, new Method(site, options)]));
+  const adapters = new Map(
+    planned.map(({ name, site, options }) => [name, namingLayer(name, () => new Method(site, options))]),
+  );
   for (const { name, site, options } of planned) warnOf(name, options, site);
   return { adapters, own };
 }
@@ -89,24 +90,21 @@ function ownPlaces(
   return [...copied, ...biases];
 }
 
-const shape = ({ out, in: into }: Site): string => `[${out}, ${into}]`;
-
-/** More than min(out, in) columns of P, or rows of Q, cannot be orthonormal (AdaLoRA, Eq. 4). */
-function checkRank(name: string, rank: number, site: Site): void {
-  const most = Math.min(site.out, site.in);
-  if (rank <= most) return;
-  throw new AdapterError(
-    `rank: expected at most ${most} for ${name} ${shape(site)}, where P or Q cannot be orthogonal otherwise; got ${rank}; ` +
-      "lower it there by rankPattern",
-  );
+/** Runs `make`, whose refusal speaks of one layer, and says which. */
+function namingLayer<T>(name: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof AdapterError ? new AdapterError(`${name}: ${error.message}`) : error;
+  }
 }
 
-/** What LoRA's equations allow, though nothing is won by it. */
+/** What the papers' equations allow, though nothing is won by it. (What takes W apart refuses it: init-divided.ts.) */
 function warnOf(name: string, { rank, alpha }: { rank: number; alpha?: number }, site: Site): void {
   const most = Math.min(site.out, site.in);
   if (rank > most)
     warn(
-      `rank ${rank} on ${name} ${shape(site)}: the rank of an update is at most ${most} there, and W itself has fewer ` +
+      `rank ${rank} on ${name} [${site.out}, ${site.in}]: the rank of an update is at most ${most} there, and W itself has fewer ` +
         "parameters than A and B; rankPattern lowers it",
     );
   if (alpha === 0) warn(`alpha 0 on ${name}: the update is zero, and nothing will be learned`);
