@@ -20,11 +20,13 @@ export {
 } from "./meter.ts";
 export * from "./movement.ts";
 export * from "./ndarray.ts";
+export { checkOptions } from "./options.ts";
 export { erf, erfc, normalCdf, normalQuantile } from "./quantile.ts";
 export * from "./random.ts";
 export * from "./reduce.ts";
 export * from "./rotate.ts";
 export * from "./shape.ts";
+export { editDistance, nearest } from "./spelling.ts";
 export {
   currentPrecision,
   type FloatArray,
@@ -36,5 +38,6 @@ export {
   scope,
   storagesMade,
 } from "./storage.ts";
+export { synchronous } from "./synchronous.ts";
 export * from "./unfold.ts";
 export { warn } from "./warn.ts";

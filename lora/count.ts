@@ -26,7 +26,7 @@
  *   prefix-layer    L d (l_p + l_i)                                   Hu et al. 2021, §5.1
  */
 
-import { AdapterError, ArgumentError, sizeOf } from "../core/index.ts";
+import { AdapterError, ArgumentError, nearest, sizeOf } from "../core/index.ts";
 import {
   configurations,
   hiddenSize,
@@ -57,7 +57,6 @@ import {
   matchModules,
   matchPattern,
   matchTargets,
-  nearest,
   type Target,
   type TargetCandidate,
 } from "./target.ts";

@@ -1,7 +1,7 @@
 /** @file The methods that `inject` knows. A paper joins by one line here. */
 
 import type { Random } from "../core/index.ts";
-import { AdapterError } from "../core/index.ts";
+import { AdapterError, nearest } from "../core/index.ts";
 import { AdaLoRA } from "./adalora.ts";
 import type { Adapter } from "./adapter.ts";
 import { DoRA } from "./dora.ts";
@@ -10,7 +10,7 @@ import { LoraConv } from "./lora-conv.ts";
 import { LoraFA } from "./lora-fa.ts";
 import { MergedLinear } from "./merged-linear.ts";
 import type { Site } from "./site.ts";
-import { nearest, type Target } from "./target.ts";
+import type { Target } from "./target.ts";
 
 export const methods = {
   lora: LoRA,

@@ -33,14 +33,14 @@ export function matmul(machine: Machine, a: NDArray, b: NDArray): NDArray {
   const m = b.shape[b.rank - 1];
   const result = empty([...batch, n, m]);
   machine.call((operands) => {
-    const product = oriented({
+    const given = {
       ...{ n, k, m },
       ...{ a: operands.strided(a), aRow: stride(a, -2), aCol: stride(a, -1) },
       ...{ b: operands.strided(b), bRow: stride(b, -2), bCol: stride(b, -1) },
       ...{ y: operands.output(result), yRow: m * 4, yCol: 4 },
-    });
-    // `oriented` may have exchanged the two.
-    const [left, right] = product.yCol === 4 ? [a, b] : [b, a];
+    };
+    const product = oriented(given);
+    const [left, right] = product === given ? [a, b] : [b, a];
     const tables = operands.workspace(products * 8);
     const { words } = machine.memory;
     const offsetsOfA = words.subarray(tables / 4, tables / 4 + products);
@@ -95,7 +95,8 @@ function oriented(p: Product): Product {
 }
 
 const readsAInPlace = ({ aCol }: Product): boolean => aCol === 4;
-const readsBInPlace = ({ n, bCol }: Product): boolean => n <= 4 && bCol === 4;
+/** Not where every row is the same one (a row step of 0): to the kernels a step of 0 means a packed B. */
+const readsBInPlace = ({ n, bRow, bCol }: Product): boolean => n <= 4 && bCol === 4 && bRow !== 0;
 
 /** Bytes of B in strips; the last strip may be narrower than 16, never mind. */
 const packedBytes = ({ k, m }: Product): number => Math.ceil(m / 16) * k * 64;

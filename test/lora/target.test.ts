@@ -1,13 +1,12 @@
 /** @file Which modules a target means. */
 
 import * as fc from "fast-check";
-import { AdapterError } from "lowrank/core";
+import { AdapterError, editDistance } from "lowrank/core";
 import { configurations, layout } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   checkLayers,
-  editDistance,
   layerNumber,
   matchModules,
   matchPattern,
