@@ -61,7 +61,11 @@ async function work(): Promise<void> {
 /** Runs one file. uvu closes each suite run with "Total: n", "Passed: n", "Skipped: n". */
 function run(file: string): Promise<Result> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--import", "tsx", "--expose-gc", file], { timeout: TIME_LIMIT });
+    const child = spawn(
+      process.execPath,
+      ["--import", "tsx", "--import", "./test/support/failures.ts", "--expose-gc", file],
+      { timeout: TIME_LIMIT },
+    );
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
