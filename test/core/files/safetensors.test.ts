@@ -513,7 +513,7 @@ test("a replaced byte leaves every tensor whose entry and values it does not tou
       if (!content) return;
       survived++;
       const headerEnd = 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
-      const header = new TextDecoder("latin1").decode(file.subarray(8, headerEnd)); // one character a byte
+      const header = String.fromCharCode(...file.subarray(8, headerEnd)); // one character a byte
       const json = new TextDecoder().decode(file.subarray(8, headerEnd));
       const offsets = JSON.parse(json) as Record<string, { data_offsets: [number, number] }>;
       for (const [name, tensor] of tensors) {
