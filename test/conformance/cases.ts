@@ -1,7 +1,7 @@
 /**
  * @file Cases: the numbers of public implementations, in the schema that test/oracles/README.md describes, read
  * strictly. A case is a JSON file that says what it holds and a safetensors file that holds it. Everything here works
- * on bytes, in a browser too; the disk is in run.ts.
+ * on bytes, in a browser too; the disk is in folder.ts.
  */
 
 import { parseSafetensors, type SafeTensor, type Shape, sameShape } from "lowrank/core";

@@ -1,11 +1,10 @@
-/** @file `npm run conformance`: runs every case of a folder; see `usage`. The only file here that reads the disk. */
+/** @file `npm run conformance`: runs every case of a folder; see `usage`. */
 
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { currentDevice, kernelCounts } from "lowrank/core";
 import { readCases } from "./cases.ts";
+import { oracles, readFolder } from "./folder.ts";
 import { type CaseResult, runCases } from "./run-cases.ts";
 
 const usage = `npm run conformance -- [DIR] [--only TEXT]
@@ -32,7 +31,7 @@ function main(): number {
   if (positionals.length > 1) throw new Error(`expected one folder; got ${positionals.join(", ")}`);
   const folder = positionals[0]
     ? resolve(process.env.INIT_CWD ?? ".", positionals[0]) // npm runs scripts in the package's root
-    : fileURLToPath(new URL("../oracles", import.meta.url));
+    : oracles;
   const { only = "" } = values;
   const cases = readCases(readFolder(folder)).filter(
     (item) => item.path.includes(only) || ("method" in item && item.method.includes(only)),
@@ -58,17 +57,6 @@ const marks = { passed: "✓", failed: "✗", skipped: "-" } as const;
 
 const line = ({ path, status, detail }: CaseResult, width: number): string =>
   `${marks[status]} ${path.padEnd(width)}  ${status === "passed" ? "" : `${status}: `}${detail}`;
-
-/** The JSON and safetensors files of a folder and those below it. */
-function readFolder(folder: string): Map<string, Uint8Array> {
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new Error(`expected a folder of cases; there is none at ${folder}`);
-  }
-  const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((path) => /\.(json|safetensors)$/.test(path) && statSync(join(folder, path)).isFile())
-    .map((path) => [path.replaceAll("\\", "/"), new Uint8Array(readFileSync(join(folder, path)))] as const);
-  return new Map(files);
-}
 
 try {
   process.exitCode = main();
