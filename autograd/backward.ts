@@ -5,6 +5,8 @@
 
 import {
   AutogradError,
+  type Category,
+  copy,
   ones,
   ShapeError,
   type Storage,
@@ -12,12 +14,13 @@ import {
   scope,
   storagesMade,
   sumTo,
+  synchronous,
   zeros,
 } from "../core/index.ts";
-import { checkVersion, type Edge, isSaved, type Node } from "./graph.ts";
+import { checkVersion, type Edge, type GradientHook, isSaved, type Node } from "./graph.ts";
 import { add } from "./ops/arithmetic.ts";
 import { sumTo as sumToOp } from "./ops/movement.ts";
-import { checkForNaN, withAnomaly, withRecording } from "./record.ts";
+import { checkForNaN, record, withAnomaly, withRecording } from "./record.ts";
 import { Tensor } from "./tensor.ts";
 
 export interface BackwardOptions {
@@ -32,12 +35,13 @@ interface Walk extends BackwardOptions {
   /** Nodes older than this are not entered; their gradients are handed to `beyond` (used by checkpoint). */
   readonly from?: number;
   readonly beyond?: (node: Node, gradient: Tensor) => void;
-  /** Called with each collecting node's complete gradient. */
-  readonly collect: (node: Node, gradient: Tensor) => void;
+  /** Called with each collecting node's complete gradient; true when it keeps that very tensor. */
+  readonly collect: (node: Node, gradient: Tensor) => boolean;
 }
 
 /**
- * Adds ∂(Σ gradient ∘ root)/∂leaf to `grad` of every leaf that `root` depends on.
+ * Adds ∂(Σ gradient ∘ root)/∂leaf to `grad` of every leaf that `root` depends on. Each `grad` has memory of its own,
+ * shared with no other tensor: what is done to it in place (clipping) is done to it alone.
  * @param gradient of the shape of `root`; may be left out when root has one element (it is 1)
  * @throws AutogradError when there is nothing to differentiate, a saved value was changed in place, or the graph
  *   was released by an earlier call; ShapeError when `gradient` is missing or does not fit
@@ -51,7 +55,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
 }
 
 /**
- * Gradients of Σ gradient ∘ root with respect to `inputs`, returned and not accumulated.
+ * Gradients of Σ gradient ∘ root with respect to `inputs`, returned and not accumulated; each has memory of its own.
  * An input that root does not depend on has a gradient of zeros.
  */
 export function gradients(
@@ -69,10 +73,20 @@ export function gradients(
   const run = (): Tensor[] => {
     walk(
       [[root.node as Node, seed]],
-      { ...options, collect: (node, g) => wanted.has(node) && found.set(node, g) },
+      {
+        ...options,
+        collect: (node, g) => {
+          if (wanted.has(node)) found.set(node, owned(g));
+          return false;
+        },
+      },
       wanted,
     );
-    return inputs.map((input) => found.get(input.node as Node) ?? new Tensor(zeros(input.shape)));
+    return inputs.map((input, i) => {
+      const g = found.get(input.node as Node);
+      if (!g) return new Tensor(zeros(input.shape));
+      return inputs.indexOf(input) === i ? g : withRecording(options.createGraph ?? false, () => owned(g));
+    });
   };
   return options.createGraph ? run() : scope(run);
 }
@@ -116,10 +130,9 @@ export function walk(
         beyond?.(node, gradient);
         continue;
       }
-      for (const hook of node.hooks) gradient = hook(gradient) ?? gradient;
+      for (const hook of node.hooks) gradient = replaced(node, gradient, hook);
       if (node.collector || wanted?.has(node)) {
-        options.collect(node, gradient);
-        pending.pin(gradient);
+        if (options.collect(node, gradient)) pending.pin(gradient);
       }
       if (node.hooks.size > 0) pending.pin(gradient);
       for (const edge of node.edges) {
@@ -133,6 +146,20 @@ export function walk(
       pending.done(gradient);
     }
   });
+}
+
+/** What a hook makes of a gradient. @throws ShapeError when that is no tensor of its shape */
+function replaced(node: Node, gradient: Tensor, hook: GradientHook): Tensor {
+  const returned: unknown = synchronous("onGradient", hook(gradient) ?? gradient);
+  if (returned instanceof Tensor && sameShape(returned.shape, gradient.shape)) return returned;
+  throw new ShapeError(
+    `onGradient of ${node.op}`,
+    "a hook that returns nothing, or a gradient of the same shape",
+    {
+      gradient: gradient.shape,
+      returned: returned instanceof Tensor ? returned.shape : returned,
+    },
+  );
 }
 
 function apply(node: Node, edge: Edge, gradient: Tensor, createGraph: boolean): Tensor {
@@ -157,11 +184,18 @@ function unbroadcast(gradient: Tensor, parent: Node, createGraph: boolean): Tens
 }
 
 /** Adds `gradient` to the collector's `grad`. */
-function collect(node: Node, gradient: Tensor, { createGraph = false }: BackwardOptions): void {
+function collect(node: Node, gradient: Tensor, { createGraph = false }: BackwardOptions): boolean {
   const tensor = node.collector;
-  if (!tensor) return;
-  if (createGraph) tensor.grad = tensor.grad ? add(tensor.grad, gradient) : gradient;
-  else tensor.accumulate(gradient);
+  if (!tensor) return false;
+  if (createGraph) {
+    tensor.grad = owned(tensor.grad ? add(tensor.grad, gradient) : gradient, "gradients");
+  } else tensor.accumulate(gradient);
+  return false;
+}
+
+/** The same values in memory that no other tensor shares: on its way back one gradient may go to several leaves. */
+function owned(gradient: Tensor, category?: Category): Tensor {
+  return record("gradient", copy(gradient.value, category), [{ input: gradient, vjp: (dY) => dY }]);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** @file Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): recompute instead of save. */
 
-import { AutogradError, scope } from "../core/index.ts";
+import { AutogradError, scope, synchronous } from "../core/index.ts";
 import { walk } from "./backward.ts";
 import { checkVersion, Node, snapshot } from "./graph.ts";
 import { isRecording, noGrad, withRecording } from "./record.ts";
@@ -39,7 +39,9 @@ function withDraws<T>(next: Draws, fn: () => T): T {
  */
 export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
   const values: number[] = [];
-  const output = withDraws({ mode: "note", values, next: 0 }, () => scope(() => noGrad(() => fn(...inputs))));
+  const output = withDraws({ mode: "note", values, next: 0 }, () =>
+    scope(() => noGrad(() => synchronous("checkpoint", fn(...inputs)))),
+  );
   if (!isRecording()) return output;
 
   const result = new Tensor(output.value);
@@ -67,6 +69,7 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tenso
         collect: (leaf, gradient) => {
           const parent = parentOf.get(leaf);
           if (parent) found.push([parent, gradient]);
+          return parent !== undefined;
         },
       });
       return found.map(([, gradient]) => gradient);

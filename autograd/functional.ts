@@ -1,6 +1,6 @@
 /** @file Derivatives of functions: grad, vjp, jacobian, hessian. They nest: `grad(grad(f))` is the second derivative. */
 
-import { ArgumentError, zeros } from "../core/index.ts";
+import { ArgumentError, synchronous, zeros } from "../core/index.ts";
 import { gradients } from "./backward.ts";
 import { reshape, stack } from "./ops/movement.ts";
 import { withRecording } from "./record.ts";
@@ -25,7 +25,10 @@ function differentiate<T>(
   const nested = xs.some((x) => x.node !== null);
   return withRecording(true, () => {
     const variables = xs.map(variable);
-    return use(f(...variables), variables, nested);
+    const y = synchronous("differentiate", f(...variables));
+    if (!(y instanceof Tensor))
+      throw new ArgumentError("differentiate", "a function that returns a tensor", { result: y });
+    return use(y, variables, nested);
   });
 }
 

@@ -3,7 +3,7 @@
  * with what only they would have saved. To add an op of your own, write one function like those in ops/.
  */
 
-import { AutogradError, type NDArray } from "../core/index.ts";
+import { AutogradError, type NDArray, synchronous } from "../core/index.ts";
 import { type Late, Node, OUTPUT, type Saveable, type Saved, snapshot, type Vjp } from "./graph.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -20,17 +20,17 @@ export interface InputRule {
 let recording = true;
 let anomaly = false;
 
-/** Runs `fn` without recording: nothing is saved, results need no gradient. */
+/** Runs `fn` without recording: nothing is saved, results need no gradient. @throws ArgumentError when `fn` is asynchronous */
 export function noGrad<T>(fn: () => T): T {
-  return withRecording(false, fn);
+  return withRecording(false, () => synchronous("noGrad", fn()));
 }
 
-/** Runs `fn` with recording on or off. */
+/** Runs `fn` with recording on or off. @throws ArgumentError when `fn` is asynchronous */
 export function withRecording<T>(on: boolean, fn: () => T): T {
   const before = recording;
   recording = on;
   try {
-    return fn();
+    return synchronous("withRecording", fn());
   } finally {
     recording = before;
   }
@@ -40,7 +40,7 @@ export const isRecording = (): boolean => recording;
 
 /** Runs `fn`; the first op, forward or backward, that makes a NaN is named in an AutogradError. Slow: for debugging. */
 export function detectAnomaly<T>(fn: () => T): T {
-  return withAnomaly(true, fn);
+  return withAnomaly(true, () => synchronous("detectAnomaly", fn()));
 }
 
 /** Runs `fn` with the search for NaNs on or off. */

@@ -50,7 +50,7 @@ export class Tensor implements HasStorages {
 
   set requiresGrad(required: boolean) {
     if (required === this.requiresGrad) return;
-    if (this.node && this.node.collector !== this) {
+    if (!this.isLeaf) {
       throw new AutogradError(
         "requiresGrad: this tensor is the result of an op; detach() it, or set the leaves it came from",
       );
@@ -94,7 +94,9 @@ export class Tensor implements HasStorages {
   accumulate(gradient: Tensor): void {
     if (this.grad) {
       const sum = binary("add", this.grad.value, gradient.value);
-      this.grad.assign(sum);
+      // A gradient with a history (`createGraph`) stays as it was for those who hold it.
+      if (this.grad.node) this.grad = new Tensor(copy(sum, "gradients"));
+      else this.grad.assign(sum);
     } else if (this.#spare) {
       this.grad = this.#spare.assign(gradient);
       this.#spare = null;

@@ -4,12 +4,13 @@
  */
 
 import { openCpu } from "./cpu/index.ts";
-import { DeviceError } from "./errors.ts";
+import { ArgumentError, DeviceError } from "./errors.ts";
 import { openGpu } from "./gpu/index.ts";
 import type { Kernels } from "./kernels.ts";
 import { reference } from "./reference.ts";
 import { sizeOf } from "./shape.ts";
 import { currentPrecision, withItemBytes } from "./storage.ts";
+import { synchronous } from "./synchronous.ts";
 
 export const deviceNames = [
   "auto",
@@ -131,20 +132,26 @@ export function setDevice(name: DeviceName): void {
   current = openDevice(name);
 }
 
-/** Runs `fn` on device `name`, then returns to the device before. */
+/** Runs `fn` on device `name`, then returns to the device before. @throws ArgumentError when `fn` is asynchronous */
 export function withDevice<T>(name: DeviceName, fn: () => T): T {
   const before = current;
   setDevice(name);
   try {
-    return fn();
+    return synchronous("withDevice", fn());
   } finally {
     current = before;
   }
 }
 
-/** Runs `fn` in this precision. "float64" is for checks: it computes on the reference device with Float64Arrays. */
+/**
+ * Runs `fn` in this precision. "float64" is for checks: it computes on the reference device with Float64Arrays.
+ * @throws ArgumentError when `precision` is neither, or `fn` is asynchronous
+ */
 export function withPrecision<T>(precision: "float32" | "float64", fn: () => T): T {
-  return withItemBytes(precision === "float64" ? 8 : 4, fn);
+  if (precision !== "float32" && precision !== "float64") {
+    throw new ArgumentError("withPrecision", '"float32" or "float64"', { precision });
+  }
+  return withItemBytes(precision === "float64" ? 8 : 4, () => synchronous("withPrecision", fn()));
 }
 
 const counts = new Map<string, number>();

@@ -6,6 +6,7 @@
 import { LowrankError } from "./errors.ts";
 import { type Category, count, countDevice, type MemoryReport, recount, watch } from "./meter.ts";
 import type { Shape } from "./shape.ts";
+import { synchronous } from "./synchronous.ts";
 
 export type FloatArray = Float32Array | Float64Array;
 
@@ -265,13 +266,15 @@ export interface HasStorages {
  * optimizer state are never temporaries. Scopes nest; put one around each training step:
  *
  *     for (const batch of batches) scope(() => { model.loss(batch).backward(); optimizer.step(); });
+ *
+ * @throws ArgumentError when `fn` is asynchronous
  */
 export function scope<T>(fn: () => T): T {
   const own = new Set<Storage>();
   scopes.push(own);
   let result: T;
   try {
-    result = fn();
+    result = synchronous("scope", fn());
     const outer = scopes[scopes.length - 2];
     for (const storage of storagesIn(result, new Set())) {
       if (!own.has(storage)) continue;
@@ -300,9 +303,14 @@ function* storagesIn(value: unknown, seen: Set<unknown>): Generator<Storage> {
 /**
  * Runs `fn` inside a scope and reports bytes alive at its end and at their peak, by category. Of temporaries
  * (`workspace`, `saved`) only those made by `fn` count; of the rest, all that are alive.
+ * @throws ArgumentError when `fn` is asynchronous
  */
 export function measureMemory<T>(fn: () => T): MemoryReport & { readonly result: T } {
   const stop = watch();
-  const result = scope(fn);
-  return { result, ...stop() };
+  try {
+    const result = scope(() => synchronous("measureMemory", fn()));
+    return { result, ...stop() };
+  } finally {
+    stop(); // also when fn throws; a second time it changes nothing
+  }
 }

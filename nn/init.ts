@@ -1,6 +1,15 @@
 /** @file Initial values of weights, each with its paper; and the generator used when a layer is given none. */
 
-import { array, type NDArray, type Random, random, type Shape, sizeOf, zeros } from "../core/index.ts";
+import {
+  array,
+  type NDArray,
+  type Random,
+  random,
+  type Shape,
+  sizeOf,
+  synchronous,
+  zeros,
+} from "../core/index.ts";
 
 let generator = random(0);
 
@@ -19,7 +28,7 @@ export function withoutInit<T>(fn: () => T): T {
   const before = drawing;
   drawing = false;
   try {
-    return fn();
+    return synchronous("withoutInit", fn());
   } finally {
     drawing = before;
   }

@@ -8,6 +8,7 @@ import {
   grad,
   gradients,
   hessian,
+  isRecording,
   jacobian,
   linear,
   noGrad,
@@ -17,8 +18,26 @@ import {
   savedBytes,
   type Tensor,
   tensor,
+  vjp,
+  withRecording,
 } from "lowrank/autograd";
-import { AutogradError, liveBytes, measureMemory, random, ShapeError, scope, unary } from "lowrank/core";
+import {
+  ArgumentError,
+  AutogradError,
+  currentDevice,
+  currentPrecision,
+  LowrankError,
+  liveBytes,
+  measureMemory,
+  random,
+  ShapeError,
+  type Storage,
+  scope,
+  unary,
+  withDevice,
+  withPrecision,
+} from "lowrank/core";
+import { withoutInit } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { broadcastable, filled, seed, values } from "../support/arbitraries.ts";
@@ -32,6 +51,17 @@ const close = (a: ArrayLike<number>, b: ArrayLike<number>, tolerance: number): v
   for (let i = 0; i < a.length; i++)
     assert.ok(Math.abs(a[i] - b[i]) <= tolerance, `${i}: ${a[i]} is not ${b[i]}`);
 };
+
+/** What the graph that ends at `root` keeps for backward. */
+function storagesOf(root: Tensor): Storage[] {
+  const found: Storage[] = [];
+  const pending = root.node ? [root.node] : [];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    found.push(...node.savedStorages());
+    for (const { parent } of node.edges) pending.push(parent);
+  }
+  return found;
+}
 
 engine("a tensor used k times collects k gradients", () => {
   fc.assert(
@@ -254,6 +284,136 @@ engine("hooks see the whole gradient and can replace it; taken off, they are sil
   assert.is(seen.length, 1);
 });
 
+/** A small program over leaves of one shape: which earlier values each step takes, and what it does with them. */
+const program = fc.array(fc.record({ op: fc.nat(7), a: fc.nat(9), b: fc.nat(9) }), { maxLength: 6 });
+const steps: readonly ((a: Tensor, b: Tensor) => Tensor)[] = [
+  (a, b) => a.add(b),
+  (a, b) => a.sub(b),
+  (a, b) => a.mul(b),
+  (a) => a.T,
+  (a) => a.reshape(4).reshape(2, 2),
+  (a, b) => a.matmul(b),
+  (a) => a.sum(0).broadcastTo([2, 2]),
+  (a) => checkpoint((x) => x.T.add(x), a),
+];
+
+engine(
+  "every grad has memory of its own: contiguous, not shared with a grad, a value or what is saved",
+  () => {
+    fc.assert(
+      fc.property(program, fc.boolean(), fc.boolean(), seed, (chosen, createGraph, twice, from) => {
+        fc.pre(!createGraph || chosen.every(({ op }) => op !== 7)); // second derivatives do not go through a checkpoint
+        const made = [0, 1, 2].map((i) => values([2, 2], from + i, 0.5, 1));
+        for (const x of made) x.requiresGrad = true;
+        for (const { op, a, b } of chosen) made.push(steps[op](made[a % made.length], made[b % made.length]));
+        for (const x of made) if (!x.isLeaf) x.retainGrad();
+        made[0].onGradient((g) => g);
+        made[1].onGradient(() => made[2].detach());
+        const loss = made.reduce((total, x) => total.add(x.sum()), tensor(0));
+        const held = [...made.map((x) => x.value.storage), ...storagesOf(loss)];
+        loss.backward(undefined, { createGraph, retainGraph: true });
+        if (twice) loss.backward(undefined, { createGraph });
+        const grads = made.map((x) => x.grad as Tensor);
+        for (const { value } of grads) {
+          assert.ok(value.isContiguous);
+          assert.is(value.storage.length, value.size);
+          assert.is(value.storage.category, "gradients");
+        }
+        const storages = grads.map((g) => g.value.storage);
+        assert.is(new Set([...storages, ...held]).size, storages.length + new Set(held).size);
+        const before = grads.map((g) => g.toArray());
+        grads[0].assign(new Float32Array(4));
+        grads.slice(1).forEach((g, i) => {
+          assert.equal(g.toArray(), before[i + 1]);
+        });
+      }),
+    );
+  },
+);
+
+engine("gradients(…), vjp, jacobian and hessian give tensors with memory of their own", () => {
+  for (const createGraph of [false, true]) {
+    const [a, b] = [leaf([1, 2]), leaf([3, 4])];
+    const u = tensor([5, 6]);
+    const found = gradients(a.add(b), [a, b, a], u, { createGraph });
+    assert.is(new Set([...found, a, b, u].map((x) => x.value.storage)).size, 6);
+    assert.equal(
+      found.map((g) => [...g.toArray()]),
+      [
+        [5, 6],
+        [5, 6],
+        [5, 6],
+      ],
+    );
+  }
+  const [x, u] = [tensor([1, 2]), tensor([3, 4])];
+  assert.is.not(vjp((t) => t, [x], u).gradients[0].value.storage, u.value.storage);
+  assert.is.not(grad((t) => t)(tensor([1])).value.storage, x.value.storage);
+});
+
+engine(
+  "a later backward adds to a gradient with a history, and leaves those who hold it what they held",
+  () => {
+    const w = leaf([2, 3]);
+    w.square().sum().backward(undefined, { createGraph: true });
+    const first = w.grad as Tensor;
+    assert.ok(first.requiresGrad);
+    first.square().sum().backward(); // Σ (2w)², its derivative 8w
+    assert.equal([...first.toArray()], [4, 6]);
+    assert.equal([...(w.grad as Tensor).toArray()], [4 + 16, 6 + 24]);
+    assert.is((w.grad as Tensor).requiresGrad, false);
+  },
+);
+
+engine("a hook that returns what is no gradient of the same shape is refused", () => {
+  for (const returned of [tensor([1]), 3, Promise.resolve()]) {
+    const x = leaf([1, 2]);
+    x.onGradient(() => returned as Tensor);
+    assert.throws(
+      () => x.sum().backward(),
+      (e: Error) => e instanceof LowrankError && /onGradient/.test(e.message),
+    );
+  }
+});
+
+engine("functions that hold a mode refuse what goes on after they return", () => {
+  const holders: Record<string, (fn: () => never) => unknown> = {
+    noGrad,
+    withRecording: (fn) => withRecording(false, fn),
+    detectAnomaly,
+    scope,
+    measureMemory,
+    withDevice: (fn) => withDevice("reference", fn),
+    withPrecision: (fn) => withPrecision("float64", fn),
+    checkpoint: (fn) => checkpoint(fn, tensor([1])),
+    grad: (fn) => grad(fn)(tensor([1])),
+    withoutInit,
+  };
+  const later: (() => unknown)[] = [
+    async () => {},
+    async () => {
+      throw new Error("nobody waits for this");
+    },
+    function* () {
+      yield 1;
+    },
+    async function* () {
+      yield 1;
+    },
+  ];
+  for (const [name, hold] of Object.entries(holders)) {
+    for (const fn of later) {
+      const before = [isRecording(), currentDevice().name, currentPrecision()];
+      assert.throws(
+        () => hold(fn as () => never),
+        (e: Error) => e instanceof ArgumentError,
+        name,
+      );
+      assert.equal([isRecording(), currentDevice().name, currentPrecision()], before, name);
+    }
+  }
+});
+
 engine("noGrad and detach: no history", () => {
   const x = leaf([2]);
   assert.is(
@@ -304,6 +464,9 @@ engine("what cannot be done is refused in one sentence", () => {
   assert.throws(() => x.mul(tensor([1, 2])), /broadcast/);
   assert.throws(() => {
     x.square().requiresGrad = false;
+  }, /result of an op/);
+  assert.throws(() => {
+    x.square().retainGrad().requiresGrad = false;
   }, /result of an op/);
 });
 
