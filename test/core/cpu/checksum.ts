@@ -1,7 +1,7 @@
 /** @file A number that depends on every bit of some results, to compare them between programs. */
 
 import { array, type Kernels, openDevice } from "lowrank/core";
-import { numbers } from "./arrays.ts";
+import { numbers } from "../../support/numbers.ts";
 
 export function checksum(): number {
   const cpu = openDevice("cpu").kernels as Kernels;

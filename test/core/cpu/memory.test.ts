@@ -5,7 +5,7 @@ import { array, binary, matmul, scope, unary, withDevice } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Memory } from "../../../core/cpu/memory.ts";
-import { numbers } from "./arrays.ts";
+import { numbers } from "../../support/numbers.ts";
 
 const test = suite("cpu memory");
 

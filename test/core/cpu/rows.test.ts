@@ -1,11 +1,12 @@
 /** @file Reductions, softmax and normalization of the cpu device agree with the reference. */
 
 import fc from "fast-check";
-import { array, type Kernels, type NDArray, openDevice } from "lowrank/core";
+import { array, type Kernels, type NDArray, openDevice, scope } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { reference } from "../../../core/reference.ts";
-import { inside, layout, numbers, rows } from "./arrays.ts";
+import { numbers } from "../../support/numbers.ts";
+import { extent, layout, packed } from "../../support/views.ts";
 
 const test = suite("cpu rows");
 const cpu = openDevice("cpu").kernels as Kernels;
@@ -21,28 +22,23 @@ function assertClose(actual: NDArray, expected: NDArray, tolerance: number): voi
   }
 }
 
-const extent = fc.oneof(fc.integer({ min: 1, max: 10 }), fc.integer({ min: 11, max: 150 }));
-
 test("sums within n ε Σ|x|, maxima and minima exactly, over any middle axis", () => {
   fc.assert(
-    fc.property(
-      ...[fc.integer({ min: 1, max: 4 }), extent, extent, layout, fc.boolean()],
-      (outer, n, inner, where, isInside) => {
-        inside(isInside, () => {
-          const x = rows([outer, n, inner], where);
-          for (const width of [inner, 1]) {
-            const shape = [outer, n * (inner / width), width] as const;
-            const result = [outer, width];
-            const run = (kernels: Kernels, name: "sum" | "max" | "min") =>
-              kernels.reduce(name, x, ...shape, result);
-            // |x| ≤ 1, so Σ|x| ≤ n; and the order of the sums makes far less of it than n ε.
-            assertClose(run(cpu, "sum"), run(reference, "sum"), shape[1] ** 2 * EPSILON);
-            assertClose(run(cpu, "max"), run(reference, "max"), 0);
-            assertClose(run(cpu, "min"), run(reference, "min"), 0);
-          }
-        });
-      },
-    ),
+    fc.property(...[fc.integer({ min: 1, max: 4 }), extent, extent, layout], (outer, n, inner, where) => {
+      scope(() => {
+        const x = packed([outer, n, inner], where);
+        for (const width of [inner, 1]) {
+          const shape = [outer, n * (inner / width), width] as const;
+          const result = [outer, width];
+          const run = (kernels: Kernels, name: "sum" | "max" | "min") =>
+            kernels.reduce(name, x, ...shape, result);
+          // |x| ≤ 1, so Σ|x| ≤ n; and the order of the sums makes far less of it than n ε.
+          assertClose(run(cpu, "sum"), run(reference, "sum"), shape[1] ** 2 * EPSILON);
+          assertClose(run(cpu, "max"), run(reference, "max"), 0);
+          assertClose(run(cpu, "min"), run(reference, "min"), 0);
+        }
+      });
+    }),
   );
 });
 
@@ -61,26 +57,19 @@ test("long sums lose no more than a few ε", () => {
 
 test("softmax, its logarithm, its causal form and its gradient, on rows of any length", () => {
   fc.assert(
-    fc.property(
-      extent,
-      extent,
-      layout,
-      fc.boolean(),
-      fc.integer({ min: 1, max: 80 }),
-      (count, n, where, isInside, scale) => {
-        inside(isInside, () => {
-          const x = cpu.binary("mul", rows([count, n], where), array([scale]), [count, n]);
-          // y ≤ 1 and its exponent, up to 2·80, are rounded: a few ε each. The logarithm itself reaches 2·80 + log n.
-          assertClose(cpu.softmax(x, false), reference.softmax(x, false), 8 * EPSILON);
-          assertClose(cpu.softmax(x, true), reference.softmax(x, true), 170 * EPSILON);
-          const queries = Math.min(count, n);
-          assertClose(cpu.causalSoftmax(x, queries), reference.causalSoftmax(x, queries), 8 * EPSILON);
-          const y = reference.softmax(x, false);
-          const dY = rows([count, n], { ...where, seed: where.seed + 1 });
-          assertClose(cpu.softmaxGrad(y, dY), reference.softmaxGrad(y, dY), 8 * EPSILON);
-        });
-      },
-    ),
+    fc.property(extent, extent, layout, fc.integer({ min: 1, max: 80 }), (count, n, where, scale) => {
+      scope(() => {
+        const x = cpu.binary("mul", packed([count, n], where), array([scale]), [count, n]);
+        // y ≤ 1 and its exponent, up to 2·80, are rounded: a few ε each. The logarithm itself reaches 2·80 + log n.
+        assertClose(cpu.softmax(x, false), reference.softmax(x, false), 8 * EPSILON);
+        assertClose(cpu.softmax(x, true), reference.softmax(x, true), 170 * EPSILON);
+        const queries = Math.min(count, n);
+        assertClose(cpu.causalSoftmax(x, queries), reference.causalSoftmax(x, queries), 8 * EPSILON);
+        const y = reference.softmax(x, false);
+        const dY = packed([count, n], { ...where, seed: where.seed + 1 });
+        assertClose(cpu.softmaxGrad(y, dY), reference.softmaxGrad(y, dY), 8 * EPSILON);
+      });
+    }),
   );
 });
 
@@ -96,15 +85,15 @@ test("softmax of rows with NaN, ∞, and nothing but −∞", () => {
 
 test("normalization and its gradient, with and without the mean", () => {
   fc.assert(
-    fc.property(extent, extent, layout, fc.boolean(), fc.boolean(), (count, n, where, isInside, centre) => {
-      inside(isInside, () => {
-        const x = rows([count, n], where);
+    fc.property(extent, extent, layout, fc.boolean(), (count, n, where, centre) => {
+      scope(() => {
+        const x = packed([count, n], where);
         const [actual, expected] = [cpu, reference].map((kernels) => kernels.normalize(x, 1e-3, centre));
         // r ≤ 1/√ε₀ = 32 magnifies the rounding of x − mean, and x̂ ≤ √n.
         assertClose(actual.xHat, expected.xHat, 64 * EPSILON * (1 + Math.sqrt(n)));
         assertClose(actual.r, expected.r, 32 * 16 * EPSILON);
         const { xHat, r } = expected;
-        const dXHat = rows([count, n], { ...where, seed: where.seed + 1 });
+        const dXHat = packed([count, n], { ...where, seed: where.seed + 1 });
         assertClose(
           cpu.normalizeGrad(xHat, r, dXHat, centre),
           reference.normalizeGrad(xHat, r, dXHat, centre),

@@ -6,7 +6,7 @@ import { array, type Kernels, mT, type NDArray, openDevice, scope } from "lowran
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { setThreads, startedWorkers } from "../../../core/cpu/index.ts";
-import { numbers } from "./arrays.ts";
+import { numbers } from "../../support/numbers.ts";
 import { checksum } from "./checksum.ts";
 
 const test = suite("cpu threads");
