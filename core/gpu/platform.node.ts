@@ -3,10 +3,13 @@
 import { createRequire } from "node:module";
 import { Bridge } from "./bridge.node.ts";
 import { type GpuJs, type GpuMode, openSyncSession, SessionError, type SyncSession } from "./session.ts";
+import { mayHaveDriver } from "./vulkan.node.ts";
 
 /** Opens a session. gpu.js is loaded here and not before: a program that computes on the cpu does without. */
 export function openSession(mode: GpuMode): SyncSession {
   if (mode === "webgpu") {
+    if (!mayHaveDriver())
+      throw new SessionError("failed", "no adapter answers: no Vulkan driver is installed");
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     return new Bridge(new URL(`./worker.node.${extension}`, import.meta.url));
   }
