@@ -8,7 +8,7 @@
 
 import { addRows, noGrad, Tensor, takeRows } from "../autograd/index.ts";
 import { AdapterError, binary, type IndexLike, indices, type NDArray } from "../core/index.ts";
-import { isLinearLike, type LinearLike, Module } from "../nn/index.ts";
+import { type Copier, isLinearLike, type LinearLike, Module } from "../nn/index.ts";
 import type { Adapter } from "./adapter.ts";
 import { type LayerInput, type Site, siteOf } from "./site.ts";
 
@@ -134,6 +134,17 @@ export class AdaptedLayer extends Module {
     if (this.base !== this.original) this.#sites.delete(this.base);
     this.base = this.plain(names);
     this.merged = names.filter((name) => this.adapters.has(name));
+  }
+
+  override cloneWith(copy: Copier): AdaptedLayer {
+    const Layer = this.constructor as typeof AdaptedLayer;
+    const made = new Layer(copy(this.original), copy(this.selection));
+    made.base = copy(this.base);
+    for (const [name, layer] of this.remainders) made.remainders.set(name, copy(layer));
+    for (const [name, adapter] of this.adapters) made.adapters.set(name, copy(adapter));
+    made.merged = [...this.merged];
+    made.training = this.training;
+    return made;
   }
 
   #siteOf(layer: Module): Site {

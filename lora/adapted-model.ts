@@ -2,7 +2,7 @@
 
 import type { Parameter } from "../autograd/index.ts";
 import { AdapterError, scope } from "../core/index.ts";
-import { cloneModule, Module } from "../nn/index.ts";
+import { type Copier, cloneModule, Module } from "../nn/index.ts";
 import { AdaptedLayer, adaptedLayer, type Selection } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
 import { asBefore, type Before, describeBefore } from "./before.ts";
@@ -38,16 +38,16 @@ interface Entry {
 export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   /** The model itself, with the adapted layers in it. */
   readonly model: M;
-  readonly #layers = new Map<string, AdaptedLayer>();
-  readonly #entries = new Map<string, Entry>();
-  readonly #own = new Map<string, readonly OwnParameter[]>();
-  readonly #selection: Selection = { active: [], rows: null, disabled: false };
+  #layers = new Map<string, AdaptedLayer>();
+  #entries = new Map<string, Entry>();
+  #own = new Map<string, readonly OwnParameter[]>();
+  #selection: Selection = { active: [], rows: null, disabled: false };
   #merged: readonly string[] = [];
   /** The scope that runs now, such as "disabled"; in it the set of adapters stays as it is. */
   #scope: string | null = null;
   /** Names of the adapters that train while they are not merged. */
   #training: readonly string[] = [];
-  readonly #before: Before;
+  #before: Before;
 
   /** Use `inject`. Nothing is changed until the first adapter is added. */
   constructor(model: M) {
@@ -317,6 +317,21 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
       seen.add(parameter);
       yield [name, parameter];
     }
+  }
+
+  /** A model of its own with all adapters, in the same state: what is active, merged, trainable. */
+  override cloneWith(copy: Copier): AdaptedModel<M> {
+    this.#checkOutside("cloneModule");
+    const made = new AdaptedModel(copy(this.model));
+    made.training = this.training;
+    made.#layers = copy(this.#layers);
+    made.#entries = copy(this.#entries);
+    made.#own = copy(this.#own);
+    made.#selection = copy(this.#selection);
+    made.#merged = [...this.#merged];
+    made.#training = [...this.#training];
+    made.#before = this.#before;
+    return made;
   }
 
   /** Names of the adapters whose ΔW is part of what the model computes now. */

@@ -1,7 +1,7 @@
 /** @file What a model was before it was adapted, so that a plain model made from it is that again. */
 
-import { Parameter } from "../autograd/index.ts";
-import type { Module } from "../nn/index.ts";
+import type { Parameter } from "../autograd/index.ts";
+import { type Module, parametersIn } from "../nn/index.ts";
 
 export interface Before {
   /** Names of the parameters that trained, tied ones under each of their names. */
@@ -34,8 +34,6 @@ function untie(module: Module & { config?: object }): void {
 
 function* places(model: Module): Generator<[string, Parameter]> {
   for (const [path, module] of model.namedModules()) {
-    for (const [field, value] of Object.entries(module)) {
-      if (value instanceof Parameter) yield [path ? `${path}.${field}` : field, value];
-    }
+    for (const { name, value } of parametersIn(module)) yield [path ? `${path}.${name}` : name, value];
   }
 }

@@ -21,9 +21,9 @@
  * embeddings' A and B in group A: `embeddingLr: null`.
  */
 
-import { Parameter } from "../autograd/index.ts";
+import type { Parameter } from "../autograd/index.ts";
 import { ArgumentError } from "../core/index.ts";
-import { type Group, LayerNorm, type Module, RMSNorm } from "../nn/index.ts";
+import { type Group, LayerNorm, type Module, parametersIn, RMSNorm } from "../nn/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import { Adapter } from "./adapter.ts";
 
@@ -65,8 +65,8 @@ export function loraPlus(model: Module, options: LoraPlusOptions): (Group<Rates>
       }
     }
     const isNorm = module instanceof LayerNorm || module instanceof RMSNorm;
-    for (const [name, parameter] of Object.entries(module)) {
-      if (!(parameter instanceof Parameter) || members.has(parameter)) continue;
+    for (const { name, value: parameter } of parametersIn(module)) {
+      if (members.has(parameter)) continue;
       const isB = module instanceof Adapter && (name === "B" || name === "P"); // P is AdaLoRA's
       if (!isB && parameter.shape.length !== 1) members.set(parameter, "A");
       else members.set(parameter, isNorm || name === "bias" ? "B, no decay" : "B");

@@ -3,9 +3,9 @@
  * modules. A copy stands in the original's place while its adapter acts, and the original comes back after.
  */
 
-import { Parameter } from "../autograd/index.ts";
+import type { Parameter } from "../autograd/index.ts";
 import { AdapterError } from "../core/index.ts";
-import { cloneParameter, type Module } from "../nn/index.ts";
+import { cloneParameter, type Module, parametersIn } from "../nn/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import type { Candidate } from "./candidates.ts";
 
@@ -26,10 +26,8 @@ export interface OwnParameter extends Place {
 /** The parameters that stand in `module` itself, not below it. */
 export function* placesIn({ name, module }: Pick<Candidate, "name" | "module">): Generator<Place> {
   const holder = module instanceof AdaptedLayer ? module.original : module;
-  for (const [field, original] of Object.entries(holder)) {
-    if (original instanceof Parameter)
-      yield { name: name ? `${name}.${field}` : field, holder, field, original };
-  }
+  for (const { name: field, value: original } of parametersIn(holder))
+    yield { name: name ? `${name}.${field}` : field, holder, field, original };
 }
 
 /** Copies for `places`, of the originals or what `source` says, one for each: what is tied among them stays tied. */
@@ -84,5 +82,5 @@ export function settle(
 }
 
 function setField(holder: Module, field: string, parameter: Parameter): void {
-  (holder as unknown as Record<string, Parameter>)[field] = parameter;
+  for (const { name, put } of [...parametersIn(holder)]) if (name === field) put(parameter);
 }
