@@ -8,7 +8,7 @@
  * Names of the configuration: peft-config.ts. Which modules they mean: peft-modules.ts. Names of tensors: peft-keys.ts.
  */
 
-import { CheckpointError, makeFolder, readFile, writeFileAtomic } from "../core/index.ts";
+import { CheckpointError, makeFolder, readSaved, writeFilesAtomic } from "../core/index.ts";
 import type { AdaptedModel, AnyModel } from "./adapted-model.ts";
 import { type ReadOptions, readAdapter } from "./peft-read.ts";
 import { type WriteOptions, writeAdapter } from "./peft-write.ts";
@@ -28,20 +28,22 @@ export function loadAdapter<M extends AnyModel>(
   folder: string,
   options: Omit<ReadOptions, "source"> = {},
 ): AdaptedModel<M> {
-  const config = decode(readFile(`${folder}/${CONFIG}`), `${folder}: ${CONFIG}`);
-  const files = { config, weights: readFile(`${folder}/${WEIGHTS}`) };
+  const [config, weights] = readSaved(folder, (file) => [file(CONFIG), file(WEIGHTS)]);
+  const files = { config: decode(config, `${folder}: ${CONFIG}`), weights };
   return readAdapter(model, files, { ...options, source: folder });
 }
 
 /**
- * Writes an adapter into `folder`, which is made if need be; each file whole or not at all. See `writeAdapter`.
+ * Writes an adapter into `folder`, which is made if need be; both files or, after a failure or a kill, neither. See `writeAdapter`.
  * @throws AdapterError as `writeAdapter`, CheckpointError when a file cannot be written
  */
 export function saveAdapter(adapted: AdaptedModel, folder: string, options: WriteOptions = {}): void {
   const { config, weights } = writeAdapter(adapted, options);
   makeFolder(folder);
-  writeFileAtomic(`${folder}/${WEIGHTS}`, weights);
-  writeFileAtomic(`${folder}/${CONFIG}`, new TextEncoder().encode(config));
+  writeFilesAtomic(folder, [
+    [WEIGHTS, weights],
+    [CONFIG, new TextEncoder().encode(config)],
+  ]);
 }
 
 function decode(bytes: Uint8Array, source: string): string {

@@ -10,16 +10,17 @@ import {
   ArgumentError,
   CheckpointError,
   LowrankError,
-  loadSafetensors,
   makeFolder,
+  parseJsonObject,
+  parseSafetensors,
   type Random,
-  readFile,
+  readSaved,
   type SafeTensor,
   type Shape,
+  safetensorsParts,
   sameShape,
-  saveSafetensors,
   tensorBytes,
-  writeFileAtomic,
+  writeFilesAtomic,
 } from "../core/index.ts";
 import { Bert, BertModel } from "./bert.ts";
 import {
@@ -57,9 +58,10 @@ export function loadPretrained(
   folder: string,
   { numLabels, rng = defaultRandom() }: LoadOptions = {},
 ): PretrainedModel {
-  const fields = readConfig(`${folder}/config.json`);
+  const [text, weights] = readSaved(folder, (file) => [file("config.json"), file("model.safetensors")]);
+  const fields = parseJsonObject(`${folder}/config.json`, text);
   const path = `${folder}/model.safetensors`;
-  const { tensors } = loadSafetensors(path);
+  const { tensors } = parseSafetensors(weights, path);
   const labels = numLabels ?? labelsIn(tensors);
   const config = explained(`${folder}/config.json`, () =>
     supported(modelConfig({ ...fields, num_labels: labels })),
@@ -80,7 +82,8 @@ export function loadPretrained(
 }
 
 /**
- * Writes `config.json` and `model.safetensors` into `folder`, which is made if need be; each file whole or not at all.
+ * Writes `config.json` and `model.safetensors` into `folder`, which is made if need be; both or, after a failure or a
+ * kill, neither of them.
  * @throws ArgumentError when the model's parameters are not those of its configuration (adapters not merged, layers
  *   replaced); CheckpointError when a file cannot be written
  */
@@ -92,15 +95,18 @@ export function savePretrained(model: PretrainedModel, folder: string): void {
     throw new ArgumentError("savePretrained", expected, { model: model.constructor.name });
   }
   makeFolder(folder);
-  saveSafetensors(
-    `${folder}/model.safetensors`,
+  const weights = safetensorsParts(
     Array.from(
       parameters,
       ([name, { shape, value }]) => [name, tensorBytes("F32", shape, value.data)] as const,
     ),
   );
   const fields = { architectures: [architecture(model)], torch_dtype: "float32", ...model.config };
-  writeFileAtomic(`${folder}/config.json`, new TextEncoder().encode(`${JSON.stringify(fields, null, 2)}\n`));
+  const config = new TextEncoder().encode(`${JSON.stringify(fields, null, 2)}\n`);
+  writeFilesAtomic(folder, [
+    ["model.safetensors", weights],
+    ["config.json", config],
+  ]);
 }
 
 /** The class of transformers that has these parameters. */
@@ -115,16 +121,6 @@ function build(config: PretrainedConfig, rng: Random): PretrainedModel {
   if (config.model_type === "gpt2") return new GPT2(config, { rng });
   if (config.model_type === "llama") return new Llama(config, { rng });
   return config.num_labels > 0 ? new Bert(config, { rng }) : new BertModel(config, { rng });
-}
-
-function readConfig(path: string): Record<string, unknown> {
-  const bytes = readFile(path);
-  return explained(path, () => {
-    const fields: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (typeof fields === "object" && fields !== null && !Array.isArray(fields))
-      return fields as Record<string, unknown>;
-    throw new LowrankError("expected an object of fields");
-  });
 }
 
 /** Runs `fn`; what it throws becomes a CheckpointError that names the file. */

@@ -10,7 +10,9 @@ const absent = (name: string) => (): never => {
 };
 
 export const readFile: typeof node.readFile = absent("readFile");
+export const readSaved: typeof node.readSaved = absent("readSaved");
 export const writeFileAtomic: typeof node.writeFileAtomic = absent("writeFileAtomic");
+export const writeFilesAtomic: typeof node.writeFilesAtomic = absent("writeFilesAtomic");
 export const exists: typeof node.exists = () => false;
 export const list: typeof node.list = absent("list");
 export const makeFolder: typeof node.makeFolder = absent("makeFolder");

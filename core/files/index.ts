@@ -6,8 +6,10 @@ export {
   makeFolder,
   makeTemporaryFolder,
   readFile,
+  readSaved,
   remove as removeFile,
   writeFileAtomic,
+  writeFilesAtomic,
 } from "#disk";
 export { type Dtype, dtypes, itemBytes, type Values, type WritableDtype } from "./dtype.ts";
 export {
@@ -22,12 +24,14 @@ export {
   widenBfloat16,
   widenFloat16,
 } from "./float16.ts";
+export { parseJson, parseJsonObject } from "./json.ts";
 export { loadSafetensors, saveSafetensors } from "./load.ts";
 export {
   parseSafetensors,
   type SafeTensor,
   type SafetensorsContent,
   type SafetensorsOptions,
+  safetensorsParts,
   serializeSafetensors,
   type TensorBytes,
   tensorBytes,

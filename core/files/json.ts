@@ -1,0 +1,89 @@
+/** @file JSON that came from outside: read as if its author were hostile. */
+
+import { CheckpointError } from "../errors.ts";
+
+/** No file of a model nests this deep; functions that walk through a value may recurse. */
+const DEEPEST = 64;
+
+/**
+ * The value of a JSON text.
+ * @param source names the file in messages
+ * @param text the text, or its bytes in UTF-8
+ * @throws CheckpointError when it is not UTF-8 or not JSON, nests more than 64 deep, names a field twice, or names one
+ *   `__proto__`
+ */
+export function parseJson(source: string, text: string | Uint8Array): unknown {
+  const decoded = typeof text === "string" ? text : decodeUtf8(source, text);
+  let value: unknown;
+  try {
+    value = JSON.parse(decoded);
+  } catch (cause) {
+    const problem = (cause as Error).message.replace(/\s+/g, " "); // it quotes the text, line ends included
+    throw new CheckpointError(`${source}: not JSON: ${problem}`, { cause });
+  }
+  checkFields(source, decoded);
+  return value;
+}
+
+/**
+ * As `parseJson`, for a file that must be an object of fields.
+ * @throws CheckpointError as `parseJson`, and for a list, a text, a number, true, false or null
+ */
+export function parseJsonObject(source: string, text: string | Uint8Array): Record<string, unknown> {
+  const value = parseJson(source, text);
+  if (typeof value === "object" && value !== null && !Array.isArray(value))
+    return value as Record<string, unknown>;
+  throw new CheckpointError(`${source}: expected an object of fields; got ${shorten(JSON.stringify(value))}`);
+}
+
+function decodeUtf8(source: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CheckpointError(`${source}: not UTF-8`, { cause });
+  }
+}
+
+/** What JSON.parse takes without a word: depth, of two fields of one name the last, and `__proto__`. */
+function checkFields(source: string, json: string): void {
+  const open: (Set<string> | null)[] = []; // the names so far in each open object; null for a list
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (character === "{" || character === "[") {
+      open.push(character === "{" ? new Set() : null);
+      if (open.length > DEEPEST) throw new CheckpointError(`${source}: nested more than ${DEEPEST} deep`);
+    } else if (character === "}" || character === "]") open.pop();
+    else if (character === '"') {
+      const from = at;
+      at = endOfText(json, at);
+      const names = open.at(-1);
+      if (names && isName(json, at + 1)) take(source, names, JSON.parse(json.slice(from, at + 1)));
+    }
+  }
+}
+
+/** The closing quote of the text that begins at `at`. */
+function endOfText(json: string, at: number): number {
+  let end = json.indexOf('"', at + 1);
+  for (; ; end = json.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (json[end - 1 - escapes] === "\\") escapes++;
+    if (escapes % 2 === 0) return end;
+  }
+}
+
+/** True before a colon: the text was a field's name. */
+function isName(json: string, at: number): boolean {
+  let next = at;
+  while (" \n\r\t".includes(json[next])) next++;
+  return json[next] === ":";
+}
+
+function take(source: string, names: Set<string>, name: string): void {
+  if (name === "__proto__") throw new CheckpointError(`${source}: __proto__ is no name of a field`);
+  if (names.has(name))
+    throw new CheckpointError(`${source}: the field ${shorten(JSON.stringify(name))} is there twice`);
+  names.add(name);
+}
+
+const shorten = (text: string): string => (text.length > 120 ? `${text.slice(0, 120)}…` : text);

@@ -1,0 +1,222 @@
+/**
+ * @file Saves that happened or did not, whenever the process is killed.
+ *
+ * One file is written into a temporary one beside it, to the disk, and renamed. Files that belong together, such as the
+ * weights and the configuration of a model, need several renames; a kill between them would leave the weights of one
+ * model with the configuration of another:
+ *
+ *     1. each file is written into a temporary one, to the disk     killed until here: the old files are there
+ *     2. the journal appears, which lists the renames               killed from here on: the next load or save
+ *     3. each temporary file is renamed                             carries out what is left of them
+ *     4. the journal is removed
+ *
+ * The files' contents say nothing of this: other programs read them, and they can be edited by hand.
+ */
+
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { ArgumentError, CheckpointError } from "../errors.ts";
+import { attempt, unless } from "./attempt.node.ts";
+import {
+  apply,
+  finish,
+  identity,
+  isPlain,
+  JOURNAL,
+  placeJournal,
+  readJournal,
+  removeJournal,
+  removeTemporaries,
+  type Step,
+  stepsOf,
+} from "./journal.node.ts";
+import { readFile } from "./read.node.ts";
+import {
+  type Content,
+  removeLeftovers,
+  removeQuietly,
+  syncFolder,
+  temporaryName,
+  writeTemporary,
+} from "./temporary.node.ts";
+
+/**
+ * Writes a file whole or not at all. After a failure, or when the process is killed, the old file, or none, is there.
+ * What killed saves of the same name have left is removed.
+ * @throws CheckpointError when it cannot be written
+ */
+export function writeFileAtomic(path: string, content: Content): void {
+  attempt(`cannot write ${path}`, () => {
+    const [folder, name] = [dirname(path), basename(path)];
+    settle(folder);
+    removeLeftovers(folder, [name]);
+    const temporary = join(folder, writeTemporary(folder, name, content));
+    try {
+      fs.renameSync(temporary, path);
+    } catch (error) {
+      removeQuietly(temporary);
+      throw error;
+    }
+    syncFolder(folder);
+  });
+}
+
+/**
+ * Writes files that belong together, all or none of them. After a failure the old ones are there; when the process is
+ * killed, the old ones or, for `readSaved`, the new ones.
+ * @param folder where all of them are; it must exist
+ * @param files contents by name; null removes a file that an earlier save may have left
+ * @throws CheckpointError when they cannot be written
+ */
+export function writeFilesAtomic(
+  folder: string,
+  files: Iterable<readonly [name: string, content: Content | null]>,
+): void {
+  const contents = new Map(files);
+  const names = [...contents.keys()];
+  const strange = names.find((name) => !isPlain(name));
+  if (strange !== undefined) throw new ArgumentError("writeFilesAtomic", "names of files", { name: strange });
+  attempt(`cannot write to ${folder}`, () => {
+    settle(folder);
+    removeLeftovers(folder, [...names, JOURNAL]);
+  });
+  const steps: Step[] = [];
+  try {
+    for (const [name, content] of contents) {
+      const step = attempt(`cannot write ${join(folder, name)}`, () => prepare(folder, name, content));
+      if (step) steps.push(step);
+    }
+    attempt(`cannot write to ${folder}`, () => commit(folder, steps));
+  } catch (error) {
+    if (!fs.existsSync(join(folder, JOURNAL))) removeTemporaries(folder, steps); // else they are still to be renamed
+    throw error;
+  }
+}
+
+/** Finishes an interrupted save, or drops it where the files have been changed since: they are about to be replaced. */
+function settle(folder: string): void {
+  try {
+    finish(folder);
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    const journal = unless(["ENOENT"], null, () => fs.readFileSync(join(folder, JOURNAL)));
+    fs.rmSync(join(folder, JOURNAL), { force: true });
+    if (journal) removeTemporaries(folder, stepsOf(journal) ?? []);
+  }
+}
+
+/** Null when there is nothing to do: the file to be removed is not there. */
+function prepare(folder: string, name: string, content: Content | null): Step | null {
+  const path = join(folder, name);
+  const before = identity(path);
+  if (before !== null && fs.lstatSync(path).isDirectory()) throw new Error("a folder of that name is there");
+  if (content === null && before === null) return null;
+  const temporary = content && writeTemporary(folder, name, content);
+  const after = temporary && identity(join(folder, temporary));
+  return { name, temporary, backup: temporaryName(name), before, after };
+}
+
+function commit(folder: string, steps: readonly Step[]): void {
+  syncFolder(folder);
+  let journal = placeJournal(folder, steps);
+  for (let tries = 0; journal === null && tries < 100; tries++) {
+    settle(folder); // another process's
+    journal = placeJournal(folder, steps);
+  }
+  if (journal === null) throw new Error(`other processes keep saving to it (${JOURNAL})`);
+  const begun: Step[] = [];
+  try {
+    for (const step of steps) {
+      begun.push(step);
+      if (step.before !== null) link(join(folder, step.name), join(folder, step.backup));
+      apply(folder, step);
+    }
+  } catch (error) {
+    undo(folder, begun, error as Error);
+    removeJournal(folder, journal);
+    throw error;
+  }
+  syncFolder(folder);
+  try {
+    removeJournal(folder, journal);
+  } catch {
+    // The save is done; what the journal lists is no more than true.
+  }
+  removeTemporaries(folder, steps);
+}
+
+/** A second name for a file, where the file system has such; without one, a rename that fails cannot be undone. */
+function link(path: string, other: string): void {
+  const noLinks = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EXDEV", "EMLINK", "ENOENT"];
+  unless(noLinks, undefined, () => fs.linkSync(path, other));
+}
+
+/** Puts the old files back. Killed on the way, the journal still leads to the new ones: they get their old names first. */
+function undo(folder: string, begun: readonly Step[], reason: Error): void {
+  const at = (name: string): string => join(folder, name);
+  const isApplied = ({ name, temporary, after }: Step): boolean =>
+    identity(at(name)) === after && (temporary === null || identity(at(temporary)) === null);
+  const applied = begun.filter(isApplied);
+  if (!applied.every(({ backup, before }) => before === null || identity(at(backup)) === before)) {
+    throw new CheckpointError(
+      `cannot finish the save to ${folder}: ${reason.message}; part of its files are renamed, the next save or load finishes it`,
+      { cause: reason },
+    );
+  }
+  for (const { name, temporary, backup, before } of applied.reverse()) {
+    if (temporary !== null) fs.renameSync(at(name), at(temporary));
+    if (before !== null) fs.renameSync(at(backup), at(name));
+  }
+  syncFolder(folder);
+}
+
+/**
+ * Reads files of a folder that are of one save: a save that was interrupted is finished first; if another process saves
+ * meanwhile, they are read again.
+ *
+ *     const [config, weights] = readSaved(folder, (file) => [file("config.json"), file("model.safetensors")]);
+ *
+ * @param read only reads, by `file(name)`; it may be called several times
+ * @throws CheckpointError when a file cannot be read, files were changed after an interrupted save, or another process
+ *   does not stop saving
+ */
+export function readSaved<T>(
+  folder: string,
+  read: (file: (name: string) => Uint8Array<ArrayBuffer>) => T,
+): T {
+  for (let tries = 1; ; tries++) {
+    const seen = new Map([[join(folder, JOURNAL), null as string | null]]);
+    try {
+      const pending = attempt(`cannot read ${folder}`, () => settled(folder, seen));
+      const result = read((name) => {
+        const path = join(folder, pending.get(name) ?? name);
+        seen.set(path, identity(path));
+        return readFile(path);
+      });
+      if (isAsSeen(seen)) return result;
+    } catch (error) {
+      if (isAsSeen(seen) || tries === 10) throw error;
+    }
+    if (tries === 10)
+      throw new CheckpointError(`${folder}: another process keeps saving to it; load it when that is done`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5); // a rename takes less
+  }
+}
+
+const isAsSeen = (seen: ReadonlyMap<string, string | null>): boolean =>
+  [...seen].every(([path, then]) => identity(path) === then);
+
+/** Finishes an interrupted save. In a folder that may not be written to: where the files are that it would rename. */
+function settled(folder: string, seen: Map<string, string | null>): ReadonlyMap<string, string> {
+  const path = join(folder, JOURNAL);
+  seen.set(path, identity(path));
+  const readOnly = ["EACCES", "EPERM", "EROFS"];
+  if (unless(readOnly, false, () => finish(folder) ?? true)) {
+    seen.set(path, null);
+    return new Map();
+  }
+  const steps = (readJournal(folder) ?? []).filter(
+    ({ temporary }) => temporary && identity(join(folder, temporary)),
+  );
+  return new Map(steps.map(({ name, temporary }) => [name, temporary as string]));
+}
