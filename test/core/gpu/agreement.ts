@@ -1,24 +1,14 @@
 /** @file What must hold of products on every gpu device; agreement.test.ts runs it in Node, test/browser in pages. */
 
 import * as fc from "fast-check";
-import {
-  array,
-  broadcastTo,
-  contiguous,
-  NDArray,
-  permute,
-  random,
-  reshape,
-  sizeOf,
-  slice,
-  zeros,
-} from "lowrank/core";
+import { array, contiguous, NDArray, permute, random, reshape, zeros } from "lowrank/core";
 import * as assert from "uvu/assert";
 import { openSession } from "#gpu";
 import { type GpuDevice, gpuDevice } from "../../../core/gpu/index.ts";
 import type { Plan } from "../../../core/gpu/plan.ts";
 import type { SyncSession } from "../../../core/gpu/session.ts";
 import { reference } from "../../../core/reference.ts";
+import { layout, view } from "../../support/views.ts";
 import type { Law } from "./modes.ts";
 
 /** In the order of the file. */
@@ -49,52 +39,23 @@ export function assertAgrees(y: NDArray, a: NDArray, b: NDArray, roundings = 0):
   }
 }
 
-const length = fc.integer({ min: 1, max: 6 });
+/** Short: some modes are slow. */
+const extent = fc.constantFrom(1, 1, 2, 3, 5, 8, 9);
 
-/** How an operand lies in memory: the order of its axes, what was sliced off around them, which batch axes repeat. */
-const layout = (rank: number) =>
-  fc.record({
-    order: fc.shuffledSubarray(
-      Array.from({ length: rank }, (_, i) => i),
-      { minLength: rank },
-    ),
-    margin: fc.array(fc.integer({ min: 0, max: 2 }), { minLength: rank, maxLength: rank }),
-    repeats: fc.array(fc.boolean(), { minLength: rank - 2, maxLength: rank - 2 }),
-  });
-type Layout = { order: number[]; margin: number[]; repeats: boolean[] };
-
-/** A view of the given shape over memory laid out as told. */
-function view(shape: readonly number[], { order, margin, repeats }: Layout, seed: number): NDArray {
-  const own = shape.map((n, axis) => (repeats[axis] ? 1 : n));
-  const stored = order.map((axis) => own[axis] + margin[axis]);
-  let x = array(random(seed).uniform(sizeOf(stored), -1, 1), stored);
-  x = permute(
-    x,
-    own.map((_, axis) => order.indexOf(axis)),
-  );
-  own.forEach((n, axis) => {
-    x = slice(x, axis, margin[axis], margin[axis] + n);
-  });
-  return broadcastTo(x, [...shape]);
-}
-
-const products = fc.integer({ min: 0, max: 4 }).chain((batchRank) =>
-  fc.record({
-    batch: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: batchRank, maxLength: batchRank }),
-    n: length,
-    k: length,
-    m: length,
-    a: layout(batchRank + 2),
-    b: layout(batchRank + 2),
-    seed: fc.nat(),
-  }),
-);
+const products = fc.record({
+  batch: fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 4 }),
+  n: extent,
+  k: extent,
+  m: extent,
+  a: layout,
+  b: layout,
+});
 
 law("A B = reference, for views of any strides, offsets, batches and repeats", (device) => {
   fc.assert(
-    fc.property(products, ({ batch, n, k, m, a, b, seed }) => {
-      const A = view([...batch, n, k], a, seed);
-      const B = view([...batch, k, m], b, seed + 1);
+    fc.property(products, ({ batch, n, k, m, a, b }) => {
+      const A = view([...batch, n, k], a);
+      const B = view([...batch, k, m], b);
       const Y = device.kernels.matmul(A, B);
       assert.equal(Y.shape, [...batch, n, m]);
       assertAgrees(Y, A, B);
@@ -110,9 +71,9 @@ law("the integer-only kernel computes what the other computes, bit for bit", (de
     })),
   );
   fc.assert(
-    fc.property(products, ({ batch, n, k, m, a, b, seed }) => {
-      const A = view([...batch, n, k], a, seed);
-      const B = view([...batch, k, m], b, seed + 1);
+    fc.property(products, ({ batch, n, k, m, a, b }) => {
+      const A = view([...batch, n, k], a);
+      const B = view([...batch, k, m], b);
       assert.equal(wide.kernels.matmul(A, B).data, device.kernels.matmul(A, B).data);
     }),
     { numRuns: 40 },
