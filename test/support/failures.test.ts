@@ -1,9 +1,8 @@
-/** @file A failing property tells the failed assertion with its numbers, and the counterexample. */
+/** @file Under `npm test` a failing property tells the failed assertion with its numbers, and the counterexample. */
 
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import "./failures.ts";
 
 const test = suite("failures");
 

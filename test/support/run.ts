@@ -69,7 +69,11 @@ async function work(): Promise<void> {
 function run(file: string): Promise<Result> {
   return new Promise((resolve) => {
     const started = performance.now();
-    const child = spawn(process.execPath, ["--import", "tsx", "--expose-gc", file], { timeout: TIME_LIMIT });
+    const child = spawn(
+      process.execPath,
+      ["--import", "tsx", "--import", "./test/support/failures.ts", "--expose-gc", file],
+      { timeout: TIME_LIMIT },
+    );
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
