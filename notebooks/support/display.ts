@@ -20,9 +20,11 @@ export interface Displayable {
 export function display(value: unknown): void {
   const session = currentSession();
   const output = toMime(value);
-  if (session) session.show(output);
+  const { columns } = currentTerminal();
+  const text = columns && value instanceof Table ? value.toText(columns) : output["text/plain"];
+  if (session) session.show(output, text);
   else if (kernel) kernel.display(output, { raw: true });
-  else currentTerminal().print(output["text/plain"]);
+  else currentTerminal().print(text);
   if (session && value instanceof Table) finishTable(session, value);
 }
 

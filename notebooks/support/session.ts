@@ -71,9 +71,10 @@ export class Session {
     if (this.cell !== this.cells.length - 1) throw outOfOrder(this.name, this.cells[this.cell + 1]);
   }
 
-  show(output: MimeBundle): void {
+  /** Keeps an output of the current cell and prints it, in the terminal as `text`. */
+  show(output: MimeBundle, text = output["text/plain"]): void {
     this.outputs[this.current].push(output);
-    this.terminal.print(output["text/plain"]);
+    this.terminal.print(text);
   }
 }
 

@@ -1,6 +1,7 @@
 /** @file Tables: one set of rows, shown as aligned text, as Markdown and as HTML. */
 import { decimalsFor, formatNumber, isSpread, type Spread } from "./format.ts";
 import type { MimeBundle, Verdict } from "./session.ts";
+import { asText } from "./table-text.ts";
 
 export type CellValue = string | number | bigint | boolean | Spread | null | undefined;
 
@@ -79,6 +80,11 @@ export class Table {
     return asText(this.grid);
   }
 
+  /** As text in at most `columns` columns, where its numbers allow that. */
+  toText(columns: number): string {
+    return asText(this.grid, columns);
+  }
+
   toMime(): MimeBundle {
     return {
       "text/html": asHtml(this.grid),
@@ -116,20 +122,6 @@ function isNumeric(value: unknown): boolean {
   return typeof value === "number" || typeof value === "bigint" || isSpread(value);
 }
 
-function asText({ title, note, header, align, rows }: Grid): string {
-  const widths = header.map((label, j) => Math.max(width(label), ...rows.map((row) => width(row[j]))));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, j) => pad(cell, widths[j], align[j]))
-      .join("  ")
-      .trimEnd();
-  const rule = widths.map((w) => "─".repeat(w)).join("──");
-  const body = rows.length > 0 ? rows.map(line) : ["(no rows)"];
-  return [...(title ? [title] : []), rule, line(header), rule, ...body, rule, ...(note ? [note] : [])].join(
-    "\n",
-  );
-}
-
 function asMarkdown({ title, note, header, align, rows }: Grid): string {
   const line = (cells: readonly string[]) => `| ${cells.map(escapeMarkdown).join(" | ")} |`;
   const rule = `| ${align.map((side) => (side === "right" ? "---:" : "---")).join(" | ")} |`;
@@ -156,15 +148,6 @@ function asHtml({ title, note, header, align, rows, volatile, tolerance }: Grid)
     "</table>",
     ...(note ? [`<p><small>${escapeHtml(note)}</small></p>`] : []),
   ].join("\n");
-}
-
-function width(text: string): number {
-  return [...text].length;
-}
-
-function pad(text: string, columns: number, align: "left" | "right"): string {
-  const space = " ".repeat(columns - width(text));
-  return align === "right" ? space + text : text + space;
 }
 
 function escapeMarkdown(text: string): string {

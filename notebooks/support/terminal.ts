@@ -3,6 +3,8 @@
 export interface Terminal {
   /** How progress appears: a bar that redraws itself, sparse plain lines, or not at all. */
   readonly progress: "bar" | "lines" | "none";
+  /** How wide results may be; without, as wide as they come: they go to a file or another program. */
+  readonly columns?: number;
   /** A result: a table, a plot, a value. */
   print(text: string): void;
   /** A heading of the notebook's prose. */
@@ -15,6 +17,9 @@ const plain = process.env.NO_COLOR !== undefined && process.env.NO_COLOR !== "";
 
 export const processTerminal: Terminal = {
   progress: process.stderr.isTTY ? "bar" : "lines",
+  get columns() {
+    return process.stdout.isTTY ? Number(process.env.COLUMNS) || process.stdout.columns : undefined;
+  },
   print(text) {
     clearBar();
     process.stdout.write(`${text}\n\n`);

@@ -1,9 +1,14 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { display } from "../../notebooks/support/display.ts";
 import { formatNumber, meanStd } from "../../notebooks/support/format.ts";
+import { parsePercent } from "../../notebooks/support/percent.ts";
 import { replication } from "../../notebooks/support/replication.ts";
+import { Session, withSession } from "../../notebooks/support/session.ts";
 import { table } from "../../notebooks/support/table.ts";
+import { silentTerminal } from "../../notebooks/support/terminal.ts";
+import { width } from "../../notebooks/support/text.ts";
 
 const tables = suite("tables");
 
@@ -70,6 +75,126 @@ tables("as text: aligned columns, numbers to the right with the same decimals", 
       "In nats.",
     ].join("\n"),
   );
+});
+
+const word = fc.oneof(
+  fc
+    .string({ unit: "grapheme", minLength: 1, maxLength: 12 })
+    .map((text) => text.replace(/[\s─]/g, "") || "x"),
+  fc.constantFrom("W̄", "漢字", "モデル", "👩‍🔬", "x".repeat(150)),
+);
+const cell = fc.oneof(
+  { weight: 3, arbitrary: fc.array(word, { maxLength: 12 }).map((list) => list.join(" ")) },
+  fc.constant(null),
+);
+const number = fc.oneof(
+  fc.integer(),
+  fc.double({ min: -1e6, max: 1e6, noNaN: true }),
+  fc
+    .tuple(fc.integer({ min: -999, max: 999 }), fc.integer({ min: 1, max: 99 }))
+    .map(([a, d]) => meanStd([a - d, a + d])),
+);
+const tableOf = fc.array(fc.tuple(word, fc.boolean()), { minLength: 1, maxLength: 9 }).chain((columns) =>
+  fc
+    .array(fc.tuple(...columns.map(([, numeric]) => (numeric ? number : cell))), {
+      minLength: 1,
+      maxLength: 5,
+    })
+    .map((rows) =>
+      table(
+        rows.map((row) => Object.fromEntries(row.map((value, j) => [`c${j}`, value]))),
+        { columns: columns.map(([label], j) => ({ key: `c${j}`, label })), title: "A title of a few words" },
+      ),
+    ),
+);
+
+tables(
+  "in a terminal: no line is wider, no number is cut, no word is lost; what fits stays as it was",
+  () => {
+    fc.assert(
+      fc.property(tableOf, fc.integer({ min: 60, max: 120 }), (shown, columns) => {
+        const text = shown.toText(columns);
+        const lines = text.split("\n");
+        for (const line of lines) assert.ok(width(line) <= columns, `${width(line)} of ${columns}: ${line}`);
+
+        const { grid } = shown;
+        if (
+          String(shown)
+            .split("\n")
+            .every((line) => width(line) <= columns)
+        )
+          assert.is(text, String(shown));
+        grid.align.forEach((align, j) => {
+          for (const row of grid.rows) {
+            if (align === "right")
+              assert.ok(
+                lines.some((line) => line.includes(row[j])),
+                `${row[j]} is cut`,
+              );
+          }
+        });
+        const count = (texts: readonly string[], a: string): number => texts.join("").split(a).length - 1;
+        const cells = [...grid.header, ...grid.rows.flat()];
+        for (const letter of new Set(cells.join("").replace(/\s/g, ""))) {
+          assert.ok(count(lines, letter) >= count(cells, letter), `a ${letter} is lost`);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  },
+);
+
+tables("in a terminal: text wraps, the first column stands beside what did not fit, the note wraps", () => {
+  const wide = table(
+    [
+      {
+        method: "LoRA",
+        claim: "half as many numbers as before, at the same loss",
+        a: 123_456_789,
+        b: 1,
+        long_heading: 2,
+      },
+      { method: "DoRA", claim: "more", a: 2, b: 34_567_890, long_heading: 3 },
+    ],
+    {
+      title: "One",
+      note: "Counted from the shapes, not measured.",
+      columns: ["method", "claim", "a", "b", { key: "long_heading", label: "a long heading" }],
+    },
+  );
+  const expected = `
+One
+────────────────────────────────────────
+method  claim                          a
+────────────────────────────────────────
+LoRA    half as many         123,456,789
+        numbers as before,
+        at the same loss
+
+DoRA    more                           2
+────────────────────────────────────────
+
+──────────────────────────────────
+method           b  a long heading
+──────────────────────────────────
+LoRA             1               2
+DoRA    34,567,890               3
+──────────────────────────────────
+Counted from the shapes, not measured.`;
+  assert.is(`\n${wide.toText(40)}`, expected);
+});
+
+tables("display fits a table to a terminal; a pipe and the notebook get it as wide as it comes", async () => {
+  const wide = table([{ a: "so many words that they take more than forty columns", b: 1 }]);
+  for (const columns of [40, undefined]) {
+    const printed: string[] = [];
+    const terminal = { ...silentTerminal, columns, print: (text: string) => void printed.push(text) };
+    const options = { name: "nb", cells: parsePercent("// %%\n", "nb"), full: false, overrides: new Map() };
+    const session = new Session({ ...options, seeds: undefined, terminal });
+    await withSession(session, async () => display(wide));
+    assert.equal(printed, [columns ? wide.toText(columns) : String(wide)]);
+    assert.is(session.outputs[0][0]["text/plain"], String(wide));
+  }
 });
 
 tables("as Markdown and HTML: aligned, and nothing in a cell breaks out of it", () => {
