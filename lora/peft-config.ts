@@ -5,7 +5,7 @@
  * is no code for are refused by name; all others are kept as they are.
  */
 
-import { CheckpointError } from "../core/index.ts";
+import { CheckpointError, parseJsonObject } from "../core/index.ts";
 import type { AdapterConfig } from "./methods.ts";
 import type { ModuleFields } from "./peft-modules.ts";
 
@@ -116,7 +116,7 @@ const plainInits: readonly unknown[] = [true, false, "gaussian", "orthogonal", "
 
 /** @throws CheckpointError when the text is no configuration of an adapter that can be read here */
 export function parsePeftConfig(text: string, source: string): PeftConfig {
-  const fields = parseFields(text, source);
+  const fields = parseJsonObject(source, text);
   const read = new Reader(fields, source);
   const type = read.text("peft_type");
   if (type !== "LORA" && type !== "ADALORA")
@@ -257,33 +257,6 @@ class Reader {
     const value = (Object.hasOwn(this.#fields, name) ? this.#fields[name] : null) ?? fallback;
     if (value !== undefined && fits(value)) return value;
     throw new CheckpointError(`${this.#source}: ${name}: expected ${expected}; got ${show(value)}`);
-  }
-}
-
-function parseFields(text: string, source: string): Fields {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(text);
-  } catch (cause) {
-    const problem = (cause as Error).message.replace(/\s+/g, " "); // it quotes the text, line ends included
-    throw new CheckpointError(`${source}: not JSON: ${problem}`, { cause });
-  }
-  if (!isObject(fields))
-    throw new CheckpointError(`${source}: expected an object of fields; got ${show(fields)}`);
-  checkNames(fields, source, 0);
-  return fields;
-}
-
-const prototypeNames: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
-const DEEPEST = 32;
-
-/** Names that would reach into JavaScript's prototypes, and nesting that no configuration has, are refused. */
-function checkNames(value: unknown, source: string, depth: number): void {
-  if (typeof value !== "object" || value === null) return;
-  if (depth > DEEPEST) throw new CheckpointError(`${source}: nested more than ${DEEPEST} deep`);
-  for (const [name, item] of Object.entries(value)) {
-    if (prototypeNames.has(name)) throw new CheckpointError(`${source}: ${name} is no name of a field`);
-    checkNames(item, source, depth + 1);
   }
 }
 

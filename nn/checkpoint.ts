@@ -2,12 +2,16 @@
 
 import { exists } from "#disk";
 import {
+  ArgumentError,
   array,
   CheckpointError,
+  currentPrecision,
   loadSafetensors,
   type NDArray,
+  parseJsonObject,
   Random,
   type RandomState,
+  randomFromState,
   type SafeTensor,
   saveSafetensors,
   tensorBytes,
@@ -33,7 +37,12 @@ const MODEL = "model.";
 const OPTIMIZER = "optimizer.";
 const STATE = "state.";
 
-/** Writes the run's state, whole or not at all. @param losses one per step taken */
+/**
+ * Writes the run's state, whole or not at all.
+ * @param losses one per step taken
+ * @throws ArgumentError when a loss is not finite, CheckpointError when the file cannot be written; an older one is then
+ *   as it was
+ */
 export function saveCheckpoint(
   path: string,
   model: Module,
@@ -41,11 +50,14 @@ export function saveCheckpoint(
   losses: readonly number[],
   state?: Stateful,
 ): void {
+  const wrong = losses.findIndex((loss) => !Number.isFinite(loss));
+  if (wrong >= 0)
+    throw new ArgumentError("saveCheckpoint", "finite losses", { step: wrong, loss: losses[wrong] });
   const { steps, arrays } = optimizer.stateDict();
   const progress: Progress = {
     optimizerSteps: steps,
     generators: generatorsOf(model).map((generator) => generator.state()),
-    losses,
+    losses: Array.from(losses),
   };
   saveSafetensors(
     path,
@@ -61,7 +73,8 @@ export function saveCheckpoint(
 /**
  * Brings model, optimizer, generators and `state` to the state in the file, and appends its losses to `losses`.
  * @returns the number of steps taken; 0 when there is no file
- * @throws CheckpointError when the file is of another run; nothing is changed then
+ * @throws CheckpointError when the file is of another run, or not whole; PagingError when a `PagedAdamW` finds no room.
+ *   Nothing is changed then: all that is in the file is checked before anything is assigned
  */
 export function loadCheckpoint(
   path: string,
@@ -72,33 +85,34 @@ export function loadCheckpoint(
 ): number {
   if (!exists(path)) return 0;
   const { tensors, metadata } = loadSafetensors(path);
-  const progress = parseProgress(path, metadata.get("progress"));
   const generators = generatorsOf(model);
-  if (progress.generators.length !== generators.length) {
+  const progress = parseProgress(path, metadata.get("progress"), generators.length);
+  const parts = partsOf(path, tensors);
+  const steps = progress.optimizerSteps;
+  model.checkStateDict(parts[MODEL]);
+  optimizer.checkState(steps.length, parts[OPTIMIZER]);
+  const before = state?.stateDict();
+  if (parts[STATE].size > 0 && !state) {
+    const [first] = parts[STATE].keys();
     throw new CheckpointError(
-      `${path}: expected the states of ${generators.length} random generators; got ${progress.generators.length}`,
+      `${path}: it holds a state besides model and optimizer (${first}, …); expected the option state, as when it was saved`,
     );
   }
-  const under = (prefix: string): StateDict =>
-    new Map([...tensors].filter(([name]) => name.startsWith(prefix)).map(unprefixed(prefix)));
-  const arrays = under(OPTIMIZER);
-  optimizer.checkState(progress.optimizerSteps.length, arrays);
-  const before = state?.stateDict();
-  state?.loadStateDict(under(STATE));
+  if (parts[STATE].size === 0 && before && before.size > 0)
+    throw new CheckpointError(`${path}: expected the values of state; got a file that was saved without it`);
+
+  state?.loadStateDict(parts[STATE]);
   try {
-    model.loadStateDict(under(MODEL));
+    optimizer.loadStateDict({ steps, arrays: parts[OPTIMIZER] });
   } catch (error) {
     if (before) state?.loadStateDict(before);
     throw error;
   }
-  optimizer.loadStateDict({
-    steps: progress.optimizerSteps,
-    arrays,
-  });
+  model.loadStateDict(parts[MODEL]);
   generators.forEach((generator, i) => {
     generator.restore(progress.generators[i]);
   });
-  losses.push(...progress.losses);
+  for (const loss of progress.losses) losses.push(loss);
   return progress.losses.length;
 }
 
@@ -111,19 +125,66 @@ function generatorsOf(model: Module): Random[] {
   return [...found];
 }
 
-const entry = (name: string, { shape, data }: NDArray) => [name, tensorBytes("F32", shape, data)] as const;
+const entry = (name: string, { shape, data }: NDArray) =>
+  [name, tensorBytes(data instanceof Float64Array ? "F64" : "F32", shape, data)] as const;
 
-const unprefixed =
-  (prefix: string) =>
-  ([name, tensor]: [string, SafeTensor]): [string, NDArray] => [
-    name.slice(prefix.length),
-    array(tensor.values() as Float32Array, tensor.shape),
-  ];
+/** The file's arrays by what they belong to. @throws CheckpointError for one that belongs to nothing, or would be rounded */
+function partsOf(path: string, tensors: ReadonlyMap<string, SafeTensor>) {
+  const parts = { [MODEL]: new Map(), [OPTIMIZER]: new Map(), [STATE]: new Map() } as Record<
+    typeof MODEL | typeof OPTIMIZER | typeof STATE,
+    StateDict
+  >;
+  const exact = currentPrecision() === "float64" ? ["F64", "F32"] : ["F32"];
+  for (const [name, tensor] of tensors) {
+    const fail = (problem: string): never => {
+      throw new CheckpointError(`${path}: ${name}: ${problem}`);
+    };
+    const prefix = [MODEL, OPTIMIZER, STATE].find((one) => name.startsWith(one)) as typeof MODEL | undefined;
+    if (!prefix) return fail(`expected a name that begins with ${MODEL}, ${OPTIMIZER} or ${STATE}`);
+    if (!exact.includes(tensor.dtype))
+      fail(`expected ${exact.join(" or ")} in a run in ${currentPrecision()}; got ${tensor.dtype}`);
+    parts[prefix].set(name.slice(prefix.length), array(tensor.floats(), tensor.shape));
+  }
+  return parts;
+}
 
-function parseProgress(path: string, text: string | undefined): Progress {
+/** What the metadata say, all of it checked. */
+function parseProgress(path: string, text: string | undefined, generators: number): Progress {
+  if (text === undefined)
+    throw new CheckpointError(
+      `${path}: expected a checkpoint written by fit; got a file without its progress`,
+    );
+  const fields = parseJsonObject(`${path}: progress`, text);
+  const unknown = Object.keys(fields).find((name) => !progressFields.includes(name));
+  if (unknown !== undefined)
+    throw new CheckpointError(`${path}: progress: expected ${progressFields.join(", ")}; got ${unknown}`);
+  const list = (name: keyof Progress, expected: string, fits: (item: unknown) => boolean): unknown[] => {
+    const items = fields[name];
+    if (!Array.isArray(items)) throw new CheckpointError(`${path}: progress: expected ${name}, a list`);
+    const wrong = items.findIndex((item) => !fits(item));
+    if (wrong < 0) return items;
+    const got = JSON.stringify(items[wrong]).slice(0, 80);
+    throw new CheckpointError(`${path}: progress: ${name}[${wrong}]: expected ${expected}; got ${got}`);
+  };
+  const isCount = (item: unknown): boolean => Number.isSafeInteger(item) && (item as number) >= 0;
+  const progress = {
+    optimizerSteps: list("optimizerSteps", "a non-negative integer", isCount),
+    generators: list("generators", "the state of a random generator", isRandomState),
+    losses: list("losses", "a finite number", Number.isFinite),
+  } as unknown as Progress;
+  if (progress.generators.length === generators) return progress;
+  throw new CheckpointError(
+    `${path}: expected the states of ${generators} random generators; got ${progress.generators.length}`,
+  );
+}
+
+const progressFields = ["optimizerSteps", "generators", "losses"];
+
+function isRandomState(value: unknown): boolean {
   try {
-    const progress = JSON.parse(text ?? "") as Progress;
-    if ([progress.optimizerSteps, progress.generators, progress.losses].every(Array.isArray)) return progress;
-  } catch {}
-  throw new CheckpointError(`${path}: expected a checkpoint written by fit; got a file without its progress`);
+    randomFromState(value as RandomState);
+    return true;
+  } catch {
+    return false;
+  }
 }

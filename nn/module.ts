@@ -149,15 +149,9 @@ export abstract class Module {
    */
   loadStateDict(values: StateDict, options: LoadStateOptions = {}): LoadReport {
     checkOptions("loadStateDict", options, ["strict"]);
-    if (!(values instanceof Map))
-      throw new ArgumentError("loadStateDict", "a Map of arrays by parameter name", { values });
+    if (options.strict !== false) this.checkStateDict(values);
     const own = [...this.namedParameters()];
     const report = compare(new Map(own), values);
-    const problems = Object.entries(report).flatMap(([what, names]) =>
-      names.length > 0 ? [`${what}: ${names.join(", ")}`] : [],
-    );
-    if (options.strict !== false && problems.length > 0)
-      throw new CheckpointError(`loadStateDict: ${problems.join("; ")}`);
     const assigned = own.flatMap(([name, parameter]) => {
       const value = values.get(name);
       return value && sameShape(value.shape, parameter.shape) ? [{ parameter, value }] : [];
@@ -165,6 +159,15 @@ export abstract class Module {
     for (const { value } of assigned) void value.data; // throws when it was released, before anything is changed
     for (const { parameter, value } of assigned) parameter.assign(value);
     return report;
+  }
+
+  /** What `loadStateDict` checks. @throws CheckpointError as it does; nothing is changed */
+  checkStateDict(values: StateDict): void {
+    const report = compare(new Map(this.namedParameters()), values);
+    const problems = Object.entries(report).flatMap(([what, names]) =>
+      names.length > 0 ? [`${what}: ${names.join(", ")}`] : [],
+    );
+    if (problems.length > 0) throw new CheckpointError(`loadStateDict: ${problems.join("; ")}`);
   }
 
   *storages(): Generator<Storage> {
@@ -201,6 +204,8 @@ const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${na
 
 /** What of `values` does not fit the parameters. */
 function compare(own: ReadonlyMap<string, Parameter>, values: StateDict): LoadReport {
+  if (!(values instanceof Map))
+    throw new ArgumentError("loadStateDict", "a Map of arrays by parameter name", { values });
   return {
     missing: [...own.keys()].filter((name) => !values.has(name)),
     unexpected: [...values.keys()].filter((name) => !own.has(name)),

@@ -15,6 +15,7 @@
 
 import {
   CheckpointError,
+  parseJsonObject,
   QuantizationError,
   type SafeTensor,
   type TensorBytes,
@@ -120,7 +121,7 @@ export function readPacked(
 }
 
 function readDescription(bytes: Uint8Array, type: string, fail: (problem: string) => never): Description {
-  const fields = parseObject(bytes) ?? fail("quant_state: expected a JSON object");
+  const fields = describedBy(bytes, fail);
   const format = formats.find((known) => `quant_state.${type}` === stateKey(known));
   if (!format || fields.quant_type !== format) {
     return fail(
@@ -145,13 +146,10 @@ function readDescription(bytes: Uint8Array, type: string, fail: (problem: string
   return { ...description, offset: nested_offset };
 }
 
-function parseObject(bytes: Uint8Array): Record<string, unknown> | null {
+function describedBy(bytes: Uint8Array, fail: (problem: string) => never): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : null;
-  } catch {
-    return null;
+    return parseJsonObject("quant_state", bytes);
+  } catch (error) {
+    return fail((error as Error).message);
   }
 }

@@ -3,13 +3,13 @@
 import { CheckpointError } from "../errors.ts";
 
 /** No file of a model nests this deep; functions that walk through a value may recurse. */
-const DEEPEST = 64;
+const DEEPEST = 32;
 
 /**
  * The value of a JSON text.
  * @param source names the file in messages
  * @param text the text, or its bytes in UTF-8
- * @throws CheckpointError when it is not UTF-8 or not JSON, nests more than 64 deep, names a field twice, or names one
+ * @throws CheckpointError when it is not UTF-8 or not JSON, nests more than 32 deep, names a field twice, or names one
  *   `__proto__`
  */
 export function parseJson(source: string, text: string | Uint8Array): unknown {

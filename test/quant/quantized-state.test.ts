@@ -160,7 +160,7 @@ test("what is missing, unexpected, misshapen or cut short is refused, and nothin
   refuses((e) => e.delete(STATE), /unexpected first\.weight\.absmax|misshapen|first\.weight: expected/);
   for (const part of ["", ".absmax", ".nested_absmax", ".quant_map", ".nested_quant_map"])
     refuses((e) => cut(e, `first.weight${part}`), /first\.weight: .*expected/);
-  refuses((e) => cut(e, STATE), /expected a JSON object/);
+  refuses((e) => cut(e, STATE), /quant_state: not JSON/);
 });
 
 test("a description that lies is refused", () => {
@@ -179,7 +179,7 @@ test("a description that lies is refused", () => {
     ["256", "128", /nested constants in float32 and blocks of 256/],
     ["0.125", "1e39", /nested_offset, a float32/],
     ["0.125", "null", /nested_offset, a float32/],
-    ["{", "[", /expected a JSON object/],
+    ["{", "[", /quant_state: not JSON/],
   ];
   for (const [from, to, message] of lies) refuses((e) => e.set(STATE, json(good.replace(from, to))), message);
   refuses((e) => {
