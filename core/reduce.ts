@@ -111,7 +111,7 @@ export function causalSoftmax(x: NDArray): NDArray {
     });
   }
   if (x.size === 0) return empty(x.shape);
-  return reshape(kernel("causalSoftmax")(reshape(x, [x.size / keys, keys]), queries), x.shape);
+  return reshape(kernel("causalSoftmax")(reshape(contiguous(x), [x.size / keys, keys]), queries), x.shape);
 }
 
 /** From y = softmax(x) and dY, over `axes`: dX = y ∘ (dY − Σ dY ∘ y). */

@@ -125,10 +125,10 @@ export class Operands {
     this.#memory = memory;
   }
 
-  /** Address of a contiguous array. */
+  /** Address of the elements in row-major order. */
   input(x: NDArray): number {
     const { address } = x.storage;
-    if (address) return address + x.offset * 4;
+    if (address && x.isContiguous) return address + x.offset * 4;
     const { data } = x;
     const copy = this.room(data.length);
     copy.array.set(data);
