@@ -1,8 +1,9 @@
 /** @file Page files, in Node. The rest of the library imports this as `#pages`; `pages.browser.ts` has the same functions. */
 
+import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 /** A file in which pages have fixed places. */
 export interface PageFile {
@@ -15,11 +16,11 @@ export interface PageFile {
   close(): void;
 }
 
-const NAME = /^lowrank-pages-(\d+)-\d+\.bin$/;
+/** The process whose file it is, and a random part. */
+const NAME = /^lowrank-pages-(\d+)-[0-9a-f]+\.bin$/;
 
 /** Paths of this process's files. */
 const open = new Map<string, number>();
-let made = 0;
 
 /**
  * A new file in `folder`, the system's temporary one unless given. It is removed by `close`, and when the process ends;
@@ -27,8 +28,8 @@ let made = 0;
  */
 export function openPageFile(folder: string = tmpdir()): PageFile {
   removeStale(folder);
-  const path = join(folder, `lowrank-pages-${process.pid}-${made++}.bin`);
-  const file = fs.openSync(path, "wx+", 0o600);
+  const path = join(folder, `lowrank-pages-${process.pid}-${randomBytes(16).toString("hex")}.bin`);
+  const file = fs.openSync(path, "wx+", 0o600); // never a file, or a link, that somebody else has put there
   if (open.size === 0) process.once("exit", removeAll);
   open.set(path, file);
   return {
@@ -63,15 +64,37 @@ function removeAll(): void {
   for (const path of [...open.keys()]) remove(path);
 }
 
-/** Removes the page files of processes that are gone. @returns their paths */
+/**
+ * Removes the page files of processes that are gone. Those that it may not remove, another user's in a folder that all
+ * share, stay: they are not in the way.
+ * @returns the paths of the removed
+ */
 export function removeStale(folder: string): string[] {
-  const stale = fs.readdirSync(folder).filter((name) => {
-    const pid = Number(NAME.exec(name)?.[1]);
-    return pid && (pid === process.pid ? isOlderThanThis(join(folder, name)) : !isAlive(pid));
-  });
-  const paths = stale.map((name) => join(folder, name));
-  for (const path of paths) fs.rmSync(path, { force: true });
-  return paths;
+  return namesIn(folder)
+    .map((name) => join(folder, name))
+    .filter((path) => {
+      try {
+        if (!isStale(path)) return false;
+        fs.rmSync(path);
+        return true;
+      } catch {
+        return false; // not ours to remove, or gone meanwhile
+      }
+    });
+}
+
+/** None for a folder that may be written to but not listed, or is not there: opening a file in it tells. */
+function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function isStale(path: string): boolean {
+  const pid = Number(NAME.exec(basename(path))?.[1] ?? 0);
+  return pid > 0 && (pid === process.pid ? isOlderThanThis(path) : !isAlive(pid));
 }
 
 /** Signal 0 only asks. Not permitted means that somebody else's process is there. */

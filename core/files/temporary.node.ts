@@ -76,9 +76,7 @@ function writeAll(file: number, bytes: Uint8Array): void {
  * given again, and a folder shared between machines), or of this thread. What cannot be removed, another user's, stays: names never meet.
  */
 export function removeLeftovers(folder: string, names: readonly string[]): void {
-  const unreadable = ["ENOENT", "ENOTDIR", "EACCES", "EPERM"];
-  const files = unless(unreadable, [], () => fs.readdirSync(folder));
-  for (const file of files) {
+  for (const file of namesIn(folder)) {
     if (!names.some((name) => isTemporaryOf(name, file))) continue;
     const path = join(folder, file);
     try {
@@ -86,6 +84,15 @@ export function removeLeftovers(folder: string, names: readonly string[]): void 
     } catch {
       // Another's, or gone meanwhile.
     }
+  }
+}
+
+/** None for a folder that may be written to but not listed, or is not there: writing to it tells. */
+function namesIn(folder: string): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

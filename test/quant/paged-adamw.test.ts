@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { type Parameter, parameter, tensor } from "lowrank/autograd";
@@ -17,6 +17,8 @@ import { type AdamSettings, AdamW } from "lowrank/nn";
 import { PagedAdamW, type PagedAdamWOptions, Pager, PagingError } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { openPageFile } from "../../quant/pages.node.ts";
+import { watching } from "../support/faults.ts";
 
 const test = suite("PagedAdamW");
 
@@ -228,6 +230,52 @@ test("budgets smaller than a page, pages smaller than an element, folders that a
   assert.throws(() => new Pager({ budget: 64, pageBytes: 64, folder }).add([17]), /at most 64 bytes a page/);
 });
 
+test("page files that may not be removed, and folders that may not be listed, stop nothing", () => {
+  const own = makeTemporaryFolder("lowrank-test-");
+  const gone = spawnSync(process.execPath, ["--version"]).pid;
+  const refuse = (wanted: string, code: string) => (name: string, args: readonly unknown[]) => {
+    if (name === wanted && String(args[0]).startsWith(own))
+      throw Object.assign(new Error(`${code}: made up`), { code });
+  };
+  const left = () => readdirSync(own).sort();
+  try {
+    writeFileSync(join(own, `lowrank-pages-${gone}-0.bin`), "of another user");
+    mkdirSync(join(own, `lowrank-pages-${gone}-1.bin`)); // rm refuses folders, whoever asks
+    for (const code of ["EPERM", "EACCES", "EBUSY", "ENOENT"]) {
+      const pager = watching(
+        refuse("rmSync", code),
+        () => new Pager({ budget: 64, pageBytes: 64, folder: own }),
+      );
+      assert.is(left().length, 3);
+      pager.close();
+    }
+    const unlisted = watching(
+      refuse("readdirSync", "EACCES"),
+      () => new Pager({ budget: 64, pageBytes: 64, folder: own }),
+    );
+    unlisted.close();
+    assert.is(left().length, 2);
+    new Pager({ budget: 64, pageBytes: 64, folder: own }).close();
+    assert.equal(left(), [`lowrank-pages-${gone}-1.bin`]);
+    for (const code of ["ENOSPC", "EROFS", "EACCES"]) {
+      assert.throws(
+        () =>
+          watching(
+            refuse("openSync", code),
+            () => new PagedAdamW(parameters([4]), { budget: 1 << 20, folder: own }),
+          ),
+        (error: Error) =>
+          error instanceof PagingError && error.message.includes(`cannot make a page file: ${code}`),
+      );
+    }
+    const files = Array.from({ length: 20 }, () => openPageFile(own));
+    for (const file of files) file.close();
+    assert.is(new Set(files.map(({ path }) => path)).size, 20);
+  } finally {
+    removeFile(own);
+  }
+});
+
 test("page files are removed by close, at the end of the process, and after a crash when the next one opens", () => {
   const own = makeTemporaryFolder("lowrank-test-");
   const run = (end: string): string => {
@@ -243,7 +291,7 @@ test("page files are removed by close, at the end of the process, and after a cr
   };
   const files = (): string[] => readdirSync(own).filter((name) => name.startsWith("lowrank-pages"));
   try {
-    assert.match(run(""), /lowrank-pages-\d+-0\.bin$/);
+    assert.match(run(""), /lowrank-pages-\d+-[0-9a-f]{32}\.bin$/);
     assert.equal(files(), []);
     const crashed = run("process.kill(process.pid, 'SIGKILL');");
     assert.ok(existsSync(crashed), "a killed process cannot clean");

@@ -10,7 +10,7 @@ import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 
-/** What changes a disk, or tells it to keep something. */
+/** What changes a disk, or tells it to keep something; and what looks into folders. */
 const changing = [
   "closeSync",
   "copyFileSync",
@@ -18,6 +18,7 @@ const changing = [
   "linkSync",
   "mkdirSync",
   "openSync",
+  "readdirSync",
   "renameSync",
   "rmSync",
   "unlinkSync",
