@@ -92,6 +92,8 @@ export interface MultiHeadAttentionOptions {
   /** Turns queries and keys by their positions. */
   readonly rotary?: Rotary | null;
   readonly bias?: boolean;
+  /** A bias on the output layer; as `bias` unless given. */
+  readonly outputBias?: boolean;
   /** Of attention weights. */
   readonly dropout?: number;
   /** See `LinearOptions`. */
@@ -125,7 +127,7 @@ export class MultiHeadAttention extends Module {
   constructor(dim: number, heads: number, options: MultiHeadAttentionOptions = {}) {
     super();
     const { kvHeads = heads, headDim = dim / heads, causal = false, rotary = null } = options;
-    const { bias = true, dropout = 0, std, rng = defaultRandom() } = options;
+    const { bias = true, outputBias = bias, dropout = 0, std, rng = defaultRandom() } = options;
     checkSizes("MultiHeadAttention", { dim, heads, kvHeads, headDim });
     if (heads % kvHeads !== 0)
       throw new ArgumentError("MultiHeadAttention", "heads a multiple of kvHeads", { heads, kvHeads });
@@ -137,7 +139,7 @@ export class MultiHeadAttention extends Module {
     this.q_proj = new Linear(dim, heads * headDim, { bias, std, rng });
     this.k_proj = new Linear(dim, kvHeads * headDim, { bias, std, rng });
     this.v_proj = new Linear(dim, kvHeads * headDim, { bias, std, rng });
-    this.o_proj = new Linear(heads * headDim, dim, { bias, std, rng });
+    this.o_proj = new Linear(heads * headDim, dim, { bias: outputBias, std, rng });
     this.dropout = new Dropout(dropout, { rng });
   }
 

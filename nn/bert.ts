@@ -65,13 +65,13 @@ export class Bert extends Module {
   ) {
     super();
     const config = modelConfig(fields as ConfigFields<"bert">);
-    const { hidden_size, num_labels, hidden_dropout_prob, initializer_range: std } = config;
+    const { hidden_size, num_labels, initializer_range: std } = config;
     if (num_labels === 0)
       throw new ArgumentError("Bert", "num_labels from 1; the bare encoder is BertModel", { num_labels });
     this.config = config;
     if (config.model_type === "bert") this.bert = new BertModel(config, { rng });
     else this.roberta = new BertModel(config, { rng, pooler: false });
-    this.dropout = new Dropout(hidden_dropout_prob, { rng });
+    this.dropout = new Dropout(classifierDropout(config), { rng });
     this.classifier =
       config.model_type === "bert"
         ? new Linear(hidden_size, num_labels, { std, rng })
@@ -103,6 +103,9 @@ export class Bert extends Module {
   }
 }
 
+const classifierDropout = ({ classifier_dropout, hidden_dropout_prob }: BertConfig): number =>
+  classifier_dropout ?? hidden_dropout_prob;
+
 /** RoBERTa's classification head. */
 export class RobertaHead extends Module {
   dense: LinearLike;
@@ -111,9 +114,9 @@ export class RobertaHead extends Module {
 
   constructor(config: BertConfig, rng: Random) {
     super();
-    const { hidden_size: d, num_labels, hidden_dropout_prob, initializer_range: std } = config;
+    const { hidden_size: d, num_labels, initializer_range: std } = config;
     this.dense = new Linear(d, d, { std, rng });
-    this.dropout = new Dropout(hidden_dropout_prob, { rng });
+    this.dropout = new Dropout(classifierDropout(config), { rng });
     this.out_proj = new Linear(d, num_labels, { std, rng });
   }
 

@@ -74,6 +74,33 @@ const llama2 = (
     max_position_embeddings: 4096,
   });
 
+/** Jiang et al., 2023; version 0.1, with the window. */
+const mistral = modelConfig({
+  model_type: "mistral",
+  rms_norm_eps: 1e-5,
+  max_position_embeddings: 32768,
+});
+
+/** Qwen2.5 (Yang et al., 2024, arXiv:2412.15115). */
+const qwen25 = (
+  layers: number,
+  width: number,
+  heads: number,
+  keyValueHeads: number,
+  intermediate_size: number,
+  more: { readonly vocab_size?: number; readonly tie_word_embeddings?: boolean } = {},
+) =>
+  modelConfig({
+    model_type: "qwen2",
+    num_hidden_layers: layers,
+    hidden_size: width,
+    num_attention_heads: heads,
+    num_key_value_heads: keyValueHeads,
+    intermediate_size,
+    rope_theta: 1e6,
+    ...more,
+  });
+
 const llama3 = { model_type: "llama", vocab_size: 128256, rms_norm_eps: 1e-5, rope_theta: 500000 } as const;
 
 const llama32 = {
@@ -149,6 +176,10 @@ export const configurations = {
     hidden_size: 3072,
     num_attention_heads: 24,
   }),
+
+  "mistral-7b": mistral,
+  "qwen2.5-0.5b": qwen25(24, 896, 14, 2, 4864, { tie_word_embeddings: true }),
+  "qwen2.5-7b": qwen25(28, 3584, 28, 4, 18944, { vocab_size: 152064 }),
 } as const;
 
 export type ConfigurationName = keyof typeof configurations;

@@ -41,6 +41,8 @@ export function layout(config: ModelConfig): ModuleLayout[] {
     case "gpt2":
       return gpt2Layout(config);
     case "llama":
+    case "mistral":
+    case "qwen2":
       return llamaLayout(config);
     case "bert":
     case "roberta":
@@ -99,12 +101,13 @@ function llamaLayout(config: LlamaConfig): ModuleLayout[] {
   const q = config.num_attention_heads * head_dim;
   const kv = config.num_key_value_heads * head_dim;
   const attention = { bias: config.attention_bias };
+  const output = { bias: hasOutputBias(config) };
   const mlp = { bias: config.mlp_bias };
   const block = (layer: string) => [
     linear(`${layer}.self_attn.q_proj`, d, q, attention),
     linear(`${layer}.self_attn.k_proj`, d, kv, attention),
     linear(`${layer}.self_attn.v_proj`, d, kv, attention),
-    linear(`${layer}.self_attn.o_proj`, q, d, attention),
+    linear(`${layer}.self_attn.o_proj`, q, d, output),
     linear(`${layer}.mlp.gate_proj`, d, f, mlp),
     linear(`${layer}.mlp.up_proj`, d, f, mlp),
     linear(`${layer}.mlp.down_proj`, f, d, mlp),
@@ -119,6 +122,10 @@ function llamaLayout(config: LlamaConfig): ModuleLayout[] {
     head("lm_head", d, vocab_size, { bias: false, tiedTo: config.tie_word_embeddings ? embed : undefined }),
   ];
 }
+
+/** Whether the output layer of attention has a bias. */
+export const hasOutputBias = ({ model_type, attention_bias }: LlamaConfig): boolean =>
+  attention_bias && model_type !== "qwen2";
 
 /** The bare encoder has no prefix and ends with the pooler; a classifier stands beside its encoder. */
 function bertLayout(config: BertConfig): ModuleLayout[] {

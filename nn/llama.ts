@@ -6,11 +6,13 @@
  *     h ← h + self_attn(input_layernorm(h));  h ← h + mlp(post_attention_layernorm(h))     in each layer
  *     logits = lm_head(norm(h))
  *
- * Modules and parameters have the names of Hugging Face's checkpoints.
+ * Mistral (Jiang et al., 2023, arXiv:2310.06825) is the same as long as its window holds the whole text; Qwen2 (Yang et
+ * al., 2024, arXiv:2407.10671) has biases on queries, keys and values. Modules and parameters have the names of Hugging
+ * Face's checkpoints.
  */
 
 import { add, type Tensor } from "../autograd/index.ts";
-import { checkIndices, type IndexLike, type Random } from "../core/index.ts";
+import { ArgumentError, checkIndices, type IndexLike, type Random } from "../core/index.ts";
 import { type AttendOptions, MultiHeadAttention } from "./attention.ts";
 import { type ConfigFields, type LlamaConfig, modelConfig } from "./config.ts";
 import { Embedding } from "./embedding.ts";
@@ -23,6 +25,7 @@ import {
   nextTokenLoss,
   tokensAndPositions,
 } from "./language-model.ts";
+import { hasOutputBias } from "./layout.ts";
 import { Linear, type LinearLike } from "./linear.ts";
 import { SwiGLU } from "./mlp.ts";
 import { Module } from "./module.ts";
@@ -39,9 +42,12 @@ export class Llama extends Module implements LanguageModel {
    * @param fields a LlamaConfig, or as much of one as differs from LLaMA 7B
    * @throws ArgumentError on fields that no model can have
    */
-  constructor(fields: ConfigFields<"llama">, { rng = defaultRandom() }: ModelOptions = {}) {
+  constructor(
+    fields: ConfigFields<"llama"> | ConfigFields<"mistral"> | ConfigFields<"qwen2">,
+    { rng = defaultRandom() }: ModelOptions = {},
+  ) {
     super();
-    const config = modelConfig(fields);
+    const config = modelConfig(fields as ConfigFields<"llama">);
     this.config = config;
     this.model = new LlamaModel(config, rng);
     this.lm_head = config.tie_word_embeddings
@@ -54,12 +60,13 @@ export class Llama extends Module implements LanguageModel {
   }
 
   get contextLength(): number {
-    return this.config.max_position_embeddings;
+    const { max_position_embeddings, sliding_window } = this.config;
+    return Math.min(max_position_embeddings, sliding_window ?? max_position_embeddings);
   }
 
   /**
    * ids [batch, time] → logits [batch, time, vocab].
-   * @throws ArgumentError on an id out of range, or more than max_position_embeddings tokens
+   * @throws ArgumentError on an id out of range, or more than max_position_embeddings or sliding_window tokens
    */
   forward(ids: IndexLike, options: DecodeOptions = {}): Tensor {
     const h = this.model.forward(ids, options); //                              [batch, time, hidden]
@@ -96,9 +103,14 @@ export class LlamaModel extends Module {
 
   /** ids [batch, time] → hidden states after the last norm, [batch, time, hidden]. */
   forward(ids: IndexLike, options: DecodeOptions = {}): Tensor {
-    const { vocab_size, max_position_embeddings } = this.config;
+    const { vocab_size, max_position_embeddings, sliding_window } = this.config;
     const { tokens, at } = tokensAndPositions("Llama", ids, options, max_position_embeddings);
     checkIndices("Llama: ids", tokens, vocab_size);
+    const length = tokens.shape[1] + (options.cache?.length ?? 0);
+    if (sliding_window !== null && length > sliding_window) {
+      const expected = `at most sliding_window tokens, those in the cache included: attention that forgets is not here`;
+      throw new ArgumentError("Llama", expected, { tokens: length, sliding_window });
+    }
     let h = this.embed_tokens.forward(tokens); //                               [batch, time, hidden]
     for (const layer of this.layers) h = layer.forward(h, { cache: options.cache, positions: at });
     return this.norm.forward(h);
@@ -118,6 +130,7 @@ export class LlamaLayer extends Module {
       kvHeads: config.num_key_value_heads,
       headDim: config.head_dim,
       bias: config.attention_bias,
+      outputBias: hasOutputBias(config),
       dropout: config.attention_dropout,
       causal: true,
       rotary,

@@ -9,22 +9,26 @@
 import {
   ArgumentError,
   CheckpointError,
+  exists,
   LowrankError,
+  listFolder,
   makeFolder,
   parseJsonObject,
-  parseSafetensors,
   type Random,
+  readFile,
   readSaved,
   type SafeTensor,
   type Shape,
   safetensorsParts,
   sameShape,
   tensorBytes,
+  warn,
   writeFilesAtomic,
 } from "../core/index.ts";
 import { Bert, BertModel } from "./bert.ts";
 import {
   type BertConfig,
+  type ConfigFields,
   type GPT2Config,
   type LlamaConfig,
   type ModelConfig,
@@ -34,6 +38,7 @@ import { GPT2 } from "./gpt2.ts";
 import { defaultRandom, normal, withoutInit } from "./init.ts";
 import { layout } from "./layout.ts";
 import { Llama } from "./llama.ts";
+import { folderWeights } from "./pretrained-weights.ts";
 
 export type PretrainedModel = GPT2 | Llama | Bert | BertModel;
 
@@ -49,28 +54,57 @@ export interface LoadOptions {
   readonly rng?: Random;
 }
 
-/**
- * The model in `folder`, all of it trainable.
- * @throws CheckpointError when a file is missing or malformed, or config and weights do not fit together: every missing,
- *   unexpected and misshapen parameter is named; nothing has been allocated then
- */
-export function loadPretrained(
-  folder: string,
-  { numLabels, rng = defaultRandom() }: LoadOptions = {},
-): PretrainedModel {
-  const [text, weights] = readSaved(folder, (file) => [file("config.json"), file("model.safetensors")]);
-  const fields = parseJsonObject(`${folder}/config.json`, text);
-  const path = `${folder}/model.safetensors`;
-  const { tensors } = parseSafetensors(weights, path);
-  const labels = numLabels ?? labelsIn(tensors);
-  const config = explained(`${folder}/config.json`, () =>
-    supported(modelConfig({ ...fields, num_labels: labels })),
-  );
-  const named = renamed(tensors, config);
-  const fresh = numLabels ? withoutClassifier(named, config) : [];
-  checkParameters(path, named, config, fresh);
+export interface SaveOptions {
+  /** The format of the numbers; "F32", which keeps every bit, unless given. */
+  readonly dtype?: "F32" | "F16" | "BF16";
+}
 
-  const model = withoutInit(() => build(config, rng));
+/** What a model was read from, by its configuration, which its copies share. */
+interface Origin {
+  readonly folder: string;
+  /** All of config.json. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** Files beside the model that belong to it: tokenizer, generation_config.json. */
+  readonly companions: readonly string[];
+}
+
+const origins = new WeakMap<ModelConfig, Origin>();
+
+/**
+ * The model in `folder`, all of it trainable, in evaluation mode: `fit` and `train()` switch dropout on. Its file may be
+ * in shards. A bare encoder whose file has no pooler has none.
+ * @throws CheckpointError when a file is missing or malformed, config.json has a field that is unknown or asks for what
+ *   there is no code for, or config and weights do not fit together: every missing, unexpected and misshapen parameter is
+ *   named; nothing has been allocated then
+ */
+export function loadPretrained(folder: string, options: LoadOptions = {}): PretrainedModel {
+  return readSaved(folder, (file, place) => {
+    const fields = parseJsonObject(`${folder}/config.json`, file("config.json"));
+    return load(folder, fields, place, options);
+  });
+}
+
+function load(
+  folder: string,
+  fields: Readonly<Record<string, unknown>>,
+  place: (name: string) => string,
+  { numLabels, rng = defaultRandom() }: LoadOptions,
+): PretrainedModel {
+  const configOf = (num_labels: number): PretrainedConfig =>
+    explained(`${folder}/config.json`, () => {
+      checkSupported(fields.model_type);
+      return modelConfig({ ...fields, num_labels }) as PretrainedConfig;
+    });
+  configOf(numLabels ?? 0); // what is wrong with the configuration is said before what is wrong with the weights
+  const { path, tensors } = folderWeights(folder, place);
+  const config = configOf(numLabels ?? labelsIn(path, tensors));
+  const named = renamed(path, tensors, config);
+  const fresh = numLabels ? withoutClassifier(named, config) : [];
+  const expected = expectedParameters(config, ![...named.keys()].some((name) => name.startsWith("pooler.")));
+  for (const name of fresh) expected.delete(name);
+  checkParameters(path, named, config, expected);
+
+  const model = withoutInit(() => build(config, expected, rng));
   for (const [name, parameter] of model.namedParameters()) {
     const tensor = named.get(name);
     if (tensor) parameter.assign(tensor.floats());
@@ -78,49 +112,109 @@ export function loadPretrained(
       parameter.assign(normal(rng, parameter.shape, (config as BertConfig).initializer_range));
     }
   }
-  return model;
+  const companions = listFolder(folder).filter((name) => isCompanion.test(name));
+  origins.set(model.config, { folder, fields, companions });
+  return model.eval();
 }
 
 /**
- * Writes `config.json` and `model.safetensors` into `folder`, which is made if need be; both or, after a failure or a
- * kill, neither of them.
+ * Writes `config.json` and `model.safetensors` into `folder`, which is made if need be; all or, after a failure or a
+ * kill, none of its files.
+ * What came with a model that was loaded goes with it: fields of its config.json that say nothing about the numbers
+ * (tokens' ids, labels), generation_config.json and the tokenizer's files.
  * @throws ArgumentError when the model's parameters are not those of its configuration (adapters not merged, layers
  *   replaced); CheckpointError when a file cannot be written
  */
-export function savePretrained(model: PretrainedModel, folder: string): void {
+export function savePretrained(
+  model: PretrainedModel,
+  folder: string,
+  { dtype = "F32" }: SaveOptions = {},
+): void {
+  if (!Object.hasOwn(torchNames, dtype))
+    throw new ArgumentError("savePretrained", `dtype to be one of ${Object.keys(torchNames).join(", ")}`, {
+      dtype,
+    });
   const parameters = new Map(model.namedParameters());
-  const problems = differences(expectedParameters(model.config), parameters);
+  const isBare = model instanceof BertModel && model.pooler === null;
+  const problems = differences(expectedParameters(model.config, isBare), parameters);
   if (problems.length > 0) {
     const expected = `a model with the parameters of its configuration (merge adapters first); ${problems.join("; ")}`;
     throw new ArgumentError("savePretrained", expected, { model: model.constructor.name });
   }
   makeFolder(folder);
+  const origin = origins.get(model.config);
   const weights = safetensorsParts(
     Array.from(
       parameters,
-      ([name, { shape, value }]) => [name, tensorBytes("F32", shape, value.data)] as const,
+      ([name, { shape, value }]) => [name, tensorBytes(dtype, shape, value.data)] as const,
     ),
   );
-  const fields = { architectures: [architecture(model)], torch_dtype: "float32", ...model.config };
-  const config = new TextEncoder().encode(`${JSON.stringify(fields, null, 2)}\n`);
+  const text = `${JSON.stringify(writtenFields(model, origin, dtype), null, 2)}\n`;
   writeFilesAtomic(folder, [
+    ...(origin && origin.folder !== folder ? companions(origin) : []),
     ["model.safetensors", weights],
-    ["config.json", config],
+    ["config.json", new TextEncoder().encode(text)],
   ]);
 }
+
+/** Formats that can be written, by what PyTorch calls them. */
+const torchNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
+
+/** Names of files that belong to a model but hold no weights. */
+const isCompanion =
+  /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config)\.json$|^(vocab|merges)\.txt$|^(tokenizer|sentencepiece\.bpe|spiece)\.model$|^chat_template\.(jinja|json)$/;
+
+function companions({ folder, companions }: Origin): [string, Uint8Array][] {
+  return companions.flatMap((name): [string, Uint8Array][] => {
+    if (exists(`${folder}/${name}`)) return [[name, readFile(`${folder}/${name}`)]];
+    warn(`savePretrained: ${folder}/${name}, which came with the model, is not there any more`);
+    return [];
+  });
+}
+
+/** The fields of config.json: those of the file that the model came from, and over them what it is now. */
+function writtenFields(
+  model: PretrainedModel,
+  origin: Origin | undefined,
+  dtype: keyof typeof torchNames,
+): Record<string, unknown> {
+  const { rope_parameters, dtype: _, num_labels, ...before } = origin?.fields ?? {};
+  const { config } = model;
+  const count = "num_labels" in config ? config.num_labels : 0;
+  const names = before.id2label;
+  const isNaming = typeof names === "object" && names !== null && Object.keys(names).length === count;
+  const fields = {
+    ...before,
+    architectures: [architecture(model)],
+    torch_dtype: torchNames[dtype],
+    ...config,
+  };
+  if (!isNaming && count > 0) for (const stale of ["id2label", "label2id"]) delete fields[stale as never];
+  return count > 0 ? fields : withoutField(fields, "num_labels");
+}
+
+const withoutField = (fields: Record<string, unknown>, name: string): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(fields).filter(([other]) => other !== name));
 
 /** The class of transformers that has these parameters. */
 function architecture(model: PretrainedModel): string {
   if (model instanceof GPT2) return "GPT2LMHeadModel";
-  if (model instanceof Llama) return "LlamaForCausalLM";
+  if (model instanceof Llama)
+    return { llama: "LlamaForCausalLM", mistral: "MistralForCausalLM", qwen2: "Qwen2ForCausalLM" }[
+      model.config.model_type
+    ];
   const name = model.config.model_type === "bert" ? "Bert" : "Roberta";
   return model instanceof Bert ? `${name}ForSequenceClassification` : `${name}Model`;
 }
 
-function build(config: PretrainedConfig, rng: Random): PretrainedModel {
+const isEncoder = (config: PretrainedConfig): config is BertConfig =>
+  config.model_type === "bert" || config.model_type === "roberta";
+
+function build(config: PretrainedConfig, expected: Shaped, rng: Random): PretrainedModel {
   if (config.model_type === "gpt2") return new GPT2(config, { rng });
-  if (config.model_type === "llama") return new Llama(config, { rng });
-  return config.num_labels > 0 ? new Bert(config, { rng }) : new BertModel(config, { rng });
+  if (!isEncoder(config)) return new Llama(config as ConfigFields<"llama">, { rng });
+  if (config.num_labels > 0) return new Bert(config, { rng });
+  return new BertModel(config, { rng, pooler: expected.has("pooler.dense.weight") });
 }
 
 /** Runs `fn`; what it throws becomes a CheckpointError that names the file. */
@@ -132,46 +226,74 @@ function explained<T>(path: string, fn: () => T): T {
   }
 }
 
-function supported(config: ModelConfig): PretrainedConfig {
-  if (config.model_type !== "deberta-v2" && config.model_type !== "bart") return config;
-  throw new LowrankError(`there is no model for ${config.model_type}, only its layout`);
+function checkSupported(type: unknown): void {
+  if (type === "deberta-v2" || type === "bart")
+    throw new LowrankError(`there is no model for ${type}, only its layout`);
 }
 
-/** Classes that the file's classifier tells apart; 0 without one. */
-function labelsIn(tensors: ReadonlyMap<string, SafeTensor>): number {
+/**
+ * Classes that the file's classifier tells apart; 0 without one.
+ * @throws CheckpointError for a part of a classifier, which could be loaded neither with it nor without
+ */
+function labelsIn(path: string, tensors: ReadonlyMap<string, SafeTensor>): number {
   const head = tensors.get("classifier.out_proj.weight") ?? tensors.get("classifier.weight");
-  return head?.shape[0] ?? 0;
+  const part = [...tensors.keys()].find((name) => name.startsWith("classifier."));
+  if (head || part === undefined) return head?.shape[0] ?? 0;
+  throw new CheckpointError(
+    `${path}: ${part} without the classifier's weight; expected a whole classifier, or numLabels: 0 to leave it out`,
+  );
 }
 
 /** The file's tensors under our names, without those that are no parameters of our models. */
 function renamed(
+  path: string,
   tensors: ReadonlyMap<string, SafeTensor>,
   config: PretrainedConfig,
 ): Map<string, SafeTensor> {
   const named = new Map<string, SafeTensor>();
   for (const [name, tensor] of tensors) {
     const ours = ourName(name, config);
-    if (ours !== null) named.set(ours, tensor);
+    if (ours === null) continue;
+    const other = named.get(ours)?.name;
+    if (other !== undefined) throw new CheckpointError(`${path}: ${other} and ${name} are both our ${ours}`);
+    named.set(ours, tensor);
   }
+  if (!isEncoder(config) && config.tie_word_embeddings) tieHead(path, named, config);
   return named;
 }
 
-function ourName(name: string, config: PretrainedConfig): string | null {
-  switch (config.model_type) {
-    case "gpt2":
-      if (/(^|\.)attn\.(masked_)?bias$/.test(name)) return null; // the causal mask
-      return decoderName(name, "transformer.", config);
-    case "llama":
-      if (name.endsWith("rotary_emb.inv_freq")) return null;
-      return decoderName(name, "model.", config);
-    default:
-      return encoderName(name, config);
-  }
+/** One matrix under two names: a file holds it under either, or under both. */
+function tieHead(path: string, named: Map<string, SafeTensor>, config: GPT2Config | LlamaConfig): void {
+  const table = config.model_type === "gpt2" ? "transformer.wte.weight" : "model.embed_tokens.weight";
+  const head = named.get("lm_head.weight");
+  if (!head) return;
+  named.delete("lm_head.weight");
+  const given = named.get(table);
+  if (!given) named.set(table, head);
+  else if (!sameShape(given.shape, head.shape) || !sameBytes(given, head))
+    throw new CheckpointError(
+      `${path}: ${given.name} and ${head.name} differ, but tie_word_embeddings is true; set it to false in config.json ` +
+        "to keep both, or take one out of the file",
+    );
 }
 
-function decoderName(name: string, prefix: string, config: GPT2Config | LlamaConfig): string | null {
-  if (name.startsWith("lm_head.")) return config.tie_word_embeddings ? null : name;
-  return name.startsWith(prefix) ? name : prefix + name;
+function sameBytes(a: SafeTensor, b: SafeTensor): boolean {
+  const [x, y] = [a.floats(), b.floats()];
+  return x.length === y.length && x.every((value, i) => Object.is(value, y[i]));
+}
+
+function ourName(name: string, config: PretrainedConfig): string | null {
+  if (isEncoder(config)) return encoderName(name, config);
+  if (config.model_type === "gpt2") {
+    if (/(^|\.)attn\.(masked_)?bias$/.test(name)) return null; // the causal mask
+    return decoderName(name, "transformer.");
+  }
+  if (name.endsWith("rotary_emb.inv_freq")) return null;
+  return decoderName(name, "model.");
+}
+
+function decoderName(name: string, prefix: string): string {
+  return name.startsWith("lm_head.") || name.startsWith(prefix) ? name : prefix + name;
 }
 
 function encoderName(name: string, { model_type, num_labels }: BertConfig): string | null {
@@ -182,7 +304,7 @@ function encoderName(name: string, { model_type, num_labels }: BertConfig): stri
   const bare = (name.startsWith(prefix) ? name.slice(prefix.length) : name)
     .replace(/LayerNorm\.gamma$/, "LayerNorm.weight") // as TensorFlow calls them, in BERT's first checkpoints
     .replace(/LayerNorm\.beta$/, "LayerNorm.bias");
-  if (bare === "embeddings.position_ids") return null;
+  if (bare === "embeddings.position_ids" || bare === "embeddings.token_type_ids") return null;
   if (bare.startsWith("pooler.") && classifies && model_type === "roberta") return null;
   return classifies ? prefix + bare : bare;
 }
@@ -196,29 +318,50 @@ function withoutClassifier(named: ReadonlyMap<string, SafeTensor>, config: Pretr
   );
 }
 
-/** Parameters of a configuration, each once, with their shapes. */
-function expectedParameters(config: PretrainedConfig): Map<string, { shape: Shape }> {
+/** Parameters of a configuration, each once, with their shapes; those of a bare encoder without its pooler. */
+function expectedParameters(config: PretrainedConfig, withoutPooler = false): Map<string, { shape: Shape }> {
   const parameters = layout(config).flatMap(({ parameters }) => parameters);
-  return new Map(parameters.filter(({ tiedTo }) => !tiedTo).map(({ name, shape }) => [name, { shape }]));
+  const isOwn = ({ name, tiedTo }: (typeof parameters)[number]): boolean =>
+    tiedTo === undefined && !(withoutPooler && name.startsWith("pooler."));
+  return new Map(parameters.filter(isOwn).map(({ name, shape }) => [name, { shape }]));
 }
 
-/** @throws CheckpointError when the file's parameters, but for the `fresh` ones, are not those of the configuration */
+/** @throws CheckpointError when the file's parameters are not those that are expected of the configuration */
 function checkParameters(
   path: string,
   named: ReadonlyMap<string, SafeTensor>,
   config: PretrainedConfig,
-  fresh: readonly string[],
+  expected: Shaped,
 ): void {
-  const layers = config.model_type === "gpt2" ? config.n_layer : config.num_hidden_layers;
-  if (layers > named.size) {
-    throw new CheckpointError(
-      `${path}: expected ${layers} layers, as config.json says; got ${named.size} tensors`,
-    );
-  }
-  const expected = expectedParameters(config);
-  for (const name of fresh) expected.delete(name);
   const problems = differences(expected, named);
-  if (problems.length > 0) throw new CheckpointError(`${path}: ${problems.join("; ")}`);
+  if (problems.length === 0) return;
+  const why = likelyCause(expected, named, config);
+  throw new CheckpointError(`${path}: ${problems.join("; ")}${why && `; ${why}`}`);
+}
+
+/** What such differences usually come from, and what to do. */
+function likelyCause(
+  expected: Shaped,
+  named: ReadonlyMap<string, SafeTensor>,
+  config: PretrainedConfig,
+): string {
+  const missing = [...expected.keys()].filter((name) => !named.has(name));
+  const unexpected = [...named.keys()].filter((name) => !expected.has(name));
+  if (unexpected.some((name) => /\.(absmax|quant_map|nested_absmax|SCB|qweight|qzeros|g_idx)$/.test(name)))
+    return "these are quantized weights: expected those before quantization; load them, then call quantizeModel of lowrank/quant";
+  if (missing.length > 0 && missing.every((name) => name.endsWith("self_attn.o_proj.bias")))
+    return 'attention_bias puts a bias on every projection; with biases on q, k and v only, model_type is "qwen2"';
+  if (missing.length === 1 && missing[0] === "lm_head.weight")
+    return "a file without a head is of a model whose tie_word_embeddings is true, or of one that has none";
+  const ends = unexpected.flatMap((name) => {
+    const own = missing.find((other) => name.endsWith(`.${other}`) || other.endsWith(`.${name}`));
+    return own === undefined ? [] : [[name, own] as const];
+  });
+  if (ends.length > 0) {
+    const [theirs, ours] = ends[0];
+    return `the file has ${named.get(theirs)?.name} where this ${config.model_type} has ${ours}: names in the file need that prefix changed`;
+  }
+  return "";
 }
 
 type Shaped = ReadonlyMap<string, { readonly shape: Shape }>;

@@ -10,7 +10,7 @@
 
 import { rotate, Tensor } from "../autograd/index.ts";
 import { ArgumentError, array, type IndexLike, indices, type Shape } from "../core/index.ts";
-import type { Llama3RopeScaling } from "./config.ts";
+import type { Llama3RopeScaling, RopeScaling, YarnRopeScaling } from "./config.ts";
 
 /** Cosines and sines of the angles, [time, d/2] or [batch, time, d/2]. */
 export interface Angles {
@@ -20,21 +20,23 @@ export interface Angles {
 
 export interface RotaryOptions {
   readonly base?: number;
-  readonly scaling?: Llama3RopeScaling | null;
+  /** How the frequencies are changed for texts longer than the model was trained on. */
+  readonly scaling?: RopeScaling | null;
 }
 
 export class Rotary {
   /** θ_i. */
   readonly frequencies: Float64Array;
+  /** On cosines and sines; 1 but for YaRN. */
+  readonly magnitude: number;
 
   /** @param d width of a head, even */
   constructor(d: number, { base = 10000, scaling = null }: RotaryOptions = {}) {
     if (!Number.isSafeInteger(d) || d < 2 || d % 2 !== 0)
       throw new ArgumentError("Rotary", "an even d", { d });
-    this.frequencies = Float64Array.from({ length: d / 2 }, (_, i) => {
-      const theta = base ** ((-2 * i) / d);
-      return scaling ? stretched(theta, scaling) : theta;
-    });
+    const thetas = Float64Array.from({ length: d / 2 }, (_, i) => base ** ((-2 * i) / d));
+    this.frequencies = scaling ? scaled(thetas, base, scaling) : thetas;
+    this.magnitude = scaling?.rope_type === "yarn" ? scaling.attention_factor : 1;
   }
 
   /**
@@ -51,7 +53,7 @@ export class Rotary {
     const each = (f: (angle: number) => number): Tensor => {
       const values = new Float64Array(at.data.length * h);
       for (let t = 0; t < at.data.length; t++) {
-        for (let i = 0; i < h; i++) values[t * h + i] = f(at.data[t] * this.frequencies[i]);
+        for (let i = 0; i < h; i++) values[t * h + i] = this.magnitude * f(at.data[t] * this.frequencies[i]);
       }
       return new Tensor(array(values, shape));
     };
@@ -62,6 +64,43 @@ export class Rotary {
   turn(x: Tensor, { cos, sin }: Angles): Tensor {
     return rotate(x, cos, sin);
   }
+}
+
+function scaled(thetas: Float64Array, base: number, scaling: RopeScaling): Float64Array {
+  switch (scaling.rope_type) {
+    case "linear":
+      return thetas.map((theta) => theta / scaling.factor);
+    case "dynamic":
+      return thetas; // up to max_position_embeddings, which is as far as a model here goes
+    case "yarn":
+      return interpolatedByParts(thetas, base, scaling);
+    case "llama3":
+      return thetas.map((theta) => stretched(theta, scaling));
+  }
+}
+
+/**
+ * YaRN's "NTK-by-parts" (Peng et al., 2023, arXiv:2309.00071, §3.2): pairs that turn more than beta_fast times within the
+ * original context stay, those that turn less than beta_slow times are slowed by `factor`, and between the two is a ramp
+ * over the pairs' numbers.
+ */
+function interpolatedByParts(
+  thetas: Float64Array,
+  base: number,
+  { factor, original_max_position_embeddings: original, beta_fast, beta_slow, truncate }: YarnRopeScaling,
+): Float64Array {
+  const d = 2 * thetas.length;
+  /** The pair, as a real number, that turns so many times: original · base^(−2i/d) = 2π turns. */
+  const pairThatTurns = (turns: number): number =>
+    (d * Math.log(original / (2 * Math.PI * turns))) / (2 * Math.log(base));
+  const [first, last] = [pairThatTurns(beta_fast), pairThatTurns(beta_slow)];
+  const low = Math.max(truncate ? Math.floor(first) : first, 0);
+  const end = Math.min(truncate ? Math.ceil(last) : last, d - 1);
+  const high = low === end ? end + 0.001 : end; // no division by zero
+  return thetas.map((theta, i) => {
+    const slowed = Math.min(Math.max((i - low) / (high - low), 0), 1);
+    return slowed * (theta / factor) + (1 - slowed) * theta;
+  });
 }
 
 /**

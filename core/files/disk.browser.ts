@@ -10,6 +10,8 @@ const absent = (name: string) => (): never => {
 };
 
 export const readFile: typeof node.readFile = absent("readFile");
+export const readPart: typeof node.readPart = absent("readPart");
+export const fileSize: typeof node.fileSize = absent("fileSize");
 export const readSaved: typeof node.readSaved = absent("readSaved");
 export const writeFileAtomic: typeof node.writeFileAtomic = absent("writeFileAtomic");
 export const writeFilesAtomic: typeof node.writeFilesAtomic = absent("writeFilesAtomic");

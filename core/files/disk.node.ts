@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { attempt } from "./attempt.node.ts";
 
-export { readFile } from "./read.node.ts";
+export { fileSize, readFile, readPart } from "./read.node.ts";
 export { readSaved, writeFileAtomic, writeFilesAtomic } from "./save.node.ts";
 
 /** True for a file or a folder that is there. */

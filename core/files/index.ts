@@ -25,7 +25,7 @@ export {
   widenFloat16,
 } from "./float16.ts";
 export { parseJson, parseJsonObject } from "./json.ts";
-export { loadSafetensors, saveSafetensors } from "./load.ts";
+export { loadSafetensors, openSafetensors, saveSafetensors } from "./load.ts";
 export {
   parseSafetensors,
   type SafeTensor,

@@ -1,7 +1,9 @@
 /** @file safetensors files on disk. */
 
-import { readFile, writeFileAtomic } from "#disk";
+import { fileSize, readFile, readPart, writeFileAtomic } from "#disk";
+import { CheckpointError } from "../errors.ts";
 import {
+  contentOf,
   parseSafetensors,
   type SafetensorsContent,
   type SafetensorsOptions,
@@ -15,6 +17,22 @@ import {
  */
 export function loadSafetensors(path: string): SafetensorsContent {
   return parseSafetensors(readFile(path), path);
+}
+
+/**
+ * The same, but only the header is read now and the values of a tensor when they are asked for, each time anew: a file
+ * of many gigabytes is never in memory whole. It must stay as it is as long as its tensors are in use.
+ * @throws CheckpointError when it cannot be read, or is not exactly such a file
+ */
+export function openSafetensors(path: string): SafetensorsContent {
+  const read = (begin: number, end: number): Uint8Array => {
+    const bytes = readPart(path, begin, end - begin);
+    if (bytes.length === end - begin) return bytes;
+    throw new CheckpointError(
+      `${path}: expected ${end} bytes at least, as when it was opened; it is cut short`,
+    );
+  };
+  return contentOf(read, fileSize(path), path);
 }
 
 /**

@@ -24,21 +24,30 @@ export interface TensorBytes {
   readonly bytes: Uint8Array;
 }
 
-/** A tensor of a file. Its values are decoded, into a new array each time, when asked for. */
+/** A tensor of a file. Its values are read and decoded, into a new array each time, when asked for. */
 export class SafeTensor implements TensorBytes {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: Shape;
-  /** A view into the file's bytes, not a copy. */
-  readonly bytes: Uint8Array;
+  readonly #read: () => Uint8Array;
   readonly #source: string;
 
-  constructor(name: string, { dtype, shape, bytes }: TensorBytes, source = "safetensors") {
+  constructor(
+    name: string,
+    { dtype, shape }: Omit<TensorBytes, "bytes">,
+    read: () => Uint8Array,
+    source = "safetensors",
+  ) {
     this.name = name;
     this.dtype = dtype;
     this.shape = shape;
-    this.bytes = bytes;
+    this.#read = read;
     this.#source = source;
+  }
+
+  /** A view into the file's bytes where they are in memory, else what the file holds now. */
+  get bytes(): Uint8Array {
+    return this.#read();
   }
 
   /** The values, exactly, in the narrowest typed array that holds the format (F16 and BF16 as float32). */
@@ -90,27 +99,42 @@ export interface SafetensorsContent {
  */
 export function parseSafetensors(bytes: Uint8Array, source = "safetensors"): SafetensorsContent {
   const file = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const headerEnd = 8 + headerLength(file, source);
-  const { entries, metadata } = parseHeader(file, 8, headerEnd, source);
-  checkLayout(entries, file.length - headerEnd, source);
+  const read = (begin: number, end: number): Uint8Array => file.subarray(begin, end);
+  const content = contentOf(read, file.length, source);
+  for (const tensor of content.tensors.values()) if (tensor.dtype === "BOOL") tensor.bytes; // checks them
+  return content;
+}
+
+/** The tensors of a file of `size` bytes of which `read` gives the bytes from begin to before end. */
+export function contentOf(
+  read: (begin: number, end: number) => Uint8Array,
+  size: number,
+  source: string,
+): SafetensorsContent {
+  const headerEnd = 8 + headerLength(read(0, Math.min(size, 32)), size, source);
+  const { entries, metadata } = parseHeader(read(0, headerEnd), 8, headerEnd, source);
+  checkLayout(entries, size - headerEnd, source);
   const tensors = new Map<string, SafeTensor>();
   for (const [name, { dtype, shape, begin, end }] of entries) {
-    const values = file.subarray(headerEnd + begin, headerEnd + end);
-    if (dtype === "BOOL") checkBooleans(values, name, headerEnd + begin, source);
-    tensors.set(name, new SafeTensor(name, { dtype, shape, bytes: values }, source));
+    const bytes = (): Uint8Array => {
+      const values = read(headerEnd + begin, headerEnd + end);
+      if (dtype === "BOOL") checkBooleans(values, name, headerEnd + begin, source);
+      return values;
+    };
+    tensors.set(name, new SafeTensor(name, { dtype, shape }, bytes, source));
   }
   return { tensors, metadata };
 }
 
-function headerLength(file: Uint8Array, source: string): number {
+/** @param start the first bytes of the file, 32 if it has so many; `size`: how many it has in all */
+function headerLength(start: Uint8Array, size: number, source: string): number {
   const fail = (problem: string): never => {
-    throw new CheckpointError(`${source}: ${problem}${hint(file)} (byte 0)`);
+    throw new CheckpointError(`${source}: ${problem}${hint(start)} (byte 0)`);
   };
-  if (file.length < 8) fail(`${file.length} bytes are too few for a safetensors file`);
-  const length = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true);
+  if (size < 8) fail(`${size} bytes are too few for a safetensors file`);
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
   if (length > headerCap) fail(`a header of ${length} bytes is over the cap of ${headerCap}`);
-  if (length > file.length - 8)
-    fail(`the header has ${length} bytes, the file only ${file.length - 8} after its length`);
+  if (length > size - 8) fail(`the header has ${length} bytes, the file only ${size - 8} after its length`);
   if (length < 2) fail(`a header of ${length} bytes cannot hold {}`);
   return Number(length);
 }

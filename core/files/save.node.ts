@@ -176,23 +176,24 @@ function undo(folder: string, begun: readonly Step[], reason: Error): void {
  *
  *     const [config, weights] = readSaved(folder, (file) => [file("config.json"), file("model.safetensors")]);
  *
- * @param read only reads, by `file(name)`; it may be called several times
+ * @param read only reads, by `file(name)`, or at the path `place(name)`; it may be called several times
  * @throws CheckpointError when a file cannot be read, files were changed after an interrupted save, or another process
  *   does not stop saving
  */
 export function readSaved<T>(
   folder: string,
-  read: (file: (name: string) => Uint8Array<ArrayBuffer>) => T,
+  read: (file: (name: string) => Uint8Array<ArrayBuffer>, place: (name: string) => string) => T,
 ): T {
   for (let tries = 1; ; tries++) {
     const seen = new Map([[join(folder, JOURNAL), null as string | null]]);
     try {
       const pending = attempt(`cannot read ${folder}`, () => settled(folder, seen));
-      const result = read((name) => {
+      const place = (name: string): string => {
         const path = join(folder, pending.get(name) ?? name);
-        seen.set(path, identity(path));
-        return readFile(path);
-      });
+        if (!seen.has(path)) seen.set(path, identity(path));
+        return path;
+      };
+      const result = read((name) => readFile(place(name)), place);
       if (isAsSeen(seen)) return result;
     } catch (error) {
       if (isAsSeen(seen) || tries === 10) throw error;

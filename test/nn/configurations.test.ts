@@ -209,8 +209,8 @@ test("a configuration that no model can have is refused by field", () => {
   );
   refuses({ model_type: "llama", head_dim: 3 }, /head_dim/);
   refuses(
-    { model_type: "llama", rope_scaling: { rope_type: "yarn" } },
-    /rope_type to be one of default, llama3/,
+    { model_type: "llama", rope_scaling: { rope_type: "longrope" } },
+    /rope_type to be one of default, linear, dynamic, yarn, llama3/,
   );
   refuses({ model_type: "llama", rope_scaling: [1] }, /rope_scaling to be an object/);
 });

@@ -1,0 +1,261 @@
+/** @file Fields of config.json: each is read, known to be harmless, or refused by name; none is dropped in silence. */
+
+import * as fc from "fast-check";
+import { ArgumentError, random } from "lowrank/core";
+import {
+  Bert,
+  BertModel,
+  configurations,
+  Llama,
+  type LlamaConfig,
+  layout,
+  modelConfig,
+  parameterCount,
+  type RopeScaling,
+  Rotary,
+} from "lowrank/nn";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const test = suite("configuration fields");
+
+const types = ["gpt2", "llama", "mistral", "qwen2", "bert", "roberta", "deberta-v2", "bart"] as const;
+type Json = Readonly<Record<string, unknown>>;
+const read = (fields: Json) => modelConfig(fields) as unknown as Record<string, unknown>;
+
+function refusal(fields: Json): string {
+  try {
+    modelConfig(fields);
+  } catch (error) {
+    assert.instance(error, ArgumentError, String(error));
+    return (error as Error).message;
+  }
+  throw new Error(`expected a refusal of ${JSON.stringify(fields)}`);
+}
+
+const names = fc.stringMatching(/^[a-z]+(_[a-z]+){1,3}$/).filter((name) => name.length > 12);
+const values = fc.oneof(
+  fc.boolean(),
+  fc.integer(),
+  fc.double(),
+  fc.string(),
+  fc.array(fc.nat()),
+  fc.dictionary(fc.string(), fc.nat()),
+);
+
+test("an unknown field is refused by name, unless it is null", () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...types), names, values, (model_type, name, value) => {
+      const complete = read({ model_type });
+      fc.pre(!Object.hasOwn(complete, name));
+      assert.match(refusal({ model_type, [name]: value }), new RegExp(`got ${name} `));
+      assert.equal(read({ model_type, [name]: null }), complete);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("a misspelt field leads to the right one", () => {
+  assert.match(refusal({ model_type: "gpt2", n_layers: 2 }), /n_layer meant\?.*got n_layers 2/);
+  assert.match(refusal({ model_type: "llama", hiden_size: 8 }), /hidden_size meant\?/);
+  assert.match(
+    refusal({ model_type: "llama", rope_scaling: { type: "linear", factr: 2, factor: 2 } }),
+    /rope_scaling\.factor meant\?/,
+  );
+});
+
+/** Fields that change what is computed: harmless values, others. */
+const switches: readonly (readonly [string, string, readonly unknown[], readonly unknown[]])[] = [
+  ["gpt2", "scale_attn_by_inverse_layer_idx", [false], [true]],
+  ["gpt2", "add_cross_attention", [false], [true]],
+  ["gpt2", "hidden_size", [768], [769]],
+  ["gpt2", "activation_function", ["gelu", "swish", "gelu_fast"], ["mish", 3]],
+  ["llama", "partial_rotary_factor", [1, 1.0], [0.5]],
+  [
+    "llama",
+    "layer_types",
+    [["full_attention", "full_attention"]],
+    [["sliding_attention"], "full_attention", ["chunked_attention"]],
+  ],
+  ["llama", "logits_scaling", [1], [8]],
+  ["llama", "residual_multiplier", [1], [0.2]],
+  ["llama", "attention_multiplier", [128 ** -0.5], [0.5]],
+  ["llama", "query_pre_attn_scalar", [128], [256]],
+  ["llama", "final_logit_softcapping", [], [30]],
+  ["llama", "is_causal", [true], [false]],
+  ["llama", "num_local_experts", [0], [8]],
+  ["llama", "quantization_config", [], [{ load_in_4bit: true }]],
+  ["mistral", "attention_bias", [false], [true]],
+  ["qwen2", "use_sliding_window", [false], [true]],
+  ["qwen2", "sliding_window", [4096, 8], []],
+  ["bert", "is_decoder", [false], [true]],
+  ["bert", "is_causal", [false], [true]],
+  ["bert", "position_embedding_type", ["absolute"], ["relative_key", "relative_key_query"]],
+  ["bert", "pruned_heads", [{}], [{ 0: [1] }]],
+  ["roberta", "tie_word_embeddings", [true, false], []],
+  ["roberta", "pooler_type", ["first_token_transform"], ["mean"]],
+];
+
+for (const [model_type, field, harmless, others] of switches) {
+  test(`${model_type}: ${field}`, () => {
+    for (const value of [...harmless, null]) modelConfig({ model_type, [field]: value } as Json);
+    for (const value of others)
+      assert.match(
+        refusal({ model_type, [field]: value }),
+        new RegExp(`expected ${field} to be .*got ${field} `),
+      );
+  });
+}
+
+test("a complete configuration is one of its own", () => {
+  for (const model_type of types) assert.equal(read(read({ model_type })), read({ model_type }));
+  for (const config of Object.values(configurations)) assert.equal(modelConfig({ ...config }), config);
+});
+
+test("every field refuses what is not of its type, and none throws anything else", () => {
+  for (const model_type of types) {
+    for (const name of Object.keys(read({ model_type }))) {
+      for (const value of [Number.NaN, -1, 1.5, 1e12, "7", true, [], {}, [[null]], { a: { b: null } }]) {
+        try {
+          read({ model_type, [name]: value });
+        } catch (error) {
+          assert.instance(error, ArgumentError, `${model_type} ${name} ${JSON.stringify(value)}: ${error}`);
+        }
+      }
+    }
+  }
+  for (const nothing of [null, undefined, 3, "gpt2", []])
+    assert.throws(
+      () => modelConfig(nothing as never),
+      (error: unknown) => error instanceof ArgumentError,
+    );
+  assert.match(refusal(JSON.parse('{"model_type": "gpt2", "__proto__": {"n_layer": 3}}')), /__proto__/);
+});
+
+const llama = { model_type: "llama", head_dim: 8, max_position_embeddings: 64 } as const;
+const rope = (fields: Json) => {
+  const { rope_theta, rope_scaling } = modelConfig({ ...llama, ...fields }) as LlamaConfig;
+  return { rope_theta, rope_scaling };
+};
+
+test("rotary fields mean the same in every form", () => {
+  const linear = { rope_theta: 5e5, rope_scaling: { rope_type: "linear", factor: 4 } };
+  for (const fields of [
+    { rope_theta: 5e5, rope_scaling: { type: "linear", factor: 4 } },
+    { rope_theta: 5e5, rope_scaling: { type: "linear", rope_type: "linear", factor: 4 } },
+    { rope_theta: 5e5, rope_parameters: { rope_type: "linear", factor: 4 } },
+    { rope_parameters: { rope_theta: 5e5, rope_type: "linear", factor: 4, partial_rotary_factor: 1 } },
+    {
+      rope_theta: 5e5,
+      rope_parameters: { rope_theta: 5e5, rope_type: "linear", factor: 4 },
+      rope_scaling: null,
+    },
+  ])
+    assert.equal(rope(fields), linear);
+  const plain = { rope_theta: 5e5, rope_scaling: null };
+  for (const record of [{}, { type: "default" }, { rope_type: "default" }, { rope_type: null }])
+    assert.equal(rope({ rope_theta: 5e5, rope_parameters: record }), plain);
+});
+
+test("rotary fields that contradict each other, or that there is no code for, are refused", () => {
+  for (const [fields, message] of [
+    [{ rope_theta: 1, rope_parameters: { rope_theta: 2 } }, /one rope_theta/],
+    [{ rope_scaling: { type: "linear", rope_type: "yarn", factor: 2 } }, /rope_scaling: one type/],
+    [{ rope_scaling: { type: "linear", factor: 2 }, rope_parameters: { rope_type: "default" } }, /not both/],
+    [
+      { rope_scaling: { rope_type: "longrope", long_factor: [1], short_factor: [1] } },
+      /rope_scaling\.rope_type to be one of/,
+    ],
+    [
+      { rope_scaling: { type: "linear" } },
+      /rope_scaling\.factor to be a positive number; got rope_scaling\.factor "nothing"/,
+    ],
+    [{ rope_scaling: { type: "llama3", factor: 8 } }, /low_freq_factor/],
+    [{ rope_scaling: { type: "yarn" } }, /rope_scaling\.factor/],
+    [{ rope_parameters: { partial_rotary_factor: 0.5 } }, /partial_rotary_factor/],
+    [{ rope_parameters: { full_attention: { rope_theta: 2 } } }, /rope_parameters\.full_attention/],
+    [{ rope_scaling: { type: "dynamic", factor: 2, original_max_position_embeddings: 32 } }, /original_max/],
+  ] as const)
+    assert.match(refusal({ ...llama, ...fields }), message);
+});
+
+/** Of transformers' _compute_yarn_parameters, written out for d = 8, base 10000, original 32, factor 4. */
+test("YaRN: pairs that turn often stay, those that turn rarely are slowed, and cosines are scaled", () => {
+  const { rope_scaling } = rope({
+    rope_scaling: { type: "yarn", factor: 4, original_max_position_embeddings: 32 },
+  });
+  const rotary = new Rotary(8, { scaling: rope_scaling });
+  // Turns within 32 positions: 5.09, 0.509, 0.0509, 0.00509; 32 turns lie before pair 0, 1 turn at pair 0.7, rounded to 1.
+  const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 1e-12, `${a}, expected ${b}`);
+  for (const [i, theta] of [1, 0.1 / 4, 0.01 / 4, 0.001 / 4].entries()) near(rotary.frequencies[i], theta);
+  near(rotary.magnitude, 0.1 * Math.log(4) + 1);
+  near(rotary.angles(1).cos.toArray()[0], Math.fround(0.1 * Math.log(4) + 1));
+  const deepseek = rope({
+    rope_scaling: { type: "yarn", factor: 4, mscale: 0.5, mscale_all_dim: 2 },
+  }).rope_scaling;
+  near(
+    (deepseek as { attention_factor: number }).attention_factor,
+    (0.05 * Math.log(4) + 1) / (0.2 * Math.log(4) + 1),
+  );
+});
+
+test("linear scaling is a division of positions; dynamic changes nothing within max_position_embeddings", () => {
+  const angles = (scaling: RopeScaling | null, at: number[]) =>
+    new Rotary(8, { scaling }).angles(at).cos.toArray();
+  assert.equal(angles({ rope_type: "linear", factor: 4 }, [0, 4, 8]), angles(null, [0, 1, 2]));
+  assert.equal(angles({ rope_type: "dynamic", factor: 4 }, [0, 4, 8]), angles(null, [0, 4, 8]));
+});
+
+const tiny = {
+  ...{ vocab_size: 11, hidden_size: 8, intermediate_size: 6, num_hidden_layers: 1, num_attention_heads: 2 },
+  ...{ num_key_value_heads: 1, max_position_embeddings: 16 },
+};
+
+test("Mistral is Llama within its window, and refuses more than that", () => {
+  const model = new Llama({ model_type: "mistral", sliding_window: 4, ...tiny }, { rng: random(1) }).eval();
+  const same = new Llama({ model_type: "llama", ...tiny }, { rng: random(1) }).eval();
+  assert.is(model.contextLength, 4);
+  assert.equal(model.forward([[1, 2, 3, 4]]).toArray(), same.forward([[1, 2, 3, 4]]).toArray());
+  assert.throws(() => model.forward([[1, 2, 3, 4, 5]]), /sliding_window 4/);
+  assert.is((modelConfig({ model_type: "mistral" }) as LlamaConfig).sliding_window, 4096);
+  assert.is(
+    (modelConfig({ model_type: "mistral", sliding_window: null }) as LlamaConfig).sliding_window,
+    null,
+  );
+  assert.is(
+    (modelConfig({ model_type: "llama", sliding_window: 8, use_sliding_window: false }) as LlamaConfig)
+      .sliding_window,
+    null,
+  );
+});
+
+test("Qwen2 has biases on queries, keys and values only; published sizes", () => {
+  const model = new Llama({ model_type: "qwen2", ...tiny }, { rng: random(1) });
+  const biases = [...model.namedParameters()].map(([name]) => name).filter((name) => name.endsWith("bias"));
+  assert.equal(
+    biases.map((name) => name.split(".").at(-2)),
+    ["q_proj", "k_proj", "v_proj"],
+  );
+  const size = (name: keyof typeof configurations) => parameterCount(layout(configurations[name]));
+  assert.is(size("mistral-7b"), 7_241_732_096);
+  assert.is(size("qwen2.5-7b"), 7_615_616_512);
+  assert.is(size("qwen2.5-0.5b"), 494_032_768);
+});
+
+test("the classifier's dropout is classifier_dropout, or else hidden_dropout_prob", () => {
+  const { num_key_value_heads: _, ...sizes } = tiny;
+  for (const model_type of ["bert", "roberta"] as const) {
+    const fields = { ...sizes, hidden_dropout_prob: 0.25, num_labels: 2 };
+    const rate = (more: object) => {
+      const { classifier, dropout } = new Bert({ model_type, ...fields, ...more } as never, {
+        rng: random(1),
+      });
+      return "out_proj" in classifier ? [dropout.p, classifier.dropout.p] : [dropout.p, dropout.p];
+    };
+    assert.equal(rate({}), [0.25, 0.25]);
+    assert.equal(rate({ classifier_dropout: 0.5 }), [0.5, 0.5]);
+  }
+  assert.throws(() => new BertModel({ model_type: "bert", is_decoder: true } as never), /is_decoder/);
+});
+
+test.run();
