@@ -59,16 +59,22 @@ export interface SaveOptions {
   readonly dtype?: "F32" | "F16" | "BF16";
 }
 
-/** What a model was read from, by its configuration, which its copies share. */
-interface Origin {
+/** What a model was read from: a field of the model, which its copies share, since it is of a class of its own. */
+class Origin {
   readonly folder: string;
   /** All of config.json. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** Files beside the model that belong to it: tokenizer, generation_config.json. */
   readonly companions: readonly string[];
+
+  constructor(folder: string, fields: Readonly<Record<string, unknown>>) {
+    this.folder = folder;
+    this.fields = fields;
+    this.companions = listFolder(folder).filter((name) => isCompanion.test(name));
+  }
 }
 
-const origins = new WeakMap<ModelConfig, Origin>();
+const originOf = (model: PretrainedModel): Origin | undefined => (model as { origin?: Origin }).origin;
 
 /**
  * The model in `folder`, all of it trainable, in evaluation mode: `fit` and `train()` switch dropout on. Its file may be
@@ -112,9 +118,7 @@ function load(
       parameter.assign(normal(rng, parameter.shape, (config as BertConfig).initializer_range));
     }
   }
-  const companions = listFolder(folder).filter((name) => isCompanion.test(name));
-  origins.set(model.config, { folder, fields, companions });
-  return model.eval();
+  return Object.assign(model.eval(), { origin: new Origin(folder, fields) });
 }
 
 /**
@@ -142,7 +146,7 @@ export function savePretrained(
     throw new ArgumentError("savePretrained", expected, { model: model.constructor.name });
   }
   makeFolder(folder);
-  const origin = origins.get(model.config);
+  const origin = originOf(model);
   const weights = safetensorsParts(
     Array.from(
       parameters,
