@@ -31,7 +31,6 @@ import {
   type ConfigFields,
   type GPT2Config,
   type LlamaConfig,
-  type ModelConfig,
   modelConfig,
 } from "./config.ts";
 import { GPT2 } from "./gpt2.ts";
