@@ -20,7 +20,7 @@ export {
 } from "./meter.ts";
 export * from "./movement.ts";
 export * from "./ndarray.ts";
-export { checkOptions } from "./options.ts";
+export { checkOptions, optionNames } from "./options.ts";
 export { erf, erfc, normalCdf, normalQuantile } from "./quantile.ts";
 export * from "./random.ts";
 export * from "./reduce.ts";

@@ -19,6 +19,8 @@ export function checkOptions(
   known: readonly string[],
   elsewhere: Readonly<Record<string, string>> = {},
 ): void {
+  if (typeof options !== "object" || options === null)
+    throw new ArgumentError(who, "its options as an object", { options });
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || known.includes(name)) continue;
     throw new ArgumentError(who, expected(name, known, elsewhere), { [name]: value });
@@ -37,6 +39,14 @@ function expected(
     ? `${near} (there is no option ${name} here)`
     : `options among ${known.join(", ")} (there is no option ${name} here)`;
 }
+
+/**
+ * The names of the options of `T`, for `checkOptions`. The compiler sees to it that all are there and no others:
+ *
+ *     const known = optionNames<LoraPlusOptions>({ lr: true, ratio: true, embeddingLr: true, weightDecay: true });
+ */
+export const optionNames = <T extends object>(names: { readonly [K in keyof T]-?: true }): string[] =>
+  Object.keys(names);
 
 /** Without case and underscores, so that weight_decay is weightDecay. */
 const plain = (name: string): string => name.toLowerCase().replaceAll("_", "");

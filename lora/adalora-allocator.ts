@@ -21,8 +21,10 @@ import {
   ArgumentError,
   array,
   CheckpointError,
+  checkOptions,
   copy,
   type NDArray,
+  optionNames,
   sameShape,
 } from "../core/index.ts";
 import type { StateDict, Stateful } from "../nn/index.ts";
@@ -49,6 +51,42 @@ export interface AllocatorOptions extends BudgetSchedule {
   readonly settle?: "always" | "interval";
 }
 
+const allocatorOptions = optionNames<AllocatorOptions>({
+  totalSteps: true,
+  warmup: true,
+  final: true,
+  interval: true,
+  target: true,
+  betas: true,
+  measure: true,
+  ties: true,
+  settle: true,
+});
+
+/** Options that are one of a few words. */
+const choices: Readonly<Record<"measure" | "ties" | "settle", readonly string[]>> = {
+  measure: ["smoothed", "sensitivity", "magnitude"],
+  ties: ["keep", "drop"],
+  settle: ["always", "interval"],
+};
+
+/** The fields of PEFT's AdaLoraConfig, and the names of the authors' code. */
+const adaloraConfig = {
+  target_r: "target, the triplets of the whole model: target_r times the number of layers",
+  target_rank: "target, the triplets of the whole model: target_rank times the number of layers",
+  init_r: "rank of inject()",
+  total_step: "totalSteps",
+  tinit: "warmup",
+  initial_warmup: "warmup",
+  tfinal: "final",
+  final_warmup: "final",
+  deltaT: "interval",
+  mask_interval: "interval",
+  beta1: "betas",
+  beta2: "betas",
+  orth_reg_weight: "the term orthogonality() in the loss, with its weight",
+};
+
 /** A choice of triplets: who stays, adapter by adapter, and the highest score of those who do not. */
 export interface Allocation {
   readonly kept: readonly (readonly boolean[])[];
@@ -68,6 +106,7 @@ export class BudgetAllocator implements Stateful {
 
   /** @throws ArgumentError when the schedule does not fit the steps or the budget, AdapterError without adapters */
   constructor(adapters: Iterable<AdaLoRA>, options: AllocatorOptions) {
+    checkOptions("BudgetAllocator", options, allocatorOptions, adaloraConfig);
     this.adapters = [...adapters];
     if (this.adapters.length === 0)
       throw new AdapterError("adalora: expected at least one adapter of the method adalora; got none");
@@ -80,10 +119,16 @@ export class BudgetAllocator implements Stateful {
       ties: "keep",
       settle: "always",
     } as const;
-    this.#options = { ...defaults, ...options };
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    this.#options = { ...defaults, ...(Object.fromEntries(given) as unknown as AllocatorOptions) };
     const { betas } = this.#options;
-    if (!betas.every((beta) => beta >= 0 && beta < 1))
-      throw new ArgumentError("adalora", "betas in [0, 1)", { betas });
+    if (!(betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1)))
+      throw new ArgumentError("adalora", "two betas in [0, 1)", { betas });
+    for (const [name, words] of Object.entries(choices)) {
+      const value = this.#options[name as keyof typeof choices];
+      if (!words.includes(value))
+        throw new ArgumentError("adalora", `${name} to be one of ${words.join(", ")}`, { [name]: value });
+    }
     this.scores = this.adapters.map(startScores);
   }
 

@@ -20,9 +20,9 @@
  */
 
 import { add, matmul, mT, type Parameter, sub, type Tensor, tensor } from "../autograd/index.ts";
-import { type Random, zeros } from "../core/index.ts";
+import { AdapterError, checkOptions, optionNames, type Random, zeros } from "../core/index.ts";
 import { normal } from "../nn/index.ts";
-import { Adapter, type AdapterOptions } from "./adapter.ts";
+import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
 import { branchInput, factor } from "./low-rank.ts";
 import type { LayerInput, Site } from "./site.ts";
 
@@ -32,6 +32,10 @@ export interface AdaLoraOptions extends Omit<AdapterOptions, "init" | "loftq"> {
 }
 
 export class AdaLoRA extends Adapter {
+  static override readonly options: readonly string[] = optionNames<Omit<AdaLoraOptions, "rng">>({
+    ...commonOptions,
+    ranknum: true,
+  });
   readonly method = "adalora";
   P: Parameter;
   lambda: Parameter;
@@ -40,15 +44,19 @@ export class AdaLoRA extends Adapter {
   readonly rng: Random;
   override readonly scaling: number;
 
+  /** @throws AdapterError when both `ranknum` and `rankStabilized` are set */
   constructor(site: Site, options: AdaLoraOptions) {
     super(options);
-    const { rank, rng, ranknum = false, dropout = 0 } = options;
+    const { rank, rng, ranknum = false, rankStabilized = false, dropout = 0 } = options;
+    if (ranknum && rankStabilized)
+      throw new AdapterError("ranknum, rankStabilized: expected one of them; got both");
     this.P = factor(normal(rng, [site.out, rank], 0.02));
     this.lambda = factor(zeros([rank, 1]));
     this.Q = factor(normal(rng, [rank, site.in], 0.02));
     this.dropout = dropout;
     this.rng = rng.split("dropout");
-    this.scaling = ranknum ? (this.alpha > 0 ? this.alpha : rank) / (rank + 1e-5) : this.alpha / rank;
+    const ofRanknum = (this.alpha > 0 ? this.alpha : rank) / (rank + 1e-5);
+    this.scaling = ranknum ? ofRanknum : this.alpha / (rankStabilized ? Math.sqrt(rank) : rank);
   }
 
   /** s P Λ Q x. */
@@ -94,7 +102,18 @@ export function orthogonality(
   pairs: Iterable<{ readonly P: Tensor; readonly Q: Tensor }>,
   options: OrthogonalityOptions = {},
 ): Tensor {
+  checkOptions("orthogonality", options, ["weight", "form"], {
+    gamma: "weight",
+    γ: "weight",
+    orth_reg_weight: "weight",
+  });
   const { weight = 0.1, form = "paper" } = options;
+  if (!Number.isFinite(weight))
+    throw new AdapterError(`orthogonality: expected a finite weight; got ${weight}`);
+  if (form !== "paper" && form !== "code")
+    throw new AdapterError(
+      `orthogonality: expected form to be "paper" or "code"; got ${JSON.stringify(form)}`,
+    );
   const distances = Array.from(pairs, ({ P, Q }) => [
     distanceToIdentity(matmul(mT(P), P)), // Pᵀ P − I
     distanceToIdentity(matmul(Q, mT(Q))), // Q Qᵀ − I

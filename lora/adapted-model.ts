@@ -1,13 +1,13 @@
 /** @file AdaptedModel: a frozen model with any number of named adapters, and everything that is done with them. */
 
 import type { Parameter } from "../autograd/index.ts";
-import { AdapterError, scope } from "../core/index.ts";
+import { AdapterError, checkOptions, scope } from "../core/index.ts";
 import { type Copier, cloneModule, Module } from "../nn/index.ts";
 import { AdaptedLayer, adaptedLayer, type Selection } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
 import { asBefore, type Before, describeBefore } from "./before.ts";
 import { checkFinite, checkName } from "./checks.ts";
-import type { AdapterConfig } from "./methods.ts";
+import { type AdapterConfig, checkConfig } from "./methods.ts";
 import { checkTogether, type OwnParameter, ownCopies, settle } from "./own-parameters.ts";
 import { planAdapters } from "./plan.ts";
 import { type AdapterStatus, adapterStatus, type TrainableReport, trainableReport } from "./status.ts";
@@ -23,6 +23,13 @@ function list(names: Names): readonly string[] {
   if (Array.isArray(names)) return names;
   throw new AdapterError(`names: expected an adapter's name or a list of names; got ${typeof names}`);
 }
+
+/** The arguments of PEFT's merge_adapter and merge_and_unload. */
+const mergeElsewhere = {
+  safe_merge: "safe",
+  adapter_names: "the names as the first argument",
+  progressbar: "nothing in its place: it takes no time to speak of",
+};
 
 /** What an adapter is besides the parts in its layers. */
 interface Entry {
@@ -102,10 +109,11 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     return this.#entry("config", name).config;
   }
 
-  /** Adds an adapter, neither active nor trainable. @throws AdapterError as `inject`, and when the name is taken */
+  /** Adds an adapter, neither active nor trainable. @throws as `inject`, and AdapterError when the name is taken */
   addAdapter(name: string, config: AdapterConfig): void {
     this.#checkOutside("addAdapter");
     checkName(name, this.names);
+    checkConfig("addAdapter", config, { name: "the name as the first argument" });
     const { adapters, own } = this.#settled([], () => planAdapters(this.model, config));
     this.addParts(name, config, adapters, ownCopies(own));
   }
@@ -231,8 +239,10 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
    * @param options safe: refuses when a merged weight would hold NaN or an infinity
    * @throws AdapterError when one is merged already or there is none
    */
-  merge(names: Names = this.active, { safe = false }: { readonly safe?: boolean } = {}): void {
+  merge(names: Names = this.active, options: { readonly safe?: boolean } = {}): void {
     this.#checkOutside("merge");
+    checkOptions("merge", options, ["safe"], mergeElsewhere);
+    const { safe = false } = options;
     const added = list(names);
     for (const name of added) {
       this.#entry("merge", name);

@@ -1,11 +1,15 @@
 /** @file Adapter: what every method of the family is, seen from the model: an update of one layer's output. */
 
 import type { Tensor } from "../autograd/index.ts";
-import type { NDArray, Random } from "../core/index.ts";
+import { checkOptions, type NDArray, type Random } from "../core/index.ts";
 import { Module } from "../nn/index.ts";
+import { elsewhere } from "./elsewhere.ts";
 import type { Init } from "./init.ts";
 import type { LoftQ } from "./init-divided.ts";
 import type { LayerInput, Site } from "./site.ts";
+
+/** The options that every method has, for the list `options` of its class. */
+export const commonOptions = { rank: true, alpha: true, rankStabilized: true, dropout: true } as const;
 
 export interface AdapterOptions {
   /** r: the inner size of the update. */
@@ -28,6 +32,8 @@ export interface AdapterOptions {
  * Its parameters are the fields; A is [r, in], B is [out, r] at every site.
  */
 export abstract class Adapter extends Module {
+  /** Names of the options that the method takes, the generator not counted; one that says none takes any. */
+  static readonly options?: readonly string[];
   abstract readonly method: string;
   readonly rank: number;
   readonly alpha: number;
@@ -39,8 +45,12 @@ export abstract class Adapter extends Module {
    */
   remainder: NDArray | null = null;
 
-  constructor({ rank, alpha = rank, rankStabilized = false }: AdapterOptions) {
+  /** @throws ArgumentError on an option that the method does not have */
+  constructor(options: AdapterOptions) {
     super();
+    const { options: known } = new.target;
+    if (known) checkOptions(new.target.name, options, [...known, "rng"], elsewhere);
+    const { rank, alpha = rank, rankStabilized = false } = options;
     this.rank = rank;
     this.alpha = alpha;
     this.scaling = alpha / (rankStabilized ? Math.sqrt(rank) : rank);

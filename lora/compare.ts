@@ -9,6 +9,7 @@
 
 import {
   AdapterError,
+  checkOptions,
   frobeniusNorm,
   matmul,
   mT,
@@ -36,15 +37,19 @@ export interface LayerComparison {
 }
 
 /**
- * @param side which singular vectors span the subspaces: "input", those that A spans (the paper's choice), or "output"
+ * @param options side: which singular vectors span the subspaces: "input", those that A spans (the paper's choice), or "output"
  * @throws AdapterError on an unknown name
  */
 export function compare(
   model: AdaptedModel,
   first: string,
   second: string,
-  { side = "input" }: { readonly side?: "input" | "output" } = {},
+  options: { readonly side?: "input" | "output" } = {},
 ): LayerComparison[] {
+  checkOptions("compare", options, ["side"]);
+  const { side = "input" } = options;
+  if (side !== "input" && side !== "output")
+    throw new AdapterError(`compare: expected side to be "input" or "output"; got ${JSON.stringify(side)}`);
   const on = new Set([...model.adapter(first).keys(), ...model.adapter(second).keys()]);
   const basis = (spectrum: Spectrum): NDArray =>
     slice(side === "input" ? spectrum.V : spectrum.U, 1, 0, numericalRank(spectrum));

@@ -7,7 +7,17 @@
  *     ties, dare, dare-ties, magnitude-prune      see combine.ts; then as svd
  */
 
-import { AdapterError, array, binary, concat, random, scope, withPrecision } from "../core/index.ts";
+import {
+  AdapterError,
+  array,
+  binary,
+  checkOptions,
+  concat,
+  optionNames,
+  random,
+  scope,
+  withPrecision,
+} from "../core/index.ts";
 import { withoutInit } from "../nn/index.ts";
 import type { AdaptedLayer } from "./adapted-layer.ts";
 import type { AdaptedModel } from "./adapted-model.ts";
@@ -189,6 +199,7 @@ function place(
 }
 
 function readOptions(model: AdaptedModel, names: readonly string[], options: ComposeOptions) {
+  checkOptions("compose", options, composeOptions, weightedAdapter);
   const { by = "linear", rank, energy, density, seed = 0 } = options as AllOptions;
   if (!rules.includes(by))
     throw new AdapterError(
@@ -214,6 +225,27 @@ interface AllOptions extends Truncation {
   readonly density?: number | Readonly<Record<string, number>>;
   readonly seed?: number;
 }
+
+const composeOptions = optionNames<AllOptions>({
+  by: true,
+  rank: true,
+  energy: true,
+  density: true,
+  seed: true,
+});
+
+/** The arguments of PEFT's add_weighted_adapter. */
+const weightedAdapter = {
+  adapters: "the weights by adapter as the third argument",
+  weights: "the weights by adapter as the third argument",
+  adapter_name: "the name as the second argument",
+  combination_type: "by",
+  svd_rank: "rank",
+  svd_clamp: "nothing in its place: singular vectors are kept as they are",
+  svd_full_matrices: "nothing in its place: only the singular vectors that are kept are computed",
+  svd_driver: "nothing in its place: there is one algorithm",
+  majority_sign_method: "nothing in its place: the sign of the larger total is elected",
+};
 
 function checkWeights(model: AdaptedModel, weights: Weights): string[] {
   const names = Object.keys(weights);

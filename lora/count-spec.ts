@@ -1,5 +1,6 @@
 /** @file What `countParameters` is asked: the model, the method's options and the layers it goes on. */
 
+import { optionNames } from "../core/index.ts";
 import type { ConfigurationName, ModelFields } from "../nn/index.ts";
 import type { Target } from "./target.ts";
 
@@ -93,3 +94,36 @@ export interface CountSpecs {
 }
 
 export type CountMethod = keyof CountSpecs;
+
+const model = { config: true } as const;
+const placement = {
+  ...model,
+  target: true,
+  exclude: true,
+  layers: true,
+  bias: true,
+  modulesToSave: true,
+} as const;
+const ranks = { ...placement, rank: true, rankPattern: true } as const;
+
+const ofLora = optionNames<LoraSpec>({ ...ranks, slices: true });
+const ofPrefix = optionNames<PrefixSpec>({ ...model, prefix: true, infix: true });
+const ofVera = optionNames<RankSpec>(ranks);
+
+/** The names of what each method asks; "full", which every method is compared with, passes over its rank and layers. */
+export const specOptions: { readonly [M in CountMethod]: readonly string[] } = {
+  full: ofVera,
+  "last-layers": optionNames<LastLayersSpec>({ ...model, blocks: true }),
+  bitfit: optionNames<BitFitSpec>({ ...model, target: true, exclude: true }),
+  adapter: optionNames<AdapterSpec>({ ...model, variant: true, rank: true, layers: true }),
+  "prefix-embedding": ofPrefix,
+  "prefix-layer": ofPrefix,
+  lora: ofLora,
+  rslora: ofLora,
+  "lora-plus": ofLora,
+  "lora-fa": ofLora,
+  adalora: [...ofVera, "budget"],
+  dora: optionNames<DoraSpec>({ ...ranks, magnitude: true, magnitudeOnly: true }),
+  vera: ofVera,
+  dvora: ofVera,
+};

@@ -26,7 +26,7 @@
  *   prefix-layer    L d (l_p + l_i)                                   Hu et al. 2021, §5.1
  */
 
-import { AdapterError, ArgumentError, nearest, sizeOf } from "../core/index.ts";
+import { AdapterError, ArgumentError, checkOptions, nearest, sizeOf } from "../core/index.ts";
 import {
   configurations,
   hiddenSize,
@@ -50,6 +50,8 @@ import type {
   RankSpec,
   TargetSpec,
 } from "./count-spec.ts";
+import { specOptions } from "./count-spec.ts";
+import { elsewhere } from "./elsewhere.ts";
 import {
   blockName,
   checkLayers,
@@ -83,7 +85,7 @@ export interface ParameterCount {
 /**
  * Trainable and total parameters of `method` on the model and layers of `spec`, exactly.
  *
- * @throws ArgumentError on an unknown method or configuration and on ranks and lengths that are no natural numbers;
+ * @throws ArgumentError on an unknown method, option or configuration and on ranks and lengths that are no natural numbers;
  *   AdapterError when a target matches nothing, a fused layer does not divide into its slices, a budget does not
  *   spread evenly, or a model has no biases to train.
  */
@@ -93,6 +95,7 @@ export function countParameters<M extends CountMethod>(method: M, spec: CountSpe
       method,
     });
   }
+  checkOptions(`countParameters (method ${method})`, spec, specOptions[method], elsewhere);
   const config = lookUp(spec.config);
   const modules = layout(config);
   const perModule = rules[method](modules, spec, hiddenSize(config));

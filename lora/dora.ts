@@ -18,8 +18,16 @@
  */
 
 import { isRecording, matmul, noGrad, type Parameter, Tensor, where } from "../autograd/index.ts";
-import { concat, copy, currentPrecision, type NDArray, type Random, scope } from "../core/index.ts";
-import { Adapter, type AdapterOptions } from "./adapter.ts";
+import {
+  concat,
+  copy,
+  currentPrecision,
+  type NDArray,
+  optionNames,
+  type Random,
+  scope,
+} from "../core/index.ts";
+import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
 import { firstValues } from "./init.ts";
 import { branchInput, factor } from "./low-rank.ts";
 import { type LayerInput, type Site, siteOf } from "./site.ts";
@@ -30,6 +38,12 @@ export interface DoRAOptions extends AdapterOptions {
 }
 
 export class DoRA extends Adapter {
+  static override readonly options: readonly string[] = optionNames<Omit<DoRAOptions, "rng">>({
+    ...commonOptions,
+    init: true,
+    loftq: true,
+    normGradient: true,
+  });
   readonly method = "dora";
   A: Parameter;
   B: Parameter;

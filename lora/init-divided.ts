@@ -13,15 +13,18 @@ import {
   AdapterError,
   array,
   binary,
+  checkOptions,
   matmul,
   mT,
   type NDArray,
+  optionNames,
   qr,
   type Random,
   sameShape,
   svd,
 } from "../core/index.ts";
 import { isLinearLike, Module } from "../nn/index.ts";
+import { elsewhere } from "./elsewhere.ts";
 import type { FirstValues, InitOptions } from "./init.ts";
 import { type Site, siteOf } from "./site.ts";
 
@@ -35,8 +38,12 @@ export interface LoftQ {
   readonly iterations?: number;
 }
 
+const loftqOptions = optionNames<LoftQ>({ original: true, iterations: true });
+
 /** LoftQ's options for the layer of that name. @throws AdapterError when the original there is no linear layer */
-export function loftqAt(name: string, { original, ...rest }: LoftQ): LoftQ {
+export function loftqAt(name: string, options: LoftQ): LoftQ {
+  checkOptions("loftq", options, loftqOptions, elsewhere);
+  const { original, ...rest } = options;
   if (!(original instanceof Module)) return { original, ...rest };
   const layer = original.getModule(name);
   if (isLinearLike(layer)) return { original: layer.denseWeight().value, ...rest };

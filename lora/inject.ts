@@ -3,7 +3,7 @@
 import { AdapterError } from "../core/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "./adapted-model.ts";
-import type { AdapterConfig } from "./methods.ts";
+import { type AdapterConfig, checkConfig } from "./methods.ts";
 
 /**
  * Freezes `model`, puts a trainable adapter on each layer that `config.target` means, and activates it. The model
@@ -13,12 +13,15 @@ import type { AdapterConfig } from "./methods.ts";
  *
  * The adapted layers stand inside `model` itself: `model` and `adapted` compute the same.
  * @param config the method, its options, and where it goes; `name` is what the adapter is called, "default" unless given
- * @throws AdapterError on anything that cannot be done; the model is then unchanged
+ * @throws ArgumentError on an option that the method does not have, AdapterError on anything else that cannot be done;
+ *   the model is then unchanged
  */
 export function inject<M extends AnyModel>(
   model: M,
-  { name = "default", ...config }: AdapterConfig & { readonly name?: string },
+  options: AdapterConfig & { readonly name?: string },
 ): AdaptedModel<M> {
+  const { name = "default", ...config } = options ?? {};
+  checkConfig("inject", config as AdapterConfig, {});
   for (const [path, module] of model.namedModules()) {
     if (module instanceof AdaptedLayer)
       throw new AdapterError(`inject: ${path} has adapters already; use addAdapter of the adapted model`);

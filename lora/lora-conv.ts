@@ -12,13 +12,18 @@
  */
 
 import { matmul, type Parameter, type Tensor } from "../autograd/index.ts";
-import { AdapterError, type Random, zeros } from "../core/index.ts";
+import { AdapterError, optionNames, type Random, zeros } from "../core/index.ts";
 import { kaimingUniform } from "../nn/index.ts";
-import { Adapter, type AdapterOptions } from "./adapter.ts";
+import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
 import { branchInput, factor } from "./low-rank.ts";
 import type { LayerInput, Site } from "./site.ts";
 
+export type LoraConvOptions = Omit<AdapterOptions, "init" | "loftq">;
+
 export class LoraConv extends Adapter {
+  static override readonly options: readonly string[] = optionNames<Omit<LoraConvOptions, "rng">>({
+    ...commonOptions,
+  });
   readonly method = "lora-conv";
   A: Parameter;
   B: Parameter;
@@ -26,7 +31,7 @@ export class LoraConv extends Adapter {
   readonly rng: Random;
 
   /** @throws AdapterError unless the kernel is square, k × k, and the convolution has one group */
-  constructor(site: Site, options: Omit<AdapterOptions, "init" | "loftq">) {
+  constructor(site: Site, options: LoraConvOptions) {
     super(options);
     const { rank, rng, dropout = 0 } = options;
     const { kernel, groups } = site.convolution ?? { kernel: [1, 1], groups: 1 };

@@ -19,7 +19,16 @@
  */
 
 import type { Parameter } from "../autograd/index.ts";
-import { array, binary, inverse, matmul, type NDArray } from "../core/index.ts";
+import {
+  ArgumentError,
+  array,
+  binary,
+  checkOptions,
+  inverse,
+  matmul,
+  type NDArray,
+  optionNames,
+} from "../core/index.ts";
 import { type AdamSettings, AdamW, type Module, type ParameterState } from "../nn/index.ts";
 import type { AdapterOptions } from "./adapter.ts";
 import { LoRA } from "./lora.ts";
@@ -76,6 +85,16 @@ export interface LoraFASettings extends AdamSettings {
   readonly adam: "pytorch" | "peft";
 }
 
+const loraFASettings = optionNames<LoraFASettings>({
+  lr: true,
+  betas: true,
+  eps: true,
+  weightDecay: true,
+  amsgrad: true,
+  correctGradient: true,
+  adam: true,
+});
+
 /** AdamW on the trainable parameters of `model`, with the gradient correction as an option. */
 export class LoraFAAdamW extends AdamW {
   readonly #model: Module;
@@ -84,6 +103,11 @@ export class LoraFAAdamW extends AdamW {
   /** @throws ArgumentError as AdamW */
   constructor(model: Module, settings: Partial<LoraFASettings> = {}) {
     const { correctGradient = false, adam = "pytorch", ...adamSettings } = settings;
+    checkOptions("LoraFAAdamW", settings, loraFASettings, { learning_rate: "lr" });
+    if (typeof correctGradient !== "boolean")
+      throw new ArgumentError("LoraFAAdamW", "correctGradient to be true or false", { correctGradient });
+    if (adam !== "pytorch" && adam !== "peft")
+      throw new ArgumentError("LoraFAAdamW", 'adam to be "pytorch" or "peft"', { adam });
     super(
       model.parameters().filter(({ requiresGrad }) => requiresGrad),
       adamSettings,

@@ -22,7 +22,7 @@
  */
 
 import type { Parameter } from "../autograd/index.ts";
-import { ArgumentError } from "../core/index.ts";
+import { ArgumentError, checkOptions, optionNames } from "../core/index.ts";
 import { type Group, LayerNorm, type Module, parametersIn, RMSNorm } from "../nn/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import { Adapter } from "./adapter.ts";
@@ -38,6 +38,27 @@ export interface LoraPlusOptions {
   readonly weightDecay?: number;
 }
 
+const loraPlusOptions = optionNames<LoraPlusOptions>({
+  lr: true,
+  ratio: true,
+  embeddingLr: true,
+  weightDecay: true,
+});
+
+/** The names of the authors' code and of PEFT's create_loraplus_optimizer. */
+const loraPlusConfig = {
+  learning_rate: "lr",
+  loraplus_lr: "lr",
+  loraplus_lr_ratio: "ratio",
+  loraplus_lr_embedding: "embeddingLr",
+  loraplus_weight_decay: "weightDecay",
+  lambda: "ratio",
+  λ: "ratio",
+  betas: "the optimizer's betas",
+  eps: "the optimizer's eps",
+  optimizer_cls: "the optimizer, given these groups",
+};
+
 export interface Rates {
   lr: number;
   weightDecay: number;
@@ -45,6 +66,7 @@ export interface Rates {
 
 /** The trainable parameters of `model` in groups; groups without parameters are left out. @throws ArgumentError on a negative setting */
 export function loraPlus(model: Module, options: LoraPlusOptions): (Group<Rates> & Rates)[] {
+  checkOptions("loraPlus", options, loraPlusOptions, loraPlusConfig);
   const { lr, ratio, embeddingLr = 1e-6, weightDecay = 0 } = options;
   for (const [name, value] of Object.entries({ lr, ratio, embeddingLr: embeddingLr ?? 0, weightDecay })) {
     if (!(value >= 0)) throw new ArgumentError("loraPlus", `${name} ≥ 0`, { [name]: value });

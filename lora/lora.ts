@@ -10,13 +10,18 @@
  */
 
 import { matmul, type Parameter, type Tensor } from "../autograd/index.ts";
-import type { Random } from "../core/index.ts";
-import { Adapter, type AdapterOptions } from "./adapter.ts";
+import { optionNames, type Random } from "../core/index.ts";
+import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
 import { firstValues } from "./init.ts";
 import { branchInput, factor } from "./low-rank.ts";
 import type { LayerInput, Site } from "./site.ts";
 
 export class LoRA extends Adapter {
+  static override readonly options: readonly string[] = optionNames<Omit<AdapterOptions, "rng">>({
+    ...commonOptions,
+    init: true,
+    loftq: true,
+  });
   readonly method: string = "lora";
   A: Parameter;
   B: Parameter;

@@ -13,10 +13,20 @@ export function branchInput(x: LayerInput, p: number, training: boolean, rng: Ra
   return training && p > 0 && x instanceof Tensor ? dropout(x, p, rng) : x;
 }
 
-/** @throws AdapterError unless rank is a positive integer, alpha finite, dropout in [0, 1) */
-export function checkOptions({ rank, alpha = rank, dropout: p = 0 }: Omit<AdapterOptions, "rng">): void {
+/** @throws AdapterError unless rank is a positive integer, alpha finite, dropout in [0, 1), and switches are booleans */
+export function checkValues(options: Omit<AdapterOptions, "rng">): void {
+  const { rank, alpha = rank, dropout: p = 0 } = options;
   if (!Number.isSafeInteger(rank) || rank <= 0)
     throw new AdapterError(`rank: expected a positive integer; got ${rank}`);
   if (!Number.isFinite(alpha)) throw new AdapterError(`alpha: expected a finite number; got ${alpha}`);
-  if (!(p >= 0 && p < 1)) throw new AdapterError(`dropout: expected 0 ≤ p < 1; got ${p}`);
+  if (typeof p !== "number" || !(p >= 0 && p < 1))
+    throw new AdapterError(`dropout: expected a number, 0 ≤ p < 1; got ${JSON.stringify(p)}`);
+  for (const name of switches) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined && typeof value !== "boolean")
+      throw new AdapterError(`${name}: expected true or false; got ${JSON.stringify(value)}`);
+  }
 }
+
+/** Options of the methods that are true or false. */
+const switches = ["rankStabilized", "normGradient", "ranknum"] as const;

@@ -12,9 +12,9 @@
  */
 
 import { concat, matmul, type Parameter, pad, Tensor } from "../autograd/index.ts";
-import { AdapterError, type Random, zeros } from "../core/index.ts";
+import { AdapterError, optionNames, type Random, zeros } from "../core/index.ts";
 import { kaimingUniform } from "../nn/index.ts";
-import { Adapter, type AdapterOptions } from "./adapter.ts";
+import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
 import { branchInput, factor } from "./low-rank.ts";
 import type { LayerInput, Site } from "./site.ts";
 
@@ -24,6 +24,10 @@ export interface MergedLinearOptions extends Omit<AdapterOptions, "init" | "loft
 }
 
 export class MergedLinear extends Adapter {
+  static override readonly options: readonly string[] = optionNames<Omit<MergedLinearOptions, "rng">>({
+    ...commonOptions,
+    slices: true,
+  });
   readonly method = "merged-linear";
   A: Parameter;
   B: Parameter;

@@ -1,10 +1,11 @@
 /** @file The methods that `inject` knows. A paper joins by one line here. */
 
 import type { Random } from "../core/index.ts";
-import { AdapterError, nearest } from "../core/index.ts";
+import { AdapterError, checkOptions, nearest, optionNames } from "../core/index.ts";
 import { AdaLoRA } from "./adalora.ts";
 import type { Adapter } from "./adapter.ts";
 import { DoRA } from "./dora.ts";
+import { elsewhere } from "./elsewhere.ts";
 import { LoRA } from "./lora.ts";
 import { LoraConv } from "./lora-conv.ts";
 import { LoraFA } from "./lora-fa.ts";
@@ -47,12 +48,67 @@ export type MethodOptions<M extends Method = Method> = {
   [K in M]: Omit<ConstructorParameters<(typeof methods)[K]>[1], "rng">;
 }[M];
 
+/** Names of the options of one method or another. */
+type OptionName = { [M in Method]: keyof MethodOptions<M> }[Method];
+
+/** The options of one method; those of the others alone are none of its. */
+type OptionsOf<M extends Method> = MethodOptions<M> & {
+  readonly [K in Exclude<OptionName, keyof MethodOptions<M>>]?: undefined;
+};
+
 /** The configuration of an adapter: its method ("lora" unless given), that method's options, where it goes. */
 export type AdapterConfig = {
-  [M in Method]: Placement & MethodOptions<M> & (M extends "lora" ? { method?: M } : { method: M });
+  [M in Method]: Placement & OptionsOf<M> & (M extends "lora" ? { method?: M } : { method: M });
 }[Method];
 
-type AnyAdapter = new (site: Site, options: Record<string, unknown> & { rng: Random }) => Adapter;
+const placement = optionNames<Placement>({
+  target: true,
+  exclude: true,
+  layers: true,
+  rankPattern: true,
+  alphaPattern: true,
+  bias: true,
+  modulesToSave: true,
+  seed: true,
+});
+
+type AnyAdapter = (new (
+  site: Site,
+  options: Record<string, unknown> & { rng: Random },
+) => Adapter) & {
+  readonly options?: readonly string[];
+};
+
+/**
+ * Checks that every name in an adapter's configuration is an option, and of its method.
+ * @throws ArgumentError naming the option that was probably meant, or the methods whose option it is; AdapterError when
+ *   there is no such method
+ */
+export function checkConfig(
+  who: string,
+  config: AdapterConfig,
+  others: Readonly<Record<string, string>>,
+): void {
+  if (typeof config !== "object" || config === null)
+    throw new AdapterError(`${who}: expected a configuration { rank, target, … }; got ${config}`);
+  const { method = "lora" } = config;
+  const { options } = adapterClass(method);
+  if (!options) return;
+  const ofOthers = Object.keys(methods).flatMap((other) =>
+    (adapterClass(other).options ?? []).map((option) => [option, whose(option)]),
+  );
+  checkOptions(`${who} (method ${method})`, config, ["method", ...placement, ...options], {
+    ...elsewhere,
+    ...Object.fromEntries(ofOthers),
+    ...others,
+  });
+}
+
+/** Says of which methods an option is. */
+function whose(option: string): string {
+  const owners = Object.keys(methods).filter((method) => adapterClass(method).options?.includes(option));
+  return `method: ${owners.map((method) => JSON.stringify(method)).join(" or ")}, whose option that is`;
+}
 
 /** The class of a method. @throws AdapterError when there is none of that name */
 export function adapterClass(method: string): AnyAdapter {

@@ -6,7 +6,7 @@ import { AdaptedLayer } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
 import { type Candidate, candidates } from "./candidates.ts";
 import { loftqAt } from "./init-divided.ts";
-import { checkOptions } from "./low-rank.ts";
+import { checkValues } from "./low-rank.ts";
 import { type AdapterConfig, adapterClass, type Placement } from "./methods.ts";
 import { type Place, placesIn } from "./own-parameters.ts";
 import { type Site, siteOf } from "./site.ts";
@@ -38,9 +38,9 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   const byName = new Map(all.map((candidate) => [candidate.name, candidate]));
   const planned = names.map((name) => {
     const site = siteAt(byName.get(name) as Candidate);
-    const loftq = "loftq" in options && options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
+    const loftq = options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
     const sized = { ...options, ...loftq, rank: ranks.get(name) as number, alpha: alphas.get(name) };
-    checkOptions(sized);
+    checkValues(sized);
     return { name, site, options: { ...sized, rng: rng.split(name) } };
   });
   const own = ownPlaces(model, all, { names, bias, saved });

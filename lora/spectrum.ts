@@ -10,6 +10,7 @@ import { noGrad } from "../autograd/index.ts";
 import {
   AdapterError,
   array,
+  checkOptions,
   contiguous,
   frobeniusNorm,
   matmul,
@@ -130,7 +131,9 @@ export function truncationError({ S }: Spectrum, rank: number): number {
 const energyOf = (S: Float64Array): number => S.reduce((sum, value) => sum + value * value, 0);
 
 /** @throws AdapterError unless rank is a positive integer, energy in (0, 1], and at most one of them given */
-export function checkTruncation({ rank, energy }: Truncation): void {
+export function checkTruncation(truncation: Truncation): void {
+  checkOptions("convert", truncation, ["rank", "energy"]);
+  const { rank, energy } = truncation;
   if (rank !== undefined && energy !== undefined)
     throw new AdapterError("rank, energy: expected one of them; got both");
   if (rank !== undefined && (!Number.isSafeInteger(rank) || rank <= 0))

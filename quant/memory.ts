@@ -13,21 +13,21 @@
  * weight and 32 a block, and the meter counts that as the device's (core/gpu/packed-matrix.ts).
  */
 
-import { type Shape, sizeOf } from "../core/index.ts";
+import { checkOptions, type Shape, sizeOf } from "../core/index.ts";
 import { packedLength } from "./blockwise.ts";
 import { NESTED_BLOCK } from "./double.ts";
-import type { QuantizeOptions } from "./quantize.ts";
-import { bookOf, rowLength } from "./quantized-tensor.ts";
+import { bitsAndBytes, type QuantizeOptions, quantizeOptions } from "./quantize.ts";
+import { bookOf, checkFormat, rowLength } from "./quantized-tensor.ts";
 
 /** Bytes of codes and of constants that quantize() makes of a tensor of that shape, with these options. */
 export function quantizedBytes(
   shape: Shape,
-  {
-    format = "nf4",
-    blockSize = format === "int8-rows" ? rowLength(shape) : 64,
-    doubleQuant = false,
-  }: QuantizeOptions = {},
+  options: QuantizeOptions = {},
 ): { readonly codes: number; readonly constants: number } {
+  checkOptions("quantizedBytes", options, quantizeOptions, bitsAndBytes);
+  const { format = "nf4", doubleQuant = false } = options;
+  const { blockSize = format === "int8-rows" ? rowLength(shape) : 64 } = options;
+  checkFormat(format, blockSize, shape);
   const size = sizeOf(shape);
   const blocks = Math.ceil(size / blockSize);
   return {

@@ -1,9 +1,10 @@
 /** @file Whole models: their linear layers quantized in place, dense copies, and what quantizing has cost. */
 
 import type { Parameter } from "../autograd/index.ts";
-import { QuantizationError, scope } from "../core/index.ts";
+import { checkOptions, QuantizationError, scope } from "../core/index.ts";
 import { Conv1D, cloneModule, isLinearLike, Linear, type LinearLike, type Module } from "../nn/index.ts";
 import { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
+import { bitsAndBytes, quantizeOptions } from "./quantize.ts";
 import { denseLayer, QuantizedLinear, type QuantizedLinearOptions } from "./quantized-linear.ts";
 
 /** A dotted name or its last parts, such as "lm_head" or "mlp.c_proj"; or a pattern for the whole name. */
@@ -49,10 +50,15 @@ export interface QuantizeModelReport {
  * @throws QuantizationError, the layer named, when a weight is not finite, layers are quantized already, adapters are
  *   on the model, a name in `skip` means nothing or nothing is left to quantize; the model is then unchanged
  */
-export function quantizeModel(
-  model: Module,
-  { skip = outputHeads, ...options }: QuantizeModelOptions = {},
-): QuantizeModelReport {
+export function quantizeModel(model: Module, given: QuantizeModelOptions = {}): QuantizeModelReport {
+  checkOptions("quantizeModel", given, [...quantizeOptions, "computeDtype", "skip"], {
+    ...bitsAndBytes,
+    bnb_4bit_compute_dtype: "computeDtype",
+    compute_dtype: "computeDtype",
+    llm_int8_skip_modules: "skip",
+    modules_to_not_convert: "skip",
+  });
+  const { skip = outputHeads, ...options } = given;
   const { layers, skipped } = chooseLayers(model, skip);
   const before = bytesOf(model);
   const made = new Map<Linear | Conv1D, QuantizedLinear>();

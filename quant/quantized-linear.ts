@@ -9,9 +9,9 @@
  */
 
 import { add, type Parameter, parameter, type Tensor } from "../autograd/index.ts";
-import { mT, type NDArray, QuantizationError, sameShape, zeros } from "../core/index.ts";
+import { checkOptions, mT, type NDArray, QuantizationError, sameShape, zeros } from "../core/index.ts";
 import { Conv1D, Linear, type LinearLike, Module } from "../nn/index.ts";
-import { type QuantizeOptions, quantize } from "./quantize.ts";
+import { bitsAndBytes, type QuantizeOptions, quantize, quantizeOptions } from "./quantize.ts";
 import { type ComputeDtype, denseOf, roundingTo, timesTransposed } from "./quantized-matmul.ts";
 import type { QuantizedTensor } from "./quantized-tensor.ts";
 
@@ -47,11 +47,10 @@ export class QuantizedLinear extends Module implements LinearLike {
   readonly computeDtype: ComputeDtype;
 
   /** @throws QuantizationError unless `packed` is a matrix and the bias has one number a row */
-  constructor(
-    packed: QuantizedTensor,
-    { bias = null, kind = "linear", computeDtype = "float32" }: Settings = {},
-  ) {
+  constructor(packed: QuantizedTensor, settings: Settings = {}) {
     super();
+    checkOptions("QuantizedLinear", settings, ["bias", "kind", "computeDtype"]);
+    const { bias = null, kind = "linear", computeDtype = "float32" } = settings;
     if (packed.shape.length !== 2) {
       throw new QuantizationError(
         `QuantizedLinear: expected a matrix [out, in]; got [${packed.shape.join(", ")}]`,
@@ -78,13 +77,16 @@ export class QuantizedLinear extends Module implements LinearLike {
 
   /**
    * `layer` quantized, with its very bias.
-   * @throws QuantizationError when an element is NaN or infinite, an option does not fit, or `layer` is quantized
+   * @throws ArgumentError on an option that there is not; QuantizationError when an element is NaN or infinite, an option does not fit, or `layer` is quantized
    *   already or has adapters on it
    */
-  static from(
-    layer: Linear | Conv1D,
-    { computeDtype, ...options }: QuantizedLinearOptions = {},
-  ): QuantizedLinear {
+  static from(layer: Linear | Conv1D, given: QuantizedLinearOptions = {}): QuantizedLinear {
+    checkOptions("QuantizedLinear.from", given, [...quantizeOptions, "computeDtype"], {
+      ...bitsAndBytes,
+      bnb_4bit_compute_dtype: "computeDtype",
+      compute_dtype: "computeDtype",
+    });
+    const { computeDtype, ...options } = given;
     if (!(layer instanceof Linear || layer instanceof Conv1D)) {
       const { name } = (layer as object).constructor;
       throw new QuantizationError(
@@ -123,7 +125,8 @@ export class QuantizedLinear extends Module implements LinearLike {
 
   /** W is quantized with this layer's settings. @throws QuantizationError when an element is NaN or infinite */
   withWeight(W: NDArray): QuantizedLinear {
-    return new QuantizedLinear(quantize(W, this.options), this);
+    const { bias, kind, computeDtype } = this;
+    return new QuantizedLinear(quantize(W, this.options), { bias, kind, computeDtype });
   }
 
   /** A layer of the kind that was quantized, frozen, which holds W [out, in] (the dequantized weight unless given) as it is. */
