@@ -77,7 +77,8 @@ export class QuantizedLinear extends Module implements LinearLike {
 
   /**
    * `layer` quantized, with its very bias.
-   * @throws ArgumentError on an option that there is not; QuantizationError when an element is NaN or infinite, an option does not fit, or `layer` is quantized
+   * @throws ArgumentError on an option that there is not; QuantizationError when an element is NaN or infinite, an option
+   *   does not fit, or `layer` is quantized
    *   already or has adapters on it
    */
   static from(layer: Linear | Conv1D, given: QuantizedLinearOptions = {}): QuantizedLinear {
