@@ -100,11 +100,17 @@ export class Bridge implements SyncSession {
   }
 }
 
-/** From built JavaScript directly; from TypeScript sources through tsx, which does not hook new threads by itself. */
+/**
+ * From built JavaScript directly; from TypeScript sources through tsx, which does not hook new threads by itself. What the
+ * program was told to `--import` is not for this thread: where it failed here, nobody would hear of it.
+ */
 function startWorker(entry: URL, workerData: object): Worker {
-  if (!entry.pathname.endsWith(".ts")) return new Worker(entry, { workerData });
+  if (!entry.pathname.endsWith(".ts")) return new Worker(entry, { workerData, execArgv: [] });
   const bootstrap = `import { register } from ${JSON.stringify(import.meta.resolve("tsx/esm/api"))};
     register();
     await import(${JSON.stringify(entry.href)});`;
-  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(bootstrap)}`), { workerData });
+  return new Worker(new URL(`data:text/javascript,${encodeURIComponent(bootstrap)}`), {
+    workerData,
+    execArgv: [],
+  });
 }
