@@ -183,7 +183,7 @@ const progressFields = ["optimizerSteps", "generators", "losses"];
 function isRandomState(value: unknown): boolean {
   try {
     randomFromState(value as RandomState);
-    return true;
+    return Object.keys(value as RandomState).length === 2;
   } catch {
     return false;
   }

@@ -9,6 +9,8 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /** What changes a disk, or tells it to keep something; and what looks into folders. */
 const changing = [
@@ -28,10 +30,14 @@ const changing = [
 
 export type Changing = (typeof changing)[number];
 
-/** For tests that save a thousand times: no wait for the disk. Nothing here can tell whether it was waited for. */
-export function withoutSync(): void {
+/**
+ * A folder for tests that save a thousand times: in memory where the system has such a place, since some file systems
+ * wait for the disk at a rename; and this process waits for it no more. Nothing here can tell whether it was waited for.
+ */
+export function quickFolder(): string {
   fs.fsyncSync = () => {};
   syncBuiltinESMExports();
+  return fs.mkdtempSync(join(fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "lowrank-test-"));
 }
 
 /** Runs `action`; `before` sees each call that changes the disk, and may throw instead. */

@@ -1,20 +1,17 @@
 /** @file Saves happen or do not, wherever they are cut. */
 
 import * as fs from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CheckpointError } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { readSaved, writeFileAtomic, writeFilesAtomic } from "../../../core/files/disk.node.ts";
-import { failingAt, killedAt, watching, withoutSync } from "../../support/faults.ts";
+import { failingAt, killedAt, quickFolder, watching } from "../../support/faults.ts";
 
 const test = suite<{ folder: string }>("saves", { folder: "" });
 
-withoutSync();
-const quick = fs.existsSync("/dev/shm") ? "/dev/shm" : tmpdir(); // in memory: some file systems wait at a rename
 test.before.each((context) => {
-  context.folder = fs.mkdtempSync(join(quick, "lowrank-test-"));
+  context.folder = quickFolder();
 });
 test.after.each(({ folder }) => fs.rmSync(folder, { recursive: true }));
 
