@@ -123,27 +123,56 @@ export function copy(x: NDArray, category?: Category): NDArray {
 }
 
 /** Writes the elements of a strided view, in row-major order, to the front of `target`. */
-function gatherStrided(
+export function gatherStrided(
   source: FloatArray,
   offset: number,
   shape: Shape,
   strides: readonly number[],
   target: FloatArray,
 ): void {
+  eachRow(shape, strides, offset, (at, out, length, step) => {
+    if (step === 1 && length > LONG) target.set(source.subarray(at, at + length), out);
+    else for (let i = 0, from = at; i < length; i++, from += step) target[out + i] = source[from];
+  });
+}
+
+/** Writes the front of `source` to the elements of a strided view, in row-major order. */
+export function scatterStrided(
+  source: FloatArray,
+  target: FloatArray,
+  offset: number,
+  shape: Shape,
+  strides: readonly number[],
+): void {
+  eachRow(shape, strides, offset, (at, out, length, step) => {
+    if (step === 1 && length > LONG) target.set(source.subarray(out, out + length), at);
+    else for (let i = 0, to = at; i < length; i++, to += step) target[to] = source[out + i];
+  });
+}
+
+/** Shorter rows are copied faster by a loop. */
+const LONG = 32;
+
+/** Visits the rows of a strided view in order: where each begins, how many elements came before, length and step. */
+function eachRow(
+  shape: Shape,
+  strides: readonly number[],
+  offset: number,
+  visit: (at: number, before: number, length: number, step: number) => void,
+): void {
   const size = sizeOf(shape);
   if (size === 0) return;
-  const rank = shape.length;
   if (isRowMajor(shape, strides)) {
-    target.set(source.subarray(offset, offset + size));
+    visit(offset, 0, size, 1);
     return;
   }
+  const rank = shape.length;
   const inner = shape[rank - 1];
-  const innerStride = strides[rank - 1];
+  const step = strides[rank - 1];
   const index = new Array<number>(rank).fill(0);
   let at = offset;
   for (let out = 0; out < size; out += inner) {
-    if (innerStride === 1) for (let i = 0; i < inner; i++) target[out + i] = source[at + i];
-    else for (let i = 0, from = at; i < inner; i++, from += innerStride) target[out + i] = source[from];
+    visit(at, out, inner, step);
     for (let axis = rank - 2; axis >= 0; axis--) {
       at += strides[axis];
       if (++index[axis] < shape[axis]) break;

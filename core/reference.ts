@@ -263,7 +263,7 @@ const adam: Kernels["adam"] = (parameter, gradient, m, v, step) => {
 /** Writes numbers from number `start` on into `y`, where they have the same places. */
 export function decodeInto(y: FloatArray, { codes, values, scales, blockSize }: Codes, start = 0): void {
   for (let i = start; i < y.length; i++) {
-    const code = (codes[i >> 1] >> (i & 1 ? 0 : 4)) & 15;
+    const code = (codes[Math.floor(i / 2)] >> (i % 2 ? 0 : 4)) & 15;
     y[i] = Math.fround(values[code] * scales[Math.floor(i / blockSize)]);
   }
 }

@@ -3,6 +3,7 @@
  * demand and remembered until the other is written; and `scope`, which releases temporaries all at once.
  */
 
+import { allocateDoubles, allocateFloats } from "./allocate.ts";
 import { LowrankError } from "./errors.ts";
 import { type Category, count, countDevice, type MemoryReport, recount, watch } from "./meter.ts";
 import type { Shape } from "./shape.ts";
@@ -45,14 +46,20 @@ export class Storage {
   readonly bytes: number;
   #category: Category;
   #host: FloatArray | null;
-  #address: number;
+  #address: number | null;
   #saves = 0;
   #version = 0;
   #released = false;
   readonly #account: Account;
 
   /** Use `hostStorage`, `newStorage` or `residentStorage`. */
-  constructor(length: number, itemBytes: number, category: Category, host: FloatArray | null, address = 0) {
+  constructor(
+    length: number,
+    itemBytes: number,
+    category: Category,
+    host: FloatArray | null,
+    address: number | null = null,
+  ) {
     this.length = length;
     this.bytes = length * itemBytes;
     this.#category = category;
@@ -74,8 +81,8 @@ export class Storage {
     return this.#version;
   }
 
-  /** Address of the host copy in the arena; 0 when it lives elsewhere. */
-  get address(): number {
+  /** Address of the host copy in the arena; null when it lives elsewhere. */
+  get address(): number | null {
     return this.#address;
   }
 
@@ -137,14 +144,14 @@ export class Storage {
   /** Leaves its scope: the values stay until collected, and count under `category` from now on. */
   keep(category: Category = this.#category): this {
     if (this.#released) throw released();
-    for (const scope of scopes) scope.delete(this);
-    if (this.#address) {
-      const copy = new Float32Array(this.length);
+    if (this.#address !== null) {
+      const copy = allocateFloats(this.length);
       copy.set(this.#host as Float32Array); // several times as fast as the constructor, on shared memory
       arena?.free(this.#address);
       this.#host = copy;
-      this.#address = 0;
+      this.#address = null;
     }
+    for (const scope of scopes) scope.delete(this);
     this.#category = category;
     this.#recount();
     collection?.unregister(this);
@@ -158,9 +165,9 @@ export class Storage {
     this.#released = true;
     collection?.unregister(this);
     takeOff(this.#account);
-    if (this.#address) arena?.free(this.#address);
+    if (this.#address !== null) arena?.free(this.#address);
     this.#host = null;
-    this.#address = 0;
+    this.#address = null;
   }
 
   #recount(): void {
@@ -201,6 +208,8 @@ export function setArena(next: Arena | null): void {
   arena = next;
 }
 
+export const currentArena = (): Arena | null => arena;
+
 /** Copies a strided view of `source` to the front of `target`, if both are in the arena and it can. */
 export function gatherInArena(
   source: Storage,
@@ -209,7 +218,7 @@ export function gatherInArena(
   strides: readonly number[],
   target: Storage,
 ): boolean {
-  if (!arena || source.address === 0 || target.address === 0) return false;
+  if (!arena || source.address === null || target.address === null) return false;
   return arena.gather(source.address + offset * 4, shape, strides, target.address);
 }
 
@@ -231,14 +240,17 @@ export function currentPrecision(): "float32" | "float64" {
   return itemBytes === 8 ? "float64" : "float32";
 }
 
-/** New storage with arbitrary contents: the caller writes every element. */
+/**
+ * New storage with arbitrary contents: the caller writes every element.
+ * @throws DeviceError when neither the arena nor the system has room for it
+ */
 export function newStorage(length: number, category: Category = "workspace"): Storage {
-  if (itemBytes === 8) return new Storage(length, 8, category, new Float64Array(length));
+  if (itemBytes === 8) return new Storage(length, 8, category, allocateDoubles(length));
   if (category === "workspace" && scopes.length > 0 && length > 0) {
     const taken = arena?.allocate(length);
     if (taken) return new Storage(length, 4, category, taken.array, taken.address);
   }
-  return new Storage(length, 4, category, new Float32Array(length));
+  return new Storage(length, 4, category, allocateFloats(length));
 }
 
 /** Storage around an array that the caller gives away. */

@@ -1,11 +1,13 @@
 /** @file AdamW on the cpu device. */
 
 import type { AdamStep } from "../kernels.ts";
+import { reshape } from "../movement.ts";
 import type { NDArray } from "../ndarray.ts";
 import { floatBits, kernels, type Machine } from "./machine.ts";
+import type { Operands } from "./operands.ts";
 
-/** Elements brought in at a time: four arrays of so many stay in the second-level cache. */
-const BLOCK = 16384;
+/** Brought in at a time: this stays in the second-level cache, and an AdamW step reads and writes it. */
+const BYTES = 2 ** 18;
 
 /**
  * M ← β₁M + (1 − β₁)G, V ← β₂V + (1 − β₂)G², W ← (1 − lr λ)W − lr (M/c₁) / (√(V/c₂) + ε). With the corrections moved out,
@@ -31,22 +33,13 @@ export function adam(
     eps * Math.sqrt(correction2),
   ];
   const constants = numbers.map(floatBits);
-  const G = gradient.data;
-  if (G.length === 0) return;
-  const inPlace = [parameter, m, v].map((x) => x.storage.write());
-  machine.call((operands) => {
-    const n = Math.min(BLOCK, G.length);
-    const room = Array.from({ length: 4 }, () => operands.room(n));
-    const [g, w, M, V] = room.map(({ address }) => address);
-    for (let from = 0; from < G.length; from += n) {
-      const length = Math.min(n, G.length - from);
-      [G, ...inPlace].forEach((data, i) => {
-        room[i].array.set(data.subarray(from, from + length));
-      });
-      machine.run(kernels.adam, 1, [w, g, M, V, length, ...constants]);
-      inPlace.forEach((data, i) => {
-        data.set(room[i + 1].array.subarray(0, length), from);
-      });
-    }
-  });
+  if (parameter.size === 0) return;
+  const changed = [parameter, m, v];
+  for (const { storage } of changed) storage.write();
+  const arrays = [gradient, ...changed].map((x) => reshape(x, [x.size]));
+  const run = (operands: Operands, [G, ...inPlace]: readonly NDArray[]): void => {
+    const [w, M, V] = inPlace.map((x) => operands.output(x, true).address);
+    machine.run(kernels.adam, 1, [w, operands.input(G).address, M, V, G.size, ...constants]);
+  };
+  machine.pieces(arrays, run, { step: 16, limit: BYTES });
 }

@@ -1,33 +1,47 @@
 /** @file Numbers from 4-bit codes on the cpu device. */
 
 import type { Codes } from "../kernels.ts";
+import { reshape } from "../movement.ts";
 import { empty, type NDArray } from "../ndarray.ts";
 import { decodeInto } from "../reference.ts";
 import { kernels, type Machine } from "./machine.ts";
+import { part } from "./operands.ts";
 
 /** Codes that the kernel looks up at a time; it does whole groups. */
 const GROUP = 32;
 
+/** Groups done in one call: what they are decoded from and to is a few MiB. */
+const GROUPS = 2 ** 15;
+
 export function decode(machine: Machine, from: Codes): NDArray {
   const result = empty(from.shape);
-  const { data } = result.storage;
   const groups = from.blockSize % GROUP === 0 ? Math.floor(result.size / GROUP) : 0;
-  if (groups > 0) {
+  const toScale = from.blockSize / GROUP;
+  const { scales } = from; // a getter may work them out anew
+  const values = bytesOf(Float32Array.from(from.values));
+  const planes = values.map((_, i) => values[(i % 16) * 4 + (i >> 4)]);
+  const flat = reshape(result, [result.size]);
+  for (let first = 0; first < groups; first += GROUPS) {
+    const last = Math.min(groups, first + GROUPS);
     machine.call((operands) => {
-      const codes = operands.room((groups * GROUP) / 8);
-      bytesOf(codes.array).set(from.codes.subarray(0, (groups * GROUP) / 2));
-      const scales = operands.room(from.scales.length);
-      scales.array.set(from.scales);
-      const planes = operands.room(16);
-      const values = bytesOf(Float32Array.from(from.values));
-      bytesOf(planes.array).set(values.map((_, i) => values[(i % 16) * 4 + (i >> 4)]));
-      machine.run(kernels.decode, machine.chunks(groups, groups * GROUP * 0.3), [
-        ...[codes.address, planes.address, scales.address, operands.output(result)],
-        ...[groups, from.blockSize / GROUP],
-      ]);
+      const bytes = (array: Uint8Array): number => {
+        const address = operands.workspace(array.length);
+        machine.memory.bytes.set(array, address);
+        return address;
+      };
+      const scale = Math.floor(first / toScale);
+      const addresses = [
+        bytes(from.codes.subarray((first * GROUP) / 2, (last * GROUP) / 2)),
+        bytes(planes),
+        bytes(bytesOf(scales.subarray(scale, Math.ceil(last / toScale)))),
+        operands.output(part(flat, 0, first * GROUP, last * GROUP)).address,
+      ];
+      const count = last - first;
+      const chunks = machine.chunks(count, count * GROUP * 0.3);
+      machine.run(kernels.decode, chunks, [...addresses, count, toScale, first - scale * toScale]);
     });
   }
-  decodeInto(data, from, groups * GROUP);
+  decodeInto(result.storage.data, from, groups * GROUP);
   return result;
 }
 

@@ -1,11 +1,15 @@
 /** @file Unary and binary functions on the cpu device. */
 
 import type { BinaryName, UnaryName } from "../kernels.ts";
-import { broadcastTo } from "../movement.ts";
-import { contiguous, empty, type NDArray } from "../ndarray.ts";
+import { broadcastTo, reshape } from "../movement.ts";
+import { contiguous, empty, NDArray } from "../ndarray.ts";
 import { reference } from "../reference.ts";
 import { type Shape, sameShape } from "../shape.ts";
-import { kernels, type Machine } from "./machine.ts";
+import { kernels, type Machine, PIECE } from "./machine.ts";
+import { footprint, type Operands, part } from "./operands.ts";
+
+/** Elements that the unary kernel does at a time; it writes whole groups. */
+const GROUP = 16;
 
 /** Numbers as in assembly/elementwise.ts, and nanoseconds for an element. The rest run on plain loops. */
 const unaryFunctions: { readonly [Name in UnaryName]?: readonly [number, number] } = {
@@ -55,10 +59,12 @@ export function unary(machine: Machine, name: UnaryName, x: NDArray): NDArray {
   if (!f) return reference.unary(name, x);
   const [number, nanoseconds] = f;
   const result = empty(x.shape);
-  machine.call((operands) => {
-    const chunks = machine.chunks(Math.ceil(x.size / 16), x.size * nanoseconds);
-    machine.run(kernels.unary, chunks, [operands.input(x), operands.output(result), x.size, number]);
-  });
+  const run = (operands: Operands, [X, Y]: readonly NDArray[]): void => {
+    const chunks = machine.chunks(Math.ceil(X.size / GROUP), X.size * nanoseconds);
+    const addresses = [operands.input(X).address, operands.output(Y).address];
+    machine.run(kernels.unary, chunks, [...addresses, X.size, number]);
+  };
+  machine.pieces([flat(x), flat(result)], run, { step: GROUP });
   return result;
 }
 
@@ -66,35 +72,67 @@ export function binary(machine: Machine, name: BinaryName, a: NDArray, b: NDArra
   const number = binaryFunctions[name];
   if (number === undefined) return reference.binary(name, a, b, shape);
   const result = empty(shape);
+  [a, b] = [contiguous(a), contiguous(b)];
   let axes = joinedAxes(a, b, shape);
   if (axes.length > 4) {
     a = contiguous(broadcastTo(a, shape));
     b = contiguous(broadcastTo(b, shape));
     axes = joinedAxes(a, b, shape);
   }
-  const inner = axes.pop() ?? { length: 1, a: 1, b: 1 };
+  if (axes.length === 0) axes = [{ length: 1, a: 1, b: 1 }];
+  const lengths = axes.map(({ length }) => length);
+  zip(
+    machine,
+    number,
+    new NDArray(
+      a.storage,
+      lengths,
+      axes.map((axis) => axis.a),
+      a.offset,
+    ),
+    new NDArray(
+      b.storage,
+      lengths,
+      axes.map((axis) => axis.b),
+      b.offset,
+    ),
+    reshape(result, lengths),
+  );
+  return result;
+}
+
+/** y = f(a, b): views of the same shape, of at most four axes, in which steps along the last one are 0 or 1. */
+function zip(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray): void {
+  if (footprint(a) + footprint(b) + footprint(y) > PIECE) {
+    const axis = y.shape.findIndex((length) => length > 1);
+    const middle = Math.ceil(y.shape[axis] / 2);
+    for (const [from, to] of [
+      [0, middle],
+      [middle, y.shape[axis]],
+    ]) {
+      const [A, B, Y] = [a, b, y].map((x) => part(x, axis, from, to));
+      zip(machine, f, A, B, Y);
+    }
+    return;
+  }
+  const axes = y.shape.map((length, axis) => ({ length, a: a.strides[axis], b: b.strides[axis] }));
+  const inner = axes.pop() as JointAxis;
   while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
-  const rows = result.size / inner.length;
+  const rows = y.size / inner.length;
   machine.call((operands) => {
-    const nanoseconds = result.size * 0.4 + rows * 5;
-    const chunks = machine.chunks(rows > 1 ? rows : Math.ceil(inner.length / 16), nanoseconds);
+    const nanoseconds = y.size * 0.4 + rows * 5;
+    const chunks = machine.chunks(rows > 1 ? rows : Math.ceil(inner.length / GROUP), nanoseconds);
     machine.run(kernels.binary, chunks, [
-      ...[
-        operands.input(a),
-        operands.input(b),
-        operands.output(result),
-        number,
-        inner.length,
-        inner.a,
-        inner.b,
-      ],
+      ...[operands.input(a), operands.input(b), operands.output(y)].map(({ address }) => address),
+      ...[f, inner.length, inner.a, inner.b],
       ...axes.map((axis) => axis.length),
       ...axes.map((axis) => axis.a),
       ...axes.map((axis) => axis.b),
     ]);
   });
-  return result;
 }
+
+const flat = (x: NDArray): NDArray => reshape(contiguous(x), [x.size]);
 
 /** Copies a strided view whose rows are contiguous; false for others. */
 export function gather(
@@ -110,7 +148,7 @@ export function gather(
   while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
   const rows = axes[0].length * axes[1].length * axes[2].length;
   const chunks = machine.chunks(
-    rows > 1 ? rows : Math.ceil(inner.length / 16),
+    rows > 1 ? rows : Math.ceil(inner.length / GROUP),
     rows * (inner.length * 0.2 + 5),
   );
   machine.run(kernels.binary, chunks, [

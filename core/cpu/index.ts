@@ -35,7 +35,14 @@ export function startedWorkers(): number {
   return machine?.startedWorkers ?? 0;
 }
 
-function arenaOf(machine: Machine): Arena {
+/** Bytes of the arena that temporaries take now, and the most they ever took. */
+export function arenaUse(): { readonly taken: number; readonly peak: number } {
+  const { taken = 0, peak = 0 } = machine?.memory.arena ?? {};
+  return { taken, peak };
+}
+
+/** The arena that lies in that machine's memory. */
+export function arenaOf(machine: Machine): Arena {
   const { memory } = machine;
   return {
     allocate: (length) => memory.allocate(length),
@@ -44,7 +51,8 @@ function arenaOf(machine: Machine): Arena {
   };
 }
 
-function kernelsOf(machine: Machine): DeviceKernels {
+/** The kernels over that machine's memory. */
+export function kernelsOf(machine: Machine): DeviceKernels {
   const own = {
     matmul: (a, b) => matmul(machine, a, b),
     decode: (from) => decode(machine, from),

@@ -4,10 +4,11 @@
  */
 
 import { DeviceError } from "../errors.ts";
-import type { NDArray } from "../ndarray.ts";
+import { contiguous, type NDArray } from "../ndarray.ts";
 import { shared, single } from "./generated/built-by-npm-run-build-wasm.ts";
 import { Memory } from "./memory.ts";
-import { defaultThreads, maySleep, startWorker } from "./platform.ts";
+import { footprint, Operands, part } from "./operands.ts";
+import { defaultThreads, maySleep, startWorker, wishedMemory } from "./platform.ts";
 
 /** Numbers as in assembly/index.ts. */
 export const kernels = {
@@ -35,6 +36,15 @@ const ARGUMENTS = 1536 / 4;
 /** Many small chunks: near the end of a job a thread waits for at most one of them. */
 const CHUNKS_PER_THREAD = 16;
 
+/** So many have room for their tiles, below the kernels' constants (assembly/matmul.ts, build.js). */
+const MOST_THREADS = 240;
+
+/** Bytes of the window by which a call may exceed what was planned: lengths are rounded up to whole cache lines. */
+const SLACK = 4096;
+
+/** Bytes brought in at a time where the order allows pieces: they stay in the second-level cache. */
+export const PIECE = 2 ** 20;
+
 interface Exports {
   run(kernel: number, chunks: number): void;
 }
@@ -45,13 +55,18 @@ export function floatBits(x: number): number {
 }
 
 export class Machine {
-  readonly memory = new Memory();
+  readonly memory: Memory;
   readonly #module: WebAssembly.Module;
   readonly #exports: Exports;
   #threads = 0;
   #started = 1;
 
-  constructor() {
+  /**
+   * @param mebibytes of memory; LOWRANK_MEMORY_MIB or as much as the system grants when not given
+   * @param window bytes of it through which operands are brought in; a share of it when not given
+   */
+  constructor(mebibytes = wishedMemory(), window?: number) {
+    this.memory = new Memory(mebibytes, window);
     const bytes = Uint8Array.from(atob(this.memory.isShared ? shared : single), (c) => c.charCodeAt(0));
     try {
       this.#module = new WebAssembly.Module(bytes);
@@ -73,8 +88,16 @@ export class Machine {
     return this.memory.words[STARTED];
   }
 
+  /** Bytes that the operands of one call may take in the window; a little is left for rounding up. */
+  get room(): number {
+    return this.memory.window.bytes - SLACK;
+  }
+
   /** Threads that take part from now on, this one included; always 1 without shared memory. */
   setThreads(count: number): void {
+    if (!Number.isInteger(count) || count < 1 || count > MOST_THREADS) {
+      throw new DeviceError(`cpu: expected 1 to ${MOST_THREADS} threads; got ${count}`);
+    }
     this.#threads = this.memory.isShared ? count : 1;
     this.memory.words[THREADS] = this.#threads;
   }
@@ -100,83 +123,40 @@ export class Machine {
     }
   }
 
-  /** Calls `fn` with the means to get addresses; what was brought into the memory for the call leaves it after. */
+  /** Calls `fn` with the means to get addresses; the window holds what it brings in, until it returns. */
   call(fn: (operands: Operands) => void): void {
     const operands = new Operands(this.memory);
-    try {
-      fn(operands);
-      operands.deliver();
-    } finally {
-      operands.free();
+    fn(operands);
+    operands.deliver();
+  }
+
+  /**
+   * Calls `run` on arrays of the same length along axis 0, made contiguous; or, where those outside the arena are more than
+   * `limit` bytes, on one piece of all of them after the other.
+   * @param step the pieces' lengths are multiples of this
+   */
+  pieces(
+    given: readonly NDArray[],
+    run: (operands: Operands, pieces: readonly NDArray[], from: number) => void,
+    { step = 1, limit = PIECE }: { readonly step?: number; readonly limit?: number } = {},
+  ): void {
+    const arrays = given.map(contiguous);
+    const length = arrays[0].shape[0];
+    const bytes = arrays.reduce((sum, x) => sum + footprint(x), 0);
+    if (bytes <= limit) {
+      this.call((operands) => run(operands, arrays, 0));
+      return;
     }
-  }
-}
-
-/**
- * Addresses of the arrays of one kernel call. Temporaries live in the memory and have one. Others, such as parameters,
- * are copied in for the call, and a result outside any scope is copied out at the end.
- */
-export class Operands {
-  readonly #memory: Memory;
-  readonly #taken: number[] = [];
-  readonly #results: { readonly host: Float32Array; readonly copy: Float32Array }[] = [];
-
-  constructor(memory: Memory) {
-    this.#memory = memory;
-  }
-
-  /** Address of the elements in row-major order. */
-  input(x: NDArray): number {
-    const { address } = x.storage;
-    if (address && x.isContiguous) return address + x.offset * 4;
-    const { data } = x;
-    const copy = this.room(data.length);
-    copy.array.set(data);
-    return copy.address;
-  }
-
-  /** Address of the first element of any view; the elements keep their distances. */
-  strided(x: NDArray): number {
-    const { address } = x.storage;
-    if (address) return address + x.offset * 4;
-    let first = x.offset;
-    let last = x.offset;
-    for (let axis = 0; axis < x.rank; axis++) {
-      const reach = (x.shape[axis] - 1) * x.strides[axis];
-      if (reach > 0) last += reach;
-      else first += reach;
+    const most = Math.max(step, Math.floor((length * limit) / bytes / step) * step);
+    for (let from = 0; from < length; from += most) {
+      const to = Math.min(length, from + most);
+      this.call((operands) =>
+        run(
+          operands,
+          arrays.map((x) => part(x, 0, from, to)),
+          from,
+        ),
+      );
     }
-    const copy = this.room(last + 1 - first);
-    copy.array.set(x.storage.data.subarray(first, last + 1));
-    return copy.address + (x.offset - first) * 4;
-  }
-
-  /** Address of a fresh array that the kernel writes. */
-  output(x: NDArray): number {
-    const { address, data } = x.storage;
-    if (address) return address;
-    const copy = this.room(data.length);
-    this.#results.push({ host: data as Float32Array, copy: copy.array });
-    return copy.address;
-  }
-
-  /** Address of `bytes` of memory for the duration of the call. */
-  workspace(bytes: number): number {
-    return this.room(Math.ceil(bytes / 4)).address;
-  }
-
-  /** Room for `length` numbers for the duration of the call. */
-  room(length: number): { readonly array: Float32Array; readonly address: number } {
-    const block = this.#memory.take(length);
-    this.#taken.push(block.address);
-    return block;
-  }
-
-  deliver(): void {
-    for (const { host, copy } of this.#results) host.set(copy);
-  }
-
-  free(): void {
-    for (const address of this.#taken) this.#memory.free(address);
   }
 }

@@ -1,8 +1,18 @@
-/** @file Y = A B on the cpu device: which way a product goes. The arithmetic is in assembly/matmul.ts. */
+/**
+ * @file Y = A B on the cpu device: which way a product goes, and in which blocks. The arithmetic is in
+ * assembly/matmul.ts.
+ *
+ * Operands outside the arena come in through the window, and so does what is packed. A product for which the window
+ * is too small is cut in halves, again and again: rows, columns, matrices of the batch, or k, whose halves are added
+ * in the order in which the whole would be summed. So the largest product is the one whose arrays the system grants,
+ * and its bits do not depend on where they lie.
+ */
 
+import { mT } from "../movement.ts";
 import { empty, type NDArray } from "../ndarray.ts";
 import { type Shape, sizeOf } from "../shape.ts";
-import { kernels, type Machine, type Operands } from "./machine.ts";
+import { kernels, type Machine } from "./machine.ts";
+import { footprint, type Operands, part, placedStrides } from "./operands.ts";
 
 /** Multiplications and additions in a nanosecond on one thread, about. */
 const FLOPS_PER_NANOSECOND = 30;
@@ -10,56 +20,190 @@ const FLOPS_PER_NANOSECOND = 30;
 /** Products up to this many multiplications are done whole by one thread when there are several of them. */
 const SMALL = 2 ** 20;
 
-/** One product, or several of the same shape. Strides in bytes. */
+/** Steps of k that are summed in registers, at most; each such sum is then added to Y. */
+const STEPS = 256;
+
+/** Views A [...p, n, k], B [...p, k, m] and Y [...p, n, m]. */
 interface Product {
-  readonly n: number;
-  readonly k: number;
-  readonly m: number;
-  readonly a: number;
-  readonly aRow: number;
-  readonly aCol: number;
-  readonly b: number;
-  readonly bRow: number;
-  readonly bCol: number;
-  readonly y: number;
-  readonly yRow: number;
-  readonly yCol: number;
+  readonly a: NDArray;
+  readonly b: NDArray;
+  readonly y: NDArray;
+  /** Steps of k in a sum; the same in all parts of a product. */
+  readonly steps: number;
+  /** Whether Y has the sum over smaller k already, and AB is added to it. */
+  readonly adds: boolean;
 }
 
 export function matmul(machine: Machine, a: NDArray, b: NDArray): NDArray {
-  const batch = a.shape.slice(0, -2);
+  const k = a.shape[a.rank - 1];
+  const y = empty([...a.shape.slice(0, -1), b.shape[b.rank - 1]]);
+  multiply(machine, { a, b, y, steps: Math.ceil(k / Math.ceil(k / STEPS)), adds: false });
+  return y;
+}
+
+function multiply(machine: Machine, product: Product): void {
+  const { a, b, y } = product;
+  const batch = y.shape.slice(0, -2);
   const products = sizeOf(batch);
-  const [n, k] = a.shape.slice(-2);
-  const m = b.shape[b.rank - 1];
-  const result = empty([...batch, n, m]);
+  const [n, m] = y.shape.slice(-2);
+  if (products > 1 && n * a.shape[a.rank - 1] * m > SMALL) {
+    const axis = batch.findIndex((length) => length > 1);
+    for (let i = 0; i < batch[axis]; i++) multiply(machine, partOf(product, { axis, from: i, to: i + 1 }));
+    return;
+  }
+  const { left, right, isSwapped } = oriented(product);
+  const layout = layoutOf(left, right, isSwapped ? mT(y) : y);
+  const own = layout.copyBytes + layout.packedBytes;
+  const workspace = products > 1 ? 12 * products + (own + 64) * machine.threads : own;
+  const brought = [a, b, y].map(footprint);
+  if (workspace + brought[0] + brought[1] + brought[2] > machine.room) {
+    const [leftBytes, rightBytes] = [layout.copyBytes, layout.packedBytes];
+    const bytes = [
+      brought[0] + (isSwapped ? rightBytes : leftBytes),
+      brought[1] + (isSwapped ? leftBytes : rightBytes),
+      brought[2],
+    ];
+    for (const half of halves(product, bytes)) multiply(machine, half);
+    return;
+  }
   machine.call((operands) => {
-    const given = {
-      ...{ n, k, m },
-      ...{ a: operands.strided(a), aRow: stride(a, -2), aCol: stride(a, -1) },
-      ...{ b: operands.strided(b), bRow: stride(b, -2), bCol: stride(b, -1) },
-      ...{ y: operands.output(result), yRow: m * 4, yCol: 4 },
+    const A = operands.input(left);
+    const B = operands.input(right);
+    const Y = operands.output(y, product.adds);
+    const [yRow, yCol] = inBytes(Y.strides);
+    const args: Arguments = {
+      ...layout,
+      ...{ a: A.address, b: B.address, y: Y.address },
+      ...(isSwapped ? { yRow: yCol, yCol: yRow } : { yRow, yCol }),
+      ...{ steps: product.steps, adds: product.adds },
     };
-    const product = oriented(given);
-    const [left, right] = product === given ? [a, b] : [b, a];
-    const tables = operands.workspace(products * 8);
-    const { words } = machine.memory;
-    const offsetsOfA = words.subarray(tables / 4, tables / 4 + products);
-    const offsetsOfB = words.subarray(tables / 4 + products, tables / 4 + 2 * products);
-    fillOffsets(offsetsOfA, batch, left.strides);
-    fillOffsets(offsetsOfB, batch, right.strides);
-    if (products > 1 && n * k * m <= SMALL) manySmall(machine, operands, product, products, tables);
-    else {
-      for (let p = 0; p < products; p++) {
-        large(machine, operands, {
-          ...product,
-          a: product.a + offsetsOfA[p],
-          b: product.b + offsetsOfB[p],
-          y: product.y + p * n * m * 4,
-        });
-      }
-    }
+    if (products === 1) single(machine, operands, args);
+    else several(machine, operands, args, batch, [A.strides, B.strides, Y.strides]);
   });
-  return result;
+}
+
+/** A part of a product: of the batch along `axis`, of its rows, its columns, or its k. */
+interface Cut {
+  readonly axis: number | "n" | "m" | "k";
+  readonly from: number;
+  readonly to: number;
+}
+
+function partOf(product: Product, { axis, from, to }: Cut): Product {
+  const { a, b, y } = product;
+  const last = y.rank - 1;
+  if (axis === "n") return { ...product, a: part(a, last - 1, from, to), y: part(y, last - 1, from, to) };
+  if (axis === "m") return { ...product, b: part(b, last, from, to), y: part(y, last, from, to) };
+  if (axis === "k") {
+    const adds = product.adds || from > 0;
+    return { ...product, a: part(a, last, from, to), b: part(b, last - 1, from, to), adds };
+  }
+  return {
+    ...product,
+    a: part(a, axis, from, to),
+    b: part(b, axis, from, to),
+    y: part(y, axis, from, to),
+  };
+}
+
+/**
+ * Two halves, in order: of the batch; or else of the operand that takes most room, across its rows in memory, so that
+ * a half of it lies in one piece there.
+ * @param bytes what A, B and Y take in the window
+ */
+function halves(product: Product, [ofA, ofB, ofY]: readonly number[]): Product[] {
+  const { a, b, y, steps } = product;
+  const cut = (axis: Cut["axis"], length: number, unit: number): Product[] => {
+    const middle = Math.ceil(length / 2 / unit) * unit;
+    return [
+      partOf(product, { axis, from: 0, to: middle }),
+      partOf(product, { axis, from: middle, to: length }),
+    ];
+  };
+  const axis = y.shape.slice(0, -2).findIndex((length) => length > 1);
+  if (axis >= 0) return cut(axis, y.shape[axis], 1);
+  const [n, k] = a.shape.slice(-2);
+  const m = y.shape[y.rank - 1];
+  const isRowMajor = (x: NDArray): boolean =>
+    Math.abs(x.strides[x.rank - 2]) > Math.abs(x.strides[x.rank - 1]);
+  const ways = { n: [n, 8], m: [m, 16], k: [k, steps] } as const;
+  const order = [
+    ...(ofB >= ofA && ofB >= ofY ? (isRowMajor(b) ? (["k", "m"] as const) : (["m", "k"] as const)) : []),
+    ...(ofA >= ofB && ofA >= ofY ? (isRowMajor(a) ? (["n", "k"] as const) : (["k", "n"] as const)) : []),
+    ...(n >= m ? (["n", "m", "k"] as const) : (["m", "n", "k"] as const)),
+  ];
+  const way = order.find((name) => ways[name][0] > ways[name][1]) ?? "n";
+  const [length, unit] = ways[way];
+  return cut(way, length, unit);
+}
+
+/** In bytes, of rows and columns. */
+const inBytes = (strides: readonly number[]): readonly number[] => strides.slice(-2).map((step) => step * 4);
+
+/** In bytes. The stride of an axis of length 1 does not matter; that of neighbours is the most convenient. */
+function steps(x: NDArray): readonly [number, number] {
+  const [row, col] = inBytes(placedStrides(x));
+  return [x.shape[x.rank - 2] === 1 ? 4 : row, x.shape[x.rank - 1] === 1 ? 4 : col];
+}
+
+/**
+ * Yᵀ = Bᵀ Aᵀ instead, where that saves packing the one large operand: a few rows times a matrix stored
+ * transposed, or a matrix stored transposed times a few columns.
+ */
+function oriented({ a, b, y }: Product): {
+  readonly left: NDArray;
+  readonly right: NDArray;
+  readonly isSwapped: boolean;
+} {
+  const [n, m] = y.shape.slice(-2);
+  const isTransposed = (x: NDArray): boolean => {
+    const [row, col] = steps(x);
+    return row === 4 && col !== 4;
+  };
+  const isSwapped = (n <= 4 && m > 4 && isTransposed(b)) || (m <= 4 && n > 4 && isTransposed(a));
+  return isSwapped ? { left: mT(b), right: mT(a), isSwapped } : { left: a, right: b, isSwapped };
+}
+
+/** How the kernels go about a product. Strides in bytes. */
+interface Layout {
+  readonly n: number;
+  readonly k: number;
+  readonly m: number;
+  readonly aRow: number;
+  readonly aCol: number;
+  readonly bRow: number;
+  readonly bCol: number;
+  /** Whether A is read from a copy whose rows are contiguous, their distance, and the bytes of one matrix. */
+  readonly copiesA: boolean;
+  readonly copyRow: number;
+  readonly copyBytes: number;
+  /** Whether B is read from strips of 16 columns, and the bytes of one matrix. */
+  readonly packsB: boolean;
+  readonly packedBytes: number;
+}
+
+interface Arguments extends Layout {
+  readonly a: number;
+  readonly b: number;
+  readonly y: number;
+  readonly yRow: number;
+  readonly yCol: number;
+  readonly steps: number;
+  readonly adds: boolean;
+}
+
+function layoutOf(a: NDArray, b: NDArray, y: NDArray): Layout {
+  const [n, m] = y.shape.slice(-2);
+  const k = a.shape[a.rank - 1];
+  const [aRow, aCol] = steps(a);
+  const [bRow, bCol] = steps(b);
+  const copiesA = aCol !== 4;
+  const packsB = n > 4 || bCol !== 4;
+  const copyRow = k * 4 + 64; // a little more than the row, for powers of two crowd in the cache
+  const copyBytes = copiesA ? n * copyRow : 0;
+  const lastWidth = m % 16 === 0 ? 0 : m % 16 > 8 ? 16 : m % 16 > 4 ? 8 : 4;
+  const packedBytes = packsB ? (Math.floor(m / 16) * 16 + lastWidth) * k * 4 : 0;
+  return { n, k, m, aRow, aCol, bRow, bCol, copiesA, copyRow, copyBytes, packsB, packedBytes };
 }
 
 /** Where each matrix of the batch begins, in bytes from the first, in row-major order. */
@@ -73,64 +217,43 @@ function fillOffsets(offsets: Uint32Array, batch: Shape, strides: readonly numbe
   }
 }
 
-/** In bytes. The stride of an axis of length 1 does not matter; that of neighbours is the most convenient. */
-function stride(x: NDArray, axis: -1 | -2): number {
-  return x.shape.at(axis) === 1 ? 4 : (x.strides.at(axis) as number) * 4;
-}
-
-/**
- * Yᵀ = Bᵀ Aᵀ instead, where that saves packing the one large operand: a few rows times a matrix stored
- * transposed, or a matrix stored transposed times a few columns.
- */
-function oriented(p: Product): Product {
-  const fewRows = p.n <= 4 && p.m > 4 && p.bRow === 4 && p.bCol !== 4;
-  const fewColumns = p.m <= 4 && p.n > 4 && p.aRow === 4 && p.aCol !== 4;
-  if (!fewRows && !fewColumns) return p;
-  return {
-    ...{ n: p.m, k: p.k, m: p.n },
-    ...{ a: p.b, aRow: p.bCol, aCol: p.bRow },
-    ...{ b: p.a, bRow: p.aCol, bCol: p.aRow },
-    ...{ y: p.y, yRow: p.yCol, yCol: p.yRow },
-  };
-}
-
-const readsAInPlace = ({ aCol }: Product): boolean => aCol === 4;
-/** Not where every row is the same one (a row step of 0): to the kernels a step of 0 means a packed B. */
-const readsBInPlace = ({ n, bRow, bCol }: Product): boolean => n <= 4 && bCol === 4 && bRow !== 0;
-
-/** Bytes of B in strips; the last strip may be narrower than 16, never mind. */
-const packedBytes = ({ k, m }: Product): number => Math.ceil(m / 16) * k * 64;
-
-/** Bytes between the rows of A's copy; a little more than the row, for powers of two crowd in the cache. */
-const copyRow = ({ k }: Product): number => k * 4 + 64;
-
-function manySmall(machine: Machine, operands: Operands, p: Product, products: number, tables: number): void {
-  const copyBytes = readsAInPlace(p) ? 0 : p.n * copyRow(p);
-  const bytes = copyBytes + (readsBInPlace(p) ? 0 : packedBytes(p)) + 64;
+/** Many small products. */
+function several(
+  machine: Machine,
+  operands: Operands,
+  p: Arguments,
+  batch: Shape,
+  strides: readonly (readonly number[])[],
+): void {
+  const products = sizeOf(batch);
+  const tables = strides.map((steps) => {
+    const address = operands.workspace(products * 4);
+    fillOffsets(machine.memory.words.subarray(address / 4, address / 4 + products), batch, steps);
+    return address;
+  });
+  const own = p.copyBytes + p.packedBytes + 64;
   machine.run(
     kernels.multiplyBatch,
     machine.chunks(products, (2 * products * p.n * p.k * p.m) / FLOPS_PER_NANOSECOND),
     [
-      ...[p.a, p.aRow, p.aCol, p.b, p.bRow, p.bCol, p.y, p.yRow, p.yCol, p.n, p.k, p.m, products],
-      ...[tables, tables + products * 4, p.n * p.m * 4],
-      ...[operands.workspace(bytes * machine.threads), bytes, copyBytes, readsBInPlace(p) ? 1 : 0],
+      ...[p.a, p.aRow, p.aCol, p.b, p.bRow, p.bCol, p.y, p.yRow, p.yCol, p.n, p.k, p.m, p.steps, products],
+      ...[...tables, operands.workspace(own * machine.threads), own],
+      ...[Number(p.copiesA), p.copyRow, p.copyBytes, Number(p.packsB)],
     ],
   );
 }
 
-function large(machine: Machine, operands: Operands, p: Product): void {
-  const { n, k, m } = p;
+function single(machine: Machine, operands: Operands, p: Arguments): void {
+  const { n, k, m, copiesA, packsB } = p;
   const strips = Math.ceil(m / 16);
-  const copiesA = !readsAInPlace(p);
-  const packsB = !readsBInPlace(p);
-  const packed = packsB ? operands.workspace(packedBytes(p)) : 0;
-  const copy = copiesA ? operands.workspace(n * copyRow(p)) : 0;
+  const packed = operands.workspace(p.packedBytes);
+  const copy = operands.workspace(p.copyBytes);
   if (packsB || copiesA) {
     const forB = packsB ? machine.chunks(strips, k * m) : 0;
     const forA = copiesA ? machine.chunks(Math.ceil(n / 4), n * k) : 0;
     machine.run(kernels.packOperands, forA + forB, [
       ...[p.a, p.aRow, p.aCol, p.b, p.bRow, p.bCol, n, k, m],
-      ...[packed, copy, copyRow(p), forB],
+      ...[packed, copy, p.copyRow, forB],
     ]);
   }
   const wanted = machine.chunks(n * m, (2 * n * k * m) / FLOPS_PER_NANOSECOND);
@@ -139,8 +262,8 @@ function large(machine: Machine, operands: Operands, p: Product): void {
   const rowBlocks = Math.min(groups, Math.max(Math.ceil(n / 64), wanted));
   const stripBlocks = Math.min(strips, Math.ceil(wanted / rowBlocks));
   machine.run(kernels.multiplyTiles, rowBlocks * stripBlocks, [
-    ...(copiesA ? [copy, copyRow(p), 4] : [p.a, p.aRow, p.aCol]),
+    ...(copiesA ? [copy, p.copyRow, 4] : [p.a, p.aRow, p.aCol]),
     ...(packsB ? [packed, 0] : [p.b, p.bRow]),
-    ...[p.y, p.yRow, p.yCol, n, k, m, rowBlocks, stripBlocks],
+    ...[Number(packsB), p.y, p.yRow, p.yCol, n, k, m, p.steps, Number(p.adds), rowBlocks, stripBlocks],
   ]);
 }

@@ -1,101 +1,88 @@
 /**
- * @file The one WebAssembly memory that the kernels and all temporaries live in, and its allocator. Shared
- * between threads where the platform allows it. It does not grow: the system gives a page when it is first
- * written, and views of a memory that is not shared would not survive growth.
+ * @file The one WebAssembly memory that the kernels see: the job board, a window for what a kernel call brings in, and
+ * the arena of the temporaries. Shared between threads where the platform allows it.
+ *
+ * It does not grow: the views of a memory that is not shared would not survive that. It is as large from the start as
+ * the system grants, up to the 4 GiB that 32-bit addresses reach; the system gives a page when it is first written.
  */
 
 import { DeviceError } from "../errors.ts";
+import { Allocator, GRAIN } from "./allocator.ts";
 
 const PAGE = 65536;
 const MIB = 2 ** 20;
 
 /** Sizes to try, largest first: not every system promises so much address space. */
-const SHARED_MIB = [1536, 768, 256];
-const SINGLE_MIB = [384, 128];
+export const MOST_MIB = 4096;
+const SIZES_MIB = [MOST_MIB, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128];
+
+/** Less leaves hardly anything beside the window. */
+export const LEAST_MIB = 16;
 
 /** Below are the job board and the constants of the kernels. */
 const FIRST_ADDRESS = PAGE;
 
-/** Kernels may read a little past the end of an array. */
+/** Kernels may read a little past the end of an array; so no address of an array's end is 2³² either. */
 const END_GUARD = 256;
 
-interface Block {
-  readonly address: number;
-  readonly capacity: number;
-  /** The view handed out last; a training step asks for the same lengths again and again. */
-  array: Float32Array;
-}
+/** The window's part of the memory, at least and at most. */
+const WINDOW_SHARE = 1 / 4;
+const LEAST_WINDOW = 8 * MIB;
+const MOST_WINDOW = 64 * MIB;
 
 export class Memory {
   readonly memory: WebAssembly.Memory;
   readonly isShared: boolean;
+  /** All of it, as bytes, as words and as numbers. */
+  readonly bytes: Uint8Array;
   readonly words: Uint32Array;
-  readonly #free = new Map<number, Block[]>();
-  readonly #taken = new Map<number, Block>();
-  #next = FIRST_ADDRESS;
+  readonly floats: Float32Array;
+  /** What operands outside the arena are brought into, piece by piece; free again after each call. */
+  readonly window: { readonly address: number; readonly bytes: number };
+  readonly arena: Allocator;
 
-  constructor() {
-    const { memory, isShared } = openMemory();
+  /**
+   * @param mebibytes its size; as much as the system grants when not given
+   * @param window bytes of the window; a share of the memory when not given
+   * @throws DeviceError when the system does not grant it
+   */
+  constructor(mebibytes?: number, window?: number) {
+    const { memory, isShared } = openMemory(mebibytes);
     this.memory = memory;
     this.isShared = isShared;
+    this.bytes = new Uint8Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
+    this.floats = new Float32Array(memory.buffer);
+    const { byteLength } = memory.buffer;
+    const bytes = window ?? Math.min(MOST_WINDOW, Math.max(LEAST_WINDOW, byteLength * WINDOW_SHARE));
+    this.window = { address: FIRST_ADDRESS, bytes };
+    const start = FIRST_ADDRESS + bytes + GRAIN;
+    this.arena = new Allocator(start, byteLength - END_GUARD - start);
   }
 
-  /** For temporaries, which leave a quarter of the memory to the operands of single calls. */
-  allocate(length: number): Block | null {
-    return this.#take(length, this.words.byteLength * 0.75);
+  /** Room for a temporary of `length` numbers, or null when the arena is full. */
+  allocate(length: number): { readonly address: number; readonly array: Float32Array } | null {
+    const address = this.arena.take(length * 4);
+    return address === null
+      ? null
+      : { address, array: new Float32Array(this.memory.buffer, address, length) };
   }
 
-  /** For the duration of one kernel call. @throws DeviceError when there is no room */
-  take(length: number): Block {
-    const block = this.#take(length, this.words.byteLength - END_GUARD);
-    if (block) return block;
-    throw new DeviceError(
-      `cpu: no room for ${(length * 4) / MIB} MiB in WebAssembly memory of ${this.words.byteLength / MIB} MiB; ` +
-        "use smaller batches, or the device reference",
-    );
-  }
-
+  /** Takes back what `allocate` gave. @throws DeviceError when nothing is there */
   free(address: number): void {
-    const block = this.#taken.get(address) as Block;
-    this.#taken.delete(address);
-    const list = this.#free.get(block.capacity);
-    if (list) list.push(block);
-    else this.#free.set(block.capacity, [block]);
-  }
-
-  #take(length: number, limit: number): Block | null {
-    const capacity = capacityFor(length * 4);
-    let block = this.#free.get(capacity)?.pop();
-    if (!block) {
-      const address = this.#next;
-      if (address + capacity > limit) return null;
-      this.#next += capacity;
-      block = { address, capacity, array: new Float32Array(this.memory.buffer, address, length) };
-    } else if (block.array.length !== length) {
-      block.array = new Float32Array(this.memory.buffer, block.address, length);
-    }
-    this.#taken.set(block.address, block);
-    return block;
+    this.arena.give(address);
   }
 }
 
-/** Sizes come in classes, four to each power of two and multiples of 64, so that freed blocks fit again. */
-function capacityFor(bytes: number): number {
-  const step = Math.max(64, 2 ** (29 - Math.clz32(bytes - 1)));
-  return Math.ceil(bytes / step) * step;
-}
-
-function openMemory(): { memory: WebAssembly.Memory; isShared: boolean } {
+function openMemory(mebibytes?: number): { memory: WebAssembly.Memory; isShared: boolean } {
+  const sizes = mebibytes === undefined ? SIZES_MIB : [mebibytes];
   // Without cross-origin isolation a page has no SharedArrayBuffer.
-  if (typeof SharedArrayBuffer !== "undefined") {
-    const memory = largest(SHARED_MIB, true);
-    if (memory) return { memory, isShared: true };
+  for (const isShared of typeof SharedArrayBuffer === "undefined" ? [false] : [true, false]) {
+    const memory = largest(sizes, isShared);
+    if (memory) return { memory, isShared };
   }
-  const memory = largest(SINGLE_MIB, false);
-  if (memory) return { memory, isShared: false };
   throw new DeviceError(
-    `cpu: no WebAssembly memory of ${SINGLE_MIB.at(-1)} MiB here; use the device reference`,
+    `cpu: no WebAssembly memory of ${sizes.at(-1)} MiB here; set LOWRANK_MEMORY_MIB to fewer, or use the device reference`,
   );
 }
 

@@ -3,6 +3,9 @@
  * sleep. Node's modules come from `process.getBuiltinModule`, so that bundlers for pages see no import of them.
  */
 
+import { DeviceError } from "../errors.ts";
+import { LEAST_MIB, MOST_MIB } from "./memory.ts";
+
 const { process, navigator } = globalThis as {
   process?: NodeJS.Process;
   navigator?: { readonly hardwareConcurrency?: number };
@@ -17,6 +20,18 @@ export function defaultThreads(): number {
   const cores =
     process?.getBuiltinModule?.("node:os").availableParallelism() ?? navigator?.hardwareConcurrency ?? 1;
   return Math.min(MOST_THREADS, cores);
+}
+
+/**
+ * LOWRANK_MEMORY_MIB: MiB of the memory that the kernels see, or undefined for as much as the system grants.
+ * @throws DeviceError when it is no size
+ */
+export function wishedMemory(): number | undefined {
+  const text = process?.env?.LOWRANK_MEMORY_MIB;
+  if (!text) return undefined;
+  const wished = Number(text);
+  if (Number.isInteger(wished) && wished >= LEAST_MIB && wished <= MOST_MIB) return wished;
+  throw new DeviceError(`cpu: LOWRANK_MEMORY_MIB: expected ${LEAST_MIB} to ${MOST_MIB}; got ${text}`);
 }
 
 /** False on the main thread of a page. */

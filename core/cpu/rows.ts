@@ -1,17 +1,32 @@
 /** @file Reductions, softmax and normalization on the cpu device. */
 
 import type { ReduceName } from "../kernels.ts";
-import { empty, type NDArray } from "../ndarray.ts";
+import { reshape } from "../movement.ts";
+import { contiguous, empty, type NDArray } from "../ndarray.ts";
+import { reference } from "../reference.ts";
 import type { Shape } from "../shape.ts";
-import { floatBits, kernels, type Machine } from "./machine.ts";
+import { floatBits, kernels, type Machine, PIECE } from "./machine.ts";
+import { footprint, type Operands, part } from "./operands.ts";
 
 const functions: Record<ReduceName, number> = { sum: 0, max: 1, min: 2 };
 
 /** Longer rows are reduced in pieces of this many elements, and then the pieces. */
-const PIECE = 16384;
+const ROW = 16384;
+
+/** Columns up to this length are summed in one go; */
+const COLUMN = 1024;
+
+/**
+ * longer ones in blocks of this many elements, then the sums of the blocks, and so on: the error of a sum of n numbers
+ * is a small multiple of ε log n Σ|x|, not of ε n Σ|x| (N. Higham, The accuracy of floating point summation, 1993).
+ */
+const BLOCK = 64;
 
 /** Columns reduced at a time: their running results stay in the first-level cache. */
 const COLUMNS = 256;
+
+/** Softmax and normalization of longer rows run on plain loops: four of these always fit into the window. */
+const LONGEST_ROW = 2 ** 19;
 
 export function reduce(
   machine: Machine,
@@ -24,56 +39,106 @@ export function reduce(
 ): NDArray {
   const result = empty(shape);
   const f = functions[name];
-  const nanoseconds = x.size * 0.3;
-  machine.call((operands) => {
-    const X = operands.input(x);
-    const Y = operands.output(result);
-    if (inner === 1 && n <= PIECE) {
-      machine.run(kernels.reduceRows, machine.chunks(outer, nanoseconds), [X, Y, outer, n, n, f]);
-    } else if (inner === 1) {
-      const pieces = Math.ceil(n / PIECE);
-      const partial = operands.workspace(outer * pieces * 4);
-      const chunks = machine.chunks(outer * pieces, nanoseconds);
-      machine.run(kernels.reduceRows, chunks, [X, partial, outer, n, PIECE, f]);
-      machine.run(kernels.reduceRows, 1, [partial, Y, outer, pieces, pieces, f]);
-    } else {
-      // Narrower pieces, of whole cache lines, when there are too few for the threads.
-      const shares = Math.ceil(machine.threads / outer);
-      const columns = Math.min(COLUMNS, Math.ceil(inner / shares / 16) * 16);
-      const items = outer * Math.ceil(inner / columns);
-      machine.run(kernels.reduceColumns, machine.chunks(items, nanoseconds), [
-        X,
-        Y,
-        outer,
-        n,
-        inner,
-        f,
-        columns,
-      ]);
-    }
-  });
+  x = contiguous(x);
+  if (inner === 1) reduceRows(machine, f, reshape(x, [outer, n]), reshape(result, [outer, 1]));
+  else {
+    const block = n <= COLUMN ? n : BLOCK;
+    reduceColumns(machine, f, reshape(x, [outer, n, inner]), reshape(result, [outer, 1, inner]), block);
+  }
   return result;
+}
+
+/** x [rows, n] over n, to y [rows, 1]. */
+function reduceRows(machine: Machine, f: number, x: NDArray, y: NDArray): void {
+  const [rows, n] = x.shape;
+  const pieces = Math.ceil(n / ROW);
+  const partial = pieces === 1 ? y : empty([rows, pieces]);
+  const run = (operands: Operands, [X, Y]: readonly NDArray[]): void => {
+    const [count, length] = X.shape;
+    const chunks = machine.chunks(Y.size, X.size * 0.3);
+    const addresses = [operands.input(X).address, operands.output(Y).address];
+    machine.run(kernels.reduceRows, chunks, [...addresses, count, length, Math.min(n, ROW), f]);
+  };
+  if (footprint(part(x, 0, 0, 1)) <= PIECE) machine.pieces([x, partial], run);
+  else {
+    const atATime = PIECE / 4 / ROW;
+    for (let row = 0; row < rows; row++) {
+      for (let from = 0; from < pieces; from += atATime) {
+        const to = Math.min(pieces, from + atATime);
+        const X = part(part(x, 0, row, row + 1), 1, from * ROW, Math.min(n, to * ROW));
+        const Y = part(part(partial, 0, row, row + 1), 1, from, to);
+        machine.call((operands) => run(operands, [X, Y]));
+      }
+    }
+  }
+  if (pieces === 1) return;
+  reduceRows(machine, f, partial, y);
+  partial.storage.release();
+}
+
+/** x [outer, n, inner] over n, to y [outer, 1, inner]: first each block, then their results. */
+function reduceColumns(machine: Machine, f: number, x: NDArray, y: NDArray, block: number): void {
+  const [outer, n, inner] = x.shape;
+  const blocks = Math.ceil(n / block);
+  const partial = blocks === 1 ? y : empty([outer, blocks, inner]);
+  reduceBlocks(machine, f, x, partial, block);
+  if (blocks === 1) return;
+  reduceColumns(machine, f, partial, y, block);
+  partial.storage.release();
+}
+
+/** x [outer, n, inner], in blocks of n, to y [outer, blocks, inner]; in parts when x or y does not fit. */
+function reduceBlocks(machine: Machine, f: number, x: NDArray, y: NDArray, block: number): void {
+  const bytes = footprint(x) + footprint(y);
+  const [outer, blocks, inner] = y.shape;
+  const axis = bytes <= PIECE ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= machine.room ? -1 : 2;
+  if (axis >= 0) {
+    const [length, step] = [y.shape[axis], axis === 1 ? block : 1];
+    const middle = Math.ceil(length / 2);
+    for (const [from, to] of [
+      [0, middle],
+      [middle, length],
+    ]) {
+      const X = part(x, axis, from * step, Math.min(x.shape[axis], to * step));
+      reduceBlocks(machine, f, X, part(y, axis, from, to), block);
+    }
+    return;
+  }
+  machine.call((operands) => {
+    const [X, Y] = [operands.input(x), operands.output(y)];
+    // Narrower pieces, of whole cache lines, when there are too few for the threads.
+    const shares = Math.ceil(machine.threads / (outer * blocks));
+    const columns = Math.min(COLUMNS, Math.ceil(inner / shares / 16) * 16);
+    const items = outer * blocks * Math.ceil(inner / columns);
+    machine.run(kernels.reduceColumns, machine.chunks(items, x.size * 0.3), [
+      ...[X.address, X.strides[0] * 4, X.strides[1] * 4, Y.address, Y.strides[0] * 4, Y.strides[1] * 4],
+      ...[outer, x.shape[1], inner, block, f, columns],
+    ]);
+  });
 }
 
 /** With `queries` above 1, each row's last elements are not seen, as `Kernels.causalSoftmax` says. */
 export function softmax(machine: Machine, x: NDArray, log: boolean, queries: number): NDArray {
+  const [, n] = x.shape;
+  if (n > LONGEST_ROW) return queries > 1 ? reference.causalSoftmax(x, queries) : reference.softmax(x, log);
   const result = empty(x.shape);
-  const [rows, n] = x.shape;
-  machine.call((operands) => {
-    const chunks = machine.chunks(rows, x.size);
-    const addresses = [operands.input(x), operands.output(result)];
-    machine.run(kernels.softmax, chunks, [...addresses, rows, n, log ? 1 : 0, queries]);
+  machine.pieces([x, result], (operands, [X, Y], from) => {
+    const [rows] = X.shape;
+    const addresses = [operands.input(X).address, operands.output(Y).address];
+    const chunks = machine.chunks(rows, X.size);
+    machine.run(kernels.softmax, chunks, [...addresses, rows, n, log ? 1 : 0, queries, from % queries]);
   });
   return result;
 }
 
 export function softmaxGrad(machine: Machine, y: NDArray, dY: NDArray): NDArray {
+  const [, n] = y.shape;
+  if (n > LONGEST_ROW) return reference.softmaxGrad(y, dY);
   const result = empty(y.shape);
-  const [rows, n] = y.shape;
-  machine.call((operands) => {
-    const chunks = machine.chunks(rows, y.size * 0.5);
-    const addresses = [operands.input(y), operands.input(dY), operands.output(result)];
-    machine.run(kernels.softmaxGrad, chunks, [...addresses, rows, n]);
+  machine.pieces([y, dY, result], (operands, [Y, G, dX]) => {
+    const [rows] = Y.shape;
+    const addresses = [operands.input(Y).address, operands.input(G).address, operands.output(dX).address];
+    machine.run(kernels.softmaxGrad, machine.chunks(rows, Y.size * 0.5), [...addresses, rows, n]);
   });
   return result;
 }
@@ -84,12 +149,14 @@ export function normalize(
   eps: number,
   centre: boolean,
 ): { xHat: NDArray; r: NDArray } {
-  const [rows, n] = x.shape;
+  const [, n] = x.shape;
+  if (n > LONGEST_ROW) return reference.normalize(x, eps, centre);
   const xHat = empty(x.shape);
-  const r = empty([rows]);
-  machine.call((operands) => {
-    const chunks = machine.chunks(rows, x.size * 0.6);
-    const addresses = [operands.input(x), operands.output(xHat), operands.output(r)];
+  const r = empty([x.shape[0]]);
+  machine.pieces([x, xHat, r], (operands, [X, Y, R]) => {
+    const [rows] = X.shape;
+    const addresses = [operands.input(X).address, operands.output(Y).address, operands.output(R).address];
+    const chunks = machine.chunks(rows, X.size * 0.6);
     machine.run(kernels.normalize, chunks, [...addresses, rows, n, centre ? 1 : 0, floatBits(eps)]);
   });
   return { xHat, r };
@@ -102,16 +169,13 @@ export function normalizeGrad(
   dXHat: NDArray,
   centre: boolean,
 ): NDArray {
+  const [, n] = xHat.shape;
+  if (n > LONGEST_ROW) return reference.normalizeGrad(xHat, r, dXHat, centre);
   const result = empty(xHat.shape);
-  const [rows, n] = xHat.shape;
-  machine.call((operands) => {
-    const chunks = machine.chunks(rows, xHat.size * 0.7);
-    const addresses = [
-      operands.input(xHat),
-      operands.input(r),
-      operands.input(dXHat),
-      operands.output(result),
-    ];
+  machine.pieces([xHat, r, dXHat, result], (operands, [X, R, G, dX]) => {
+    const [rows] = X.shape;
+    const addresses = [...[X, R, G].map((x) => operands.input(x).address), operands.output(dX).address];
+    const chunks = machine.chunks(rows, X.size * 0.7);
     machine.run(kernels.normalizeGrad, chunks, [...addresses, rows, n, centre ? 1 : 0]);
   });
   return result;

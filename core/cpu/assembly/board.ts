@@ -62,11 +62,18 @@ export function chunks(): i32 {
   return load<i32>(CHUNKS);
 }
 
-/** First of `count` items that chunk number `chunk` has; the chunk ends where the next begins. */
+/** First of `count` items that part number `part` of `parts` has; the part ends where the next begins. */
+// @ts-ignore: decorator
+@inline
+export function share(part: i32, parts: i32, count: i32): i32 {
+  return <i32>((<i64>count * part) / parts);
+}
+
+/** First of `count` items that chunk number `chunk` has. */
 // @ts-ignore: decorator
 @inline
 export function start(chunk: i32, count: i32): i32 {
-  return <i32>((<i64>count * chunk) / chunks());
+  return share(chunk, chunks(), count);
 }
 
 export type Kernels = (kernel: i32, chunk: i32) => void;

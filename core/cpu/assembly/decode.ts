@@ -20,7 +20,8 @@ function look(index: v128, p0: v128, p1: v128, p2: v128, p3: v128, scale: v128, 
   v128.store(y, f32x4.mul(i16x8.shuffle(lowEnd, highEnd, 4, 12, 5, 13, 6, 14, 7, 15), scale), 48);
 }
 
-/** Arguments: codes, the table's planes (64 bytes), scales, y, whole groups of 32 codes, groups to a scale. */
+/** Arguments: codes, the table's planes (64 bytes), scales, y, whole groups of 32 codes, groups to a scale, and how many
+ * of the first scale's groups come before. */
 export function decode(chunk: i32): void {
   const codes = pointer(0);
   const planes = pointer(1);
@@ -28,13 +29,14 @@ export function decode(chunk: i32): void {
   const y = pointer(3);
   const groups = argument(4);
   const toScale = argument(5);
+  const before = argument(6);
   const p0 = v128.load(planes);
   const p1 = v128.load(planes, 16);
   const p2 = v128.load(planes, 32);
   const p3 = v128.load(planes, 48);
   const end = start(chunk + 1, groups);
   for (let group = start(chunk, groups); group < end; group++) {
-    const scale = v128.load32_splat(scales + (<usize>(group / toScale) << 2));
+    const scale = v128.load32_splat(scales + (<usize>((before + group) / toScale) << 2));
     const pairs = v128.load(codes + (<usize>group << 4));
     const first = i8x16.shr_u(pairs, 4);
     const second = v128.and(pairs, i8x16.splat(15));

@@ -170,6 +170,16 @@ export function binary(chunk: i32): void {
   }
 }
 
+/** Writes the first `count` of four lanes, all when there are more. */
+// @ts-ignore: decorator
+@inline
+function put(y: usize, x: v128, count: i32): void {
+  if (count >= 4) return v128.store(y, x);
+  v128.store_lane<f32>(y, x, 0);
+  if (count > 1) v128.store_lane<f32>(y, x, 1, 4);
+  if (count > 2) v128.store_lane<f32>(y, x, 2, 8);
+}
+
 /**
  * One AdamW step on n elements, in place. Arguments: 0 W, 1 G, 2 M, 3 V, 4 n, then numbers: 5 β₁, 6 1 − β₁, 7 β₂, 8 1 − β₂,
  * 9 what weight decay leaves, 10 the rate, 11 ε, the last two with the bias corrections in them.
@@ -192,8 +202,10 @@ export function adam(chunk: i32): void {
     const M = f32x4.add(f32x4.mul(beta1, v128.load(m + at)), f32x4.mul(rest1, G));
     const V = f32x4.add(f32x4.mul(beta2, v128.load(v + at)), f32x4.mul(f32x4.mul(rest2, G), G));
     const step = f32x4.div(f32x4.mul(rate, M), f32x4.add(f32x4.sqrt(V), eps));
-    v128.store(m + at, M);
-    v128.store(v + at, V);
-    v128.store(w + at, f32x4.sub(f32x4.mul(keep, v128.load(w + at)), step));
+    const W = f32x4.sub(f32x4.mul(keep, v128.load(w + at)), step);
+    const left = <i32>(bytes - at) >> 2;
+    put(m + at, M, left);
+    put(v + at, V, left);
+    put(w + at, W, left);
   }
 }

@@ -3,14 +3,12 @@
  *
  * The columns of B are cut into strips of 16, the last of 16, 8 or 4, and packed: a strip [k, width] lies in one piece,
  * padded with zeros. A is read in place when its rows are contiguous, else from a copy whose rows are. A tile of Y,
- * 2×16 (4×8, 8×4 on narrow strips), is summed in registers over at most 256 steps of k, and added to Y.
+ * 2×16 (4×8, 8×4 on narrow strips), is summed in registers over some steps of k, and added to Y.
  *
  * Every element of Y is summed in the same order whatever the tile, strip or thread it falls to.
  */
 
-import { argument, chunks, pointer, start, thread } from "./board";
-
-const STEPS: i32 = 256;
+import { argument, chunks, pointer, share, start, thread } from "./board";
 
 /** Where each thread puts a tile that does not fit into Y as it is: 32 floats. */
 const TILES: usize = 2048;
@@ -175,26 +173,24 @@ function widthAt(column: i32, m: i32): i32 {
 }
 
 /**
- * Rows [from, to) and strips [fromStrip, toStrip) of Y. With bRow 0 B is packed, else it is read in place: its
- * columns are contiguous, and what a strip reads to the right of them goes to lanes that nobody keeps.
+ * Rows [from, to) and strips [fromStrip, toStrip) of Y, summed over `steps` of k at a time; `adds`: to what Y holds. When
+ * B is not packed it is read in place: its columns are contiguous, and what a strip reads to the right of them goes to
+ * lanes that nobody keeps.
  */
 function multiply(
-  a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, y: usize, yRow: usize, yCol: usize,
-  k: i32, m: i32, from: i32, to: i32, fromStrip: i32, toStrip: i32,
+  a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, isPacked: bool, y: usize, yRow: usize, yCol: usize,
+  k: i32, m: i32, steps: i32, adds: bool, from: i32, to: i32, fromStrip: i32, toStrip: i32,
 ): void {
-  const blocks = (k + STEPS - 1) / STEPS;
-  const steps = (k + blocks - 1) / blocks;
   const own = TILES + (<usize>thread << 7);
   for (let l = 0; l < k; l += steps) {
     const kSteps = min(steps, k - l);
-    const first = l == 0;
+    const first = l == 0 && !adds;
     for (let strip = fromStrip; strip < toStrip; strip++) {
       const column = strip << 4;
       const width = widthAt(column, m);
       const columns = min(width, m - column);
-      const fits = columns == width && yCol == 4;
-      const step = bRow ? bRow : <usize>width << 2;
-      const bTile = (bRow ? b + (<usize>column << 2) : b + ((<usize>column * <usize>k) << 2)) + <usize>l * step;
+      const step = isPacked ? <usize>width << 2 : bRow;
+      const bTile = b + (<usize>column << 2) * (isPacked ? <usize>k : 1) + <usize>l * step;
       const aStrip = a + <usize>from * aRow + <usize>l * aCol;
       const yStrip = y + <usize>from * yRow + <usize>column * yCol;
       if (columns == width && yCol == 4) {
@@ -296,7 +292,7 @@ function copyRows(a: usize, aRow: usize, aCol: usize, k: i32, from: i32, to: i32
 
 /**
  * Packs B and copies A, before `multiplyTiles`. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 n, 7 k, 8 m,
- * 9 packed, 10 copy or 0, 11 distance of its rows, 12 chunks for B; the rest of the chunks are for A.
+ * 9 packed, 10 copy, 11 distance of its rows, 12 chunks for B; the rest of the chunks are for A.
  */
 export function packOperands(chunk: i32): void {
   const k = argument(7);
@@ -304,8 +300,8 @@ export function packOperands(chunk: i32): void {
   if (chunk < bChunks) {
     const m = argument(8);
     const strips = (m + 15) >> 4;
-    const end = strips * (chunk + 1) / bChunks;
-    for (let strip = strips * chunk / bChunks; strip < end; strip++) {
+    const end = share(chunk + 1, bChunks, strips);
+    for (let strip = share(chunk, bChunks, strips); strip < end; strip++) {
       const packed = pointer(9) + (<usize>strip * <usize>k << 6);
       packStrip(pointer(3), pointer(4), pointer(5), k, m, strip << 4, packed);
     }
@@ -313,37 +309,38 @@ export function packOperands(chunk: i32): void {
     const aChunks = chunks() - bChunks;
     const part = chunk - bChunks;
     const groups = (argument(6) + 3) >> 2;
-    const from = (groups * part / aChunks) << 2;
-    const to = min(argument(6), (groups * (part + 1) / aChunks) << 2);
+    const from = share(part, aChunks, groups) << 2;
+    const to = min(argument(6), share(part + 1, aChunks, groups) << 2);
     copyRows(pointer(0), pointer(1), pointer(2), k, from, to, pointer(10), pointer(11));
   }
 }
 
 /**
- * Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 its row step or 0 when packed, 5 y, 6 yRow, 7 yCol, 8 n, 9 k, 10 m, 11 blocks of
- * rows, 12 blocks of strips: a chunk is one of each.
+ * Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 whether b is packed, 6 y, 7 yRow, 8 yCol, 9 n, 10 k, 11 m, 12 steps of k
+ * in a sum, 13 whether to add to y, 14 blocks of rows, 15 blocks of strips: a chunk is one of each.
  */
 export function multiplyTiles(chunk: i32): void {
-  const n = argument(8);
-  const m = argument(10);
-  const rowBlocks = argument(11);
-  const stripBlocks = argument(12);
+  const n = argument(9);
+  const m = argument(11);
+  const rowBlocks = argument(14);
+  const stripBlocks = argument(15);
   const groups = (n + 7) >> 3;
   const strips = (m + 15) >> 4;
   const i = chunk / stripBlocks;
   const j = chunk % stripBlocks;
   multiply(
-    pointer(0), pointer(1), pointer(2), pointer(3), pointer(4), pointer(5), pointer(6), pointer(7), argument(9), m,
-    (groups * i / rowBlocks) << 3, min(n, (groups * (i + 1) / rowBlocks) << 3),
-    strips * j / stripBlocks, strips * (j + 1) / stripBlocks,
+    pointer(0), pointer(1), pointer(2), pointer(3), pointer(4), argument(5) != 0, pointer(6), pointer(7), pointer(8),
+    argument(10), m, argument(12), argument(13) != 0,
+    share(i, rowBlocks, groups) << 3, min(n, share(i + 1, rowBlocks, groups) << 3),
+    share(j, stripBlocks, strips), share(j + 1, stripBlocks, strips),
   );
 }
 
 /**
- * Many small products, a chunk of them on one thread. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 y, 7 yRow, 8 yCol,
- * 9 n, 10 k, 11 m, 12 products, 13 offsets of their As (bytes), 14 of their Bs, 15 bytes between their Ys,
- * 16 workspace, 17 its bytes for each thread, 18 of them for the copy of A, or 0 to read A in place,
- * 19 whether to read B in place.
+ * Many small products, a chunk of them on one thread. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 y, 7 yRow,
+ * 8 yCol, 9 n, 10 k, 11 m, 12 steps of k in a sum, 13 products, 14 offsets of their As (bytes), 15 of their Bs, 16 of
+ * their Ys, 17 workspace, 18 its bytes for each thread, 19 whether A is copied, 20 the distance of the copy's rows,
+ * 21 its bytes, 22 whether B is packed.
  */
 export function multiplyBatch(chunk: i32): void {
   const aRow = pointer(1);
@@ -353,28 +350,31 @@ export function multiplyBatch(chunk: i32): void {
   const n = argument(9);
   const k = argument(10);
   const m = argument(11);
-  const products = argument(12);
-  const copy = pointer(16) + <usize>thread * pointer(17);
-  const copyBytes = pointer(18);
-  const packed = copy + copyBytes;
-  const inPlace = argument(19) != 0;
+  const products = argument(13);
+  const copy = pointer(17) + <usize>thread * pointer(18);
+  const copies = argument(19) != 0;
+  const copyRow = pointer(20);
+  const packed = copy + pointer(21);
+  const packs = argument(22) != 0;
   const strips = (m + 15) >> 4;
-  const copyRow = (<usize>k << 2) + 64;
+  const begin = start(chunk, products);
+  const end = start(chunk + 1, products);
   let aBefore: usize = 0;
   let bBefore: usize = 0;
-  const end = start(chunk + 1, products);
-  for (let p = start(chunk, products); p < end; p++) {
-    const a = pointer(0) + load<usize>(pointer(13) + (<usize>p << 2));
-    const b = pointer(3) + load<usize>(pointer(14) + (<usize>p << 2));
-    if (copyBytes && a != aBefore) copyRows(a, aRow, aCol, k, 0, n, copy, copyRow);
-    if (!inPlace && b != bBefore) {
+  for (let p = begin; p < end; p++) {
+    const a = pointer(0) + load<usize>(pointer(14) + (<usize>p << 2));
+    const b = pointer(3) + load<usize>(pointer(15) + (<usize>p << 2));
+    const y = pointer(6) + load<usize>(pointer(16) + (<usize>p << 2));
+    // A matrix that is repeated along the batch is copied once.
+    if (copies && (p == begin || a != aBefore)) copyRows(a, aRow, aCol, k, 0, n, copy, copyRow);
+    if (packs && (p == begin || b != bBefore)) {
       for (let s = 0; s < strips; s++) packStrip(b, bRow, bCol, k, m, s << 4, packed + (<usize>s * <usize>k << 6));
     }
     aBefore = a;
     bBefore = b;
     multiply(
-      copyBytes ? copy : a, copyBytes ? copyRow : aRow, copyBytes ? 4 : aCol, inPlace ? b : packed, inPlace ? bRow : 0,
-      pointer(6) + <usize>p * pointer(15), pointer(7), pointer(8), k, m, 0, n, 0, strips,
+      copies ? copy : a, copies ? copyRow : aRow, copies ? 4 : aCol, packs ? packed : b, bRow, packs,
+      y, pointer(7), pointer(8), k, m, argument(12), false, 0, n, 0, strips,
     );
   }
 }

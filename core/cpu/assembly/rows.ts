@@ -138,27 +138,32 @@ function reduceDown<F>(x: usize, row: usize, n: i32, y: usize, columns: i32): vo
 }
 
 /**
- * x [outer, n, inner] over n. Arguments: 0 x, 1 y, 2 outer, 3 n, 4 inner, 5 function, 6 columns in a piece: each
- * outer block's columns are cut into pieces of so many.
+ * x [outer, n, inner] over n in blocks, to y [outer, blocks, inner]. Arguments: 0 x, 1 bytes between its outer parts,
+ * 2 between its rows, 3 y, 4 bytes between its outer parts, 5 between its blocks, 6 outer, 7 n, 8 inner, 9 rows in a
+ * block, 10 function, 11 columns in a piece: each block's columns are cut into pieces of so many.
  */
 export function reduceColumns(chunk: i32): void {
-  const n = argument(3);
-  const inner = argument(4);
-  const piece = argument(6);
+  const n = argument(7);
+  const inner = argument(8);
+  const block = argument(9);
+  const piece = argument(11);
+  const blocks = (n + block - 1) / block;
   const pieces = (inner + piece - 1) / piece;
-  const items = argument(2) * pieces;
+  const items = argument(6) * blocks * pieces;
   const end = start(chunk + 1, items);
-  const row = <usize>inner << 2;
+  const row = pointer(2);
   for (let item = start(chunk, items); item < end; item++) {
-    const o = <usize>(item / pieces);
+    const o = <usize>(item / pieces / blocks);
+    const b = item / pieces % blocks;
     const column = (item % pieces) * piece;
     const columns = min(piece, inner - column);
-    const x = pointer(0) + o * <usize>n * row + (<usize>column << 2);
-    const y = pointer(1) + o * row + (<usize>column << 2);
-    switch (argument(5)) {
-      case 0: reduceDown<Add>(x, row, n, y, columns); break;
-      case 1: reduceDown<Max>(x, row, n, y, columns); break;
-      default: reduceDown<Min>(x, row, n, y, columns);
+    const rows = min(block, n - b * block);
+    const x = pointer(0) + o * pointer(1) + <usize>(b * block) * row + (<usize>column << 2);
+    const y = pointer(3) + o * pointer(4) + <usize>b * pointer(5) + (<usize>column << 2);
+    switch (argument(10)) {
+      case 0: reduceDown<Add>(x, row, rows, y, columns); break;
+      case 1: reduceDown<Max>(x, row, rows, y, columns); break;
+      default: reduceDown<Min>(x, row, rows, y, columns);
     }
   }
 }
@@ -173,8 +178,8 @@ function mapRow<F>(x: usize, y: usize, c: f32, n: i32): void {
 }
 
 /**
- * Arguments: 0 x, 1 y, 2 rows, 3 n, 4 whether the logarithm is wanted, 5 queries: a row's last
- * queries − 1 − (row mod queries) elements are not seen and become 0.
+ * Arguments: 0 x, 1 y, 2 rows, 3 n, 4 whether the logarithm is wanted, 5 queries, 6 the query of
+ * the first row: a row's last queries − 1 − query elements are not seen and become 0.
  */
 export function softmax(chunk: i32): void {
   const n = argument(3);
@@ -184,7 +189,7 @@ export function softmax(chunk: i32): void {
   for (let r = start(chunk, argument(2)); r < end; r++) {
     const x = pointer(0) + (<usize>r * <usize>n << 2);
     const y = pointer(1) + (<usize>r * <usize>n << 2);
-    const seen = n - queries + 1 + r % queries;
+    const seen = n - queries + 1 + (argument(6) + r) % queries;
     let max = extremeOf<Max>(x, seen);
     if (max == -Infinity) max = 0;
     if (wantsLog) {

@@ -1,63 +1,64 @@
 /** @file Temporaries live in the kernels' memory, are given back, and overflow into ordinary memory. */
 
-import fc from "fast-check";
-import { array, binary, matmul, scope, unary, withDevice } from "lowrank/core";
+import { array, binary, copy, matmul, mT, scope, unary, withDevice } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { Machine } from "../../../core/cpu/machine.ts";
 import { Memory } from "../../../core/cpu/memory.ts";
 import { numbers } from "../../support/numbers.ts";
+import { withMachine } from "./with-machine.ts";
 
 const test = suite("cpu memory");
 
-test("blocks are 64-byte aligned and do not overlap, whatever is taken and freed in whatever order", () => {
-  const memory = new Memory();
-  const command = fc.oneof(
-    fc.record({ take: fc.integer({ min: 1, max: 5000 }) }),
-    fc.record({ free: fc.nat() }),
-  );
-  fc.assert(
-    fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
-      const live: { address: number; array: Float32Array }[] = [];
-      for (const step of commands) {
-        if ("take" in step) {
-          const block = memory.allocate(step.take);
-          assert.ok(block);
-          const { address, array } = block;
-          assert.is(address % 64, 0);
-          assert.is(array.byteOffset, address);
-          assert.is(array.length, step.take);
-          // Kernels write whole groups of 16 elements.
-          const end = address + Math.ceil(step.take / 16) * 64;
-          for (const other of live) {
-            const otherEnd = other.address + Math.ceil(other.array.length / 16) * 64;
-            assert.ok(end <= other.address || otherEnd <= address, "overlap");
-          }
-          live.push({ address, array });
-        } else if (live.length > 0) {
-          memory.free(live.splice(step.free % live.length, 1)[0].address);
-        }
-      }
-      for (const { address } of live) memory.free(address);
-    }),
-  );
-});
+type Block = NonNullable<ReturnType<Memory["allocate"]>>;
 
-test("freed memory is taken again: a thousand steps need no more than one", () => {
-  const memory = new Memory();
+test("a thousand steps need no more than one, and nothing is taken after them", () => {
+  const memory = new Memory(64);
   const step = (): number[] => [100, 2000, 30, 100].map((length) => memory.allocate(length)?.address ?? -1);
   const first = step();
   for (const address of first) memory.free(address);
+  const { peak } = memory.arena;
   for (let i = 0; i < 1000; i++) {
     const addresses = step();
     assert.equal(new Set(addresses), new Set(first));
     for (const address of addresses) memory.free(address);
   }
+  assert.is(memory.arena.peak, peak);
+  assert.is(memory.arena.taken, 0);
 });
 
-test("a full memory says so: null for temporaries, an error for operands", () => {
-  const memory = new Memory();
+test("arrays are where their address says; a full arena says null; the arena ends before the memory does", () => {
+  const memory = new Memory(16);
+  const { address, array } = memory.allocate(1000) as Block;
+  assert.is(array.byteOffset, address);
+  assert.is(array.length, 1000);
   assert.is(memory.allocate(2 ** 30), null);
-  assert.throws(() => memory.take(2 ** 30), /cpu: no room for 4096 MiB/);
+  const [rest] = memory.arena.free;
+  const last = memory.allocate(rest / 4) as Block;
+  assert.ok(last.address + rest <= memory.words.byteLength - 256);
+  assert.is(memory.allocate(1), null);
+});
+
+test("addresses above 2 GiB: kernels read and write there", () => {
+  const machine = new Machine(4096);
+  const far = machine.memory.arena.take(2 ** 31) as number;
+  withMachine(machine, (cpu) => {
+    scope(() => {
+      const x = copy(array(numbers(1, 70 * 70), [70, 70]));
+      assert.ok((x.storage.address as number) > far && (x.storage.address as number) > 2 ** 31);
+      const outside = array(numbers(1, 70 * 70), [70, 70], "weights");
+      assert.is(outside.storage.address, null);
+      for (const [a, b] of [
+        [cpu.matmul(x, mT(x)), cpu.matmul(outside, mT(outside))],
+        [cpu.unary("exp", x), cpu.unary("exp", outside)],
+        [cpu.binary("mul", x, x, [70, 70]), cpu.binary("mul", outside, outside, [70, 70])],
+        [cpu.reduce("sum", x, 1, 70, 70, [70]), cpu.reduce("sum", outside, 1, 70, 70, [70])],
+        [cpu.softmax(x, true), cpu.softmax(outside, true)],
+        [copy(mT(x)), copy(mT(outside))],
+      ])
+        assert.equal([...a.data], [...b.data]);
+    });
+  });
 });
 
 test("what leaves a scope is the same, and stays the same when its memory is used again", () => {

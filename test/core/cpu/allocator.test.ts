@@ -1,0 +1,132 @@
+/** @file The allocator of the arena: a model of what is taken must agree with it, whatever is taken and given back. */
+
+import fc from "fast-check";
+import { DeviceError } from "lowrank/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Allocator, GRAIN } from "../../../core/cpu/allocator.ts";
+
+const test = suite("cpu allocator");
+
+const START = 192;
+const BYTES = 2 ** 20;
+
+/** What is taken: lengths, as rounded up, by address. */
+type Model = Map<number, number>;
+type Command = fc.Command<Model, Allocator>;
+
+const rounded = (bytes: number): number => Math.max(1, Math.ceil(bytes / GRAIN)) * GRAIN;
+const sum = (lengths: Iterable<number>): number => [...lengths].reduce((total, length) => total + length, 0);
+
+/** The gaps between what is taken, which are the free blocks when neighbours have merged. */
+function gaps(model: Model): number[] {
+  const found: number[] = [];
+  let at = START;
+  for (const [address, length] of [...model].sort(([a], [b]) => a - b)) {
+    if (address > at) found.push(address - at);
+    at = address + length;
+  }
+  if (at < START + BYTES) found.push(START + BYTES - at);
+  return found;
+}
+
+/** Nothing lost, nothing free twice, and never two free blocks side by side. */
+function check(model: Model, real: Allocator): void {
+  assert.is(real.taken, sum(model.values()));
+  const ascending = (a: number, b: number): number => a - b;
+  assert.equal([...real.free].sort(ascending), gaps(model).sort(ascending));
+}
+
+const take = (bytes: number): Command => ({
+  check: () => true,
+  toString: () => `take(${bytes})`,
+  run(model, real) {
+    const address = real.take(bytes);
+    const length = rounded(bytes);
+    if (address === null) {
+      assert.ok(
+        gaps(model).every((gap) => gap < length),
+        "refused although there is a gap",
+      );
+    } else {
+      assert.is((address - START) % GRAIN, 0);
+      assert.ok(address >= START && address + length <= START + BYTES, "outside");
+      for (const [other, its] of model)
+        assert.ok(address + length <= other || other + its <= address, "overlap");
+      model.set(address, length);
+    }
+    check(model, real);
+  },
+});
+
+const give = (which: number): Command => ({
+  check: (model) => model.size > 0,
+  toString: () => `give(number ${which})`,
+  run(model, real) {
+    const address = [...model.keys()][which % model.size];
+    real.give(address);
+    model.delete(address);
+    check(model, real);
+  },
+});
+
+const giveUnknown = (address: number): Command => ({
+  check: (model) => !model.has(address),
+  toString: () => `give(${address}), not taken`,
+  run(model, real) {
+    assert.throws(
+      () => real.give(address),
+      (error: Error) => error instanceof DeviceError,
+    );
+    check(model, real);
+  },
+});
+
+test("nothing overlaps, nothing is lost, neighbours merge, and what is not taken cannot be given back", () => {
+  const bytes = fc.oneof(
+    fc.nat(300),
+    fc.nat(20_000),
+    fc.nat(BYTES / 4),
+    fc.constantFrom(0, 1, BYTES, BYTES + 1),
+  );
+  const commands = [
+    bytes.map(take),
+    bytes.map(take),
+    fc.nat(1000).map(give),
+    fc.integer({ min: 0, max: BYTES / GRAIN }).map((i) => giveUnknown(START + i * GRAIN)),
+  ];
+  fc.assert(
+    fc.property(fc.commands(commands, { size: "large" }), (steps) => {
+      const [model, real]: [Model, Allocator] = [new Map(), new Allocator(START, BYTES)];
+      fc.modelRun(() => ({ model, real }), steps);
+      for (const address of model.keys()) real.give(address);
+      assert.equal(real.free, [BYTES], "after everything is given back one block remains");
+      assert.is(real.taken, 0);
+      assert.is(real.take(BYTES), START);
+    }),
+  );
+});
+
+test("what was taken and given back in parts can be taken whole: lengths that vary do not fill it up", () => {
+  const real = new Allocator(0, BYTES);
+  for (let length = BYTES / 8; length > 1000; length = Math.floor(length * 0.9)) {
+    const addresses = Array.from({ length: 8 }, () => real.take(length));
+    assert.ok(addresses.every((address) => address !== null));
+    for (const address of addresses) real.give(address as number);
+  }
+  assert.equal(real.free, [BYTES]);
+});
+
+test("4 GiB of 32-bit addresses, and none at all", () => {
+  const whole = new Allocator(65536, 2 ** 32 - 2 ** 20);
+  const half = whole.take(2 ** 31) as number;
+  const next = whole.take(2 ** 30) as number;
+  assert.is(half, 65536);
+  assert.is(next, 65536 + 2 ** 31);
+  whole.give(half);
+  whole.give(next);
+  assert.equal(whole.free, [2 ** 32 - 2 ** 20]);
+  assert.is(new Allocator(0, 0).take(1), null);
+});
+
+test.run();
