@@ -2,7 +2,7 @@
 
 import type { AdamStep } from "../kernels.ts";
 import { reshape } from "../movement.ts";
-import type { NDArray } from "../ndarray.ts";
+import { contiguous, type NDArray } from "../ndarray.ts";
 import { floatBits, kernels, type Machine } from "./machine.ts";
 import type { Operands } from "./operands.ts";
 
@@ -36,7 +36,7 @@ export function adam(
   if (parameter.size === 0) return;
   const changed = [parameter, m, v];
   for (const { storage } of changed) storage.write();
-  const arrays = [gradient, ...changed].map((x) => reshape(x, [x.size]));
+  const arrays = [contiguous(gradient), ...changed].map((x) => reshape(x, [x.size]));
   const run = (operands: Operands, [G, ...inPlace]: readonly NDArray[]): void => {
     const [w, M, V] = inPlace.map((x) => operands.output(x, true).address);
     machine.run(kernels.adam, 1, [w, operands.input(G).address, M, V, G.size, ...constants]);
