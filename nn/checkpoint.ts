@@ -16,11 +16,14 @@ import {
   saveSafetensors,
   tensorBytes,
 } from "../core/index.ts";
+import { places } from "./fields.ts";
 import type { Module, StateDict } from "./module.ts";
 import type { Optimizer } from "./optim/index.ts";
 
 /** What a run needs besides arrays. Kept as JSON in the file's metadata. */
 interface Progress {
+  /** The optimizer's kind; files of earlier versions have none. */
+  readonly optimizer?: string;
   readonly optimizerSteps: readonly number[];
   readonly generators: readonly RandomState[];
   readonly losses: readonly number[];
@@ -53,8 +56,9 @@ export function saveCheckpoint(
   const wrong = losses.findIndex((loss) => !Number.isFinite(loss));
   if (wrong >= 0)
     throw new ArgumentError("saveCheckpoint", "finite losses", { step: wrong, loss: losses[wrong] });
-  const { steps, arrays } = optimizer.stateDict();
+  const { kind, steps, arrays } = optimizer.stateDict();
   const progress: Progress = {
+    optimizer: kind,
     optimizerSteps: steps,
     generators: generatorsOf(model).map((generator) => generator.state()),
     losses: Array.from(losses),
@@ -88,9 +92,13 @@ export function loadCheckpoint(
   const generators = generatorsOf(model);
   const progress = parseProgress(path, metadata.get("progress"), generators.length);
   const parts = partsOf(path, tensors);
-  const steps = progress.optimizerSteps;
+  const optimizerState = {
+    kind: progress.optimizer,
+    steps: progress.optimizerSteps,
+    arrays: parts[OPTIMIZER],
+  };
   model.checkStateDict(parts[MODEL]);
-  optimizer.checkState(steps.length, parts[OPTIMIZER]);
+  optimizer.checkState(optimizerState);
   const before = state?.stateDict();
   if (parts[STATE].size > 0 && !state) {
     const [first] = parts[STATE].keys();
@@ -103,7 +111,7 @@ export function loadCheckpoint(
 
   state?.loadStateDict(parts[STATE]);
   try {
-    optimizer.loadStateDict({ steps, arrays: parts[OPTIMIZER] });
+    optimizer.loadStateDict(optimizerState);
   } catch (error) {
     if (before) state?.loadStateDict(before);
     throw error;
@@ -120,7 +128,7 @@ export function loadCheckpoint(
 function generatorsOf(model: Module): Random[] {
   const found = new Set<Random>();
   for (const [, module] of model.namedModules()) {
-    for (const field of Object.values(module)) if (field instanceof Random) found.add(field);
+    for (const { value } of places(module)) if (value instanceof Random) found.add(value);
   }
   return [...found];
 }
@@ -167,7 +175,10 @@ function parseProgress(path: string, text: string | undefined, generators: numbe
     throw new CheckpointError(`${path}: progress: ${name}[${wrong}]: expected ${expected}; got ${got}`);
   };
   const isCount = (item: unknown): boolean => Number.isSafeInteger(item) && (item as number) >= 0;
+  if (fields.optimizer !== undefined && typeof fields.optimizer !== "string")
+    throw new CheckpointError(`${path}: progress: expected optimizer, the name of one`);
   const progress = {
+    optimizer: fields.optimizer,
     optimizerSteps: list("optimizerSteps", "a non-negative integer", isCount),
     generators: list("generators", "the state of a random generator", isRandomState),
     losses: list("losses", "a finite number", Number.isFinite),
@@ -178,7 +189,7 @@ function parseProgress(path: string, text: string | undefined, generators: numbe
   );
 }
 
-const progressFields = ["optimizerSteps", "generators", "losses"];
+const progressFields = ["optimizer", "optimizerSteps", "generators", "losses"];
 
 function isRandomState(value: unknown): boolean {
   try {

@@ -14,28 +14,38 @@ import {
   ArgumentError,
   array,
   CheckpointError,
+  checkOptions,
   countFor,
   fromHost,
   type NDArray,
   QuantizationError,
-  sameShape,
   scope,
 } from "../core/index.ts";
 import {
   type AdamSettings,
   AdamW,
+  adamDefaults,
   type OptimizerState,
+  optimizerSpellings,
   type ParameterState,
   type Params,
+  type StateLayout,
 } from "../nn/index.ts";
 import { dequantizeBlocks, quantizeBlocks } from "./blockwise.ts";
 import { type CodeBook, dynamic8, dynamic8Unsigned } from "./codebooks.ts";
 import { updateSlice } from "./slice-step.ts";
 
 export interface AdamW8bitOptions extends Partial<Omit<AdamSettings, "amsgrad">> {
-  /** Parameters with fewer elements keep float32 state; 4096 unless given. */
+  /** Parameters with fewer elements keep float32 state. @default 4096 */
   readonly min8bitSize?: number;
+  /**
+   * Keeps v from rounding below what m allows; see `leastSecondMoment`. False: the very bits of bitsandbytes.
+   * @default true
+   */
+  readonly boundUpdates?: boolean;
 }
+
+const ownOptions = ["min8bitSize", "boundUpdates"];
 
 const BLOCK = 256;
 
@@ -57,16 +67,33 @@ interface Moments {
   readonly off: () => void;
 }
 
+/**
+ * AdamW with both moments in 8 bits.
+ *
+ * Where one gradient of a block is large, the second moments of the others round to zero while their first moments do
+ * not, and m̂/(√v̂ + ε) is m̂/ε: bitsandbytes throws such a weight thousands of rates away. Here v is kept from falling
+ * below (m/C)² (`leastSecondMoment`), as it does for no gradients in exact arithmetic, so that no update of the t-th
+ * step, decay apart, is larger than η C √(1 − β₂ᵗ)/(1 − β₁ᵗ); C is 7.3 for the usual betas. Moments that round well are
+ * not touched.
+ */
 export class AdamW8bit extends AdamW {
   readonly min8bitSize: number;
+  readonly boundUpdates: boolean;
   readonly #moments = new Map<Parameter, Moments>();
 
   /** @throws ArgumentError as AdamW, and for AMSGrad, which has no 8-bit form */
-  constructor(params: Params<AdamSettings>, { min8bitSize = 4096, ...settings }: AdamW8bitOptions = {}) {
+  constructor(params: Params<AdamSettings>, options: AdamW8bitOptions = {}) {
+    checkOptions("AdamW8bit", options, [...ownOptions, ...Object.keys(adamDefaults)], optimizerSpellings);
+    const { min8bitSize = 4096, boundUpdates = true, ...settings } = options;
+    if (!(typeof min8bitSize === "number" && min8bitSize >= 0))
+      throw new ArgumentError("AdamW8bit", "min8bitSize ≥ 0", { min8bitSize });
+    if (typeof boundUpdates !== "boolean")
+      throw new ArgumentError("AdamW8bit", "boundUpdates true or false", { boundUpdates });
     super(params, settings);
     if (this.groups.some(({ amsgrad }) => amsgrad))
       throw new ArgumentError("AdamW8bit", "amsgrad false", { amsgrad: true });
     this.min8bitSize = min8bitSize;
+    this.boundUpdates = boundUpdates;
   }
 
   /** Bytes of the state of all parameters: codes and constants, or float32. */
@@ -80,7 +107,18 @@ export class AdamW8bit extends AdamW {
     return bytes;
   }
 
-  /** @throws QuantizationError when the gradient is not finite; this parameter and its moments are then unchanged */
+  /** As AdamW's. @throws QuantizationError when a gradient is not finite; nothing is changed then */
+  override step(): void {
+    for (const { grad, size, shape, requiresGrad } of this.parameters()) {
+      if (size < this.min8bitSize || !requiresGrad || !grad || grad.value.data.every(Number.isFinite))
+        continue;
+      throw new QuantizationError(
+        `AdamW8bit: expected a finite gradient; that of a parameter [${shape.join(", ")}] has NaN or infinite elements, which 8 bits cannot hold`,
+      );
+    }
+    super.step();
+  }
+
   protected override update(
     parameter: Parameter,
     gradient: NDArray,
@@ -91,17 +129,12 @@ export class AdamW8bit extends AdamW {
       super.update(parameter, gradient, settings, state);
       return;
     }
-    if (!gradient.data.every(Number.isFinite)) {
-      state.step--;
-      throw new QuantizationError(
-        `AdamW8bit: expected a finite gradient; that of a parameter [${parameter.shape.join(", ")}] has NaN or infinite elements, which 8 bits cannot hold`,
-      );
-    }
     const { of: moments } = this.#moments.get(parameter) ?? this.#make(parameter);
     for (let from = 0; from < parameter.size; from += CHUNK) {
       const to = Math.min(from + CHUNK, parameter.size);
       scope(() => {
         const part = { step: state.step, arrays: dequantized(moments, from, to) };
+        if (this.boundUpdates) raise(part.arrays, leastSecondMoment(settings.betas, state.step - 1));
         updateSlice(parameter, gradient, from, to, (w, g) => super.update(w, g, settings, part));
         for (const [name, values] of Object.entries(part.arrays)) store(moments[name], name, values, from);
       });
@@ -124,7 +157,7 @@ export class AdamW8bit extends AdamW {
 
   /** A copy of the state: 8-bit moments as their codes, `exp_avg.codes`, and constants, `exp_avg.absmax`. */
   override stateDict(): OptimizerState {
-    const { steps, arrays } = super.stateDict();
+    const { kind, steps, arrays } = super.stateDict();
     const all = new Map(arrays);
     this.parameters().forEach((parameter, i) => {
       for (const [name, { codes, absmax }] of Object.entries(this.#moments.get(parameter)?.of ?? {})) {
@@ -132,35 +165,52 @@ export class AdamW8bit extends AdamW {
         all.set(`${i}.${name}.absmax`, array(absmax, [absmax.length], "optimizer"));
       }
     });
-    return { steps, arrays: all };
+    return { kind, steps, arrays: all };
   }
 
-  override checkState(count: number, arrays: OptimizerState["arrays"]): void {
-    super.checkState(count, new Map([...arrays].filter(([key]) => !key.endsWith(".absmax"))));
-    this.parameters().forEach((parameter, i) => {
-      for (const name of Object.keys(books)) {
-        const [codes, absmax] = ["codes", "absmax"].map((part) => arrays.get(`${i}.${name}.${part}`));
-        if (!codes && !absmax) continue;
-        const blocks = [Math.ceil(parameter.size / BLOCK)];
-        const isCode = (c: number) => Number.isInteger(c) && c >= 0 && c <= 255;
-        const fits = codes?.data.every(isCode) && absmax && sameShape(absmax.shape, blocks);
-        if (!fits || !absmax.data.every((value) => value >= 0 && value < Infinity)) {
-          throw new CheckpointError(
-            `optimizer: expected codes 0 to 255 and ${blocks} constants for ${i}.${name}; got others`,
-          );
-        }
-      }
-    });
+  override get kind(): string {
+    return "AdamW8bit";
   }
 
-  /** Continues from a saved state; one of AdamW is quantized. @throws CheckpointError when it is of other parameters */
-  override loadStateDict(saved: OptimizerState): void {
-    this.checkState(saved.steps.length, saved.arrays);
+  protected override get continues(): readonly string[] {
+    return ["AdamW8bit", "AdamW", "PagedAdamW"];
+  }
+
+  /** Large parameters: codes and constants, or AdamW's moments, which are quantized then. */
+  protected override layouts(parameter: Parameter, settings: AdamSettings): readonly StateLayout[] {
+    const inFloats = super.layouts(parameter, settings);
+    if (parameter.size < this.min8bitSize) return inFloats;
+    const blocks = [Math.ceil(parameter.size / BLOCK)];
+    const inCodes = Object.keys(books).flatMap((name) => [
+      [`${name}.codes`, parameter.shape],
+      [`${name}.absmax`, blocks],
+    ]);
+    return [Object.fromEntries(inCodes), ...inFloats];
+  }
+
+  override checkState(saved: OptimizerState): void {
+    super.checkState(saved);
+    const isCode = (c: number): boolean => Number.isInteger(c) && c >= 0 && c <= 255;
+    const isScale = (value: number): boolean => value >= 0 && value < Infinity;
+    for (const [key, { data }] of saved.arrays) {
+      const isLarge = this.parameters()[Number.parseInt(key, 10)].size >= this.min8bitSize;
+      const [isLegal, what] = key.endsWith(".codes")
+        ? ([isCode, "codes from 0 to 255"] as const)
+        : key.endsWith(".absmax")
+          ? ([isScale, "constants that are finite and not negative"] as const)
+          : ([Number.isFinite, "finite moments"] as const);
+      if (isLarge && !data.every(isLegal))
+        throw new CheckpointError(`AdamW8bit: expected ${what} in ${key}; got others`);
+    }
+  }
+
+  /** The moments of AdamW's state are quantized. */
+  protected override restore(saved: OptimizerState): void {
     const parameters = this.parameters();
     const isPart = (key: string) => key.endsWith(".codes") || key.endsWith(".absmax");
     const isLarge = (key: string) => parameters[Number.parseInt(key, 10)].size >= this.min8bitSize;
     const inFloats = [...saved.arrays].filter(([key]) => !isPart(key) && !isLarge(key));
-    super.loadStateDict({ steps: saved.steps, arrays: new Map(inFloats) });
+    super.restore({ steps: saved.steps, arrays: new Map(inFloats) });
     parameters.forEach((parameter, i) => {
       this.#moments.get(parameter)?.off();
       this.#moments.delete(parameter);
@@ -177,6 +227,26 @@ export class AdamW8bit extends AdamW {
       }
     });
   }
+}
+
+/**
+ * 1/C², the least v/m² that any gradients can lead to. By Cauchy and Schwarz, with q = β₁²/β₂,
+ *
+ *     m² = ((1 − β₁) Σ β₁ᵏ g)² ≤ (1 − β₁)²/(1 − β₂) Σ qᵏ · (1 − β₂) Σ β₂ᵏ g² = C² v
+ *
+ * The sum of qᵏ is 1/(1 − q) over any number of steps; where q ≥ 1, that over the `steps` taken.
+ */
+export function leastSecondMoment([beta1, beta2]: readonly [number, number], steps: number): number {
+  const q = beta1 ** 2 / beta2;
+  const sum = q < 1 ? 1 / (1 - q) : q === 1 ? steps : (q ** steps - 1) / (q - 1);
+  return (1 - beta2) / ((1 - beta1) ** 2 * sum);
+}
+
+/** Raises each v to at least `least` · m². */
+function raise({ exp_avg: m, exp_avg_sq: v }: Record<string, NDArray>, least: number): void {
+  if (!Number.isFinite(least)) return;
+  const [ms, vs] = [m.data, v.storage.write()];
+  for (let i = 0; i < vs.length; i++) vs[i] = Math.max(vs[i], least * ms[i] * ms[i]);
 }
 
 /** The moments of elements from … to - 1 as numbers. `from` begins a block. */

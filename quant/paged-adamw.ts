@@ -10,11 +10,13 @@
  */
 
 import type { Parameter, Tensor } from "../autograd/index.ts";
-import { ArgumentError, currentPrecision, type NDArray, scope, zeros } from "../core/index.ts";
+import { ArgumentError, checkOptions, currentPrecision, type NDArray, scope, zeros } from "../core/index.ts";
 import {
   type AdamSettings,
   AdamW,
+  adamDefaults,
   type OptimizerState,
+  optimizerSpellings,
   type ParameterState,
   type Params,
 } from "../nn/index.ts";
@@ -37,6 +39,7 @@ interface PagedState {
   readonly slices: readonly Slice[];
 }
 
+const ownOptions = ["budget", "pageBytes", "folder", "openFile"];
 const moments = ["exp_avg", "exp_avg_sq"];
 const allNames = [...moments, "max_exp_avg_sq"];
 
@@ -54,7 +57,13 @@ export class PagedAdamW extends AdamW {
    *   the page file
    */
   constructor(params: Params<AdamSettings>, options: PagedAdamWOptions) {
-    const { budget, pageBytes, folder, openFile, ...settings } = options;
+    const { budget, pageBytes, folder, openFile, ...settings } = options ?? {};
+    checkOptions(
+      "PagedAdamW",
+      options ?? {},
+      [...ownOptions, ...Object.keys(adamDefaults)],
+      optimizerSpellings,
+    );
     super(params, settings);
     if (pageBytes !== undefined && !(pageBytes >= 4 * allNames.length))
       throw new ArgumentError("PagedAdamW", `pageBytes of at least ${4 * allNames.length}`, { pageBytes });
@@ -84,6 +93,7 @@ export class PagedAdamW extends AdamW {
   override step(): void {
     if (currentPrecision() === "float64")
       throw new ArgumentError("PagedAdamW", "float32, which pages are in", { precision: "float64" });
+    this.warnWithoutGradients();
     const stepped: PagedState[] = [];
     const jobs = this.groups.flatMap((group) =>
       group.params.flatMap((parameter) => {
@@ -134,16 +144,15 @@ export class PagedAdamW extends AdamW {
     const arrays = states.flatMap((state, i) =>
       Object.entries(state.arrays).map(([name, array]) => [`${i}.${name}`, array] as const),
     );
-    return { steps: states.map(({ step }) => step), arrays: new Map(arrays) };
+    return { kind: this.kind, steps: states.map(({ step }) => step), arrays: new Map(arrays) };
   }
 
-  /**
-   * Continues from a saved state, AdamW's or its own.
-   * @throws CheckpointError when it is of other parameters, nothing is changed then; PagingError when there is no room
-   *   for its pages, load it again then
-   */
-  override loadStateDict({ steps, arrays }: OptimizerState): void {
-    this.checkState(steps.length, arrays);
+  override get kind(): string {
+    return "PagedAdamW";
+  }
+
+  /** @throws PagingError when there is no room for the pages: load the state again then */
+  protected override restore({ steps, arrays }: OptimizerState): void {
     this.#done.clear();
     this.parameters().forEach((parameter, i) => {
       const names = allNames.filter((name) => arrays.has(`${i}.${name}`));

@@ -2,16 +2,26 @@
 
 import type { Parameter } from "../../autograd/index.ts";
 import { ArgumentError, array, binary, kernel, type NDArray } from "../../core/index.ts";
-import { Optimizer, type ParameterState, type Params, stateArray } from "./optimizer.ts";
+import { Optimizer, type ParameterState, type Params, type StateLayout, stateArray } from "./optimizer.ts";
 
 export interface AdamSettings {
   lr: number;
   betas: readonly [number, number];
+  /** ε. With 0, a weight whose gradients were all 0 stays where it is. */
   eps: number;
   weightDecay: number;
   /** AMSGrad (Reddi, Kale & Kumar 2018, arXiv:1904.09237): the largest v so far divides, so that no step grows again. */
   amsgrad: boolean;
 }
+
+/** AdamW's settings where none are given. Adam's weightDecay is 0. */
+export const adamDefaults: Readonly<AdamSettings> = {
+  lr: 1e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0.01,
+  amsgrad: false,
+};
 
 /**
  * m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²
@@ -20,20 +30,27 @@ export interface AdamSettings {
  * Weight decay λ acts on w directly, not through the moments.
  */
 export class AdamW extends Optimizer<AdamSettings> {
-  /** @throws ArgumentError on a negative setting, betas outside [0, 1), or nothing to train */
+  /** @throws ArgumentError on a negative or unknown setting, betas outside [0, 1), or nothing to train */
   constructor(params: Params<AdamSettings>, settings: Partial<AdamSettings> = {}) {
-    super(params, {
-      lr: 1e-3,
-      betas: [0.9, 0.999],
-      eps: 1e-8,
-      weightDecay: 0.01,
-      amsgrad: false,
-      ...settings,
-    });
+    super(params, adamDefaults, settings);
     for (const { betas } of this.groups) {
-      if (!betas.every((beta) => beta >= 0 && beta < 1))
-        throw new ArgumentError("AdamW", "betas in [0, 1)", { betas });
+      const isPair = Array.isArray(betas) && betas.length === 2;
+      if (!isPair || !betas.every((beta) => typeof beta === "number" && beta >= 0 && beta < 1))
+        throw new ArgumentError(new.target.name, "betas, two numbers in [0, 1)", { betas });
     }
+  }
+
+  override get kind(): string {
+    return "AdamW";
+  }
+
+  protected override get continues(): readonly string[] {
+    return ["AdamW", "PagedAdamW"];
+  }
+
+  protected override layouts({ shape }: Parameter, { amsgrad }: AdamSettings): readonly StateLayout[] {
+    const moments = { exp_avg: shape, exp_avg_sq: shape };
+    return [amsgrad ? { ...moments, max_exp_avg_sq: shape } : moments];
   }
 
   protected override update(
@@ -49,7 +66,16 @@ export class AdamW extends Optimizer<AdamSettings> {
 /** Adam: weight decay is L2, added to the gradient, so that it goes through the moments. */
 export class Adam extends AdamW {
   constructor(params: Params<AdamSettings>, settings: Partial<AdamSettings> = {}) {
-    super(params, { weightDecay: 0, ...settings });
+    const { weightDecay = 0, ...rest } = settings;
+    super(params, { ...rest, weightDecay });
+  }
+
+  override get kind(): string {
+    return "Adam";
+  }
+
+  protected override get continues(): readonly string[] {
+    return ["Adam"];
   }
 
   protected override update(
@@ -81,7 +107,7 @@ function adamStep(
     lr,
     beta1,
     beta2,
-    eps,
+    eps: eps || 1e-30, // far below √v of any gradient but 0: there, and only there, it makes 0/0 a 0
     weightDecay,
     correction1: 1 - beta1 ** state.step,
     correction2: 1 - beta2 ** state.step,

@@ -3,10 +3,10 @@
 import type { Parameter } from "../../autograd/index.ts";
 import { ArgumentError } from "../../core/index.ts";
 
-/** √Σ g² over the gradients of all parameters. */
+/** √Σ g² over the gradients of all parameters, each parameter once. */
 export function gradientNorm(parameters: Iterable<Parameter>): number {
   let sum = 0;
-  for (const { grad } of parameters) {
+  for (const { grad } of new Set(parameters)) {
     if (!grad) continue;
     const { data } = grad.value;
     for (let i = 0; i < data.length; i++) sum += data[i] * data[i];
@@ -14,16 +14,21 @@ export function gradientNorm(parameters: Iterable<Parameter>): number {
   return Math.sqrt(sum);
 }
 
-/** Scales all gradients by min(1, maxNorm / (norm + 1e-6)). @returns the norm before */
+/**
+ * Scales all gradients by min(1, maxNorm / (norm + 1e-6)). Where the norm is NaN or infinite no factor is right, and the
+ * gradients stay as they are: look at what is returned.
+ * @returns the norm before
+ */
 export function clipGradientNorm(parameters: Iterable<Parameter>, maxNorm: number): number {
-  if (!(maxNorm >= 0)) throw new ArgumentError("clipGradientNorm", "maxNorm ≥ 0", { maxNorm });
-  const all = [...parameters];
+  if (!(typeof maxNorm === "number" && maxNorm >= 0))
+    throw new ArgumentError("clipGradientNorm", "maxNorm ≥ 0", { maxNorm });
+  const all = new Set(parameters);
   const norm = gradientNorm(all);
   const factor = maxNorm / (norm + 1e-6);
-  if (factor >= 1) return norm;
-  for (const { grad } of all) {
-    if (!grad) continue;
-    const data = grad.value.storage.write();
+  if (factor >= 1 || !Number.isFinite(norm)) return norm;
+  const storages = new Set([...all].flatMap(({ grad }) => (grad ? [grad.value.storage] : [])));
+  for (const storage of storages) {
+    const data = storage.write();
     for (let i = 0; i < data.length; i++) data[i] *= factor;
   }
   return norm;

@@ -1,13 +1,15 @@
 /** @file Optimizers, clipping, schedules. */
 
-export { Adam, type AdamSettings, AdamW } from "./adam.ts";
+export { Adam, type AdamSettings, AdamW, adamDefaults } from "./adam.ts";
 export { clipGradientNorm, gradientNorm } from "./clip.ts";
 export {
   type Group,
   Optimizer,
   type OptimizerState,
+  optimizerSpellings,
   type ParameterState,
   type Params,
+  type StateLayout,
   stateArray,
 } from "./optimizer.ts";
 export { constant, cosine, linearDecay, type Schedule, type ScheduleOptions } from "./schedule.ts";

@@ -1,7 +1,17 @@
 /** @file Optimizer: parameter groups, each with its own settings, and per-parameter state that can be saved and resumed. */
 
-import type { Parameter } from "../../autograd/index.ts";
-import { ArgumentError, CheckpointError, copy, type NDArray, sameShape, zeros } from "../../core/index.ts";
+import { type Parameter, Tensor } from "../../autograd/index.ts";
+import {
+  ArgumentError,
+  CheckpointError,
+  checkOptions,
+  copy,
+  type NDArray,
+  type Shape,
+  sameShape,
+  warn,
+  zeros,
+} from "../../core/index.ts";
 
 /** Parameters that share settings; a setting left out is the optimizer's. */
 export type Group<Settings> = Partial<Settings> & {
@@ -20,9 +30,31 @@ export interface ParameterState {
 
 /** Saved state: parameters in the order of the groups. */
 export interface OptimizerState {
+  /** The optimizer's `kind`. Without it a state is judged by its arrays alone. */
+  readonly kind?: string;
+  /** Steps that each parameter has taken. */
   readonly steps: readonly number[];
+  /** Arrays under the parameter's position and their name, such as `0.exp_avg`. */
   readonly arrays: ReadonlyMap<string, NDArray>;
 }
+
+/** The arrays that a parameter's state consists of: their shapes by name. */
+export type StateLayout = Readonly<Record<string, Shape>>;
+
+/** What is wrong when an optimizer has nothing to go by. */
+export const noGradients =
+  "no parameter of this optimizer has a gradient; make it from the parameters that the loss depends on (after adapters " +
+  "were put on), and call backward() before step()";
+
+/** Settings under the names that PyTorch and bitsandbytes give them, and what they are here. */
+export const optimizerSpellings: Readonly<Record<string, string>> = {
+  learning_rate: "lr",
+  learningRate: "lr",
+  beta1: "betas: [beta1, beta2]",
+  beta2: "betas: [beta1, beta2]",
+  epsilon: "eps",
+  parameters: "params",
+};
 
 export abstract class Optimizer<Settings extends { lr: number }> {
   /** Settings can be changed between steps: `optimizer.groups[0].lr = 1e-4`. */
@@ -30,35 +62,51 @@ export abstract class Optimizer<Settings extends { lr: number }> {
   readonly #state = new Map<Parameter, ParameterState>();
 
   /**
-   * @throws ArgumentError when there is nothing to train, a parameter stands in two groups, or a setting is out
-   *   of range
+   * @param defaults every setting and its default, whose type a value given must have
+   * @param settings what the caller gave, for all groups; `undefined` counts as left out
+   * @throws ArgumentError when there is nothing to train, a parameter stands in two groups, or a setting is unknown or
+   *   out of range
    */
-  constructor(params: Params<Settings>, defaults: Settings) {
-    const list = [...params] as (Parameter | Group<Settings>)[];
-    const groups = list.some((item) => "params" in item)
-      ? (list as Group<Settings>[])
-      : [{ params: list as Parameter[] }];
-    this.groups = groups.map((group) => ({ ...defaults, ...group, params: [...group.params] }));
-    const all = this.groups.flatMap((group) => group.params);
+  constructor(params: Params<Settings>, defaults: Settings, settings: Partial<Settings> = {}) {
     const who = new.target.name;
-    if (all.length === 0) throw new ArgumentError(who, "at least one parameter to train", { parameters: 0 });
-    if (new Set(all).size !== all.length)
-      throw new ArgumentError(who, "each parameter in one group", { groups: groups.length });
-    if (!all.some((parameter) => parameter.requiresGrad)) {
-      throw new ArgumentError(who, "a parameter that requires a gradient", {
-        "frozen parameters": all.length,
-      });
-    }
-    for (const group of this.groups) {
-      for (const [name, value] of Object.entries(group)) {
-        if (typeof value === "number" && !(value >= 0))
-          throw new ArgumentError(who, `${name} ≥ 0`, { [name]: value });
-      }
-    }
+    const known = Object.keys(defaults);
+    checkOptions(who, settings, known, optimizerSpellings);
+    const groups = asGroups(who, params);
+    for (const group of groups) checkOptions(who, group, ["params", "name", ...known], optimizerSpellings);
+    this.groups = groups.map((group) => ({
+      ...defaults,
+      ...given(settings),
+      ...given(group),
+      params: [...group.params],
+    }));
+    for (const group of this.groups) checkValues(who, group, defaults);
+    checkParameters(
+      who,
+      this.groups.map((group) => group.params),
+    );
   }
 
-  /** Updates every parameter that has a gradient. */
+  /** What the state of this optimizer is called in `stateDict`. */
+  get kind(): string {
+    return this.constructor.name;
+  }
+
+  /** The kinds whose states this optimizer can go on from. */
+  protected get continues(): readonly string[] {
+    return [this.kind];
+  }
+
+  /**
+   * The sets of arrays that a parameter's state can consist of once it has taken a step; null: any arrays of the
+   * parameter's own shape.
+   */
+  protected layouts(_parameter: Parameter, _settings: Settings): readonly StateLayout[] | null {
+    return null;
+  }
+
+  /** Updates every parameter that has a gradient. Warns when none has: then nothing is learned. */
   step(): void {
+    this.warnWithoutGradients();
     for (const group of this.groups) {
       for (const parameter of group.params) {
         if (!parameter.grad || !parameter.requiresGrad) continue;
@@ -67,6 +115,15 @@ export abstract class Optimizer<Settings extends { lr: number }> {
         this.update(parameter, parameter.grad.value, group, state);
       }
     }
+  }
+
+  /** True when a parameter has a gradient and requires it, so that `step` changes something. */
+  get hasGradients(): boolean {
+    return this.parameters().some(({ grad, requiresGrad }) => grad && requiresGrad);
+  }
+
+  protected warnWithoutGradients(): void {
+    if (!this.hasGradients) warn(`${this.constructor.name}.step: ${noGradients}`);
   }
 
   /** One parameter's step: `state.step` counts from 1. */
@@ -101,41 +158,143 @@ export abstract class Optimizer<Settings extends { lr: number }> {
       for (const [name, array] of Object.entries(state.arrays))
         arrays.set(`${i}.${name}`, copy(array, "optimizer"));
     });
-    return { steps: states.map(({ step }) => step), arrays };
+    return { kind: this.kind, steps: states.map(({ step }) => step), arrays };
   }
 
-  /** @throws CheckpointError when a saved state is of other parameters than this optimizer's */
-  checkState(count: number, arrays: OptimizerState["arrays"]): void {
-    const parameters = this.parameters();
-    if (count !== parameters.length) {
+  /**
+   * Checks all of a saved state, and changes nothing.
+   * @throws CheckpointError when it is of another kind of optimizer or of other parameters: each part that is missing,
+   *   unexpected or misshapen is named
+   */
+  checkState({ kind, steps, arrays }: OptimizerState): void {
+    const who = this.constructor.name;
+    if (kind !== undefined && !this.continues.includes(kind)) {
       throw new CheckpointError(
-        `optimizer: expected the state of ${parameters.length} parameters; got ${count}`,
+        `${who}: expected the state of ${this.continues.join(" or ")}; got that of ${kind}`,
       );
     }
+    const parameters = this.groups.flatMap((group) =>
+      group.params.map((parameter) => ({ parameter, group })),
+    );
+    if (steps.length !== parameters.length) {
+      throw new CheckpointError(
+        `${who}: expected the state of ${parameters.length} parameters; got that of ${steps.length}`,
+      );
+    }
+    const wrong = steps.find((step) => !Number.isSafeInteger(step) || step < 0);
+    if (wrong !== undefined)
+      throw new CheckpointError(`${who}: expected steps that are non-negative integers; got ${wrong}`);
+    const own = parameters.map(() => new Map<string, Shape>());
+    const problems: string[] = [];
     for (const [key, { shape }] of arrays) {
-      const parameter = parameters[Number.parseInt(key, 10)];
-      if (!parameter || !sameShape(parameter.shape, shape)) {
-        const expected = parameter
-          ? `shape [${parameter.shape.join(", ")}]`
-          : `one of ${parameters.length} parameters`;
-        throw new CheckpointError(`optimizer: expected ${expected} for ${key}; got [${shape.join(", ")}]`);
-      }
+      const [, index, name] = /^(0|[1-9]\d*)\.(.+)$/.exec(key) ?? [];
+      const shapes = own[Number(index)];
+      if (shapes) shapes.set(name, shape);
+      else problems.push(`unexpected ${key} (parameters are numbered from 0 to ${parameters.length - 1})`);
+    }
+    parameters.forEach(({ parameter, group }, i) => {
+      const layouts = this.layouts(parameter, group) ?? [anyOf(own[i], parameter)];
+      const found = layouts.map((layout) => misfits(`${i}.`, own[i], layout, steps[i] > 0));
+      problems.push(...found.reduce((a, b) => (b.length < a.length ? b : a)));
+    });
+    if (problems.length > 0) {
+      const more = problems.length > 10 ? `; and ${problems.length - 10} more` : "";
+      throw new CheckpointError(`${who}: the state does not fit: ${problems.slice(0, 10).join("; ")}${more}`);
     }
   }
 
-  /** Continues from a saved state. @throws CheckpointError when it is of other parameters; nothing is changed then */
-  loadStateDict({ steps, arrays }: OptimizerState): void {
-    this.checkState(steps.length, arrays);
+  /** Continues from a saved state. @throws CheckpointError as `checkState`; nothing is changed then */
+  loadStateDict(saved: OptimizerState): void {
+    this.checkState(saved);
+    this.restore(saved);
+  }
+
+  /** Takes over a state that `checkState` has let pass. */
+  protected restore({ steps, arrays }: OptimizerState): void {
+    const copies = Array.from(arrays, ([key, array]) => [key, copy(array, "optimizer")] as const);
     this.parameters().forEach((parameter, i) => {
-      const own = [...arrays].filter(([key]) => Number.parseInt(key, 10) === i);
+      const own = copies.filter(([key]) => Number.parseInt(key, 10) === i);
       this.#state.set(parameter, {
         step: steps[i],
-        arrays: Object.fromEntries(
-          own.map(([key, array]) => [key.slice(key.indexOf(".") + 1), copy(array, "optimizer")]),
-        ),
+        arrays: Object.fromEntries(own.map(([key, array]) => [key.slice(key.indexOf(".") + 1), array])),
       });
     });
   }
+}
+
+/** Parameters as one group, or the groups. @throws ArgumentError on anything else */
+function asGroups<Settings>(who: string, params: Params<Settings>): readonly Group<Settings>[] {
+  const isIterable = (value: unknown): boolean =>
+    typeof value === "object" && value !== null && Symbol.iterator in value;
+  if (!isIterable(params)) {
+    throw new ArgumentError(who, "a list of parameters (model.parameters()) or of groups { params: [...] }", {
+      params: nameOf(params),
+    });
+  }
+  const list: readonly unknown[] = [...params];
+  const isGroup = (item: unknown): item is Group<Settings> =>
+    typeof item === "object" && item !== null && "params" in item && isIterable(item.params);
+  if (list.length > 0 && list.every(isGroup)) return list;
+  const stranger = list.find((item) => !(item instanceof Tensor));
+  if (stranger !== undefined)
+    throw new ArgumentError(who, "parameters only, or groups { params: [...] } only", {
+      "one is": nameOf(stranger),
+    });
+  return [{ params: list as readonly Parameter[] } as unknown as Group<Settings>];
+}
+
+const nameOf = (value: unknown): string =>
+  (value as object | null | undefined)?.constructor?.name ?? String(value);
+
+/** Without the settings that are `undefined`. */
+const given = <T extends object>(settings: T): T =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as T;
+
+/** @throws ArgumentError on a value of another type than the default's, a number that is negative or not finite */
+function checkValues(who: string, group: object, defaults: object): void {
+  for (const [name, usual] of Object.entries(defaults)) {
+    const value = (group as Record<string, unknown>)[name];
+    if (typeof usual === "boolean" && typeof value !== "boolean")
+      throw new ArgumentError(who, `${name} true or false`, { [name]: value });
+    const isNumber = typeof usual === "number" || name === "lr";
+    if (isNumber && !(typeof value === "number" && value >= 0 && value < Infinity))
+      throw new ArgumentError(who, `${name} ≥ 0`, { [name]: value });
+  }
+}
+
+function checkParameters(who: string, groups: readonly (readonly Parameter[])[]): void {
+  const all = groups.flat();
+  const stranger = all.find((parameter) => !(parameter instanceof Tensor) || !parameter.isLeaf);
+  if (stranger !== undefined)
+    throw new ArgumentError(who, "parameters, not results of ops or anything else", {
+      "one is": nameOf(stranger),
+    });
+  if (all.length === 0) throw new ArgumentError(who, "at least one parameter to train", { parameters: 0 });
+  if (new Set(all).size !== all.length)
+    throw new ArgumentError(who, "each parameter in one group", { groups: groups.length });
+  if (!all.some((parameter) => parameter.requiresGrad)) {
+    throw new ArgumentError(who, "a parameter that requires a gradient", { "frozen parameters": all.length });
+  }
+}
+
+/** These names, each in the parameter's shape. */
+const anyOf = (shapes: ReadonlyMap<string, Shape>, { shape }: Parameter): StateLayout =>
+  Object.fromEntries(Array.from(shapes.keys(), (name) => [name, shape]));
+
+/** What of the arrays given does not fit a layout. @param complete none may be missing */
+function misfits(
+  prefix: string,
+  shapes: ReadonlyMap<string, Shape>,
+  layout: StateLayout,
+  complete: boolean,
+): string[] {
+  const missing = Object.keys(layout).filter((name) => complete && !shapes.has(name));
+  const others = Array.from(shapes).flatMap(([name, shape]) => {
+    if (!Object.hasOwn(layout, name)) return [`unexpected ${prefix}${name}`];
+    if (sameShape(shape, layout[name])) return [];
+    return [`${prefix}${name} (expected [${layout[name].join(", ")}], got [${shape.join(", ")}])`];
+  });
+  return [...missing.map((name) => `missing ${prefix}${name}`), ...others];
 }
 
 /** The array of that name in a parameter's state, zeros of the parameter's shape at first. */

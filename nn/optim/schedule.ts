@@ -1,6 +1,6 @@
 /** @file Learning-rate schedules: the factor on the base rate at each step, counted from 0, after a linear warm-up. */
 
-import { ArgumentError } from "../../core/index.ts";
+import { ArgumentError, checkOptions } from "../../core/index.ts";
 
 export type Schedule = (step: number) => number;
 
@@ -12,13 +12,16 @@ export interface ScheduleOptions {
 }
 
 /** 1 after the warm-up. */
-export function constant({ warmup = 0 }: { readonly warmup?: number } = {}): Schedule {
+export function constant(options: { readonly warmup?: number } = {}): Schedule {
+  checkOptions("constant", options, ["warmup"], elsewhere);
+  const { warmup = 0 } = options;
+  if (!(warmup >= 0 && warmup < Infinity)) throw new ArgumentError("constant", "warmup ≥ 0", { warmup });
   return (step) => (step < warmup ? step / warmup : 1);
 }
 
 /** Falls linearly to 0 at the last step. */
-export function linearDecay({ warmup = 0, total }: ScheduleOptions): Schedule {
-  checkSteps(warmup, total);
+export function linearDecay(options: ScheduleOptions): Schedule {
+  const { warmup, total } = checked("linearDecay", options);
   return (step) =>
     step < warmup ? step / warmup : Math.max(0, (total - step) / Math.max(1, total - warmup));
 }
@@ -27,8 +30,8 @@ export function linearDecay({ warmup = 0, total }: ScheduleOptions): Schedule {
  * Falls as half a cosine to 0 at the last step (Loshchilov & Hutter 2017, arXiv:1608.03983). Past it the cosine goes
  * on and rises again, as in Hugging Face's schedule: do not train longer than `total`.
  */
-export function cosine({ warmup = 0, total }: ScheduleOptions): Schedule {
-  checkSteps(warmup, total);
+export function cosine(options: ScheduleOptions): Schedule {
+  const { warmup, total } = checked("cosine", options);
   return (step) => {
     if (step < warmup) return step / warmup;
     const progress = (step - warmup) / Math.max(1, total - warmup);
@@ -36,8 +39,23 @@ export function cosine({ warmup = 0, total }: ScheduleOptions): Schedule {
   };
 }
 
-function checkSteps(warmup: number, total: number): void {
-  if (!(warmup >= 0 && total > 0 && warmup <= total)) {
-    throw new ArgumentError("schedule", "0 ≤ warmup ≤ total, total > 0", { warmup, total });
-  }
+/** Names that other libraries give the options. */
+const elsewhere: Readonly<Record<string, string>> = {
+  num_warmup_steps: "warmup",
+  warmup_steps: "warmup",
+  warmupSteps: "warmup",
+  num_training_steps: "total",
+  total_steps: "total",
+  totalSteps: "total",
+  total_iters: "total",
+  T_max: "total",
+  steps: "total",
+};
+
+function checked(who: string, options: ScheduleOptions): Required<ScheduleOptions> {
+  checkOptions(who, options ?? {}, ["warmup", "total"], elsewhere);
+  const { warmup = 0, total } = options ?? {};
+  if (!(warmup >= 0 && total > 0 && warmup <= total && total < Infinity))
+    throw new ArgumentError(who, "0 ≤ warmup ≤ total, total > 0", { warmup, total });
+  return { warmup, total };
 }

@@ -1,8 +1,8 @@
 /** @file Stochastic gradient descent with momentum, as PyTorch defines it. */
 
 import type { Parameter } from "../../autograd/index.ts";
-import { copy, type NDArray } from "../../core/index.ts";
-import { Optimizer, type ParameterState, type Params } from "./optimizer.ts";
+import { ArgumentError, copy, type NDArray } from "../../core/index.ts";
+import { Optimizer, type ParameterState, type Params, type StateLayout } from "./optimizer.ts";
 
 export interface SGDSettings {
   lr: number;
@@ -15,9 +15,25 @@ export interface SGDSettings {
 
 /** g ← g + λw;  b ← μb + (1 − τ)g, b₁ = g;  w ← w − η b  (Nesterov: η (g + μb)). */
 export class SGD extends Optimizer<SGDSettings> {
-  /** @throws ArgumentError on a negative setting, or nothing to train */
+  /**
+   * @throws ArgumentError on a negative or unknown setting, nothing to train, a rate that is left out, or Nesterov's
+   *   step without momentum or with dampening
+   */
   constructor(params: Params<SGDSettings>, settings: Partial<SGDSettings> & { lr: number }) {
-    super(params, { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, ...settings });
+    const defaults = { lr: Number.NaN, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false };
+    super(params, defaults, settings);
+    for (const { nesterov, momentum, dampening } of this.groups) {
+      if (nesterov && (momentum === 0 || dampening !== 0))
+        throw new ArgumentError("SGD", "momentum > 0 and dampening 0 for nesterov", { momentum, dampening });
+    }
+  }
+
+  override get kind(): string {
+    return "SGD";
+  }
+
+  protected override layouts({ shape }: Parameter, { momentum }: SGDSettings): readonly StateLayout[] {
+    return [momentum === 0 ? {} : { momentum_buffer: shape }];
   }
 
   protected override update(

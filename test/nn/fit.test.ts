@@ -173,7 +173,7 @@ training("optimizers refuse what would train nothing or anything wrong", () => {
     (e: Error) => e instanceof ArgumentError && /at least one parameter/.test(e.message),
   );
   assert.throws(() => new AdamW([p], { lr: -1 }), /lr ≥ 0/);
-  assert.throws(() => new AdamW([p], { betas: [0.9, 1] }), /betas in \[0, 1\)/);
+  assert.throws(() => new AdamW([p], { betas: [0.9, 1] }), /betas, two numbers in \[0, 1\)/);
   assert.throws(() => new AdamW([p, p]), /each parameter in one group/);
   p.requiresGrad = false;
   assert.throws(() => new SGD([p], { lr: 1 }), /requires a gradient/);

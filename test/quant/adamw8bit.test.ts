@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { mseLoss, type Parameter, parameter, tensor } from "lowrank/autograd";
 import {
   ArgumentError,
@@ -10,7 +11,7 @@ import {
   scope,
 } from "lowrank/core";
 import { AdamW, type OptimizerState } from "lowrank/nn";
-import { AdamW8bit } from "lowrank/quant";
+import { AdamW8bit, dequantizeBlocks, dynamic8, dynamic8Unsigned, quantizeBlocks } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 
@@ -165,6 +166,93 @@ test("AMSGrad, and gradients that 8 bits cannot hold, are refused", () => {
   );
   assert.equal(w.toArray(), before);
   assert.equal(optimizer.stateDict().steps, state.steps);
+});
+
+/** Gradients of very different sizes side by side, some of them only now and then: what rounds v to zero. */
+const wild = (step: number, from: number, size: number): Float32Array => {
+  const [g, power, rare] = ["g", "power", "rare"].map((name) => random(from).split(name).split(step));
+  const sizes = power.uniform(size, -12, 3);
+  const often = rare.uniform(size);
+  return g.normal(size).map((value, i) => (often[i] < 0.4 ? 0 : value * 10 ** sizes[i]));
+};
+
+test("no update is larger than AdamW's can be: η C √(1 − β₂ᵗ)/(1 − β₁ᵗ)", () => {
+  const betas = fc.tuple(fc.constantFrom(0, 0.5, 0.9, 0.95), fc.constantFrom(0.9, 0.99, 0.999));
+  fc.assert(
+    fc.property(betas, fc.nat(1000), ([beta1, beta2], from) => {
+      const [w, lr, size] = [zeros(600), 0.1, 600];
+      const optimizer = new AdamW8bit([w], { lr, betas: [beta1, beta2], weightDecay: 0, min8bitSize: 0 });
+      const q = beta1 ** 2 / beta2; // where it is 1 or more, the sum grows with the steps
+      for (let t = 1; t <= 12; t++) {
+        const before = w.toArray();
+        w.grad = tensor(wild(t, from, size), [size]);
+        optimizer.step();
+        const sum = q < 1 ? 1 / (1 - q) : Array.from({ length: t }, (_, k) => q ** k).reduce((a, b) => a + b);
+        const C = ((1 - beta1) / Math.sqrt(1 - beta2)) * Math.sqrt(sum);
+        const most = (lr * C * Math.sqrt(1 - beta2 ** t)) / (1 - beta1 ** t);
+        w.toArray().forEach((after, i) => {
+          const moved = Math.abs(after - before[i]);
+          assert.ok(
+            moved <= most * (1 + 1e-5) + 1e-6,
+            `step ${t}, weight ${i}: moved ${moved}, at most ${most}`,
+          );
+        });
+      }
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("without the bound: AdamW on moments that are quantized after each step, bit for bit, and far away where v is 0", () => {
+  const size = 512;
+  const stepped = (boundUpdates: boolean, gradient: (t: number) => Float32Array): Float32Array => {
+    const w = zeros(size);
+    const optimizer = new AdamW8bit([w], { lr: 0.1, weightDecay: 0, min8bitSize: 0, boundUpdates });
+    for (let t = 1; t <= 4; t++) {
+      w.grad = tensor(gradient(t), [size]);
+      optimizer.step();
+    }
+    return w.toArray();
+  };
+  const byHand = (gradient: (t: number) => Float32Array): Float32Array => {
+    const w = zeros(size);
+    const exact = new AdamW([w], { lr: 0.1, weightDecay: 0 });
+    for (let t = 1; t <= 4; t++) {
+      w.grad = tensor(gradient(t), [size]);
+      exact.step();
+      const { arrays } = exact.state(w);
+      for (const [name, book] of [
+        ["exp_avg", dynamic8] as const,
+        ["exp_avg_sq", dynamic8Unsigned] as const,
+      ]) {
+        const data = arrays[name].storage.write() as Float32Array;
+        const { packed, absmax } = quantizeBlocks(book, data, 256);
+        dequantizeBlocks(book, packed, absmax, 256, data, 0, size);
+      }
+    }
+    return w.toArray();
+  };
+  const far = (t: number): Float32Array =>
+    new Float32Array(size).map((_, i) => (t > 1 ? 0 : i % 256 === 0 ? 1 : 1e-4));
+  assert.equal(stepped(false, far), byHand(far));
+  assert.ok(Math.max(...stepped(false, far).map(Math.abs)) > 100);
+  assert.ok(Math.max(...stepped(true, far).map(Math.abs)) < 1);
+  // Where all moments round well, the bound changes nothing.
+  const plain = (t: number): Float32Array => random(t).uniform(size, 0.5, 1);
+  assert.equal(stepped(true, plain), byHand(plain));
+  assert.equal(stepped(false, plain), byHand(plain));
+});
+
+test("a gradient that is not finite stops the step before any parameter has moved", () => {
+  const [a, b] = [zeros(5000), zeros(5000)];
+  const optimizer = new AdamW8bit([a, b]);
+  [a.grad, b.grad] = [normal(1, [5000]), tensor(new Float32Array(5000).fill(Number.NaN))];
+  assert.throws(
+    () => optimizer.step(),
+    (error: Error) => error instanceof QuantizationError,
+  );
+  assert.equal(a.toArray(), new Float32Array(5000));
+  assert.equal(optimizer.stateDict().steps, [0, 0]);
 });
 
 test.run();
