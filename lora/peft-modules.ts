@@ -10,6 +10,7 @@
  */
 
 import { CheckpointError } from "../core/index.ts";
+import { fullMatcher } from "./python-pattern.ts";
 import type { TargetCandidate } from "./target.ts";
 
 /** The fields that choose modules. */
@@ -68,66 +69,52 @@ export function usedPattern<T>(
 }
 
 function patternRules<T>(field: string, pattern: Readonly<Record<string, T>>) {
-  return Object.entries(pattern).map(([key, value]) => {
-    const expression = compile(field, key, (source) => `^(?:.*\\.)?(?:${source})$`);
-    return { key, value, matches: (name: string): boolean => expression.test(name) };
-  });
+  return Object.entries(pattern).map(([key, value]) => ({
+    key,
+    value,
+    matches: compile(field, key, (source) => `(.*\\.)?(${source})$`),
+  }));
 }
 
 function nameMatcher(field: string, names: string | readonly string[]): (name: string) => boolean {
-  if (typeof names !== "string")
-    return (name) => names.some((end) => name === end || name.endsWith(`.${end}`));
-  const whole = compile(field, names, (source) => `^(?:${source})$`);
-  return (name) => whole.test(name);
+  if (typeof names === "string") return compile(field, names);
+  return (name) => names.some((end) => name === end || name.endsWith(`.${end}`));
 }
 
-/** Numbers of blocks apply to lists of names only. */
+/** Numbers of blocks apply to lists of names only. A module's number is the first that stands after the pattern. */
 function layerMatcher({ target, layers, layersPattern }: ModuleFields): (name: string) => boolean {
   if (layers === null || typeof target === "string") return () => true;
-  const before = layersPattern.length > 0 ? layersPattern : ["[^.]*"];
-  const numbers = before.map((pattern) =>
-    compile("layers_pattern", pattern, (source) => `^.*?\\.(?:${source})\\.(?<number>\\d+)\\.`),
-  );
+  const patterns = layersPattern.length > 0 ? layersPattern : ["[^.]*"];
+  const before = patterns.map((pattern) => compile("layers_pattern", pattern, (source) => `.*\\.${source}`));
   return (name) => {
-    const match = numbers.map((expression) => expression.exec(name)).find((found) => found !== null);
-    return match?.groups !== undefined && layers.includes(Number(match.groups.number));
+    const numbers = [...name.matchAll(/\.(\d+)(?=\.)/g)];
+    const found = before.flatMap(
+      (matches) => numbers.find(({ index }) => matches(name.slice(0, index))) ?? [],
+    );
+    return found.length > 0 && layers.includes(Number(found[0][1]));
   };
 }
-
-const LONGEST = 4096;
-const MOST_REPETITIONS = 6;
 
 /**
- * An expression from a file, which must not be able to keep the machine busy for years.
- * @throws CheckpointError on one that JavaScript does not read as Python does, or that can take exponential time
+ * An expression from a file, in Python's language; `place` puts it where PEFT does.
+ * @throws CheckpointError on what is none, or is not supported
  */
-function compile(field: string, source: string, place: (source: string) => string): RegExp {
-  const refuse = (expected: string, cause?: unknown): never => {
-    const given = source.length > 120 ? `${source.slice(0, 120)}…` : source;
-    throw new CheckpointError(`${field}: expected ${expected}; got ${JSON.stringify(given)}`, { cause });
+function compile(
+  field: string,
+  source: string,
+  place: (source: string) => string = (whole) => whole,
+): (name: string) => boolean {
+  const explained = <T>(run: () => T): T => {
+    try {
+      return run();
+    } catch (cause) {
+      const given = source.length > 120 ? `${source.slice(0, 120)}…` : source;
+      throw new CheckpointError(
+        `${field}: expected a regular expression, as Python reads it: ${(cause as Error).message}; got ${JSON.stringify(given)}`,
+        { cause },
+      );
+    }
   };
-  if (source.length > LONGEST) refuse(`an expression of at most ${LONGEST} characters`);
-  if (/\\[AZ]/.test(source)) refuse("^ and $ for the ends of a name");
-  if (!isTame(source)) {
-    refuse(`an expression with at most ${MOST_REPETITIONS} repetitions and none inside a repeated group`);
-  }
-  try {
-    return new RegExp(place(source));
-  } catch (cause) {
-    return refuse("a regular expression", cause);
-  }
-}
-
-/** Few enough * + {} that backtracking stays polynomial of low degree; no group that has one or a choice is repeated. */
-function isTame(source: string): boolean {
-  const bare = source.replace(/\\./g, "_").replace(/\[[^\]]*\]/g, "_");
-  const repetitions = bare.match(/[*+{]/g)?.length ?? 0;
-  if (repetitions > MOST_REPETITIONS) return false;
-  const risky: boolean[] = [];
-  for (let i = 0; i < bare.length; i++) {
-    if (bare[i] === "(") risky.push(false);
-    else if (/[*+{|]/.test(bare[i])) risky.fill(true);
-    else if (bare[i] === ")" && risky.pop() && /[*+{]/.test(bare[i + 1] ?? "")) return false;
-  }
-  return true;
+  const matches = explained(() => fullMatcher(place(source)));
+  return (name) => explained(() => matches(name));
 }

@@ -17,6 +17,7 @@
 
 import { AdapterError, nearest } from "../core/index.ts";
 import type { ModuleKind } from "../nn/index.ts";
+import { fullMatcher } from "./python-pattern.ts";
 
 export type Target = string | RegExp | readonly (string | RegExp)[];
 
@@ -77,7 +78,8 @@ export function matchModules(
 
 /**
  * The value that a pattern of PEFT's form (`rank_pattern`, `alpha_pattern`) gives each of `names`, else `fallback`.
- * A key is a regular expression that a name must end with, from a dot on; the first key that fits decides.
+ * A key is a regular expression, read as Python does, that a name must end with, from a dot on; the first key that fits
+ * decides.
  *
  * @throws AdapterError when a key is no regular expression or fits none of `names`.
  */
@@ -187,12 +189,13 @@ function predicate(target: string | RegExp): (module: TargetCandidate) => boolea
 
 function endsWithPattern(option: string, key: string): (name: string) => boolean {
   try {
-    const pattern = new RegExp(`^(?:.*\\.)?(?:${key})$`);
-    return (name) => pattern.test(name);
+    return fullMatcher(`(.*\\.)?(${key})$`);
   } catch (cause) {
-    throw new AdapterError(`${option}: expected keys that are names or regular expressions; got "${key}"`, {
-      cause,
-    });
+    throw new AdapterError(
+      `${option}: expected keys that are names or regular expressions; got "${key}"; as Python reads them, as PEFT does: ` +
+        `expected ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }
 
