@@ -1,45 +1,53 @@
 /** @file Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): recompute instead of save. */
 
-import { AutogradError, scope, synchronous } from "../core/index.ts";
+import { scope, synchronous } from "../core/index.ts";
 import { walk } from "./backward.ts";
-import { checkVersion, Node, snapshot } from "./graph.ts";
+import { checkVersion, Node, type Saved, snapshot } from "./graph.ts";
 import { isRecording, noGrad, withRecording } from "./record.ts";
 import { Tensor } from "./tensor.ts";
 
-/** Random draws of a forward pass, to be made again, equal, when it is recomputed. */
-interface Draws {
-  readonly mode: "note" | "replay";
-  readonly values: number[];
-  next: number;
-}
-let draws: Draws | null = null;
+/** Where draws inside ops come from, under a checkpoint; null: from their generators. */
+let source: ((draw: () => number) => number) | null = null;
 
 /** A random draw inside an op; the same again when a checkpoint recomputes the op. */
-export function drawn(draw: () => number): number {
-  if (draws?.mode === "replay") return draws.values[draws.next++];
-  const value = draw();
-  draws?.values.push(value);
-  return value;
-}
+export const drawn = (draw: () => number): number => (source ? source(draw) : draw());
 
-function withDraws<T>(next: Draws, fn: () => T): T {
-  const before = draws;
-  draws = next;
+function withSource<T>(next: typeof source, fn: () => T): T {
+  const before = source;
+  source = next;
   try {
     return fn();
   } finally {
-    draws = before;
+    source = before;
   }
+}
+
+/** Runs `fn` and notes the draws made in it: `replay` runs another function with the same draws. */
+export function notingDraws<T>(fn: () => T): { readonly result: T; replay<S>(again: () => S): S } {
+  const outer = source; // a checkpoint inside another draws what the outer one notes, or replays
+  const values: number[] = [];
+  const note = (draw: () => number): number => {
+    const value = outer ? outer(draw) : draw();
+    values.push(value);
+    return value;
+  };
+  return {
+    result: withSource(note, fn),
+    replay(again) {
+      let next = 0;
+      return withSource(() => values[next++], again);
+    },
+  };
 }
 
 /**
  * fn(...inputs), keeping only the inputs for backward, which runs `fn` again. Parameters that `fn` uses get
  * their gradients as usual. `fn` must compute the same again (dropout does). What it computes on the way is released
  * each time it is done: `scope` says what that means.
+ * @throws ArgumentError when `fn` is asynchronous
  */
 export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
-  const values: number[] = [];
-  const output = withDraws({ mode: "note", values, next: 0 }, () =>
+  const { result: output, replay } = notingDraws(() =>
     scope(() => noGrad(() => synchronous("checkpoint", fn(...inputs)))),
   );
   if (!isRecording()) return output;
@@ -47,35 +55,43 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tenso
   const result = new Tensor(output.value);
   const node = new Node("checkpoint", output.shape);
   const sources = inputs.map((input) => node.keep(snapshot(input.value, input.node)));
-  node.joint = (dY, createGraph) => {
-    if (createGraph)
-      throw new AutogradError("checkpoint: gradients of gradients do not go through a checkpoint");
-    const copies = sources.map((source) => {
-      checkVersion("checkpoint", source);
-      const leaf = new Tensor(source.value);
-      leaf.requiresGrad = source.node !== null;
-      return leaf;
-    });
-    const replay: Draws = { mode: "replay", values, next: 0 };
-    const found: [Node, Tensor][] = [];
-    // The gradients leave the scope; all that was computed again does not.
-    scope(() => {
-      const again = withDraws(replay, () => withRecording(true, () => fn(...copies)));
-      if (!again.node) return [];
-      const parentOf = new Map(copies.map((leaf, i) => [leaf.node, sources[i].node]));
-      walk([[again.node, dY]], {
-        from: node.id,
-        beyond: (older, gradient) => found.push([older, gradient]),
-        collect: (leaf, gradient) => {
-          const parent = parentOf.get(leaf);
-          if (parent) found.push([parent, gradient]);
-          return parent !== undefined;
-        },
-      });
-      return found.map(([, gradient]) => gradient);
-    });
-    return found;
-  };
+  node.joint = (dY, createGraph) =>
+    recompute(node, sources, dY, createGraph, (copies) => replay(() => fn(...copies)));
   result.node = node;
   return result;
+}
+
+/**
+ * The gradients of what `fn` computes from `sources`, computed again, with respect to all nodes that it is computed
+ * from and that were there before `node`: inputs and parameters.
+ */
+export function recompute(
+  node: Node,
+  sources: readonly Saved[],
+  dY: Tensor,
+  createGraph: boolean,
+  fn: (copies: Tensor[]) => Tensor,
+): [Node, Tensor][] {
+  const found: [Node, Tensor][] = [];
+  const copies = sources.map((saved) => {
+    checkVersion(node.op, saved);
+    const copy = new Tensor(saved.value);
+    copy.node = saved.node;
+    return copy;
+  });
+  const run = (): Tensor[] => {
+    const again = withRecording(true, () => fn(copies));
+    if (!again.node) return [];
+    walk([[again.node, dY]], {
+      createGraph,
+      from: node.id,
+      beyond: (older, gradient) => found.push([older, gradient]),
+      collect: () => false,
+    });
+    return found.map(([, gradient]) => gradient);
+  };
+  // The gradients leave the scope; all that was computed again does not, unless it is differentiated again.
+  if (createGraph) run();
+  else scope(run);
+  return found;
 }

@@ -3,7 +3,7 @@
  * with what only they would have saved. To add an op of your own, write one function like those in ops/.
  */
 
-import { AutogradError, type NDArray, synchronous } from "../core/index.ts";
+import { AutogradError, hasNaN, type NDArray, synchronous } from "../core/index.ts";
 import { type Late, Node, OUTPUT, type Saveable, type Saved, snapshot, type Vjp } from "./graph.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -56,15 +56,11 @@ export function withAnomaly<T>(on: boolean, fn: () => T): T {
 
 /** In anomaly mode, throws when `value` holds a NaN. */
 export function checkForNaN(what: string, value: NDArray): void {
-  if (!anomaly) return;
-  const { data } = value;
-  for (let i = 0; i < data.length; i++) {
-    if (Number.isNaN(data[i])) {
-      throw new AutogradError(
-        `${what}: made the first NaN, at element ${i} of its result [${value.shape.join(", ")}]`,
-      );
-    }
-  }
+  if (!anomaly || !hasNaN(value)) return;
+  const at = value.data.findIndex(Number.isNaN);
+  throw new AutogradError(
+    `${what}: made the first NaN, at element ${at} of its result [${value.shape.join(", ")}]`,
+  );
 }
 
 /**

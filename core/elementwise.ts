@@ -1,10 +1,12 @@
 /** @file Elementwise functions on arrays, with NumPy's broadcasting. */
 
 import { kernel } from "./device.ts";
+import { ShapeError } from "./errors.ts";
 import type { BinaryName, UnaryName } from "./kernels.ts";
 import { broadcastTo } from "./movement.ts";
 import { contiguous, empty, type NDArray } from "./ndarray.ts";
-import { broadcastShapes, sizeOf } from "./shape.ts";
+import { batchOffset } from "./reference.ts";
+import { broadcastShapes, sameShape, sizeOf } from "./shape.ts";
 
 /** f(x), element by element, same shape. */
 export function unary(name: UnaryName, x: NDArray): NDArray {
@@ -23,10 +25,30 @@ export function binary(name: BinaryName, a: NDArray, b: NDArray): NDArray {
 export function select(mask: NDArray, a: NDArray, b: NDArray): NDArray {
   const shape = broadcastShapes("where", mask.shape, a.shape, b.shape);
   const result = empty(shape);
-  const M = broadcastTo(mask, shape).data;
-  const A = broadcastTo(a, shape).data;
-  const B = broadcastTo(b, shape).data;
+  if (result.size === 0) return result;
+  const [m, x, z] = [mask, a, b].map((operand) => broadcastTo(operand, shape)); // read through their strides, uncopied
+  const [M, A, B] = [m.storage.data, x.storage.data, z.storage.data];
   const Y = result.storage.data;
-  for (let i = 0; i < Y.length; i++) Y[i] = M[i] !== 0 ? A[i] : B[i];
+  const n = shape.at(-1) ?? 1;
+  const [dm, dx, dz] = [m, x, z].map(({ strides }) => strides.at(-1) ?? 0);
+  const lead = shape.slice(0, -1);
+  for (let row = 0; row * n < Y.length; row++) {
+    let [im, ix, iz] = [m, x, z].map((v) => v.offset + batchOffset(row, lead, v.strides));
+    for (let i = row * n; i < (row + 1) * n; i++, im += dm, ix += dx, iz += dz) {
+      Y[i] = M[im] !== 0 ? A[ix] : B[iz];
+    }
+  }
+  return result;
+}
+
+/** x ∘ mask, and 0 where the mask is 0, be x infinite or NaN there. Equal shapes. */
+export function masked(x: NDArray, mask: NDArray): NDArray {
+  if (!sameShape(x.shape, mask.shape))
+    throw new ShapeError("masked", "a mask of x's shape", { x: x.shape, mask: mask.shape });
+  const result = empty(x.shape);
+  const X = x.data;
+  const M = mask.data;
+  const Y = result.storage.data;
+  for (let i = 0; i < Y.length; i++) Y[i] = M[i] === 0 ? 0 : X[i] * M[i];
   return result;
 }

@@ -91,7 +91,7 @@ export interface Kernels {
    * all n keys, the one before it n − 1, and so on. What is not seen is 0. queries ≤ n.
    */
   causalSoftmax(x: NDArray, queries: number): NDArray;
-  /** From y = softmax(x) and dY, rows of n: dX = y ∘ (dY − Σ dY ∘ y). */
+  /** From y = softmax(x) and dY, rows of n: dX = y ∘ (dY − Σ dY ∘ y). Where y is 0, masked, dY does not enter. */
   softmaxGrad(y: NDArray, dY: NDArray): NDArray;
   /** x̂ = (x − mean) / √(var + eps) for each row, and r = 1/√(var + eps) [rows]. `centre` false: RMS norm, mean 0. */
   normalize(x: NDArray, eps: number, centre: boolean): { xHat: NDArray; r: NDArray };

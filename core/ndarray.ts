@@ -182,6 +182,19 @@ function eachRow(
   }
 }
 
+/** True when an element is NaN. */
+export function hasNaN(x: NDArray): boolean {
+  const { data } = x;
+  for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i])) return true;
+  return false;
+}
+
+/** True when no element is infinite or NaN. */
+export function allFinite(data: FloatArray): boolean {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
+  return true;
+}
+
 function isFlat(data: unknown): data is ArrayLike<number> {
   if (ArrayBuffer.isView(data)) return true;
   return Array.isArray(data) && (data.length === 0 || typeof data[0] === "number");

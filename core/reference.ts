@@ -60,7 +60,8 @@ const binaryFunctions: Record<BinaryName, (a: number, b: number) => number> = {
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
-  pow: (a, b) => a ** b,
+  // IEEE 754: 1 to any power, NaN and ±∞ too, and (−1)^±∞ are 1; JavaScript says NaN.
+  pow: (a, b) => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b),
   max: Math.max,
   min: Math.min,
   eq: (a, b) => (a === b ? 1 : 0),
@@ -195,8 +196,8 @@ function softmaxGrad(y: NDArray, dY: NDArray): NDArray {
   for (let row = 0; row < rows; row++) {
     const at = row * n;
     let dot = 0;
-    for (let j = 0; j < n; j++) dot += G[at + j] * Y[at + j];
-    for (let j = 0; j < n; j++) dX[at + j] = Y[at + j] * (G[at + j] - dot);
+    for (let j = 0; j < n; j++) dot += Y[at + j] === 0 ? 0 : G[at + j] * Y[at + j];
+    for (let j = 0; j < n; j++) dX[at + j] = Y[at + j] === 0 ? 0 : Y[at + j] * (G[at + j] - dot);
   }
   return result;
 }

@@ -12,9 +12,19 @@ import {
   reshape,
   softmax,
   type Tensor,
+  tensor,
   transpose,
+  where,
 } from "../autograd/index.ts";
-import { ArgumentError, type IndexLike, type Random, ShapeError } from "../core/index.ts";
+import {
+  ArgumentError,
+  allFinite,
+  broadcastTo,
+  type IndexLike,
+  type Random,
+  ShapeError,
+  sameShape,
+} from "../core/index.ts";
 import type { KeyValueCache } from "./cache.ts";
 import { Dropout } from "./dropout.ts";
 import { defaultRandom } from "./init.ts";
@@ -25,7 +35,11 @@ import type { Rotary } from "./rotary.ts";
 export interface AttentionOptions {
   /** The last query sees all keys, the one before it all but one, and so on. */
   readonly causal?: boolean;
-  /** Added to the scores, [..., queries, keys] or what broadcasts to it: 0 keeps, −∞ hides. */
+  /**
+   * Added to the scores, [..., queries, keys] or what broadcasts to it: 0 keeps, −∞ hides. A query from which all keys
+   * are hidden gets zeros (as in PyTorch from 2.5 on), and what a key and its value hold that no query sees, be it NaN,
+   * does not enter.
+   */
   readonly mask?: Tensor;
   /** 1/√d unless given. */
   readonly scale?: number;
@@ -40,6 +54,7 @@ export interface AttentionOptions {
  * @param k [batch, groups, keys, d]: each serves heads/groups consecutive heads of q
  * @param v [batch, groups, keys, e]
  * @returns [batch, heads, time, e]
+ * @throws ShapeError when shapes do not fit
  */
 export function scaledDotProductAttention(
   q: Tensor,
@@ -49,26 +64,67 @@ export function scaledDotProductAttention(
 ): Tensor {
   const [batch, heads, time, d] = q.shape;
   const [, groups, keys] = k.shape;
-  if (q.shape.length !== 4 || k.shape.length !== 4 || v.shape.length !== 4 || heads % groups !== 0) {
+  const ranks = [q, k, v].every((x) => x.shape.length === 4);
+  const fits = k.shape[0] === batch && k.shape[3] === d && heads % groups === 0;
+  if (!ranks || !fits || !sameShape(v.shape.slice(0, 3), k.shape.slice(0, 3))) {
     throw new ShapeError(
       "attention",
-      "q [batch, heads, time, d], k and v [batch, groups, keys, d], heads a multiple",
-      {
-        q: q.shape,
-        k: k.shape,
-        v: v.shape,
-      },
+      "q [batch, heads, time, d], k [batch, groups, keys, d] and v [batch, groups, keys, e], heads a multiple of groups",
+      { q: q.shape, k: k.shape, v: v.shape },
     );
   }
+  const hidden = mask ? hiddenBy(mask, [batch, heads, time, keys], groups, causal) : null;
+  if (hidden?.unseen) [k, v] = [k, v].map((x) => withoutUnseen(x, hidden.unseen as Tensor));
   // The queries of one group lie one after the other: they are only more rows against the same keys.
   const rows = (heads / groups) * time;
   const Q = reshape(mul(q, scale ?? 1 / Math.sqrt(d)), [batch, groups, rows, d]);
   let S = reshape(matmul(Q, mT(k)), [batch, heads, time, keys]); //            Q Kᵀ / √d
   if (mask) S = add(S, mask);
+  if (hidden?.blind) S = where(hidden.blind, 0, S);
   let P = causal ? causalSoftmax(S) : softmax(S); //                           [batch, heads, time, keys]
+  if (hidden?.blind) P = where(hidden.blind, 0, P);
   if (dropout) P = dropout.forward(P);
   const Y = matmul(reshape(P, [batch, groups, rows, keys]), v); //             [batch, groups, rows, e]
   return reshape(Y, [batch, heads, time, v.shape[3]]);
+}
+
+/**
+ * What a mask hides wholly: `blind` [..., time, 1] is 1 at queries that see no key, `unseen` [..., groups, keys, 1] is 1
+ * at keys that no query sees; null where there are none. Axes on which the mask repeats have length 1.
+ */
+function hiddenBy(
+  mask: Tensor,
+  scores: readonly [number, number, number, number],
+  groups: number,
+  causal: boolean,
+): { readonly blind: Tensor | null; readonly unseen: Tensor | null } {
+  broadcastTo(mask.value, scores); // throws when it does not
+  const own = (axis: number): number => mask.shape.at(axis - 4) ?? 1;
+  const [, , time, keys] = scores;
+  const [B, H, T] = [own(0), own(1), causal ? time : own(2)];
+  const G = H === 1 ? 1 : groups;
+  const { data } = broadcastTo(mask.value, [B, H, T, keys]);
+  const blind = new Float32Array(B * H * T).fill(1);
+  const unseen = new Float32Array(B * G * keys).fill(1);
+  for (let row = 0; row < B * H * T; row++) {
+    const [b, h, t] = [Math.floor(row / (H * T)), Math.floor(row / T) % H, row % T];
+    const group = (b * G + Math.floor((h * G) / H)) * keys;
+    const seen = causal ? keys - time + t + 1 : keys;
+    for (let key = 0; key < seen; key++) {
+      if (data[row * keys + key] === -Infinity) continue;
+      blind[row] = 0;
+      unseen[group + key] = 0;
+    }
+  }
+  return {
+    blind: blind.includes(1) ? tensor(blind, [B, H, T, 1]) : null,
+    unseen: unseen.includes(1) ? tensor(unseen, [B, G, keys, 1]) : null,
+  };
+}
+
+/** Keys or values with zeros where no query sees them, if anything there could make a product with 0 a NaN. */
+function withoutUnseen(x: Tensor, unseen: Tensor): Tensor {
+  return allFinite(x.value.storage.data) ? x : where(unseen, 0, x);
 }
 
 /** [batch, time, heads · d] → [batch, heads, time, d], without a copy. */

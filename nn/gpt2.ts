@@ -60,8 +60,13 @@ export class GPT2 extends Module implements LanguageModel {
    * @throws ArgumentError on an id or position out of range, or more than n_positions tokens
    */
   forward(ids: IndexLike, options: DecodeOptions = {}): Tensor {
-    const h = this.transformer.forward(ids, options); //                        [batch, time, n_embd]
+    const h = this.hiddenStates(ids, options); //                            [batch, time, n_embd]
     return this.lm_head.forward(options.lastOnly ? lastPosition(h) : h); //     [batch, time, vocab]
+  }
+
+  /** ids [batch, time] → the states before the head, [batch, time, n_embd]. */
+  hiddenStates(ids: IndexLike, options: DecodeOptions = {}): Tensor {
+    return this.transformer.forward(ids, options);
   }
 
   /** The next-token loss; see `nextTokenLoss`. */

@@ -1,6 +1,13 @@
 /** @file What decoder language models share: the interface that `generate` uses, and the next-token loss. */
 
-import { type CrossEntropyOptions, crossEntropy, slice, type Tensor } from "../autograd/index.ts";
+import {
+  crossEntropy,
+  type Head,
+  type LinearCrossEntropyOptions,
+  linearCrossEntropy,
+  slice,
+  type Tensor,
+} from "../autograd/index.ts";
 import {
   ArgumentError,
   type IndexLike,
@@ -33,18 +40,25 @@ export interface LanguageModel extends Module {
   readonly contextLength: number;
   /** ids [batch, time] → logits [batch, time, vocab]. */
   forward(ids: IndexLike, options?: DecodeOptions): Tensor;
+  /**
+   * ids [batch, time] → the states [batch, time, d] before the head. A class that has it promises that its `forward` is
+   * `lm_head` of them; then the loss computes the logits in chunks, and never holds them all.
+   */
+  hiddenStates?(ids: IndexLike, options?: DecodeOptions): Tensor;
+  readonly lm_head?: Head;
 }
 
 /**
  * The mean of −log p(labels[t + 1] | ids[… t]): each position predicts the next, as in transformers.
  * @param ids [batch, time]. The last is only predicted, never read: windows may hold contextLength + 1 tokens
  * @param labels as ids; those equal to `ignoreIndex`, −100 unless given, do not count
+ * @param options of the cross-entropy; see `linearCrossEntropy`, which computes it for a model with `hiddenStates`
  */
 export function nextTokenLoss(
   model: LanguageModel,
   ids: IndexLike,
   labels: IndexLike = ids,
-  options?: CrossEntropyOptions,
+  options: LinearCrossEntropyOptions = {},
 ): Tensor {
   const [tokens, targets] = [indices(ids), indices(labels)];
   if (tokens.shape.length !== 2 || tokens.shape[1] < 2 || !sameShape(tokens.shape, targets.shape)) {
@@ -54,7 +68,25 @@ export function nextTokenLoss(
     });
   }
   const time = tokens.shape[1];
-  return crossEntropy(model.forward(columns(tokens, 0, time - 1)), columns(targets, 1, time), options);
+  const [read, next] = [columns(tokens, 0, time - 1), columns(targets, 1, time)];
+  const head = headOf(model);
+  if (head) return linearCrossEntropy(head.states(read), head.layer, next, options);
+  const { chunkBytes: _, ...rest } = options;
+  return crossEntropy(model.forward(read), next, rest);
+}
+
+/**
+ * The head by which `forward` makes logits of `hiddenStates`, or null where that is not known: when the class that has
+ * `hiddenStates` is not the one whose `forward` this is, because a class below or the object itself has another.
+ */
+function headOf(model: LanguageModel): { states(ids: IndexLike): Tensor; layer: Head } | null {
+  let owner = Object.getPrototypeOf(model);
+  while (owner && !Object.hasOwn(owner, "hiddenStates")) owner = Object.getPrototypeOf(owner);
+  if (!owner || !Object.hasOwn(owner, "forward")) return null;
+  const own = model.forward === owner.forward && model.hiddenStates === owner.hiddenStates;
+  const { lm_head: layer } = model;
+  if (!own || typeof layer?.outFeatures !== "number") return null;
+  return { states: (ids) => owner.hiddenStates.call(model, ids), layer };
 }
 
 /** ids[:, start … end − 1]. */

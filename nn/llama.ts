@@ -69,8 +69,13 @@ export class Llama extends Module implements LanguageModel {
    * @throws ArgumentError on an id out of range, or more than max_position_embeddings or sliding_window tokens
    */
   forward(ids: IndexLike, options: DecodeOptions = {}): Tensor {
-    const h = this.model.forward(ids, options); //                              [batch, time, hidden]
+    const h = this.hiddenStates(ids, options); //                                [batch, time, hidden]
     return this.lm_head.forward(options.lastOnly ? lastPosition(h) : h); //     [batch, time, vocab]
+  }
+
+  /** ids [batch, time] → the states before the head, [batch, time, hidden]. */
+  hiddenStates(ids: IndexLike, options: DecodeOptions = {}): Tensor {
+    return this.model.forward(ids, options);
   }
 
   /** The next-token loss; see `nextTokenLoss`. */

@@ -8,7 +8,7 @@ export const perplexity = (loss: Tensor | number): number =>
   Math.exp(typeof loss === "number" ? loss : loss.item());
 
 /**
- * The share of labels at which the logits are largest; NaN when none counts.
+ * The share of labels at which the logits are largest; NaN when none counts. Logits with a NaN have no largest: wrong.
  * @param logits [..., C]
  * @param labels [...]; those equal to `ignoreIndex`, −100 unless given, do not count
  */
@@ -21,12 +21,15 @@ export function accuracy(logits: Tensor, labels: IndexLike, { ignoreIndex = -100
       labels: target.shape,
     });
   }
+  const { data } = logits.value;
+  const classes = logits.shape.at(-1) as number;
   let counted = 0;
   let right = 0;
   for (const [i, label] of target.data.entries()) {
     if (label === ignoreIndex) continue;
     counted++;
-    if (label === predicted.data[i]) right++;
+    const place = predicted.data[i];
+    if (label === place && !Number.isNaN(data[i * classes + place])) right++;
   }
   return right / counted;
 }

@@ -1,6 +1,6 @@
 /** @file Arithmetic on two operands, with NumPy's broadcasting. Summing back over broadcast axes is backward()'s work. */
 
-import { array, binary, type NDArray, select } from "../../core/index.ts";
+import { array, binary, hasNaN, type NDArray, select } from "../../core/index.ts";
 import { OUTPUT } from "../graph.ts";
 import { record } from "../record.ts";
 import { Tensor } from "../tensor.ts";
@@ -36,23 +36,33 @@ export function mul(a: Operand, b: Operand): Tensor {
   ]);
 }
 
+/**
+ * dX, with 0 where dY is 0: for functions whose derivative can be infinite or NaN. What a mask has left out does not
+ * enter: the gradient of where(x > 0, log x, 0) is 0 at x = 0, and not 0 · ∞.
+ */
+export const gated = (dY: Tensor, dX: Tensor): Tensor => (hasNaN(dX.value) ? where(dY, dX, 0) : dX);
+
 /** y = a / b. */
 export function div(a: Operand, b: Operand): Tensor {
   return record("div", binary("div", arrayOf(a), arrayOf(b)), [
-    { input: a, saves: [b], vjp: (dY, B) => div(dY, B) }, //                     ∂y/∂a = 1/b
-    { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => neg(mul(dY, div(Y, B))) }, // ∂y/∂b = −a/b² = −y/b
+    { input: a, saves: [b], vjp: (dY, B) => gated(dY, div(dY, B)) }, //                     ∂y/∂a = 1/b
+    { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => gated(dY, neg(mul(dY, div(Y, B)))) }, // ∂y/∂b = −a/b² = −y/b
   ]);
 }
 
-/** y = aᵇ. The gradient of the exponent needs a > 0 (it is taken as 0 where a = 0). */
+/** y = aᵇ, with 1ᵇ = 1 for every b, as IEEE 754 says. The exponent's gradient needs a > 0; at a = 0 it is 0 where b ≥ 0. */
 export function pow(a: Operand, b: Operand): Tensor {
   return record("pow", binary("pow", arrayOf(a), arrayOf(b)), [
-    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, where(eq(B, 0), 0, mul(B, pow(A, sub(B, 1))))) }, // b aᵇ⁻¹
+    {
+      input: a,
+      saves: [a, b],
+      vjp: (dY, A, B) => gated(dY, mul(dY, where(eq(B, 0), 0, mul(B, pow(A, sub(B, 1)))))), // b aᵇ⁻¹
+    },
     {
       input: b,
-      saves: [a, OUTPUT],
-      vjp: (dY, A, Y) => mul(dY, where(eq(A, 0), 0, mul(Y, log(constant(A))))),
-    }, // y log a
+      saves: [a, b, OUTPUT],
+      vjp: (dY, A, B, Y) => gated(dY, mul(dY, where(mul(eq(A, 0), ge(B, 0)), 0, mul(Y, log(constant(A)))))), // y log a
+    },
   ]);
 }
 

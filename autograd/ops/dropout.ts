@@ -1,9 +1,9 @@
 /** @file Dropout (Srivastava et al. 2014): each element kept with probability 1 − p and scaled by 1/(1 − p), or zero. */
 
-import { ArgumentError, fromHost, type Random, random } from "../../core/index.ts";
+import { ArgumentError, fromHost, masked as maskedArray, type Random, random } from "../../core/index.ts";
 import { drawn } from "../checkpoint.ts";
+import { record } from "../record.ts";
 import { Tensor } from "../tensor.ts";
-import { mul } from "./arithmetic.ts";
 
 /** @throws ArgumentError unless 0 ≤ p < 1 */
 export function dropout(x: Tensor, p: number, generator: Random): Tensor {
@@ -13,5 +13,12 @@ export function dropout(x: Tensor, p: number, generator: Random): Tensor {
   const mask = random(seed).uniform(x.size, 0, 1);
   const scale = 1 / (1 - p);
   for (let i = 0; i < mask.length; i++) mask[i] = mask[i] < p ? 0 : scale;
-  return mul(x, new Tensor(fromHost(mask, x.shape)));
+  return masked(x, new Tensor(fromHost(mask, x.shape)));
+}
+
+/** x ∘ mask, and 0 where the mask is 0, whatever x is there: what is dropped does not enter, be it infinite or NaN. */
+function masked(x: Tensor, mask: Tensor): Tensor {
+  return record("dropout", maskedArray(x.value, mask.value), [
+    { input: x, saves: [mask], vjp: (dY, M) => masked(dY, M) },
+  ]);
 }

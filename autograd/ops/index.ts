@@ -4,6 +4,7 @@ export * from "./arithmetic.ts";
 export * from "./dropout.ts";
 export * from "./einsum.ts";
 export * from "./gather.ts";
+export * from "./linear-cross-entropy.ts";
 export * from "./loss.ts";
 export * from "./matmul.ts";
 export * from "./movement.ts";

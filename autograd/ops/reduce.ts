@@ -41,12 +41,19 @@ export function mean(x: Tensor, axes?: Axes, options?: Keep): Tensor {
   return div(sum(x, axes, options), keptShape("mean", x, axes).n);
 }
 
-/** Σ (x − mean)² / (n − correction) over `axes`. */
+/**
+ * Σ (x − mean)² / (n − correction) over `axes`.
+ * @param options.correction what the number of elements is lessened by. @default 0, the variance of the values
+ *   themselves, as NumPy's; PyTorch's default is 1, the estimate from a sample
+ * @throws ArgumentError unless correction is a number from 0; a correction of n or more gives ∞ or NaN, as in PyTorch
+ */
 export function variance(
   x: Tensor,
   axes?: Axes,
   { correction = 0, ...options }: Keep & { readonly correction?: number } = {},
 ): Tensor {
+  if (!(correction >= 0 && correction < Infinity))
+    throw new nd.ArgumentError("variance", "correction a number from 0", { correction });
   const { n } = keptShape("variance", x, axes);
   const centred = sub(x, mean(x, axes, { keepdims: true }));
   return div(sum(square(centred), axes, options), n - correction);
@@ -83,7 +90,7 @@ const sumKept = (x: Tensor, kept: Shape): Tensor =>
     { keepdims: true },
   );
 
-/** The index of the maximum along one axis, the first of equals. */
+/** The index of the maximum along one axis, the first of equals; where `max` is NaN that of the first NaN. */
 export function argmax(x: Tensor, axis = -1): Indices {
   const along = nd.normalizeAxis("argmax", axis, x.shape.length);
   const n = x.shape[along];
@@ -94,7 +101,10 @@ export function argmax(x: Tensor, axis = -1): Indices {
   const best = new Int32Array(nd.sizeOf(shape));
   for (let i = 0; i < best.length; i++) {
     const at = Math.floor(i / inner) * n * inner + (i % inner);
-    for (let j = 1; j < n; j++) if (data[at + j * inner] > data[at + best[i] * inner]) best[i] = j;
+    for (let j = 1; j < n; j++) {
+      const [x, highest] = [data[at + j * inner], data[at + best[i] * inner]];
+      if (x > highest || (Number.isNaN(x) && !Number.isNaN(highest))) best[i] = j;
+    }
   }
   return { data: best, shape };
 }

@@ -4,7 +4,7 @@ import { type UnaryName, unary } from "../../core/index.ts";
 import { OUTPUT, type Saveable } from "../graph.ts";
 import { record } from "../record.ts";
 import type { Tensor } from "../tensor.ts";
-import { add, gt, mul, type Operand, sub } from "./arithmetic.ts";
+import { add, gated, gt, mul, type Operand, sub } from "./arithmetic.ts";
 
 type Derivative = (saved: Tensor) => Operand;
 
@@ -13,6 +13,15 @@ function elementwise(name: UnaryName, writtenIn: "x" | "y", derivative: Derivati
   return (x) => {
     const saves: Saveable[] = [writtenIn === "x" ? x : OUTPUT];
     return record(name, unary(name, x.value), [{ input: x, saves, vjp: (dY, s) => mul(dY, derivative(s)) }]);
+  };
+}
+
+/** As `elementwise`, for an f′ that can be infinite or undefined: it does not enter where dY is 0. */
+function withPoles(name: UnaryName, writtenIn: "x" | "y", derivative: Derivative): (x: Tensor) => Tensor {
+  return (x) => {
+    const saves: Saveable[] = [writtenIn === "x" ? x : OUTPUT];
+    const vjp = (dY: Tensor, s: Tensor): Tensor => gated(dY, mul(dY, derivative(s)));
+    return record(name, unary(name, x.value), [{ input: x, saves, vjp }]);
   };
 }
 
@@ -25,14 +34,14 @@ export const neg = linear("neg", -1);
 export const abs = elementwise("abs", "x", (x) => sign(x));
 export const sign = linear("sign", 0);
 export const square = elementwise("square", "x", (x) => mul(x, 2));
-export const sqrt = elementwise("sqrt", "y", (y) => mul(reciprocal(y), 0.5)); //       ½ x^(−1/2)
-export const rsqrt = elementwise("rsqrt", "y", (y) => mul(mul(square(y), y), -0.5)); // −½ x^(−3/2)
-export const reciprocal = elementwise("reciprocal", "y", (y) => neg(square(y))); //    −1/x²
+export const sqrt = withPoles("sqrt", "y", (y) => mul(reciprocal(y), 0.5)); //       ½ x^(−1/2)
+export const rsqrt = withPoles("rsqrt", "y", (y) => mul(mul(square(y), y), -0.5)); // −½ x^(−3/2)
+export const reciprocal = withPoles("reciprocal", "y", (y) => neg(square(y))); //    −1/x²
 
-export const exp = elementwise("exp", "y", (y) => y);
-export const expm1 = elementwise("expm1", "y", (y) => add(y, 1));
-export const log = elementwise("log", "x", (x) => reciprocal(x));
-export const log1p = elementwise("log1p", "x", (x) => reciprocal(add(x, 1)));
+export const exp = withPoles("exp", "y", (y) => y);
+export const expm1 = withPoles("expm1", "y", (y) => add(y, 1));
+export const log = withPoles("log", "x", (x) => reciprocal(x));
+export const log1p = withPoles("log1p", "x", (x) => reciprocal(add(x, 1)));
 export const sin = elementwise("sin", "x", (x) => cos(x));
 export const cos = elementwise("cos", "x", (x) => neg(sin(x)));
 

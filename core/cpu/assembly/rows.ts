@@ -28,9 +28,18 @@ function total(x: v128): f64 {
     (<f64>f32x4.extract_lane(x, 2) + <f64>f32x4.extract_lane(x, 3));
 }
 
+/** x, and 0 where y is 0. */
+// @ts-ignore: decorator
+@inline
+function masked(x: v128, y: v128): v128 {
+  return v128.andnot(x, f32x4.eq(y, f32x4.splat(0)));
+}
+
 /** What is summed, from the elements of two rows and a constant. */
 class Value { @inline f(x: v128, y: v128, c: v128): v128 { return x; } }
 class Product { @inline f(x: v128, y: v128, c: v128): v128 { return f32x4.mul(x, y); } }
+/** x y, and 0 where y is 0, be x infinite or NaN there. */
+class MaskedProduct { @inline f(x: v128, y: v128, c: v128): v128 { return masked(f32x4.mul(x, y), y); } }
 class SquaredDistance {
   @inline f(x: v128, y: v128, c: v128): v128 {
     const d = f32x4.sub(x, c);
@@ -215,12 +224,14 @@ export function softmaxGrad(chunk: i32): void {
     const y = pointer(0) + <usize>r * bytes;
     const g = pointer(1) + <usize>r * bytes;
     const dX = pointer(2) + <usize>r * bytes;
-    const dot = f32x4.splat(<f32>sumOf<Product>(g, y, 0, n));
+    const dot = f32x4.splat(<f32>sumOf<MaskedProduct>(g, y, 0, n));
     for (let at: usize = 0; at < whole; at += 16) {
-      v128.store(dX + at, f32x4.mul(v128.load(y + at), f32x4.sub(v128.load(g + at), dot)));
+      const Y = v128.load(y + at);
+      v128.store(dX + at, masked(f32x4.mul(Y, f32x4.sub(v128.load(g + at), dot)), Y));
     }
     if (n & 3) {
-      storeLanes(dX + whole, f32x4.mul(v128.load(y + whole), f32x4.sub(v128.load(g + whole), dot)), n & 3);
+      const Y = v128.load(y + whole);
+      storeLanes(dX + whole, masked(f32x4.mul(Y, f32x4.sub(v128.load(g + whole), dot)), Y), n & 3);
     }
   }
 }
