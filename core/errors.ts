@@ -1,7 +1,7 @@
 /** @file The typed errors of the library. Each message says who speaks, what was expected, what came, what to do. */
 
 export class LowrankError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
     this.name = new.target.name;
   }

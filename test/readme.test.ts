@@ -8,15 +8,22 @@ import * as assert from "uvu/assert";
 const readme = suite("README");
 const text = readFileSync("README.md", "utf8");
 
-readme("the first example prints a number a few float32 roundings wide", () => {
+readme("the first example prints what its comment says, on every device that is here", () => {
   const [, example] = /```ts\n([\s\S]*?)```/.exec(text) as RegExpExecArray;
+  const [, least, most] = /^console\.log\(.*\); \/\/ (\S+) to (\S+), by device/m.exec(
+    example,
+  ) as RegExpExecArray;
   const file = `test/readme-example-${process.pid}.ts`;
   writeFileSync(file, example);
   try {
-    const output = execFileSync(process.execPath, ["--import", "tsx", file], { encoding: "utf8" });
-    // Outputs below 8 after 32 products each: 2 · 40 roundings of half an ulp of 8.
-    assert.match(output, /^[\d.e-]+\n$/);
-    assert.ok(Number(output) <= 2 * 40 * 8 * 2 ** -24, output);
+    for (const device of ["auto", "cpu", "reference", "gpu:webasm", "gpu:cpu"]) {
+      const output = execFileSync(process.execPath, ["--import", "tsx", file], {
+        encoding: "utf8",
+        env: { ...process.env, LOWRANK_DEVICE: device },
+      });
+      assert.match(output, /^\de-\d\n$/, device);
+      assert.ok(Number(output) >= Number(least) && Number(output) <= Number(most), `${device}: ${output}`);
+    }
   } finally {
     rmSync(file);
   }

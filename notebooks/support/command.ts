@@ -5,7 +5,7 @@ import { join, relative, resolve } from "node:path";
 import { type DeviceName, setDevice } from "lowrank/core";
 import { kept } from "./check/quick.ts";
 import { NotebookError, report } from "./errors.ts";
-import { choose, listing, notebooksIn } from "./folder.ts";
+import { choose, listing, notebooksIn, settingsListing } from "./folder.ts";
 import { readNotebook } from "./gallery/notebook.ts";
 import { uninterrupted } from "./interrupt.ts";
 import { parseOptions, positiveInteger } from "./options.ts";
@@ -25,7 +25,7 @@ outputs as NAME.ipynb, and all together as a site:
 
 out/ and gallery/ are ignored by Git. The files beside the notebooks are committed, and always from the long setting.
 
-  --list              list the notebooks and stop
+  --list              list the notebooks, or the settings of those named, and stop
   --full              the long setting; without it, the quick one
   --seeds N           independent runs to average over (the setting "seeds")
   --set NAME=VALUE    change a setting; may be repeated; needs one notebook
@@ -69,9 +69,12 @@ async function run(
   if (values.help) return terminal.print(HELP);
 
   const names = await notebooksIn(folder);
-  if (values.list) return terminal.print(await listing(folder, names));
-
   const chosen = choose(positionals, names);
+  if (values.list) {
+    const { columns } = terminal;
+    const list = positionals.length > 0 ? settingsListing(folder, chosen, columns) : listing(folder, names);
+    return terminal.print(await list);
+  }
   const overrides = parseSettings(values.set);
   const seeds = values.seeds === undefined ? undefined : String(positiveInteger("seeds", values.seeds));
   if (values.set.length > 0 && chosen.length > 1) {

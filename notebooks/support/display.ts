@@ -20,8 +20,7 @@ export interface Displayable {
 export function display(value: unknown): void {
   const session = currentSession();
   const output = toMime(value);
-  const { columns } = currentTerminal();
-  const text = columns && value instanceof Table ? value.toText(columns) : output["text/plain"];
+  const text = value instanceof Table ? value.toText(currentTerminal().columns) : output["text/plain"];
   if (session) session.show(output, text);
   else if (kernel) kernel.display(output, { raw: true });
   else currentTerminal().print(text);

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { NotebookError } from "./errors.ts";
 import { type Cell, parsePercent } from "./percent.ts";
 import { type MimeBundle, Session, type SettingValue, type Verdict, withSession } from "./session.ts";
-import { processTerminal, type Terminal } from "./terminal.ts";
+import { processTerminal, silentTerminal, type Terminal } from "./terminal.ts";
 
 export interface ExecuteOptions {
   /** The long setting instead of the quick one. */
@@ -45,13 +45,7 @@ export async function executeNotebook(
   const name = basename(path, ".ts");
   const cells = parsePercent(await readFile(path, "utf8"), path);
   const session = new Session({ name, cells, full, overrides, seeds, terminal });
-
-  if (runs === 0) register("./cell-loader.ts", import.meta.url);
-  const url = `${pathToFileURL(path).href}?cells=${++runs}`;
-  await withSession(session, async () => {
-    await import(url);
-    session.finish();
-  });
+  await evaluate(path, session);
   const given = [...overrides.keys()];
   if (given.length > 0 && !session.settings) {
     throw new NotebookError(`${name}: has no settings; given ${given.join(", ")}`);
@@ -60,4 +54,31 @@ export async function executeNotebook(
   const changed = Object.fromEntries(overrides);
   if (seeds !== undefined && settings?.seeds !== undefined) changed.seeds = seeds;
   return { name, cells, outputs, tables, verdicts, full, settings: settings ?? {}, changed, seconds };
+}
+
+/** What the notebook at `path` returned from its `defineSettings`, or null if it has none; it runs no further. */
+export async function declaredSettings(path: string): Promise<object | null> {
+  const source = await readFile(path, "utf8");
+  if (!source.includes("defineSettings(")) return null;
+  let declared: object | null = null;
+  const enough = new Error("the settings are declared");
+  const onSettings = (settings: object): void => {
+    declared = settings;
+    throw enough;
+  };
+  const cells = parsePercent(source, path);
+  const options = { name: basename(path, ".ts"), cells, full: false, overrides: new Map(), seeds: undefined };
+  await evaluate(path, new Session({ ...options, terminal: silentTerminal, onSettings })).catch((error) => {
+    if (error !== enough) throw error;
+  });
+  return declared;
+}
+
+async function evaluate(path: string, session: Session): Promise<void> {
+  if (runs === 0) register("./cell-loader.ts", import.meta.url);
+  const url = `${pathToFileURL(path).href}?cells=${++runs}`;
+  await withSession(session, async () => {
+    await import(url);
+    session.finish();
+  });
 }

@@ -2,7 +2,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NotebookError, unknownName } from "./errors.ts";
+import { declaredSettings } from "./execute.ts";
 import { parsePercent } from "./percent.ts";
+import { declaredTable } from "./settings.ts";
 
 /** Names of the notebooks: the `.ts` files of the folder itself. */
 export async function notebooksIn(folder: string): Promise<string[]> {
@@ -23,6 +25,22 @@ export async function listing(folder: string, names: readonly string[]): Promise
   const width = Math.max(...names.map((name) => name.length));
   const titles = await Promise.all(names.map((name) => title(join(folder, `${name}.ts`))));
   return names.map((name, i) => `${name.padEnd(width)}  ${titles[i]}`.trimEnd()).join("\n");
+}
+
+/** The settings of each, with both their values; in a terminal of so many columns. */
+export async function settingsListing(
+  folder: string,
+  names: readonly string[],
+  columns?: number,
+): Promise<string> {
+  const lists: string[] = [];
+  for (const name of names) {
+    const path = join(folder, `${name}.ts`);
+    const settings = await declaredSettings(path);
+    const heading = `${name}: ${await title(path)}`;
+    lists.push(settings ? declaredTable(settings, heading).toText(columns) : `${heading}\n(no settings)`);
+  }
+  return lists.join("\n\n");
 }
 
 /** The first heading of the prose. */

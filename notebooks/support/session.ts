@@ -22,6 +22,8 @@ export interface SessionOptions {
   /** The value for the setting "seeds" of a notebook that has one. */
   readonly seeds: string | undefined;
   readonly terminal: Terminal;
+  /** Called with the settings once the notebook has declared them. */
+  readonly onSettings?: (settings: object) => void;
 }
 
 export class Session {
@@ -31,6 +33,7 @@ export class Session {
   readonly overrides: ReadonlyMap<string, string>;
   readonly seeds: string | undefined;
   readonly terminal: Terminal;
+  readonly onSettings: (settings: object) => void;
   /** outputs[i]: what cell i displayed, in order. */
   readonly outputs: MimeBundle[][];
   readonly verdicts: Verdict[] = [];
@@ -40,13 +43,14 @@ export class Session {
   settings: Readonly<Record<string, SettingValue>> | null = null;
   private cell = -1;
 
-  constructor({ name, cells, full, overrides, seeds, terminal }: SessionOptions) {
+  constructor({ name, cells, full, overrides, seeds, terminal, onSettings = () => {} }: SessionOptions) {
     this.name = name;
     this.cells = cells;
     this.full = full;
     this.overrides = overrides;
     this.seeds = seeds;
     this.terminal = terminal;
+    this.onSettings = onSettings;
     this.outputs = cells.map(() => []);
   }
 

@@ -59,20 +59,41 @@ export function defineSettings<const S extends Record<string, Setting<SettingVal
   const settings = Object.freeze(Object.fromEntries(entries)) as Settings<S>;
   abouts.set(settings, spec);
   if (session) session.settings = settings;
+  session?.onSettings(settings);
   return settings;
 }
 
+const note = "Change one with: npm start -- NAME --set SETTING=VALUE";
+
 /** The settings in force as a table, with their meaning. */
 export function settingsTable(settings: object): Table {
-  const spec = abouts.get(settings);
-  if (!spec) throw new TypeError("settingsTable: expected what defineSettings returned");
+  const spec = specOf("settingsTable", settings);
   const rows = Object.entries(settings).map(([name, value]) => ({
     setting: name,
-    value: Array.isArray(value) ? value.join(", ") : String(value),
+    value: asText(value),
     meaning: spec[name].about,
   }));
-  return table(rows, { title: "Settings", note: "Change one with: npm start -- NAME --set SETTING=VALUE" });
+  return table(rows, { title: "Settings", note });
 }
+
+/** The settings as declared, with both values. */
+export function declaredTable(settings: object, title: string): Table {
+  const rows = Object.entries(specOf("declaredTable", settings)).map(([name, { quick, full, about }]) => ({
+    setting: name,
+    quick: asText(quick),
+    full: asText(full ?? quick),
+    meaning: about,
+  }));
+  return table(rows, { title, note });
+}
+
+function specOf(who: string, settings: object): Record<string, Setting<SettingValue>> {
+  const spec = abouts.get(settings);
+  if (!spec) throw new TypeError(`${who}: expected what defineSettings returned`);
+  return spec;
+}
+
+const asText = (value: SettingValue): string => (Array.isArray(value) ? value.join(", ") : String(value));
 
 function parse(name: string, text: string, setting: Setting<SettingValue>): SettingValue {
   const { quick, full = quick, oneOf, min = 0 } = setting;

@@ -80,8 +80,8 @@ export class Table {
     return asText(this.grid);
   }
 
-  /** As text in at most `columns` columns, where its numbers allow that. */
-  toText(columns: number): string {
+  /** As text in at most `columns` columns, where its numbers allow that; by default in as many as it takes. */
+  toText(columns?: number): string {
     return asText(this.grid, columns);
   }
 

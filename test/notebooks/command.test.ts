@@ -45,6 +45,19 @@ command("--list names the notebooks and their titles", async () => {
   assert.match(printed, /^smoke {8}A smoke notebook$/m);
 });
 
+command("--list of a notebook shows its settings, quick and full, and runs nothing", async ({ out }) => {
+  const { code, printed, status } = await run("smoke", "broken", "--list", "--out", out);
+  assert.is(code, 0, status);
+  assert.match(printed, /^smoke: A smoke notebook$/m);
+  assert.match(printed, /^setting +quick +full +meaning$/m);
+  assert.match(printed, /^rank +4 +8 +r, the rank of the update$/m);
+  assert.match(printed, /^ranks +1, 2, 4 +1, 2, 4, 8, 16 +ranks to compare$/m);
+  assert.match(printed, /^broken: A notebook that fails$/m);
+  assert.is(status, "");
+  assert.equal(await readdir(out), []);
+  assert.match((await run("smok", "--list")).status, /unknown notebook "smok"; did you mean smoke\?/);
+});
+
 command("--help lists the options", async () => {
   const { code, printed } = await run("--help");
   assert.is(code, 0);

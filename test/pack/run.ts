@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -88,14 +88,18 @@ try {
         strict: true,
         noEmit: true,
         module: "nodenext",
-        target: "es2022",
-        lib: ["es2023", "dom"],
+        target: "es2021",
+        lib: ["es2021", "dom"],
+        skipLibCheck: false,
         types: [],
       },
       files: ["use.ts"],
     }),
   );
   console.log(`JavaScript: ${run("node", ["use.mjs"]).trim()}`);
+  const [, example] = /```ts\n([\s\S]*?)```/.exec(readFileSync("README.md", "utf8")) as RegExpExecArray;
+  writeFileSync(join(folder, "example.mjs"), example);
+  console.log(`the README's example: ${run("node", ["example.mjs"]).trim()}`);
   run("node", [resolve(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
   console.log("TypeScript: types of every entry check under strict");
 } finally {
