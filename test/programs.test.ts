@@ -41,7 +41,10 @@ function agreesExactly(device: DeviceName, run: Program): void {
 
 function agreesWithinRounding(device: DeviceName, run: Program): void {
   const { names, listing } = withPrecision("float64", () => scope(() => execute(run, "smooth")));
-  const bounds = expected(() => scope(() => execute(run, "smooth").results));
+  const bounds = expected(
+    () => run,
+    () => scope(() => execute(run, "smooth").results),
+  );
   fc.pre(bounds !== null);
   told(listing, () => {
     assertNear(

@@ -63,16 +63,19 @@ export interface Expected {
 }
 
 /**
- * What `compute` must give on every device. It is run a few times in float64.
+ * What `compute(make())` must give on every device. It is run a few times in float64; `make` without errors, so that
+ * what is drawn, rounded or coded there stays the same.
  * @returns null where it is so ill-conditioned that float32 tells little
  */
-export function expected(compute: () => Results): Expected | null {
-  const exact = withPrecision("float64", compute);
+export function expected<T>(make: () => T, compute: (made: T) => Results): Expected | null {
+  const fresh = (): T => withPrecision("float64", make);
+  const exact = withPrecision("float64", () => compute(make()));
   const largest = exact.map((values) => maximum(values, (x) => Math.abs(x)));
   const overall = Math.max(0, ...largest);
   const moved = exact.map(() => 0);
   for (let trial = 0; trial < TRIALS; trial++) {
-    withNoise(trial, compute).forEach((values, which) => {
+    const made = fresh();
+    withNoise(trial, () => compute(made)).forEach((values, which) => {
       const difference = maximum(values, (x, i) => Math.abs(x - (exact[which] as ArrayLike<number>)[i]));
       moved[which] = Math.max(moved[which], difference);
     });
