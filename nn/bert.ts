@@ -93,8 +93,12 @@ export class Bert extends Module {
   }
 
   /** Cross-entropy with labels [batch]. */
-  loss(ids: IndexLike, labels: IndexLike, options: EncodeOptions & CrossEntropyOptions = {}): Tensor {
-    return crossEntropy(this.forward(ids, options), labels, options);
+  loss(
+    ids: IndexLike,
+    labels: IndexLike,
+    { attentionMask, tokenTypes, positions, ...options }: EncodeOptions & CrossEntropyOptions = {},
+  ): Tensor {
+    return crossEntropy(this.forward(ids, { attentionMask, tokenTypes, positions }), labels, options);
   }
 
   override describe(): string {
