@@ -41,5 +41,5 @@ export function adam(
     const [w, M, V] = inPlace.map((x) => operands.output(x, true).address);
     machine.run(kernels.adam, 1, [w, operands.input(G).address, M, V, G.size, ...constants]);
   };
-  machine.pieces(arrays, run, { step: 16, limit: BYTES });
+  machine.pieces(arrays, run, { step: 16, limit: Math.min(BYTES, machine.piece) });
 }

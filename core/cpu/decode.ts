@@ -10,8 +10,8 @@ import { part } from "./operands.ts";
 /** Codes that the kernel looks up at a time; it does whole groups. */
 const GROUP = 32;
 
-/** Groups done in one call: what they are decoded from and to is a few MiB. */
-const GROUPS = 2 ** 15;
+/** Bytes of the window that a group takes, at most: codes, numbers and a scale. */
+const GROUP_BYTES = 16 + 128 + 4;
 
 export function decode(machine: Machine, from: Codes): NDArray {
   const result = empty(from.shape);
@@ -21,8 +21,9 @@ export function decode(machine: Machine, from: Codes): NDArray {
   const values = bytesOf(Float32Array.from(from.values));
   const planes = values.map((_, i) => values[(i % 16) * 4 + (i >> 4)]);
   const flat = reshape(result, [result.size]);
-  for (let first = 0; first < groups; first += GROUPS) {
-    const last = Math.min(groups, first + GROUPS);
+  const atATime = Math.floor(machine.piece / GROUP_BYTES);
+  for (let first = 0; first < groups; first += atATime) {
+    const last = Math.min(groups, first + atATime);
     machine.call((operands) => {
       const bytes = (array: Uint8Array): number => {
         const address = operands.workspace(array.length);

@@ -5,7 +5,7 @@ import { broadcastTo, reshape } from "../movement.ts";
 import { contiguous, empty, NDArray } from "../ndarray.ts";
 import { reference } from "../reference.ts";
 import { type Shape, sameShape } from "../shape.ts";
-import { kernels, type Machine, PIECE } from "./machine.ts";
+import { kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 
 /** Elements that the unary kernel does at a time; it writes whole groups. */
@@ -103,7 +103,7 @@ export function binary(machine: Machine, name: BinaryName, a: NDArray, b: NDArra
 
 /** y = f(a, b): views of the same shape, of at most four axes, in which steps along the last one are 0 or 1. */
 function zip(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray): void {
-  if (footprint(a) + footprint(b) + footprint(y) > PIECE) {
+  if (footprint(a) + footprint(b) + footprint(y) > machine.piece) {
     const axis = y.shape.findIndex((length) => length > 1);
     const middle = Math.ceil(y.shape[axis] / 2);
     for (const [from, to] of [

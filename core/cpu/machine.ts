@@ -42,8 +42,8 @@ const MOST_THREADS = 240;
 /** Bytes of the window by which a call may exceed what was planned: lengths are rounded up to whole cache lines. */
 const SLACK = 4096;
 
-/** Bytes brought in at a time where the order allows pieces: they stay in the second-level cache. */
-export const PIECE = 2 ** 20;
+/** Pieces of so many bytes stay in the second-level cache. */
+const PIECE = 2 ** 20;
 
 interface Exports {
   run(kernel: number, chunks: number): void;
@@ -93,6 +93,11 @@ export class Machine {
     return this.memory.window.bytes - SLACK;
   }
 
+  /** Bytes brought in at a time where the order allows pieces. */
+  get piece(): number {
+    return Math.min(PIECE, this.room / 2);
+  }
+
   /** Threads that take part from now on, this one included; always 1 without shared memory. */
   setThreads(count: number): void {
     if (!Number.isInteger(count) || count < 1 || count > MOST_THREADS) {
@@ -138,7 +143,7 @@ export class Machine {
   pieces(
     given: readonly NDArray[],
     run: (operands: Operands, pieces: readonly NDArray[], from: number) => void,
-    { step = 1, limit = PIECE }: { readonly step?: number; readonly limit?: number } = {},
+    { step = 1, limit = this.piece }: { readonly step?: number; readonly limit?: number } = {},
   ): void {
     const arrays = given.map(contiguous);
     const length = arrays[0].shape[0];

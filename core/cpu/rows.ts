@@ -5,7 +5,7 @@ import { reshape } from "../movement.ts";
 import { contiguous, empty, type NDArray } from "../ndarray.ts";
 import { reference } from "../reference.ts";
 import type { Shape } from "../shape.ts";
-import { floatBits, kernels, type Machine, PIECE } from "./machine.ts";
+import { floatBits, kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 
 const functions: Record<ReduceName, number> = { sum: 0, max: 1, min: 2 };
@@ -59,9 +59,9 @@ function reduceRows(machine: Machine, f: number, x: NDArray, y: NDArray): void {
     const addresses = [operands.input(X).address, operands.output(Y).address];
     machine.run(kernels.reduceRows, chunks, [...addresses, count, length, Math.min(n, ROW), f]);
   };
-  if (footprint(part(x, 0, 0, 1)) <= PIECE) machine.pieces([x, partial], run);
+  if (footprint(part(x, 0, 0, 1)) <= machine.piece) machine.pieces([x, partial], run);
   else {
-    const atATime = PIECE / 4 / ROW;
+    const atATime = Math.max(1, Math.floor(machine.piece / 4 / ROW));
     for (let row = 0; row < rows; row++) {
       for (let from = 0; from < pieces; from += atATime) {
         const to = Math.min(pieces, from + atATime);
@@ -91,10 +91,11 @@ function reduceColumns(machine: Machine, f: number, x: NDArray, y: NDArray, bloc
 function reduceBlocks(machine: Machine, f: number, x: NDArray, y: NDArray, block: number): void {
   const bytes = footprint(x) + footprint(y);
   const [outer, blocks, inner] = y.shape;
-  const axis = bytes <= PIECE ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= machine.room ? -1 : 2;
+  const axis = bytes <= machine.piece ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= machine.room ? -1 : 2;
   if (axis >= 0) {
     const [length, step] = [y.shape[axis], axis === 1 ? block : 1];
-    const middle = Math.ceil(length / 2);
+    // The kernel sums the columns after the last group of four in another order: the groups stay as they are.
+    const middle = axis === 2 ? Math.ceil(length / 8) * 4 : Math.ceil(length / 2);
     for (const [from, to] of [
       [0, middle],
       [middle, length],
