@@ -1,12 +1,15 @@
 /**
  * Compiles the kernels: `npm run build:wasm`. Two binaries from one source: `shared`, for several threads over
- * one memory, and `single`, for pages that have no shared memory.
+ * one memory, and `single`, for pages that have no shared memory. Binaries that are of these sources already are
+ * left as they are, so that the scripts of package.json can call this first: kernels that are not those of the
+ * sources would compute wrong numbers without a word.
  */
 
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import asc from "assemblyscript/asc";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const target = join(folder, "generated");
@@ -21,7 +24,17 @@ const common = [
   ...["--importMemory", "--noExportMemory", "--memoryBase", "32768"],
 ];
 
-async function compile(name, options) {
+/** Of the sources, the options and the compiler's version. */
+function sourceHash() {
+  const hash = createHash("sha256");
+  const require = createRequire(import.meta.url);
+  const files = readdirSync(join(folder, "assembly")).sort();
+  const paths = [...files.map((file) => join("assembly", file)), "build.js"];
+  for (const path of paths) hash.update(path).update(readFileSync(join(folder, path)));
+  return hash.update(require("assemblyscript/package.json").version).digest("hex");
+}
+
+async function compile(asc, name, options) {
   const outputs = {};
   const { error, stderr } = await asc.main(
     [...common, ...options, "--outFile", "kernels.wasm", "--baseDir", folder],
@@ -38,12 +51,14 @@ async function compile(name, options) {
   return `export const ${name} =\n  "${Buffer.from(outputs["kernels.wasm"]).toString("base64")}";\n`;
 }
 
-const shared = await compile("shared", ["--enable", "threads", "--sharedMemory", "--maximumMemory", PAGES]);
-const single = await compile("single", []);
-mkdirSync(target, { recursive: true });
 const file = join(target, "built-by-npm-run-build-wasm.ts");
-writeFileSync(
-  `${file}.new`,
-  `/** @file Compiled kernels, base64. Made by \`npm run build:wasm\`. */\n\n${shared}\n${single}`,
-);
-renameSync(`${file}.new`, file);
+const heading = `/** @file Compiled kernels, base64. Made by \`npm run build:wasm\` from sources with hash ${sourceHash()}. */\n`;
+if (!existsSync(file) || !readFileSync(file, "utf8").startsWith(heading)) {
+  const { default: asc } = await import("assemblyscript/asc");
+  const threads = ["--enable", "threads", "--sharedMemory", "--maximumMemory", PAGES];
+  const binaries = [await compile(asc, "shared", threads), await compile(asc, "single", [])];
+  mkdirSync(target, { recursive: true });
+  const temporary = `${file}.${process.pid}.new`;
+  writeFileSync(temporary, `${heading}\n${binaries.join("\n")}`);
+  renameSync(temporary, file);
+}
