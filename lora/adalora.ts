@@ -11,6 +11,8 @@
  * Triplet i is (P_*i, λ_i, Q_i*). The budget allocator (adalora-allocator.ts) masks a triplet by λ_i = 0 and keeps its
  * vectors, so that it can come back.
  *
+ * An adapter that was loaded pruned keeps its masked triplets out for good, as PEFT, whose file does not hold them.
+ *
  * What the text leaves open is as in the authors' code: P and Q start N(0, 0.02²); the update has LoRA's factor α/r,
  * r the rank at the start. Departures of the code, as options:
  * - `ranknum`: the factor is α/(r + 10⁻⁵), with r in the place of α where α is not positive, in their code and PEFT's.
@@ -40,6 +42,8 @@ export class AdaLoRA extends Adapter {
   P: Parameter;
   lambda: Parameter;
   Q: Parameter;
+  /** 1 for the triplets that take part, 0 for those that were pruned before it was loaded, [r, 1]; null when all do. */
+  kept: Tensor | null = null;
   readonly dropout: number;
   readonly rng: Random;
   override readonly scaling: number;
@@ -72,7 +76,8 @@ export class AdaLoRA extends Adapter {
 
   /** s Λ Q   [r, in] */
   private scaledRight(): Tensor {
-    return this.Q.mul(this.lambda.mul(this.scaling));
+    const lambda = this.kept ? this.lambda.mul(this.kept) : this.lambda;
+    return this.Q.mul(lambda.mul(this.scaling));
   }
 
   /** s Λ Q and P. */
@@ -80,9 +85,14 @@ export class AdaLoRA extends Adapter {
     return { A: this.scaledRight(), B: this.P };
   }
 
+  /** False for a triplet that was pruned before the adapter was loaded. */
+  isKept(triplet: number): boolean {
+    return this.kept === null || this.kept.value.data[triplet] !== 0;
+  }
+
   /** How many singular values are not masked. */
   activeRank(): number {
-    return this.lambda.value.data.filter((λ: number) => λ !== 0).length;
+    return this.lambda.value.data.filter((λ: number, i: number) => λ !== 0 && this.isKept(i)).length;
   }
 
   override describe(): string {

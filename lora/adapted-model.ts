@@ -8,7 +8,7 @@ import type { Adapter } from "./adapter.ts";
 import { asBefore, type Before, describeBefore } from "./before.ts";
 import { checkFinite, checkName } from "./checks.ts";
 import { type AdapterConfig, checkConfig } from "./methods.ts";
-import { checkTogether, type OwnParameter, ownCopies, settle } from "./own-parameters.ts";
+import { checkTogether, type OwnParameter, ownCopies, type Place, settle } from "./own-parameters.ts";
 import { planAdapters } from "./plan.ts";
 import { type AdapterStatus, adapterStatus, type TrainableReport, trainableReport } from "./status.ts";
 
@@ -110,12 +110,16 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   /** Adds an adapter, neither active nor trainable. @throws as `inject`, and AdapterError when the name is taken */
-  addAdapter(name: string, config: AdapterConfig): void {
+  addAdapter(
+    name: string,
+    config: AdapterConfig,
+    copies: (places: readonly Place[]) => OwnParameter[] = ownCopies,
+  ): void {
     this.#checkOutside("addAdapter");
     checkName(name, this.names);
     checkConfig("addAdapter", config, { name: "the name as the first argument" });
     const { adapters, own } = this.#settled([], () => planAdapters(this.model, config));
-    this.addParts(name, config, adapters, ownCopies(own));
+    this.addParts(name, config, adapters, copies(own));
   }
 
   /**

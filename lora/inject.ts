@@ -4,6 +4,7 @@ import { AdapterError } from "../core/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "./adapted-model.ts";
 import { type AdapterConfig, checkConfig } from "./methods.ts";
+import { type OwnParameter, ownCopies, type Place } from "./own-parameters.ts";
 
 /**
  * Freezes `model`, puts a trainable adapter on each layer that `config.target` means, and activates it. The model
@@ -20,6 +21,15 @@ export function inject<M extends AnyModel>(
   model: M,
   options: AdapterConfig & { readonly name?: string },
 ): AdaptedModel<M> {
+  return injectWith(model, options, ownCopies);
+}
+
+/** As `inject`; `copies` makes the adapter's own copies of parameters of the base. */
+export function injectWith<M extends AnyModel>(
+  model: M,
+  options: AdapterConfig & { readonly name?: string },
+  copies: (places: readonly Place[]) => OwnParameter[],
+): AdaptedModel<M> {
   const { name = "default", ...config } = options ?? {};
   checkConfig("inject", config as AdapterConfig, {});
   for (const [path, module] of model.namedModules()) {
@@ -27,7 +37,7 @@ export function inject<M extends AnyModel>(
       throw new AdapterError(`inject: ${path} has adapters already; use addAdapter of the adapted model`);
   }
   const adapted = new AdaptedModel(model);
-  adapted.addAdapter(name, config as AdapterConfig);
+  adapted.addAdapter(name, config as AdapterConfig, copies);
   adapted.activate(name);
   return adapted;
 }

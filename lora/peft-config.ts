@@ -28,6 +28,10 @@ export interface PeftConfig {
   readonly alphaPattern: Readonly<Record<string, number>>;
   /** AdaLoRA: which triplets are in the file, by layer; null when nothing was pruned. */
   readonly masks: ReadonlyMap<string, readonly boolean[]> | null;
+  /** ensure_weight_tying: what is tied in the model stays so when it is trained. */
+  readonly tied: boolean;
+  /** Names of fields that are not switched off and that no version known here has. PEFT passes them over. */
+  readonly unknown: readonly string[];
   /** Everything the file says. */
   readonly fields: Fields;
 }
@@ -99,7 +103,6 @@ export const defaultFields = (peftType: "LORA" | "ADALORA"): Fields =>
 const unsupported = [
   "alora_invocation_tokens",
   "arrow_config",
-  "ensure_weight_tying",
   "kasa_config",
   "layer_replication",
   "lora_bias",
@@ -110,6 +113,12 @@ const unsupported = [
   "use_bdlora",
   "use_qalora",
 ] as const;
+
+const known: ReadonlySet<string> = new Set([
+  ...Object.keys(adaloraDefaults),
+  ...unsupported,
+  ...["enable_lora", "merge_weights", "num_layers", "runtime_config", "eva_config", "inference_mode"], // of older versions
+]);
 
 /** First values that leave the base weights alone: loading replaces them. The same with a number behind is not among them. */
 const plainInits: readonly unknown[] = [true, false, "gaussian", "orthogonal", "eva", "mica"];
@@ -132,7 +141,8 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
   const divides = init === "pissa" || init === "olora";
   if (!divides && !plainInits.includes(init))
     throw new CheckpointError(
-      `${source}: init_lora_weights ${show(init)} is not supported; its change of the base cannot be made again`,
+      `${source}: init_lora_weights ${show(init)} is not supported: its change of the base cannot be made again; ` +
+        "PEFT's save_pretrained(folder, path_initial_model_for_weight_conversion=…) writes it as plain LoRA",
     );
   read.boolean("fan_in_fan_out");
   return {
@@ -153,6 +163,8 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
     rankPattern: adalora ? {} : read.numbers("rank_pattern", "positive integers", isRank),
     alphaPattern: adalora ? {} : read.numbers("alpha_pattern", "finite numbers", Number.isFinite),
     masks: adalora ? read.masks("rank_pattern") : null,
+    tied: read.boolean("ensure_weight_tying"),
+    unknown: Object.keys(fields).filter((name) => !known.has(name) && !isNeutral(fields[name])),
     fields,
   };
 }

@@ -1,16 +1,25 @@
 /** @file From the files of a PEFT adapter to an adapter on a model: everything is checked before anything is changed. */
 
-import { Parameter } from "../autograd/index.ts";
-import { CheckpointError, parseSafetensors, type SafeTensor, type Shape, sameShape } from "../core/index.ts";
-import type { Module } from "../nn/index.ts";
+import { Parameter, tensor } from "../autograd/index.ts";
+import {
+  CheckpointError,
+  parseSafetensors,
+  type SafeTensor,
+  type Shape,
+  sameShape,
+  warn,
+} from "../core/index.ts";
+import { cloneParameter, type Module } from "../nn/index.ts";
+import type { AdaLoRA } from "./adalora.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "./adapted-model.ts";
 import type { Adapter } from "./adapter.ts";
 import { type Candidate, candidates } from "./candidates.ts";
-import { inject } from "./inject.ts";
+import { injectWith } from "./inject.ts";
 import type { AdapterConfig } from "./methods.ts";
-import { type Place, placesIn } from "./own-parameters.ts";
+import { type OwnParameter, type Place, placesIn } from "./own-parameters.ts";
 import { type PeftConfig, parsePeftConfig } from "./peft-config.ts";
+import { fitVocabulary, savedEmbeddings } from "./peft-embeddings.ts";
 import { baseKey, layerOfKey, ownKey, PREFIX, type Slot, slotsOf } from "./peft-keys.ts";
 import {
   type ModuleFields,
@@ -46,6 +55,10 @@ export interface Origin {
   readonly config: PeftConfig;
   /** Parameters of the base that the file repeats, such as the table of an adapted embedding. */
   readonly repeated: readonly string[];
+  /** Modules whose weights the file holds whole, though modules_to_save does not name them. */
+  readonly embeddings: readonly string[];
+  /** Keys under which it holds a saved module's biases once more, and what they repeat. */
+  readonly echoes: readonly Echo[];
 }
 
 const origins = new WeakMap<AdapterConfig, Origin>();
@@ -55,7 +68,9 @@ export const originOf = (config: AdapterConfig): Origin | undefined => origins.g
 
 /**
  * Puts the adapter in `files` on a model. On a plain model it is active then; on an adapted one it is added beside the
- * others. Masked AdaLoRA triplets, which the file lacks, start anew with λ = 0.
+ * others. AdaLoRA triplets that were pruned, which the file lacks, stay out. Embeddings that the file holds stand in the
+ * place of the base's while the adapter acts, frozen; where they have other numbers of tokens, the model is resized.
+ * Fields that are unknown are passed over, as PEFT does, and named in a warning.
  * @throws CheckpointError when the files are malformed, use what is not supported (it is named), or are not of a model
  *   like this one: missing, unexpected and misshapen tensors are named. AdapterError as `inject`. Nothing is changed then
  */
@@ -66,36 +81,97 @@ export function readAdapter<M extends AnyModel>(
 ): AdaptedModel<M> {
   const config = parsePeftConfig(text, `${source}: adapter_config.json`);
   const file = `${source}: adapter_model.safetensors`;
-  const { tensors } = parseSafetensors(weights, file);
+  const tensors = prefixed(parseSafetensors(weights, file).tensors);
   if (method === "lora-fa" && config.method !== "lora")
     throw new CheckpointError(`${source}: expected LoRA for the method lora-fa; got ${config.method}`);
+  const undo = fitVocabulary(model, tensors, file);
+  try {
+    return readInto(model, { config, tensors, source, text, name, file, method, seed });
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+interface Reading extends ReadOptions {
+  readonly name: string;
+  readonly source: string;
+  readonly config: PeftConfig;
+  readonly text: string;
+  readonly file: string;
+  readonly tensors: ReadonlyMap<string, SafeTensor>;
+}
+
+function readInto<M extends AnyModel>(
+  model: M | AdaptedModel<M>,
+  { config, tensors, source, text, name, file, method, seed }: Reading,
+): AdaptedModel<M> {
   const base: Module = model instanceof AdaptedModel ? model.model : model;
   const content = expectedContent(base, config, tensors, source);
   checkTensors(file, content, tensors);
   const values = new Map(Array.from(tensors, ([key, tensor]) => [key, tensor.floats()]));
-  checkTied(file, content.own, values);
+  checkEchoes(file, content.echoes, values);
+  if (config.tied) checkTying(source, base, content, values);
 
   const settings = { ...adapterConfig(config, content), ...(method && { method }), seed } as AdapterConfig;
+  const copies = (places: readonly Place[]) => filledCopies(places, content, values);
   let adapted: AdaptedModel<M>;
   if (model instanceof AdaptedModel) {
     adapted = model as AdaptedModel<M>;
-    adapted.addAdapter(name, settings);
-  } else adapted = inject(model as M, { ...settings, name });
+    adapted.addAdapter(name, settings, copies);
+  } else adapted = injectWith(model as M, { ...settings, name }, copies);
 
   const valuesOf = ({ key }: Slot): Float32Array | Float64Array => values.get(key) as Float32Array;
   for (const [layer, adapter] of adapted.adapter(name)) {
     const slots = content.slots.get(layer) as Readonly<Record<string, Slot>>;
-    for (const [field, slot] of Object.entries(slots)) {
-      assign(adapter, field, valuesOf(slot), config.masks?.get(layer));
-    }
+    const mask = config.masks?.get(layer);
+    if (mask?.includes(false)) (adapter as AdaLoRA).kept = tensor(mask.map(Number), [mask.length, 1]);
+    for (const [field, slot] of Object.entries(slots)) assign(adapter, field, valuesOf(slot), mask);
   }
-  const keys = new Map(content.own.map(({ place, key }) => [place.name, key]));
-  for (const { name: parameter, copy } of adapted.ownParameters(name)) {
-    copy.assign(values.get(keys.get(parameter) as string) as Float32Array);
-  }
-  origins.set(adapted.config(name), { text, config, repeated: content.repeated.map(({ key }) => key) });
+  if (config.unknown.length > 0)
+    warn(
+      `${source}: adapter_config.json: ${config.unknown.join(", ")}: unknown, and passed over as PEFT does; what a newer ` +
+        "version computes by them is not computed here",
+    );
+  const { embeddings, echoes } = content;
+  const repeated = content.repeated.map(({ key }) => key);
+  origins.set(adapted.config(name), { text, config, repeated, embeddings, echoes });
   return adapted;
 }
+
+/** The tensors under PEFT's keys. Some programs leave the prefix of all of them out. */
+function prefixed(tensors: ReadonlyMap<string, SafeTensor>): ReadonlyMap<string, SafeTensor> {
+  if ([...tensors.keys()].some((key) => key.startsWith(PREFIX))) return tensors;
+  return new Map(Array.from(tensors, ([key, tensor]) => [PREFIX + key, tensor]));
+}
+
+/** The adapter's own copies with the file's values. What is tied in the model stays so where the file says the same. */
+function filledCopies(
+  places: readonly Place[],
+  { own, embeddings }: Content,
+  values: ReadonlyMap<string, Float32Array | Float64Array>,
+): OwnParameter[] {
+  const keys = new Map(own.map(({ place, key }) => [place.name, key]));
+  const made: OwnParameter[] = [];
+  for (const place of places) {
+    const filling = values.get(keys.get(place.name) as string) as Float32Array;
+    const same = made.find(
+      ({ original, copy }) =>
+        original === place.original && filling.every((value, i) => Object.is(value, copy.value.data[i])),
+    );
+    const copy = same?.copy ?? cloneParameter(place.original, "adapters");
+    if (!same) {
+      copy.assign(filling);
+      copy.requiresGrad = !embeddings.includes(holderOf(place));
+    }
+    made.push({ ...place, copy });
+  }
+  return made;
+}
+
+/** The name of the module that a parameter stands in. */
+const holderOf = ({ name, field }: Place): string =>
+  name.slice(0, Math.max(0, name.length - field.length - 1));
 
 /** What a file of this configuration holds for this model. */
 interface Content {
@@ -106,6 +182,20 @@ interface Content {
   readonly own: readonly { readonly place: Place; readonly key: string }[];
   /** Parameters of the base that the file repeats. They must be those of this base. */
   readonly repeated: readonly { readonly key: string; readonly parameter: Parameter }[];
+  /** Modules whose weights the file holds besides: see peft-embeddings.ts. They are among `own`. */
+  readonly embeddings: readonly string[];
+  readonly echoes: readonly Echo[];
+}
+
+/**
+ * With biases trained and modules saved, PEFT writes a saved module's biases three times: the copy that acts, the same
+ * below `modules_to_save`, and the base's below `original_module`, which never acts.
+ */
+export interface Echo {
+  readonly key: string;
+  readonly place: Place;
+  /** The key of the copy, which says the same; null for the base's. */
+  readonly of: string | null;
 }
 
 function expectedContent(
@@ -147,7 +237,79 @@ function expectedContent(
     place,
     key: ownKey(place.name, isAdapted),
   }));
-  return { layers, slots: new Map(slots), saved: [...saved], own, repeated };
+  const ownKeys = new Set(own.map(({ key }) => key));
+  const besides = savedEmbeddings(
+    all.filter(({ name }) => !isAdapted(name)),
+    tensors,
+  ).filter(({ key }) => !ownKeys.has(key));
+  const isBase = ({ place, key }: (typeof besides)[number]): boolean =>
+    equalValues(tensors.get(key) as SafeTensor, place.original);
+  return {
+    layers,
+    slots: new Map(slots),
+    saved: [...saved],
+    own: [...own, ...besides.filter((one) => !isBase(one))],
+    repeated: [
+      ...repeated,
+      ...besides.filter(isBase).map(({ place, key }) => ({ key, parameter: place.original })),
+    ],
+    embeddings: besides.filter((one) => !isBase(one)).map(({ place }) => holderOf(place)),
+    echoes: own.flatMap(({ place, key }) =>
+      echoesOf(place, key, saved).filter((echo) => tensors.has(echo.key)),
+    ),
+  };
+}
+
+const equalValues = (tensor: SafeTensor, { shape, value }: Parameter): boolean =>
+  sameShape(tensor.shape, shape) && tensor.floats().every((given, i) => given === value.data[i]);
+
+function echoesOf(place: Place, key: string, saved: ReadonlySet<string>): Echo[] {
+  return [...saved]
+    .filter((module) => place.name.startsWith(`${module}.`))
+    .flatMap((module) => {
+      const rest = place.name.slice(module.length + 1);
+      return [
+        { key: `${PREFIX}${module}.modules_to_save.${rest}`, place, of: key },
+        { key: `${PREFIX}${module}.original_module.${rest}`, place, of: null },
+      ];
+    });
+}
+
+function checkEchoes(
+  file: string,
+  echoes: readonly Echo[],
+  values: ReadonlyMap<string, Float32Array | Float64Array>,
+): void {
+  for (const { key, of } of echoes) {
+    const [once, again] = [values.get(of ?? key) as Float32Array, values.get(key) as Float32Array];
+    if (!once.every((value, i) => Object.is(value, again[i])))
+      throw new CheckpointError(`${file}: ${of} and ${key} differ; expected one ${echoedName(key)}`);
+  }
+}
+
+const echoedName = (key: string): string => key.slice(PREFIX.length).replace(".modules_to_save", "");
+
+/** What ensure_weight_tying ties must be tied: where it would change nothing, it is nothing. */
+function checkTying(
+  source: string,
+  model: Module,
+  { own, layers }: Content,
+  values: ReadonlyMap<string, Float32Array | Float64Array>,
+): void {
+  const places = [...candidates(model)].flatMap((candidate) => [...placesIn(candidate)]);
+  const key = new Map(own.map(({ place, key }) => [place.name, key]));
+  for (const place of places) {
+    const tied = places.filter(({ original }) => original === place.original);
+    const isTouched = key.has(place.name) || layers.includes(holderOf(place));
+    if (tied.length < 2 || !isTouched) continue;
+    const [first, ...others] = tied.map(({ name }) => values.get(key.get(name) ?? ""));
+    if (first && others.every((other) => other && first.every((value, i) => Object.is(value, other[i]))))
+      continue;
+    throw new CheckpointError(
+      `${source}: adapter_config.json: ensure_weight_tying is not supported where it ties ${tied.map(({ name }) => name).join(" and ")}; ` +
+        "expected false, or both in modules_to_save with the same values",
+    );
+  }
 }
 
 /** The layer itself, without what adapts it. */
@@ -203,6 +365,7 @@ function checkTensors(file: string, content: Content, tensors: ReadonlyMap<strin
       .map(({ key, shape }) => [key, shape] as const),
     ...content.own.map(({ place, key }) => [key, place.original.shape] as const),
     ...content.repeated.map(({ key, parameter }) => [key, parameter.shape] as const),
+    ...content.echoes.map(({ key, place }) => [key, place.original.shape] as const),
   ]);
   const missing = [...expected.keys()].filter((key) => !tensors.has(key));
   const unexpected = [...tensors.keys()].filter((key) => !expected.has(key));
@@ -216,8 +379,12 @@ function checkTensors(file: string, content: Content, tensors: ReadonlyMap<strin
     ...list("unexpected", unexpected),
     ...list("misshapen", misshapen),
   ];
-  if (problems.length > 0)
-    throw new CheckpointError(`${file}: not an adapter for this model: ${problems.join("; ")}`);
+  if (problems.length > 0) {
+    const other = otherNames(missing, unexpected);
+    throw new CheckpointError(
+      `${file}: not an adapter for this model: ${[...problems, ...other].join("; ")}`,
+    );
+  }
   for (const { key, parameter } of content.repeated) {
     const given = (tensors.get(key) as SafeTensor).floats();
     const ours = parameter.value.data;
@@ -226,30 +393,26 @@ function checkTensors(file: string, content: Content, tensors: ReadonlyMap<strin
   }
 }
 
+/** The same tensor under another name, in full: the lists leave the prefix out. */
+function otherNames(missing: readonly string[], unexpected: readonly string[]): string[] {
+  const bare = (key: string): string => key.replace(PREFIX, "");
+  for (const key of unexpected) {
+    const ours = missing.find(
+      (one) => `.${bare(one)}`.endsWith(`.${bare(key)}`) || key.endsWith(`.${bare(one)}`),
+    );
+    if (ours !== undefined) return [`the file names it ${key}, for this model it is ${ours}`];
+  }
+  return [];
+}
+
 const list = (what: string, keys: readonly string[]): string[] => {
   if (keys.length === 0) return [];
   const more = keys.length > 8 ? ` and ${keys.length - 8} more` : "";
   return [`${what}: ${keys.slice(0, 8).join(", ").replaceAll(PREFIX, "")}${more}`];
 };
 
-/** What is one parameter in the model must be one in the file. */
-function checkTied(
-  file: string,
-  own: Content["own"],
-  values: ReadonlyMap<string, Float32Array | Float64Array>,
-): void {
-  const first = new Map<Parameter, string>();
-  for (const { place, key } of own) {
-    const other = first.get(place.original) ?? key;
-    first.set(place.original, other);
-    const [a, b] = [values.get(other) as Float32Array, values.get(key) as Float32Array];
-    if (!a.every((value, i) => Object.is(value, b[i])))
-      throw new CheckpointError(`${file}: ${other} and ${key} differ; this model has them tied`);
-  }
-}
-
 /** The configuration that makes such an adapter here. */
-function adapterConfig(config: PeftConfig, { layers, saved }: Content): Record<string, unknown> {
+function adapterConfig(config: PeftConfig, { layers, saved, embeddings }: Content): Record<string, unknown> {
   const { method, rank, alpha, dropout, rankStabilized, init, bias } = config;
   const rankPattern = usedPattern("rank_pattern", config.rankPattern, layers);
   const alphaPattern = usedPattern("alpha_pattern", config.alphaPattern, layers);
@@ -264,7 +427,7 @@ function adapterConfig(config: PeftConfig, { layers, saved }: Content): Record<s
     ...(Object.keys(rankPattern).length > 0 && { rankPattern }),
     ...(Object.keys(alphaPattern).length > 0 && { alphaPattern }),
     bias,
-    ...(saved.length > 0 && { modulesToSave: saved }),
+    ...(saved.length + embeddings.length > 0 && { modulesToSave: [...saved, ...embeddings] }),
   };
 }
 

@@ -1,6 +1,6 @@
 /** @file From an adapter on a model to PEFT's files. */
 
-import { Parameter } from "../autograd/index.ts";
+import type { Parameter } from "../autograd/index.ts";
 import { AdapterError, serializeSafetensors, type TensorBytes, tensorBytes } from "../core/index.ts";
 import { Conv1D } from "../nn/index.ts";
 import type { AdaLoRA } from "./adalora.ts";
@@ -83,7 +83,8 @@ export function writeAdapter(adapted: AdaptedModel, options: WriteOptions = {}):
         tensorBytes(dtype, copy.shape, copy.value.data),
       ],
     ),
-    ...repeatedTensors(adapted, same, dtype),
+    ...repeatedTensors(facts, same, dtype),
+    ...echoTensors(facts, dtype),
   ];
   return { config, weights: serializeSafetensors(tensors) };
 }
@@ -250,7 +251,7 @@ function masksOf(parts: ReadonlyMap<string, Adapter>, origin: Origin | undefined
   const alive = new Map(
     Array.from(parts, ([path, part]) => [
       path,
-      Array.from((part as AdaLoRA).lambda.value.data, (λ) => λ !== 0),
+      Array.from((part as AdaLoRA).lambda.value.data, (λ, i) => λ !== 0 && (part as AdaLoRA).isKept(i)),
     ]),
   );
   const before = origin?.config.masks;
@@ -268,7 +269,9 @@ function maskFields(masks: NonNullable<Masks>, origin: Origin | undefined): unkn
 
 /** Where the adapter is, and what of the base it brings copies of. */
 function moduleFields(facts: Facts): Fields {
-  const { modules, parts, own, origin, config, name, model } = facts;
+  const { modules, parts, origin, config, name, model } = facts;
+  const isBesides = (one: OwnParameter): boolean => origin?.embeddings.includes(holderName(one)) ?? false;
+  const own = facts.own.filter((one) => !isBesides(one)); // no field speaks of the others
   const savedHolders = new Set(own.filter(({ field }) => field !== "bias").map(holderName));
   const biases = names(own.filter((one) => !savedHolders.has(holderName(one))));
 
@@ -373,15 +376,23 @@ function partTensors(
 
 /** Parameters of the base that the file had besides, as they are. */
 function repeatedTensors(
-  { layers }: AdaptedModel,
+  { modules, parts }: Facts,
   origin: Origin | undefined,
   dtype: "F32" | "F16" | "BF16",
 ): Entry[] {
   const wanted = new Set(origin?.repeated);
-  return Array.from(layers).flatMap(([path, layer]) => {
-    const key = ownKey(`${path}.weight`, () => true);
-    const { weight } = layer.original as { weight?: unknown };
-    if (!wanted.has(key) || !(weight instanceof Parameter)) return [];
-    return [[key, tensorBytes(dtype, weight.shape, weight.value.data)] as Entry];
+  const places = wanted.size > 0 ? modules.flatMap((module) => [...placesIn(module)]) : [];
+  return places.flatMap(({ name, original }) => {
+    const key = ownKey(name, (layer) => parts.has(layer));
+    return wanted.has(key) ? [[key, tensorBytes(dtype, original.shape, original.value.data)] as Entry] : [];
+  });
+}
+
+/** A saved module's biases as often as the file had them. */
+function echoTensors({ own, origin }: Facts, dtype: "F32" | "F16" | "BF16"): Entry[] {
+  return (origin?.echoes ?? []).flatMap(({ key, place, of }) => {
+    const { copy, original } = own.find(({ name }) => name === place.name) ?? {};
+    const { shape, value } = (of === null ? original : copy) ?? place.original;
+    return [[key, tensorBytes(dtype, shape, value.data)] as Entry];
   });
 }

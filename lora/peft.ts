@@ -8,7 +8,14 @@
  * Names of the configuration: peft-config.ts. Which modules they mean: peft-modules.ts. Names of tensors: peft-keys.ts.
  */
 
-import { CheckpointError, makeFolder, readSaved, writeFilesAtomic } from "../core/index.ts";
+import {
+  CheckpointError,
+  exists,
+  listFolder,
+  makeFolder,
+  readSaved,
+  writeFilesAtomic,
+} from "../core/index.ts";
 import type { AdaptedModel, AnyModel } from "./adapted-model.ts";
 import { type ReadOptions, readAdapter } from "./peft-read.ts";
 import { type WriteOptions, writeAdapter } from "./peft-write.ts";
@@ -28,7 +35,10 @@ export function loadAdapter<M extends AnyModel>(
   folder: string,
   options: Omit<ReadOptions, "source"> = {},
 ): AdaptedModel<M> {
-  const [config, weights] = readSaved(folder, (file) => [file(CONFIG), file(WEIGHTS)]);
+  const [config, weights] = readSaved(folder, (file, place) => {
+    checkFiles(folder, place);
+    return [file(CONFIG), file(WEIGHTS)];
+  });
   const files = { config: decode(config, `${folder}: ${CONFIG}`), weights };
   return readAdapter(model, files, { ...options, source: folder });
 }
@@ -44,6 +54,24 @@ export function saveAdapter(adapted: AdaptedModel, folder: string, options: Writ
     [WEIGHTS, weights],
     [CONFIG, new TextEncoder().encode(config)],
   ]);
+}
+
+/** @throws CheckpointError when one of the two files is missing: what is there instead, and what to do */
+function checkFiles(folder: string, place: (name: string) => string): void {
+  const absent = [CONFIG, WEIGHTS].find((name) => !exists(place(name)));
+  if (absent === undefined) return;
+  const files = exists(folder) ? listFolder(folder) : [];
+  const pickle = files.find((name) => name.endsWith(".bin"));
+  const model = files.find((name) => name === "model.safetensors" || name === "config.json");
+  const instead =
+    absent === WEIGHTS && pickle !== undefined
+      ? `, but ${pickle}, a pickle of PyTorch: load it with PEFT and write it by save_pretrained(folder, safe_serialization=True)`
+      : model !== undefined
+        ? `, but ${model}: it is a model's folder, which loadPretrained reads`
+        : files.length > 0
+          ? `; the folder holds ${files.slice(0, 8).join(", ")}`
+          : "; there is no such folder, or it is empty";
+  throw new CheckpointError(`${folder}: no ${absent}${instead}`);
 }
 
 function decode(bytes: Uint8Array, source: string): string {

@@ -32,6 +32,7 @@ export * from "./mlp.ts";
 export * from "./module.ts";
 export * from "./optim/index.ts";
 export * from "./pretrained.ts";
+export { resizeTokenEmbeddings, tokenModules } from "./resize.ts";
 export * from "./rms-norm.ts";
 export * from "./rotary.ts";
 export * from "./text.ts";

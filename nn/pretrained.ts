@@ -36,6 +36,7 @@ import {
 import { GPT2 } from "./gpt2.ts";
 import { defaultRandom, normal, withoutInit } from "./init.ts";
 import { layout } from "./layout.ts";
+import { Linear } from "./linear.ts";
 import { Llama } from "./llama.ts";
 import { folderWeights } from "./pretrained-weights.ts";
 
@@ -139,7 +140,8 @@ export function savePretrained(
     });
   const parameters = new Map(model.namedParameters());
   const isBare = model instanceof BertModel && model.pooler === null;
-  const problems = differences(expectedParameters(model.config, isBare), parameters);
+  const config = presentConfig(model);
+  const problems = differences(expectedParameters(config, isBare), parameters);
   if (problems.length > 0) {
     const expected = `a model with the parameters of its configuration (merge adapters first); ${problems.join("; ")}`;
     throw new ArgumentError("savePretrained", expected, { model: model.constructor.name });
@@ -152,12 +154,22 @@ export function savePretrained(
       ([name, { shape, value }]) => [name, tensorBytes(dtype, shape, value.data)] as const,
     ),
   );
-  const text = `${JSON.stringify(writtenFields(model, origin, dtype), null, 2)}\n`;
+  const text = `${JSON.stringify(writtenFields(model, config, origin, dtype), null, 2)}\n`;
   writeFilesAtomic(folder, [
     ...(origin && origin.folder !== folder ? companions(origin) : []),
     ["model.safetensors", weights],
     ["config.json", new TextEncoder().encode(text)],
   ]);
+}
+
+/** A head that was tied to the table may have come apart from it, as adapters with copies of either make it. */
+function presentConfig(model: PretrainedModel): PretrainedConfig {
+  const { config } = model;
+  if (isEncoder(config) || !config.tie_word_embeddings) return config;
+  const { lm_head } = model as GPT2 | Llama;
+  const { weight } = model instanceof GPT2 ? model.transformer.wte : (model as Llama).model.embed_tokens;
+  const isApart = lm_head instanceof Linear && lm_head.weight !== weight;
+  return isApart ? { ...config, tie_word_embeddings: false } : config;
 }
 
 /** Formats that can be written, by what PyTorch calls them. */
@@ -178,11 +190,11 @@ function companions({ folder, companions }: Origin): [string, Uint8Array][] {
 /** The fields of config.json: those of the file that the model came from, and over them what it is now. */
 function writtenFields(
   model: PretrainedModel,
+  config: PretrainedConfig,
   origin: Origin | undefined,
   dtype: keyof typeof torchNames,
 ): Record<string, unknown> {
   const { rope_parameters, dtype: _, num_labels, ...before } = origin?.fields ?? {};
-  const { config } = model;
   const count = "num_labels" in config ? config.num_labels : 0;
   const names = before.id2label;
   const isNaming = typeof names === "object" && names !== null && Object.keys(names).length === count;

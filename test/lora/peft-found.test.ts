@@ -1,0 +1,434 @@
+/** @file PEFT's adapters in the forms in which they are found, on small models: what they compute, what is written again. */
+
+import {
+  CheckpointError,
+  listFolder,
+  makeTemporaryFolder,
+  parseSafetensors,
+  random,
+  removeFile,
+  serializeSafetensors,
+  type TensorBytes,
+  tensorBytes,
+  writeFileAtomic,
+} from "lowrank/core";
+import {
+  type AdaLoRA,
+  type AdapterFiles,
+  inject,
+  loadAdapter,
+  readAdapter,
+  writeAdapter,
+} from "lowrank/lora";
+import {
+  AdamW,
+  Bert,
+  GPT2,
+  Llama,
+  loadPretrained,
+  type Module,
+  resizeTokenEmbeddings,
+  savePretrained,
+} from "lowrank/nn";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+
+const test = suite("adapters as they are found");
+
+const VOCAB = 11;
+const ids = [[1, 2, 3, 4]];
+const gpt2 = (more = {}) =>
+  new GPT2(
+    {
+      model_type: "gpt2",
+      vocab_size: VOCAB,
+      n_positions: 8,
+      n_embd: 4,
+      n_layer: 1,
+      n_head: 2,
+      initializer_range: 0.5,
+      ...more,
+    },
+    { rng: random(1) },
+  ).eval();
+const llama = (more = {}) =>
+  new Llama(
+    {
+      ...{
+        model_type: "llama",
+        vocab_size: VOCAB,
+        hidden_size: 4,
+        intermediate_size: 6,
+        num_hidden_layers: 1,
+      },
+      ...{
+        num_attention_heads: 2,
+        num_key_value_heads: 1,
+        max_position_embeddings: 8,
+        initializer_range: 0.5,
+        ...more,
+      },
+    },
+    { rng: random(1) },
+  ).eval();
+const bert = () =>
+  new Bert(
+    {
+      ...{
+        model_type: "bert",
+        vocab_size: VOCAB,
+        hidden_size: 4,
+        intermediate_size: 6,
+        num_hidden_layers: 1,
+      },
+      ...{ num_attention_heads: 2, max_position_embeddings: 8, num_labels: 2, initializer_range: 0.5 },
+    },
+    { rng: random(1) },
+  ).eval();
+
+const P = "base_model.model.";
+const noise = (n: number, seed: number): Float32Array => Float32Array.from(random(seed).normal(n));
+const entry = (shape: number[], seed: number): TensorBytes =>
+  tensorBytes(
+    "F32",
+    shape,
+    noise(
+      shape.reduce((a, b) => a * b, 1),
+      seed,
+    ),
+  );
+
+/** An adapter of a model, its factors random, with other fields and tensors. */
+function filesOf(
+  model: GPT2 | Llama | Bert,
+  config: object,
+  fields: object = {},
+  change: (tensors: Map<string, TensorBytes>) => void = () => {},
+): AdapterFiles {
+  const adapted = inject(model as GPT2, { rank: 2, alpha: 3, seed: 1, ...config } as never);
+  let seed = 100;
+  for (const part of adapted.adapter("default").values())
+    for (const parameter of part.parameters()) parameter.assign(noise(parameter.size, seed++));
+  for (const { copy } of adapted.ownParameters("default")) copy.assign(noise(copy.size, seed++));
+  const files = writeAdapter(adapted as never);
+  const tensors = new Map<string, TensorBytes>(parseSafetensors(files.weights).tensors);
+  change(tensors);
+  return {
+    config: JSON.stringify({ ...JSON.parse(files.config), ...fields }),
+    weights: serializeSafetensors(tensors),
+  };
+}
+
+const logits = (model: { forward(ids: never): { toArray(): Float32Array } }): Float32Array =>
+  model.forward(ids as never).toArray();
+const near = (a: ArrayLike<number>, b: ArrayLike<number>): void => {
+  assert.is(a.length, b.length);
+  for (let i = 0; i < a.length; i++)
+    assert.ok(Math.abs(a[i] - b[i]) < 1e-5, `${i}: ${a[i]}, expected ${b[i]}`);
+};
+const sameFiles = (a: AdapterFiles, b: AdapterFiles): void => {
+  assert.is(a.config, b.config);
+  assert.equal(a.weights, b.weights);
+};
+const snapshot = (model: Module): string =>
+  JSON.stringify(
+    Array.from(model.namedParameters(), ([name, { value, requiresGrad }]) => [
+      name,
+      requiresGrad,
+      [...value.data],
+    ]),
+  );
+
+function refused(
+  model: Module & { forward(...x: never[]): unknown },
+  files: AdapterFiles,
+  message: RegExp,
+): void {
+  const before = snapshot(model);
+  assert.throws(
+    () => readAdapter(model, files),
+    (error: unknown) => {
+      if (error instanceof CheckpointError && message.test(error.message)) return true;
+      throw error;
+    },
+  );
+  assert.is(snapshot(model), before);
+}
+
+for (const [what, make, save, target] of [
+  ["a classifier", bert, "classifier", "query"],
+  ["a norm", gpt2, "ln_f", "c_attn"],
+] as const) {
+  test(`biases of a saved module that are there three times: ${what}`, () => {
+    const module = save === "ln_f" ? "transformer.ln_f" : save;
+    const base = [...make().namedParameters()].find(([name]) => name === `${module}.bias`)![1];
+    const files = filesOf(make(), { target: [target], bias: "all", modulesToSave: [save] });
+    const thrice = filesOf(
+      make(),
+      { target: [target], bias: "all", modulesToSave: [save] },
+      {},
+      (tensors) => {
+        tensors.set(`${P}${module}.modules_to_save.bias`, tensors.get(`${P}${module}.bias`)!);
+        tensors.set(`${P}${module}.original_module.bias`, tensorBytes("F32", base.shape, base.toArray()));
+      },
+    );
+    const adapted = readAdapter(make(), thrice);
+    assert.equal(logits(adapted as never), logits(readAdapter(make(), files) as never));
+    sameFiles(writeAdapter(adapted), thrice);
+    const torn = filesOf(make(), { target: [target], bias: "all", modulesToSave: [save] }, {}, (tensors) => {
+      tensors.set(`${P}${module}.modules_to_save.bias`, entry([...base.shape], 9));
+    });
+    refused(make(), torn, /modules_to_save\.bias differ; expected one/);
+  });
+}
+
+/** The model with these weights in the place of its own. */
+function withTokens(model: GPT2 | Llama, table: TensorBytes, head: TensorBytes): GPT2 | Llama {
+  const floats = ({ bytes }: TensorBytes) => new Float32Array(bytes.slice().buffer);
+  const embed = model instanceof GPT2 ? model.transformer.wte : model.model.embed_tokens;
+  embed.weight.assign(floats(table));
+  (model.lm_head as never as { weight: typeof embed.weight }).weight.assign(floats(head));
+  return model;
+}
+
+for (const [name, make, table, target] of [
+  ["GPT-2", gpt2, "transformer.wte", "c_attn"],
+  ["Llama", llama, "model.embed_tokens", "q_proj"],
+] as const) {
+  const [wte, head] = [entry([VOCAB, 4], 7), entry([VOCAB, 4], 8)];
+  const put = (tensors: Map<string, TensorBytes>): void => {
+    tensors.set(`${P}${table}.weight`, wte);
+    tensors.set(`${P}lm_head.weight`, head);
+  };
+  const untied = () => make({ tie_word_embeddings: false });
+  const tied = () => make({ tie_word_embeddings: true });
+  const right = logits(
+    readAdapter(withTokens(untied(), wte, head), filesOf(untied(), { target: [target] })) as never,
+  );
+
+  test(`${name}: embeddings that the file holds besides act with the adapter, frozen, and leave with it`, () => {
+    for (const base of [tied, untied]) {
+      const files = filesOf(base(), { target: [target] }, {}, put);
+      const model = base();
+      const before = logits(model as never);
+      const adapted = readAdapter(model, files);
+      near(logits(adapted as never), right);
+      near(
+        adapted.disabled(() => logits(adapted as never)),
+        before,
+      );
+      assert.ok(adapted.trainableParameters().parameters.every(({ name }) => !/embed|wte|head/.test(name)));
+      sameFiles(writeAdapter(adapted), files);
+
+      const folder = makeTemporaryFolder("plain-");
+      savePretrained(adapted.toPlain() as GPT2, folder);
+      near(logits(loadPretrained(folder) as never), right);
+      removeFile(folder);
+    }
+  });
+
+  test(`${name}: both ends of a tie in modules_to_save, with values of their own`, () => {
+    const files = filesOf(tied(), { target: [target], modulesToSave: [table, "lm_head"] }, {}, put);
+    const adapted = readAdapter(tied(), files);
+    near(logits(adapted as never), right);
+    assert.is(new Set(adapted.ownParameters("default").map(({ copy }) => copy)).size, 2);
+    sameFiles(writeAdapter(adapted), files);
+    const same = filesOf(tied(), { target: [target], modulesToSave: [table, "lm_head"] });
+    assert.is(
+      new Set(
+        readAdapter(tied(), same)
+          .ownParameters("default")
+          .map(({ copy }) => copy),
+      ).size,
+      1,
+    );
+  });
+
+  test(`${name}: the base's own embeddings in the file are the base's`, () => {
+    const base = tied();
+    const weight = base.lm_head.denseWeight().toArray();
+    const files = filesOf(tied(), { target: [target] }, {}, (tensors) => {
+      for (const key of [table, "lm_head"])
+        tensors.set(`${P}${key}.weight`, tensorBytes("F32", [VOCAB, 4], weight));
+    });
+    const adapted = readAdapter(base, files);
+    assert.equal(adapted.ownParameters("default"), []);
+    sameFiles(writeAdapter(adapted), files);
+  });
+
+  for (const tokens of [VOCAB + 3, VOCAB - 4]) {
+    test(`${name}: a file with ${tokens} tokens for a base of ${VOCAB} resizes it`, () => {
+      const [rows, out] = [entry([tokens, 4], 17), entry([tokens, 4], 18)];
+      const files = filesOf(untied(), { target: [target] }, {}, (tensors) => {
+        tensors.set(`${P}${table}.weight`, rows);
+        tensors.set(`${P}lm_head.weight`, out);
+      });
+      const model = untied();
+      const before = logits(model as never);
+      const adapted = readAdapter(model, files);
+      assert.is(model.config.vocab_size, tokens);
+      const larger = make({ tie_word_embeddings: false, vocab_size: tokens });
+      const expected = filesOf(make({ tie_word_embeddings: false }), { target: [target] });
+      // The layers between are the same: only their own seeds differ, so they are copied.
+      for (const [path, parameter] of larger.namedParameters())
+        if (parameter.shape[0] !== tokens)
+          parameter.assign(new Map(untied().namedParameters()).get(path)!.toArray());
+      near(logits(adapted as never), logits(readAdapter(withTokens(larger, rows, out), expected) as never));
+      const off = adapted.disabled(() => logits(adapted as never));
+      for (let t = 0; t < 4; t++)
+        near(
+          off.slice(t * tokens, t * tokens + Math.min(tokens, VOCAB)),
+          before.slice(t * VOCAB, t * VOCAB + Math.min(tokens, VOCAB)),
+        );
+      sameFiles(writeAdapter(adapted), files);
+
+      const half = filesOf(untied(), { target: [target] }, {}, (tensors) =>
+        tensors.set(`${P}${table}.weight`, rows),
+      );
+      refused(untied(), half, /tokens where this model has 11, but no lm_head\.weight/);
+      const wrong = filesOf(untied(), { target: [target] }, { r: 3 }, (tensors) => {
+        tensors.set(`${P}${table}.weight`, rows);
+        tensors.set(`${P}lm_head.weight`, out);
+      });
+      const again = untied();
+      refused(again, wrong, /misshapen/);
+      assert.is(again.config.vocab_size, VOCAB);
+    });
+  }
+}
+
+test("resized: rows that are added are the mean, tied stays tied, and it can be undone", () => {
+  const model = gpt2();
+  const { config } = model;
+  const before = model.transformer.wte.weight;
+  const undo = resizeTokenEmbeddings(model, VOCAB + 2);
+  assert.is(model.transformer.wte.weight, (model.lm_head as unknown as { weight: unknown }).weight);
+  assert.is(model.transformer.config.vocab_size, VOCAB + 2);
+  assert.is(config.vocab_size, VOCAB);
+  const rows = model.transformer.wte.weight.toArray();
+  assert.equal(rows.slice(0, before.size), before.toArray());
+  for (let c = 0; c < 4; c++) {
+    const mean = Array.from({ length: VOCAB }, (_, r) => rows[4 * r + c]).reduce((a, b) => a + b) / VOCAB;
+    for (const row of [VOCAB, VOCAB + 1]) assert.ok(Math.abs(rows[4 * row + c] - mean) < 1e-6);
+  }
+  assert.equal(model.forward([[VOCAB + 1]]).shape, [1, 1, VOCAB + 2]);
+  undo();
+  assert.is(model.transformer.wte.weight, before);
+  assert.is(model.config, config);
+  for (const bad of [0, 1.5, Number.NaN])
+    assert.throws(() => resizeTokenEmbeddings(model, bad), /positive integer/);
+});
+
+test("ensure_weight_tying is nothing where it ties nothing, and refused where it does", () => {
+  const files = filesOf(gpt2(), { target: ["c_attn"] }, { ensure_weight_tying: true });
+  sameFiles(writeAdapter(readAdapter(gpt2(), files)), files);
+  const one = filesOf(gpt2(), { target: ["c_attn"], modulesToSave: ["wte"] }, { ensure_weight_tying: true });
+  refused(
+    gpt2(),
+    one,
+    /ensure_weight_tying is not supported where it ties transformer\.wte\.weight and lm_head\.weight/,
+  );
+  const both = filesOf(
+    gpt2(),
+    { target: ["c_attn"], modulesToSave: ["wte", "lm_head"] },
+    { ensure_weight_tying: true },
+  );
+  readAdapter(gpt2(), both);
+  const on = filesOf(gpt2(), { target: ["wte"] }, { ensure_weight_tying: true });
+  refused(gpt2(), on, /ensure_weight_tying/);
+});
+
+test("keys without PEFT's prefix are read; some with and some without are not", () => {
+  const files = filesOf(llama(), { target: ["q_proj"] });
+  const tensors = [...parseSafetensors(files.weights).tensors];
+  const bare = (count: number) => ({
+    ...files,
+    weights: serializeSafetensors(
+      tensors.map(([key, one], i) => [i < count ? key.replace(P, "") : key, one] as const),
+    ),
+  });
+  assert.equal(logits(readAdapter(llama(), bare(2)) as never), logits(readAdapter(llama(), files) as never));
+  refused(
+    llama(),
+    bare(1),
+    /the file names it model\.layers\S+, for this model it is base_model\.model\.model\.layers/,
+  );
+});
+
+test("unknown fields are named once, kept, and written again; switched off they are nothing to say", () => {
+  const said: string[] = [];
+  const { warn } = console;
+  console.warn = (message: string) => said.push(message);
+  try {
+    const files = filesOf(
+      llama(),
+      { target: ["q_proj"] },
+      { use_shiny: true, shiny_factor: 3.5, dull: null, off: false, none: [] },
+    );
+    const adapted = readAdapter(llama(), files);
+    readAdapter(llama(), files);
+    sameFiles(writeAdapter(adapted), files);
+    const mine = said.filter((message) => message.includes("use_shiny"));
+    assert.is(mine.length, 1);
+    assert.match(mine[0], /use_shiny, shiny_factor: unknown/);
+  } finally {
+    console.warn = warn;
+  }
+});
+
+test("folders without the two files say what is there and what to do", () => {
+  const folder = makeTemporaryFolder("adapter-");
+  const write = (name: string, text: string): void =>
+    writeFileAtomic(`${folder}/${name}`, new TextEncoder().encode(text));
+  const says = (message: RegExp): void => {
+    assert.throws(
+      () => loadAdapter(llama(), folder),
+      (error: unknown) => error instanceof CheckpointError && message.test(error.message),
+    );
+  };
+  says(/no adapter_config\.json; there is no such folder, or it is empty/);
+  write("config.json", "{}");
+  says(/no adapter_config\.json, but config\.json: it is a model's folder, which loadPretrained reads/);
+  removeFile(`${folder}/config.json`);
+  write("adapter_config.json", filesOf(llama(), { target: ["q_proj"] }).config);
+  says(/no adapter_model\.safetensors; the folder holds adapter_config\.json/);
+  write("adapter_model.bin", "pickle");
+  says(/but adapter_model\.bin, a pickle of PyTorch: .*safe_serialization=True/);
+  assert.equal(listFolder(folder), ["adapter_config.json", "adapter_model.bin"]);
+  removeFile(folder);
+});
+
+test("an AdaLoRA adapter that was loaded pruned stays pruned while it trains", () => {
+  const config = { method: "adalora", rank: 3, ranknum: true, target: ["c_attn", "c_fc"] };
+  const adapted = inject(gpt2(), { ...config, seed: 1 } as never);
+  const lambdas = [
+    [0, 2, 0],
+    [1, 0, 3],
+  ];
+  for (const [i, part] of [...adapted.adapter("default").values()].entries())
+    (part as AdaLoRA).lambda.assign(lambdas[i]);
+  const files = writeAdapter(adapted);
+  const again = readAdapter(gpt2(), files);
+  near(logits(again as never), logits(adapted as never));
+  const optimizer = new AdamW(
+    again.parameters().filter(({ requiresGrad }) => requiresGrad),
+    { lr: 0.1, weightDecay: 0.1 },
+  );
+  again.train();
+  for (let step = 0; step < 3; step++) {
+    (again.forward([[1, 2, 3]]) as ReturnType<GPT2["forward"]>).square().mean().backward();
+    optimizer.step();
+    optimizer.zeroGrad();
+  }
+  for (const [i, part] of [...again.adapter("default").values()].entries()) {
+    const values = [...(part as AdaLoRA).lambda.value.data];
+    assert.equal(
+      values.map((λ) => λ !== 0),
+      lambdas[i].map((λ) => λ !== 0),
+    );
+    assert.is((part as AdaLoRA).activeRank(), lambdas[i].filter(Boolean).length);
+  }
+  assert.equal(JSON.parse(writeAdapter(again).config).rank_pattern, JSON.parse(files.config).rank_pattern);
+});
+
+test.run();
