@@ -19,7 +19,10 @@ export interface Claim {
   readonly seeds?: number;
   /** How the experiment is scaled down; why the numbers differ. */
   readonly note?: string;
-  /** What was measured, and so the verdict, differs from run to run (times): not checked against a run before. */
+  /**
+   * What was measured differs from run to run, since it is a time: it is this machine's, gets no verdict, and is not
+   * checked against a run before.
+   */
   readonly volatile?: boolean;
 }
 
@@ -29,14 +32,14 @@ export function replication(
   title = "What the paper says, and what holds here",
 ): Table {
   const list = "claim" in claims ? [claims] : claims;
-  const rows = list.map(({ claim, paper, measured, holds, seeds, note }) => {
+  const rows = list.map(({ claim, paper, measured, holds, seeds, note, volatile = false }) => {
     const value = isArray(measured) ? meanStd(measured) : measured;
     return {
       claim,
       paper: String(paper),
       measured: String(value),
       seeds: seeds ?? (isSpread(value) ? value.n : null),
-      verdict: verdict(holds),
+      verdict: volatile ? TIMED : verdict(holds),
       note: note ?? "",
     };
   });
@@ -46,9 +49,12 @@ export function replication(
   const volatile = list.map((claim) => shown.map((key) => claim.volatile === true && changing.has(key)));
   return new Table(
     { ...grid, volatile },
-    rows.map((row) => row.verdict),
+    list.flatMap(({ holds, volatile }) => (volatile ? [] : [verdict(holds)])),
   );
 }
+
+/** In place of a verdict that the next run might turn. */
+const TIMED = "timed on this machine: no verdict";
 
 const changing: ReadonlySet<string> = new Set(["measured", "verdict", "note"]);
 
