@@ -20,6 +20,8 @@ export * from "./init.ts";
 export {
   type DecodeOptions,
   type LanguageModel,
+  type LanguageModelHolder,
+  languageModelIn,
   type ModelOptions,
   nextTokenLoss,
 } from "./language-model.ts";

@@ -48,6 +48,26 @@ export interface LanguageModel extends Module {
   readonly lm_head?: Head;
 }
 
+/** A language model, or what holds one as its `model`, such as a model with adapters. */
+export type LanguageModelHolder = LanguageModel | { readonly model: LanguageModel };
+
+/** The language model itself. @throws ArgumentError when there is none */
+export function languageModelIn(who: string, holder: LanguageModelHolder): LanguageModel {
+  const isModel = (value: unknown): value is LanguageModel =>
+    typeof (value as Partial<LanguageModel> | null | undefined)?.forward === "function" &&
+    typeof (value as LanguageModel).contextLength === "number";
+  if (isModel(holder)) return holder;
+  const inner: unknown = (holder as { model?: unknown } | null | undefined)?.model;
+  if (isModel(inner)) return inner;
+  throw new ArgumentError(
+    who,
+    "a language model, with contextLength and forward, or what holds one as its model",
+    {
+      model: (holder as object | null | undefined)?.constructor?.name ?? holder,
+    },
+  );
+}
+
 /**
  * The mean of −log p(labels[t + 1] | ids[… t]): each position predicts the next, as in transformers.
  * @param ids [batch, time]. The last is only predicted, never read: windows may hold contextLength + 1 tokens
@@ -55,11 +75,12 @@ export interface LanguageModel extends Module {
  * @param options of the cross-entropy; see `linearCrossEntropy`, which computes it for a model with `hiddenStates`
  */
 export function nextTokenLoss(
-  model: LanguageModel,
+  holder: LanguageModelHolder,
   ids: IndexLike,
   labels: IndexLike = ids,
   options: LinearCrossEntropyOptions = {},
 ): Tensor {
+  const model = languageModelIn("loss", holder);
   const [tokens, targets] = [indices(ids), indices(labels)];
   if (tokens.shape.length !== 2 || tokens.shape[1] < 2 || !sameShape(tokens.shape, targets.shape)) {
     throw new ShapeError("loss", "ids [batch, time] of at least 2 tokens, and labels of the same shape", {

@@ -18,6 +18,7 @@ export function progressBar(total: number, label: string): ProgressBar {
     barIncompleteChar: "░",
     clearOnComplete: true,
     hideCursor: false,
+    linewrap: true, // or the bar switches wrapping off, and an interrupt leaves it off
     gracefulExit: false,
     stream: process.stderr,
   });

@@ -17,13 +17,17 @@ export function progress(total: number, label: string): Progress {
   return { tick() {}, done() {} };
 }
 
-/** An interrupt ends the process at once, so the cursor stays visible and no signal handler is installed. */
+/**
+ * An interrupt ends the process at once, so the cursor stays visible, lines go on wrapping, and no signal handler is
+ * installed.
+ */
 export const barLook: Options = {
   barsize: 30,
   barCompleteChar: "█",
   barIncompleteChar: "░",
   clearOnComplete: true,
   hideCursor: false,
+  linewrap: true,
   gracefulExit: false,
   stream: process.stderr,
 };
