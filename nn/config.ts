@@ -379,7 +379,7 @@ function readBart(f: Fields): BartConfig {
   f.only({ is_encoder_decoder: [true, false], extra_pos_embeddings: [2], add_final_layer_norm: [false] });
   f.ignore("activation_function", "dropout", "attention_dropout", "activation_dropout", "init_std");
   f.ignore("encoder_layerdrop", "decoder_layerdrop", "classif_dropout", "normalize_before");
-  f.ignore("scale_embedding", "num_hidden_layers", "add_bias_logits", "gradient_checkpointing");
+  f.ignore("scale_embedding", "num_hidden_layers", "add_bias_logits", "force_bos_token_to_be_generated");
   return {
     model_type: "bart",
     vocab_size: f.size("vocab_size", 50265),

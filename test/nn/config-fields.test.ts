@@ -107,6 +107,155 @@ for (const [model_type, field, harmless, others] of switches) {
   });
 }
 
+/** config.json of published models, field by field, without the sizes. */
+const published: Readonly<Record<string, Json>> = {
+  gpt2: {
+    ...{
+      activation_function: "gelu_new",
+      architectures: ["GPT2LMHeadModel"],
+      attn_pdrop: 0.1,
+      bos_token_id: 50256,
+    },
+    ...{
+      embd_pdrop: 0.1,
+      eos_token_id: 50256,
+      initializer_range: 0.02,
+      layer_norm_epsilon: 1e-5,
+      model_type: "gpt2",
+    },
+    ...{
+      n_ctx: 1024,
+      resid_pdrop: 0.1,
+      summary_activation: null,
+      summary_first_dropout: 0.1,
+      vocab_size: 50257,
+    },
+    ...{ summary_proj_to_labels: true, summary_type: "cls_index", summary_use_proj: true },
+    ...{ task_specific_params: { "text-generation": { do_sample: true, max_length: 50 } } },
+  },
+  distilgpt2: {
+    model_type: "gpt2",
+    _num_labels: 1,
+    id2label: { 0: "LABEL_0" },
+    label2id: { LABEL_0: 0 },
+    n_layer: 6,
+  },
+  "bert-base-uncased": {
+    ...{
+      model_type: "bert",
+      architectures: ["BertForMaskedLM"],
+      gradient_checkpointing: false,
+      pad_token_id: 0,
+    },
+    ...{
+      position_embedding_type: "absolute",
+      transformers_version: "4.6.0.dev0",
+      type_vocab_size: 2,
+      use_cache: true,
+    },
+  },
+  "bert-base-multilingual-cased": {
+    ...{ model_type: "bert", directionality: "bidi", pooler_fc_size: 768, pooler_num_attention_heads: 12 },
+    ...{ pooler_num_fc_layers: 3, pooler_size_per_head: 128, pooler_type: "first_token_transform" },
+  },
+  "roberta-base": {
+    model_type: "roberta",
+    bos_token_id: 0,
+    eos_token_id: 2,
+    pad_token_id: 1,
+    type_vocab_size: 1,
+  },
+  "Llama-2-7b-hf": {
+    ...{ model_type: "llama", _name_or_path: "meta-llama/Llama-2-7b-hf", bos_token_id: 1, eos_token_id: 2 },
+    ...{ pretraining_tp: 1, rope_scaling: null, torch_dtype: "float16", use_cache: true, max_length: 4096 },
+  },
+  "Llama-3.1-8B": {
+    ...{
+      model_type: "llama",
+      eos_token_id: [128001, 128008, 128009],
+      mlp_bias: false,
+      rope_theta: 500000,
+      torch_dtype: "bfloat16",
+    },
+    rope_scaling: {
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 8192,
+      rope_type: "llama3",
+    },
+  },
+  "SmolLM2-135M": {
+    ...{
+      model_type: "llama",
+      is_llama_config: true,
+      rope_interleaved: false,
+      num_attention_heads: 9,
+      hidden_size: 576,
+    },
+    ...{ num_key_value_heads: 3, "transformers.js_config": { dtype: "q4" } },
+  },
+  "Mistral-7B-v0.1": {
+    model_type: "mistral",
+    sliding_window: 4096,
+    num_key_value_heads: 8,
+    rope_theta: 10000,
+  },
+  "Qwen2.5-0.5B": {
+    ...{
+      model_type: "qwen2",
+      max_window_layers: 24,
+      use_mrope: false,
+      use_sliding_window: false,
+      sliding_window: 32768,
+    },
+    ...{
+      rope_theta: 1e6,
+      tie_word_embeddings: true,
+      hidden_size: 896,
+      num_attention_heads: 14,
+      num_key_value_heads: 2,
+    },
+  },
+  "deberta-v3-base": {
+    ...{
+      model_type: "deberta-v2",
+      relative_attention: true,
+      position_buckets: 256,
+      norm_rel_ebd: "layer_norm",
+    },
+    ...{ share_att_key: true, pos_att_type: "p2c|c2p", layer_norm_eps: 1e-7, max_relative_positions: -1 },
+    ...{ position_biased_input: false, type_vocab_size: 0, hidden_size: 768, num_attention_heads: 12 },
+  },
+  "bart-large": {
+    ...{
+      model_type: "bart",
+      activation_dropout: 0.1,
+      add_bias_logits: false,
+      add_final_layer_norm: false,
+      init_std: 0.02,
+    },
+    ...{
+      classif_dropout: 0.1,
+      classifier_dropout: 0,
+      early_stopping: true,
+      force_bos_token_to_be_generated: true,
+    },
+    ...{
+      is_encoder_decoder: true,
+      normalize_before: false,
+      normalize_embedding: true,
+      scale_embedding: false,
+    },
+  },
+};
+
+for (const [name, fields] of Object.entries(published)) {
+  test(`published: ${name}`, () => {
+    assert.is(read(fields).model_type, fields.model_type);
+  });
+}
+
 test("a complete configuration is one of its own", () => {
   for (const model_type of types) assert.equal(read(read({ model_type })), read({ model_type }));
   for (const config of Object.values(configurations)) assert.equal(modelConfig({ ...config }), config);
