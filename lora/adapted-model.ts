@@ -157,8 +157,10 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   #adapt(path: string): AdaptedLayer {
-    const layer = adaptedLayer(this.model.getModule(path), this.#selection);
-    this.model.replaceModule(path, layer);
+    const original = this.model.getModule(path);
+    const layer = adaptedLayer(original, this.#selection);
+    const places = [...this.model.namedModules()].filter(([, module]) => module === original);
+    for (const [place] of places) this.model.replaceModule(place, layer);
     this.#layers.set(path, layer);
     return layer;
   }

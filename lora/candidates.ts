@@ -20,13 +20,22 @@ export interface Candidate {
   readonly module: Module;
 }
 
-/** Every module below `model`. An adapted layer counts as the layer it adapts; what is inside it is not listed. */
-export function* candidates(model: Module, prefix = ""): Generator<Candidate> {
+/**
+ * Every module below `model`, one that stands in several places under its first name. An adapted layer counts as the
+ * layer it adapts; what is inside it is not listed.
+ */
+export function* candidates(
+  model: Module,
+  prefix = "",
+  seen: Set<Module> = new Set([model]),
+): Generator<Candidate> {
   for (const [child, module] of model.children()) {
+    if (seen.has(module)) continue;
+    seen.add(module);
     const name = prefix ? `${prefix}.${child}` : child;
     const adapted = module instanceof AdaptedLayer;
     yield { name, kind: kindOf(name, adapted ? module.original : module), module };
-    if (!adapted) yield* candidates(module, name);
+    if (!adapted) yield* candidates(module, name, seen);
   }
 }
 

@@ -73,7 +73,11 @@ export interface ModuleCount {
 
 export interface ParameterCount {
   readonly trainable: number;
-  /** Base model and everything added. */
+  /**
+   * Base model and everything added. What an adapter trains besides its factors are copies of its own, biases too, so
+   * that the base stays as it is: `trainableParameters()` of the real model gives the same. (PEFT trains the biases
+   * where they stand and counts them once.)
+   */
   readonly total: number;
   /** The base model alone. */
   readonly base: number;
@@ -306,7 +310,7 @@ function evenRanks(budget: number, targets: readonly ModuleLayout[]): Map<string
   return new Map(targets.map(({ name }) => [name, budget / targets.length]));
 }
 
-/** What trains besides the adapters: copies of whole modules, and biases where they stand. */
+/** What trains besides the adapters: the adapter's own copies of whole modules, and of biases. */
 function besides(
   modules: readonly ModuleLayout[],
   { bias = "none", modulesToSave = [] }: TargetSpec,
@@ -320,7 +324,8 @@ function besides(
   if (!Object.hasOwn(biased, bias)) {
     throw new ArgumentError("countParameters", 'bias to be "none", "all" or "lora-only"', { bias });
   }
-  return [...copies, ...biased[bias].flatMap(biasOf)];
+  const biases = biased[bias].flatMap(biasOf);
+  return [...copies, ...biases.map(({ name, trainable }) => added(name, trainable))];
 }
 
 function biasOf({ name, parameters }: ModuleLayout): ModuleCount[] {

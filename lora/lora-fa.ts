@@ -118,8 +118,8 @@ export class LoraFAAdamW extends AdamW {
 
   override step(): void {
     if (this.#settings.correctGradient) {
-      for (const [, module] of this.#model.namedModules())
-        if (module instanceof LoraFA) module.correctGradient();
+      const modules = new Set(Array.from(this.#model.namedModules(), ([, module]) => module));
+      for (const module of modules) if (module instanceof LoraFA) module.correctGradient();
     }
     super.step();
   }

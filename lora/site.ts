@@ -26,6 +26,7 @@ import {
   isLinearLike,
   type LinearLike,
   type Module,
+  overrides,
 } from "../nn/index.ts";
 
 /** What goes into a layer: activations, or ids for an embedding. */
@@ -56,8 +57,9 @@ export interface Site {
   withWeight(W: NDArray): Module;
 }
 
-/** The site that `layer` is. @throws AdapterError when it is of no kind that an adapter can go on */
+/** The site that `layer` is. @throws AdapterError when it is of no kind that an adapter can go on, or computes in a way of its own */
 export function siteOf(layer: Module, name = layer.constructor.name): Site {
+  checkComputation(layer, name);
   if (isLinearLike(layer)) return linearSite(layer);
   if (layer instanceof Embedding) return embeddingSite(layer);
   if (layer instanceof Conv1d) {
@@ -68,6 +70,20 @@ export function siteOf(layer: Module, name = layer.constructor.name): Site {
   }
   throw new AdapterError(
     `inject: expected a linear, embedding or convolution layer at ${name}; got ${layer.constructor.name}`,
+  );
+}
+
+/**
+ * Adapters compute beside W x, and merging changes W: a layer that does more would do it to one and not to the other.
+ * @throws AdapterError naming what the layer's class overrides
+ */
+function checkComputation(layer: Module, name: string): void {
+  const changed = overrides(layer);
+  if (changed.length === 0) return;
+  throw new AdapterError(
+    `inject: expected a layer whose weight says all that it computes at ${name}; got ${layer.constructor.name}, with ` +
+      `${changed.join(" and ")} of its own, which an adapter would go past. Do what it does besides in a module around ` +
+      "the layer, implement LinearLike in full (forward, project, denseWeight, withWeight), or exclude it",
   );
 }
 

@@ -1,5 +1,7 @@
 /** @file What is on a model, as tables. */
 
+import { countNumbers } from "../nn/index.ts";
+import { AdaLoRA } from "./adalora.ts";
 import type { AdaptedModel } from "./adapted-model.ts";
 
 export interface AdapterStatus {
@@ -7,6 +9,8 @@ export interface AdapterStatus {
   readonly method: string;
   /** The rank, or the smallest and the largest where they differ. */
   readonly rank: string;
+  /** The same of the ranks in use: AdaLoRA's masked triplets are not. */
+  readonly activeRank: string;
   /** Number of layers it is on. */
   readonly layers: number;
   /** Its parameters, frozen ones and its own copies of base parameters included. */
@@ -18,7 +22,10 @@ export interface AdapterStatus {
 
 export interface TrainableReport {
   readonly trainable: number;
-  /** All parameters that are in memory: base, adapters, and adapters' copies of base parameters. */
+  /**
+   * All numbers of the model: base, adapters, and adapters' copies of base parameters, each once. Weights in few bits
+   * count by the numbers they stand for, as in PEFT. `countParameters` gives the same from a formula.
+   */
   readonly total: number;
   readonly percent: number;
   /** What trains, by name. */
@@ -31,10 +38,13 @@ export interface TrainableReport {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
+function range(ranks: readonly number[]): string {
+  const [low, high] = [Math.min(...ranks), Math.max(...ranks)];
+  return low === high ? String(low) : `${low} to ${high}`;
+}
+
 export function adapterStatus(model: AdaptedModel, name: string): AdapterStatus {
   const parts = [...model.adapter(name).values()];
-  const ranks = parts.map(({ rank }) => rank);
-  const [low, high] = [Math.min(...ranks), Math.max(...ranks)];
   const parameters = new Set([
     ...parts.flatMap((part) => part.parameters()),
     ...model.ownParameters(name).map(({ copy }) => copy),
@@ -43,7 +53,8 @@ export function adapterStatus(model: AdaptedModel, name: string): AdapterStatus 
   return {
     name,
     method: parts[0].method,
-    rank: low === high ? String(low) : `${low} to ${high}`,
+    rank: range(parts.map(({ rank }) => rank)),
+    activeRank: range(parts.map((part) => (part instanceof AdaLoRA ? part.activeRank() : part.rank))),
     layers: parts.length,
     parameters: sum(sizes),
     trainable: sum([...parameters].map(({ size, requiresGrad }) => (requiresGrad ? size : 0))),
@@ -58,6 +69,6 @@ export function trainableReport(model: AdaptedModel): TrainableReport {
     .filter(([, { requiresGrad }]) => requiresGrad)
     .map(([name, { shape, size }]) => ({ name, shape, size }));
   const trainable = sum(parameters.map(({ size }) => size));
-  const total = sum(all.map(([, { size }]) => size));
+  const total = countNumbers(model);
   return { trainable, total, percent: (100 * trainable) / total, parameters };
 }

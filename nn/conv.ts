@@ -123,7 +123,7 @@ export class Conv1d extends Module {
 
   /** A layer like this one that holds the kernel W. */
   withWeight(W: NDArray): Conv1d {
-    const layer: Conv1d = Object.assign(Object.create(Conv1d.prototype), this);
+    const layer: Conv1d = Object.assign(Object.create(Object.getPrototypeOf(this)), this);
     layer.weight = parameterLike(this.weight, W);
     return layer;
   }
@@ -162,7 +162,7 @@ export class Conv2d extends Module {
 
   /** A layer like this one that holds the kernel W. */
   withWeight(W: NDArray): Conv2d {
-    const layer: Conv2d = Object.assign(Object.create(Conv2d.prototype), this);
+    const layer: Conv2d = Object.assign(Object.create(Object.getPrototypeOf(this)), this);
     layer.weight = parameterLike(this.weight, W);
     return layer;
   }

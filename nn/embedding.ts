@@ -38,7 +38,7 @@ export class Embedding extends Module {
 
   /** A layer like this one that holds the table W [num, dim]. */
   withWeight(W: NDArray): Embedding {
-    const layer: Embedding = Object.assign(Object.create(Embedding.prototype), this);
+    const layer: Embedding = Object.assign(Object.create(Object.getPrototypeOf(this)), this);
     layer.weight = parameterLike(this.weight, W);
     return layer;
   }

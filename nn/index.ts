@@ -33,6 +33,7 @@ export * from "./metrics.ts";
 export * from "./mlp.ts";
 export * from "./module.ts";
 export * from "./optim/index.ts";
+export { overrides } from "./overrides.ts";
 export * from "./pretrained.ts";
 export { resizeTokenEmbeddings, tokenModules } from "./resize.ts";
 export * from "./rms-norm.ts";

@@ -75,7 +75,7 @@ export class Linear extends Module implements LinearLike {
   }
 
   withWeight(W: NDArray): Linear {
-    const layer: Linear = Object.assign(Object.create(Linear.prototype), this);
+    const layer: Linear = Object.assign(Object.create(Object.getPrototypeOf(this)), this);
     layer.weight = parameterLike(this.weight, W);
     return layer;
   }
@@ -126,7 +126,7 @@ export class Conv1D extends Module implements LinearLike {
   }
 
   withWeight(W: NDArray): Conv1D {
-    const layer: Conv1D = Object.assign(Object.create(Conv1D.prototype), this);
+    const layer: Conv1D = Object.assign(Object.create(Object.getPrototypeOf(this)), this);
     layer.weight = parameterLike(this.weight, transposed(W));
     return layer;
   }

@@ -180,6 +180,9 @@ export abstract class Module {
    */
   cloneWith?(copy: Copier): Module;
 
+  /** Weights that the module holds packed and not as parameters: sums count them by the numbers they stand for. */
+  packedWeights?(): Iterable<{ readonly size: number }>;
+
   /** What `toString` prints after the class name: sizes and settings of this module itself. */
   describe(): string {
     return "";
@@ -243,9 +246,16 @@ function* treeLines(
     if (!within.includes(next)) yield* treeLines(next, child, `${indent}  `, within);
 }
 
+/** Numbers in the parameters of `module` and in its packed weights, each once. */
+export function countNumbers(module: Module): number {
+  const packed = Array.from(module.namedModules(), ([, one]) => [...(one.packedWeights?.() ?? [])]).flat();
+  const held = new Set<{ readonly size: number }>([...module.parameters(), ...packed]);
+  return Array.from(held, ({ size }) => size).reduce((sum, size) => sum + size, 0);
+}
+
 function summary(module: Module): string {
   const parameters = module.parameters();
-  const total = parameters.reduce((sum, { size }) => sum + size, 0);
+  const total = countNumbers(module);
   const trainable = parameters.reduce((sum, { size, requiresGrad }) => sum + (requiresGrad ? size : 0), 0);
   const percent = total > 0 ? ((100 * trainable) / total).toFixed(2) : "0";
   return `${total.toLocaleString("en")} parameters, ${trainable.toLocaleString("en")} trainable (${percent} %)`;

@@ -2,7 +2,15 @@
 
 import type { Parameter } from "../autograd/index.ts";
 import { checkOptions, QuantizationError, scope } from "../core/index.ts";
-import { Conv1D, cloneModule, isLinearLike, Linear, type LinearLike, type Module } from "../nn/index.ts";
+import {
+  Conv1D,
+  cloneModule,
+  isLinearLike,
+  Linear,
+  type LinearLike,
+  type Module,
+  overrides,
+} from "../nn/index.ts";
 import { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
 import { bitsAndBytes, quantizeOptions } from "./quantize.ts";
 import { denseLayer, QuantizedLinear, type QuantizedLinearOptions } from "./quantized-linear.ts";
@@ -42,12 +50,13 @@ export interface QuantizeModelReport {
 /**
  * Replaces the linear layers of `model` by QuantizedLinears, in place. Embeddings are not linear layers and stay; so do
  * `skip` and layers whose weight is also another module's (a head tied to its embedding). A layer in two places stays
- * one layer.
+ * one layer, and is skipped when one of its names is. Classes that extend Linear or Conv1D and compute otherwise, or
+ * have fields of their own, are refused by name.
  *
  *     quantizeModel(gpt2, { format: "nf4", doubleQuant: true });
  *     const adapted = inject(gpt2, { method: "lora", rank: 8, target: "all-linear" });      // QLoRA
  *
- * @throws QuantizationError, the layer named, when a weight is not finite, layers are quantized already, adapters are
+ * @throws ArgumentError on an option that there is not; QuantizationError, the layer named, when a weight is not finite, layers are quantized already, adapters are
  *   on the model, a name in `skip` means nothing or nothing is left to quantize; the model is then unchanged
  */
 export function quantizeModel(model: Module, given: QuantizeModelOptions = {}): QuantizeModelReport {
@@ -88,44 +97,74 @@ type Named<L extends Module> = readonly [name: string, layer: L];
 
 function chooseLayers(model: Module, skip: readonly LayerName[]) {
   const modules = [...model.namedModules()];
-  for (const [name, module] of modules) {
-    if (module instanceof QuantizedLinear) {
-      throw new QuantizationError(
-        `quantizeModel: ${name || "the model"} is quantized to ${module.packed.format} already; dequantizeModel() first`,
-      );
-    }
-    if (isLinearLike(module) && !isDense(module)) {
-      throw new QuantizationError(
-        `quantizeModel: ${name || "the model"} is a ${module.constructor.name}, which wraps a linear layer; quantize before adapters are put on`,
-      );
-    }
-  }
+  checkSkip(skip, modules);
+  const skipping = modules.filter(([name]) => skip.some((pattern) => holds(name, pattern)));
+  const spared = new Set(skipping.map(([, module]) => module));
+  for (const [name, module] of modules) if (!spared.has(module)) checkLayer(name || "the model", module);
   const linear = modules.filter((entry): entry is [string, Linear | Conv1D] => isDense(entry[1]));
-  if (skip !== outputHeads) {
-    const idle = skip.find((pattern) => !modules.some(([name]) => matches(name, pattern)));
-    if (idle !== undefined)
-      throw new QuantizationError(`quantizeModel: skip: expected names of modules; none is ${idle}`);
-  }
   const shared = tiedParameters(modules);
   const layers: Named<Linear | Conv1D>[] = [];
-  const skipped: { name: string; reason: "skip" | "tied" }[] = [];
+  const skipped = new Map<Module, { name: string; reason: "skip" | "tied" }>();
   for (const [name, layer] of linear) {
-    if (skip.some((pattern) => holds(name, pattern))) skipped.push({ name, reason: "skip" });
-    else if (shared.has(layer.weight)) skipped.push({ name, reason: "tied" });
-    else layers.push([name, layer]);
+    const reason = spared.has(layer) ? "skip" : shared.has(layer.weight) ? "tied" : null;
+    if (reason === null) layers.push([name, layer]);
+    else if (!skipped.has(layer)) skipped.set(layer, { name, reason });
   }
   if (layers.length === 0 || layers[0][0] === "") {
     const got = layers.length > 0 ? "a single layer (use QuantizedLinear.from)" : "none that is not skipped";
     throw new QuantizationError(`quantizeModel: expected a model with linear layers in it; got ${got}`);
   }
-  return { layers, skipped };
+  return { layers, skipped: [...skipped.values()] };
+}
+
+/** @throws QuantizationError unless every pattern is one, and, where they are not `outputHeads`, means a module */
+function checkSkip(skip: readonly LayerName[], modules: readonly Named<Module>[]): void {
+  const isName = (one: unknown): boolean => (typeof one === "string" && one !== "") || one instanceof RegExp;
+  if (!Array.isArray(skip) || !skip.every(isName))
+    throw new QuantizationError(
+      `quantizeModel: skip: expected a list of names or expressions; got ${JSON.stringify(skip)}`,
+    );
+  if (skip === outputHeads) return;
+  const idle = skip.find((pattern) => !modules.some(([name]) => matches(name, pattern)));
+  if (idle !== undefined)
+    throw new QuantizationError(`quantizeModel: skip: expected names of modules; none is ${idle}`);
+}
+
+/** @throws QuantizationError when a layer is linear but no plain Linear or Conv1D, which codes could take the place of */
+function checkLayer(name: string, module: Module): void {
+  const refuse = (what: string): never => {
+    throw new QuantizationError(`quantizeModel: ${name} is ${what}`);
+  };
+  if (module instanceof QuantizedLinear)
+    refuse(`quantized to ${module.packed.format} already; dequantizeModel() first`);
+  if (!isLinearLike(module)) return;
+  const its = `a ${module.constructor.name}`;
+  if (!isDense(module)) {
+    const wraps = Array.from(module.children(), ([, child]) => child).some(isLinearLike);
+    refuse(
+      wraps
+        ? `${its}, which wraps a linear layer; quantize before adapters are put on, or name it in skip`
+        : `${its}, no Linear or Conv1D; name it in skip`,
+    );
+  }
+  const own = ownParts(module);
+  if (own.length > 0)
+    refuse(`${its}, with ${own.join(" and ")} of its own, which codes cannot say: name it in skip`);
+}
+
+/** What a layer has that a QuantizedLinear in its place would not. */
+function ownParts(layer: Module): string[] {
+  const plain = ["training", "inFeatures", "outFeatures", "weight", "bias"];
+  return [...new Set([...overrides(layer), ...Object.keys(layer).filter((name) => !plain.includes(name))])];
 }
 
 const isDense = (module: Module): module is Linear | Conv1D =>
   module instanceof Linear || module instanceof Conv1D;
 
 const matches = (name: string, pattern: LayerName): boolean =>
-  typeof pattern === "string" ? name === pattern || name.endsWith(`.${pattern}`) : pattern.test(name);
+  typeof pattern === "string"
+    ? name === pattern || name.endsWith(`.${pattern}`)
+    : new RegExp(pattern, pattern.flags.replace(/[gy]/g, "")).test(name); // g and y remember a place
 
 /** True when the pattern means the module of that name, or one that it lies in. */
 const holds = (name: string, pattern: LayerName): boolean => {

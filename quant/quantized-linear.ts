@@ -10,7 +10,7 @@
 
 import { add, type Parameter, parameter, type Tensor } from "../autograd/index.ts";
 import { checkOptions, mT, type NDArray, QuantizationError, sameShape, zeros } from "../core/index.ts";
-import { Conv1D, Linear, type LinearLike, Module } from "../nn/index.ts";
+import { Conv1D, Linear, type LinearLike, Module, overrides } from "../nn/index.ts";
 import { bitsAndBytes, type QuantizeOptions, quantize, quantizeOptions } from "./quantize.ts";
 import { type ComputeDtype, denseOf, roundingTo, timesTransposed } from "./quantized-matmul.ts";
 import type { QuantizedTensor } from "./quantized-tensor.ts";
@@ -89,9 +89,17 @@ export class QuantizedLinear extends Module implements LinearLike {
     });
     const { computeDtype, ...options } = given;
     if (!(layer instanceof Linear || layer instanceof Conv1D)) {
-      const { name } = (layer as object).constructor;
+      const name = (layer as object | null | undefined)?.constructor.name ?? String(layer);
       throw new QuantizationError(
-        `QuantizedLinear.from: expected a Linear or a Conv1D; got a ${name}. Dequantize it, or merge its adapters, first`,
+        `QuantizedLinear.from: expected a Linear or a Conv1D; got a ${name}. Dequantize it, or take the plain model ` +
+          "of an adapted one (toPlain), first",
+      );
+    }
+    const own = overrides(layer);
+    if (own.length > 0) {
+      throw new QuantizationError(
+        `QuantizedLinear.from: expected a layer whose weight says all that it computes; got a ` +
+          `${layer.constructor.name}, with ${own.join(" and ")} of its own`,
       );
     }
     const kind = layer instanceof Conv1D ? "conv1d" : "linear";
@@ -133,6 +141,10 @@ export class QuantizedLinear extends Module implements LinearLike {
   /** A layer of the kind that was quantized, frozen, which holds W [out, in] (the dequantized weight unless given) as it is. */
   dense(W: NDArray = this.denseWeight().value): Linear | Conv1D {
     return denseLayer(this.kind, W, this.bias);
+  }
+
+  override packedWeights(): Iterable<QuantizedTensor> {
+    return [this.packed];
   }
 
   override describe(): string {
