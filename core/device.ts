@@ -171,7 +171,10 @@ export function kernelCounts(): Record<string, number> {
  * the reference's.
  */
 export function kernel<Name extends keyof Kernels>(name: Name): Kernels[Name] {
-  if (currentPrecision() === "float64") return reference[name];
+  if (currentPrecision() === "float64") {
+    note("reference", name);
+    return reference[name];
+  }
   const device = currentDevice();
   const runner = device.kernels[name] || !device.name.startsWith("gpu") ? device : openDevice("cpu");
   const own = runner.kernels[name] as Kernels[Name] | undefined;

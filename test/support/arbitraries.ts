@@ -52,8 +52,3 @@ export function values(shape: Shape, from: number, low: number, high: number, si
   if (signed) for (let i = 0; i < size; i++) if (rng.bits() % 2 === 1) data[i] = -data[i];
   return tensor(data, shape);
 }
-
-/** The same values laid out transposed in memory: a view whose strides are not row-major (rank ≥ 2). */
-export function strided(x: Tensor): Tensor {
-  return x.shape.length < 2 ? x : tensor(x.T.toArray(), x.T.shape).T;
-}
