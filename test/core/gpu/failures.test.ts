@@ -108,7 +108,7 @@ test("a program that used the device ends by itself", () => {
     process.execPath,
     ["--import", "tsx", "--input-type=module", "-e", program],
     {
-      timeout: 20_000,
+      timeout: 240_000, // against hanging
     },
   );
   assert.equal([status, signal], [0, null]);

@@ -2,6 +2,7 @@ import { ones } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { GpuDevice } from "../../../core/gpu/index.ts";
+import { collectUntil, mayCollect } from "../../support/collect.ts";
 import { inEachMode } from "./modes.ts";
 import { residency } from "./residency.ts";
 
@@ -9,8 +10,7 @@ const test = suite("gpu: residency");
 
 for (const law of residency) inEachMode(test, law);
 
-if (typeof gc === "function") {
-  const collect = gc;
+if (mayCollect) {
   inEachMode(test, {
     name: "arrays made outside scopes stay on the device while the job that made them runs",
     holds: (device) => {
@@ -22,13 +22,11 @@ if (typeof gc === "function") {
   });
   const collectable: { device: GpuDevice; arrays: number }[] = [];
   test("and leave it when the collector finds them, once it has ended", async () => {
-    for (let round = 0; round < 10; round++) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      collect();
-    }
     for (const { device, arrays } of collectable) {
       // Some of the last may still be on the stack of the interpreter.
-      assert.ok(device.statistics().arrays <= arrays + 5, `${device.name}: ${device.statistics().arrays}`);
+      const gone = (): boolean => device.statistics().arrays <= arrays + 5;
+      await collectUntil(gone);
+      assert.ok(gone(), `${device.name}: ${device.statistics().arrays}, before ${arrays}`);
     }
   });
 }
