@@ -4,10 +4,13 @@
  */
 
 import {
+  ArgumentError,
   AutogradError,
   type Category,
+  checkOptions,
   copy,
   ones,
+  type Shape,
   ShapeError,
   type Storage,
   sameShape,
@@ -21,7 +24,7 @@ import { checkVersion, type Edge, type GradientHook, isSaved, type Node } from "
 import { add } from "./ops/arithmetic.ts";
 import { sumTo as sumToOp } from "./ops/movement.ts";
 import { checkForNaN, record, withAnomaly, withRecording } from "./record.ts";
-import { Tensor } from "./tensor.ts";
+import { operand, Tensor } from "./tensor.ts";
 
 export interface BackwardOptions {
   /** Keep the saved values, so that backward can run again. */
@@ -47,7 +50,7 @@ interface Walk extends BackwardOptions {
  *   was released by an earlier call; ShapeError when `gradient` is missing or does not fit
  */
 export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
-  const seed = seedFor("backward", root, gradient);
+  const seed = seedFor("backward", root, gradient, options);
   const run = (): void =>
     walk([[root.node as Node, seed]], { ...options, collect: (node, g) => collect(node, g, options) });
   if (options.createGraph) run();
@@ -64,9 +67,11 @@ export function gradients(
   gradient?: Tensor,
   options: BackwardOptions = {},
 ): Tensor[] {
-  const seed = seedFor("gradients", root, gradient);
+  const seed = seedFor("gradients", root, gradient, options);
   const found = new Map<Node, Tensor>();
+  if (!Array.isArray(inputs)) throw new ArgumentError("gradients", "a list of tensors", { inputs });
   for (const input of inputs) {
+    operand("gradients", input, "each input");
     if (!input.node) throw new AutogradError("gradients: every input must require a gradient");
   }
   const wanted = new Set(inputs.map((input) => input.node as Node));
@@ -91,7 +96,16 @@ export function gradients(
   return options.createGraph ? run() : scope(run);
 }
 
-function seedFor(who: string, root: Tensor, gradient: Tensor | undefined): Tensor {
+function seedFor(who: string, root: Tensor, gradient: Tensor | undefined, options: BackwardOptions): Tensor {
+  operand(who, root, "root");
+  if (gradient !== undefined && !(gradient instanceof Tensor)) {
+    const expected = "a tensor as gradient, or undefined, and options after it";
+    throw new ArgumentError(who, expected, { gradient });
+  }
+  checkOptions(who, options, ["retainGraph", "createGraph"], {
+    retain_graph: "retainGraph",
+    create_graph: "createGraph",
+  });
   if (!root.node) {
     throw new AutogradError(
       `${who}: the tensor depends on nothing that requires a gradient (or was made inside noGrad)`,
@@ -173,9 +187,20 @@ function apply(node: Node, edge: Edge, gradient: Tensor, createGraph: boolean): 
   });
   // The ops inside a rule are not blamed by their own names, but by that of the op whose rule it is.
   const result = withAnomaly(false, () => edge.vjp(gradient, ...saved));
+  if (!(result instanceof Tensor) || !sumsTo(result.shape, edge.parent.shape)) {
+    const got = result instanceof Tensor ? `[${result.shape.join(", ")}]` : typeof result;
+    throw new AutogradError(
+      `backward of ${node.op}: expected a gradient of shape [${edge.parent.shape.join(", ")}], or one that broadcasts ` +
+        `from it; the rule gave ${got}`,
+    );
+  }
   checkForNaN(`backward of ${node.op}`, result.value);
   return result;
 }
+
+/** True when `shape` is one to which `to` broadcasts. */
+const sumsTo = (shape: Shape, to: Shape): boolean =>
+  shape.length >= to.length && to.every((n, i) => n === 1 || n === shape[i + shape.length - to.length]);
 
 /** The gradient of a broadcast input: summed over the axes along which it was repeated. */
 function unbroadcast(gradient: Tensor, parent: Node, createGraph: boolean): Tensor {

@@ -3,10 +3,14 @@
  */
 
 import {
+  ArgumentError,
   AutogradError,
   array,
   binary,
   type Category,
+  categories,
+  checkNumbers,
+  checkOptions,
   copy,
   type HasStorages,
   type IndexLike,
@@ -132,6 +136,7 @@ export class Tensor implements HasStorages {
   assign(values: Tensor | NDArray | ArrayLike<number>): this {
     const source = values instanceof Tensor ? values.value : values instanceof NDArray ? values : null;
     const data = source ? source.data : (values as ArrayLike<number>);
+    if (!source) checkNumbers("assign", values);
     if (source ? !sameShape(source.shape, this.shape) : data.length !== this.size) {
       throw new ShapeError("assign", `values of shape [${this.shape.join(", ")}]`, {
         values: source?.shape ?? data.length,
@@ -141,6 +146,11 @@ export class Tensor implements HasStorages {
       throw new ShapeError("assign", "a contiguous tensor", { tensor: this.shape });
     this.value.storage.write().set(data, this.value.offset);
     return this;
+  }
+
+  /** For JSON.stringify: the values as nested lists, which `tensor` reads. */
+  toJSON(): Nested {
+    return this.value.toJSON();
   }
 
   *storages(): Generator<Storage> {
@@ -377,7 +387,8 @@ export interface TensorOptions {
 
 /**
  * A tensor from numbers: flat with a shape, or nested lists, whose nesting gives the shape.
- * @throws ShapeError when the count does not match the shape, or lists are ragged
+ * @throws ShapeError when the count does not match the shape, or lists are ragged; ArgumentError on what is no number,
+ *   and on unknown options
  */
 export function tensor(
   data: ArrayLike<number> | Nested | NDArray,
@@ -385,7 +396,15 @@ export function tensor(
   options?: TensorOptions,
 ): Tensor {
   const given = Array.isArray(shape) ? (shape as Shape) : undefined;
-  const { requiresGrad = false, category } = options ?? (given ? {} : ((shape ?? {}) as TensorOptions));
+  const chosen = options ?? (given ? {} : ((shape ?? {}) as TensorOptions));
+  if (typeof chosen !== "object" || (options && shape !== undefined && !given)) {
+    throw new ArgumentError("tensor", "a shape, as a list, and then options", { shape, options });
+  }
+  checkOptions("tensor", chosen, ["requiresGrad", "category"], { requires_grad: "requiresGrad" });
+  const { requiresGrad = false, category } = chosen;
+  if (category !== undefined && !categories.includes(category)) {
+    throw new ArgumentError("tensor", `a category among ${categories.join(", ")}`, { category });
+  }
   const value = !(data instanceof NDArray)
     ? array(data, given, category)
     : given
@@ -396,9 +415,20 @@ export function tensor(
   return result;
 }
 
+/**
+ * The array of an operand.
+ * @throws ArgumentError naming the op and the operand when it is no tensor
+ */
+export function operand(who: string, x: Tensor, name = "x"): NDArray {
+  if (x instanceof Tensor) return x.value;
+  const given: unknown = x;
+  const advice = Array.isArray(given) || ArrayBuffer.isView(given) ? " (tensor(list) makes one)" : "";
+  throw new ArgumentError(who, `${name} a tensor${advice}`, { [name]: given });
+}
+
 /** A trainable leaf: not a temporary of any scope, counted under `weights` (or `category`), requiring a gradient. */
 export function parameter(value: NDArray | Tensor, category: Category = "weights"): Tensor {
-  const source = value instanceof Tensor ? value.value : value;
+  const source = value instanceof NDArray ? value : operand("parameter", value, "value");
   const result = new Parameter(copy(source, category));
   result.requiresGrad = true;
   return result;

@@ -43,7 +43,12 @@ function describe(got: Readonly<Record<string, unknown>>): string {
 }
 
 function show(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.join(", ")}]`;
+  if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
   if (typeof value === "string") return JSON.stringify(value);
-  return String(value);
+  if (typeof value === "function") return "a function";
+  try {
+    return String(value);
+  } catch {
+    return "an object"; // without a prototype, or with a toString that throws
+  }
 }

@@ -3,7 +3,7 @@
 import { ShapeError } from "./errors.ts";
 import { checkIndices, type Indices } from "./indices.ts";
 import { contiguous, empty, type NDArray, zeros } from "./ndarray.ts";
-import { normalizeAxis, type Shape, sameShape, sizeOf } from "./shape.ts";
+import { checkShape, normalizeAxis, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 /** Y[i..., :] = table[ids[i...], :]. table [rows, ...d], Y [...ids, ...d]. */
 export function takeRows(table: NDArray, ids: Indices): NDArray {
@@ -23,6 +23,8 @@ export function takeRows(table: NDArray, ids: Indices): NDArray {
 /** Zeros of `rows` rows with x[i..., :] added to row ids[i...]: the adjoint of `takeRows`. */
 export function addRows(x: NDArray, ids: Indices, rows: number): NDArray {
   const d = x.shape.slice(ids.shape.length);
+  if (!Number.isSafeInteger(rows) || rows < 0)
+    throw new ShapeError("addRows", "rows an integer from 0", { rows });
   checkIndices("addRows", ids, rows);
   if (!sameShape(x.shape.slice(0, ids.shape.length), ids.shape)) {
     throw new ShapeError("addRows", "x [...ids, ...d]", { x: x.shape, ids: ids.shape });
@@ -52,6 +54,7 @@ export function gather(x: NDArray, index: Indices, axis: number): NDArray {
 
 /** Zeros of `shape` with y added where `gather` read: its adjoint. */
 export function scatterAdd(y: NDArray, index: Indices, axis: number, shape: Shape): NDArray {
+  checkShape("scatterAdd", shape);
   const along = checkGather("scatterAdd", shape, index, axis);
   if (!sameShape(y.shape, index.shape)) {
     throw new ShapeError("scatterAdd", "y of the shape of index", { y: y.shape, index: index.shape });

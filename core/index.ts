@@ -20,6 +20,7 @@ export {
 } from "./meter.ts";
 export * from "./movement.ts";
 export * from "./ndarray.ts";
+export { checkNumbers, type Nested } from "./nested.ts";
 export { checkOptions, optionNames } from "./options.ts";
 export { erf, erfc, normalCdf, normalQuantile } from "./quantile.ts";
 export * from "./random.ts";

@@ -21,6 +21,7 @@ export function reshape(x: NDArray, shape: Shape): NDArray {
 }
 
 function resolve(shape: Shape, x: NDArray): Shape {
+  if (!Array.isArray(shape)) throw new ShapeError("reshape", "a list of lengths", { x: x.shape, shape });
   const open = shape.indexOf(-1);
   const known = sizeOf(shape.filter((_, axis) => axis !== open));
   const actual = open < 0 ? shape : shape.map((length, axis) => (axis === open ? x.size / known : length));
@@ -32,7 +33,8 @@ function resolve(shape: Shape, x: NDArray): Shape {
 
 /** Axes in the order `order`: axis i of the result is axis `order[i]` of `x`. A view. */
 export function permute(x: NDArray, order: readonly number[]): NDArray {
-  const normal = order.map((axis) => normalizeAxis("permute", axis, x.rank));
+  if (!Array.isArray(order)) throw new ShapeError("permute", "a list of axes", { x: x.shape, order });
+  const normal = (order as readonly number[]).map((axis) => normalizeAxis("permute", axis, x.rank));
   if (normal.length !== x.rank || new Set(normal).size !== x.rank) {
     throw new ShapeError("permute", `each of the ${x.rank} axes once`, { x: x.shape, order });
   }
@@ -61,8 +63,8 @@ export function mT(x: NDArray): NDArray {
 
 /** `x` repeated along axes of length 1 and new leading axes until it has `shape`. A view. */
 export function broadcastTo(x: NDArray, shape: Shape): NDArray {
-  if (sameShape(x.shape, shape)) return x;
   checkShape("broadcastTo", shape);
+  if (sameShape(x.shape, shape)) return x;
   if (!sameShape(broadcastShapes("broadcastTo", x.shape, shape), shape)) {
     throw new ShapeError("broadcastTo", `a shape that broadcasts to [${shape.join(", ")}]`, { x: x.shape });
   }
@@ -116,9 +118,20 @@ export function concat(arrays: readonly NDArray[], axis = 0): NDArray {
   return result;
 }
 
-/** Zeros of `shape` with `x` written at `start` along `axis`: the adjoint of `slice`. */
+/**
+ * Zeros with `x` written from `start` on, `length` long along `axis`: the adjoint of `slice`.
+ * @throws ShapeError unless start and length are integers and x fits
+ */
 export function pad(x: NDArray, axis: number, start: number, length: number): NDArray {
   const along = normalizeAxis("pad", axis, x.rank);
+  const own = x.shape[along];
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(length) || start < 0 || start + own > length) {
+    throw new ShapeError("pad", `0 ≤ start ≤ length − ${own}, the length of axis ${along}`, {
+      start,
+      length,
+      x: x.shape,
+    });
+  }
   const shape = x.shape.map((n, i) => (i === along ? length : n));
   const result = empty(shape);
   const target = result.storage.data;

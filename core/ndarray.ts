@@ -5,6 +5,7 @@
 
 import { ShapeError } from "./errors.ts";
 import type { Category } from "./meter.ts";
+import { flatten, type Nested, nest } from "./nested.ts";
 import { checkShape, type Shape, sizeOf, stridesOf } from "./shape.ts";
 import {
   currentPrecision,
@@ -47,6 +48,11 @@ export class NDArray implements HasStorages {
     return data.length === this.size ? data : data.subarray(this.offset, this.offset + this.size);
   }
 
+  /** For JSON.stringify: the values as nested lists. */
+  toJSON(): Nested {
+    return nest(this.data, this.shape);
+  }
+
   *storages(): Generator<Storage> {
     yield this.storage;
   }
@@ -78,18 +84,15 @@ export function full(shape: Shape, value: number, category?: Category): NDArray 
 export const zeros = (shape: Shape, category?: Category): NDArray => full(shape, 0, category);
 export const ones = (shape: Shape, category?: Category): NDArray => full(shape, 1, category);
 
-/** Nested lists of numbers, as deep as the array has axes. */
-export type Nested = number | readonly Nested[];
-
 /**
  * An array from numbers: a typed array or flat list with a shape, or nested lists whose nesting gives the
  * shape. The numbers are copied, and rounded to float32 unless `withPrecision("float64")`.
- * @throws ShapeError when the number of values is not that of the shape, or lists are ragged
+ * @throws ShapeError when the number of values is not that of the shape, or lists are ragged; ArgumentError on elements
+ *   that are no numbers
  */
 export function array(data: ArrayLike<number> | Nested, shape?: Shape, category?: Category): NDArray {
-  const flat: ArrayLike<number> =
-    typeof data === "number" ? [data] : isFlat(data) ? data : flatten(data as Nested);
-  const actual = shape ?? (isFlat(data) ? [data.length] : shapeOfNested(data as Nested));
+  const { flat, shape: own } = flatten("array", data);
+  const actual = shape ?? own;
   checkShape("array", actual);
   if (flat.length !== sizeOf(actual)) {
     throw new ShapeError("array", `${sizeOf(actual)} values for shape [${actual.join(", ")}]`, {
@@ -101,8 +104,14 @@ export function array(data: ArrayLike<number> | Nested, shape?: Shape, category?
   return result;
 }
 
-/** Takes over `data` without a copy (one is made when the precision differs). */
+/** Takes over `data` without a copy (one is made when the precision differs). @throws ShapeError on a wrong count */
 export function fromHost(data: FloatArray, shape: Shape, category?: Category): NDArray {
+  checkShape("fromHost", shape);
+  if (data.length !== sizeOf(shape)) {
+    throw new ShapeError("fromHost", `${sizeOf(shape)} values for shape [${shape.join(", ")}]`, {
+      values: data.length,
+    });
+  }
   if (data.BYTES_PER_ELEMENT !== (currentPrecision() === "float64" ? 8 : 4))
     return array(data, shape, category);
   return new NDArray(hostStorage(data, category), shape);
@@ -193,33 +202,4 @@ export function hasNaN(x: NDArray): boolean {
 export function allFinite(data: FloatArray): boolean {
   for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
   return true;
-}
-
-function isFlat(data: unknown): data is ArrayLike<number> {
-  if (ArrayBuffer.isView(data)) return true;
-  return Array.isArray(data) && (data.length === 0 || typeof data[0] === "number");
-}
-
-function shapeOfNested(data: Nested): number[] {
-  const shape: number[] = [];
-  for (let level: Nested = data; typeof level !== "number"; level = level[0]) {
-    shape.push(level.length);
-    if (level.length === 0) break;
-  }
-  return shape;
-}
-
-function flatten(data: Nested): number[] {
-  const shape = shapeOfNested(data);
-  const flat: number[] = [];
-  const visit = (level: Nested, axis: number): void => {
-    const isNumber = typeof level === "number";
-    if (isNumber !== (axis === shape.length) || (!isNumber && level.length !== shape[axis])) {
-      throw new ShapeError("array", "lists nested to equal lengths", { firstItemHas: shape });
-    }
-    if (isNumber) flat.push(level);
-    else for (const item of level) visit(item, axis + 1);
-  };
-  visit(data, 0);
-  return flat;
 }

@@ -78,10 +78,15 @@ export class Random {
     return word % n;
   }
 
-  /** Uniform values: low + (high - low) u with u a multiple of 2^-24 in [0, 1), rounded to float32. */
+  /** Uniform values: low + (high - low) u with u a multiple of 2^-24 in [0, 1), rounded to float32, and down above high. */
   uniform(length: number, low = 0, high = 1): Float32Array<ArrayBuffer> {
     checkFinite("random.uniform", { low, high });
-    return this.#fill(length, (word) => low + (high - low) * ((word >>> 8) * 2 ** -24));
+    const below = float32Below(Math.max(low, high));
+    const top = below >= Math.min(low, high) ? below : Infinity; // no float32 lies between the two
+    return this.#fill(length, (word) => {
+      const value = Math.fround(low + (high - low) * ((word >>> 8) * 2 ** -24));
+      return Math.min(value, top);
+    });
   }
 
   /** Normal values: the quantile function at (w + 1/2) 2^-32 for a word w. At most 6.34 standard deviations out. */
@@ -151,6 +156,16 @@ export class Random {
     if (i < length) values[i] = value(this.bits());
     return values;
   }
+}
+
+/** The largest float32 that is not above x. */
+function float32Below(x: number): number {
+  const nearest = Math.fround(x);
+  if (nearest <= x) return nearest;
+  const float = new Float32Array([nearest]);
+  const bits = new Int32Array(float.buffer);
+  bits[0] += nearest > 0 ? -1 : 1; // nearest is above x, and so not −0 or −∞
+  return float[0];
 }
 
 type Key = readonly [number, number];

@@ -5,7 +5,7 @@ import { ArgumentError, ShapeError } from "./errors.ts";
 import type { ReduceName } from "./kernels.ts";
 import { permute, reshape } from "./movement.ts";
 import { contiguous, empty, full, type NDArray } from "./ndarray.ts";
-import { normalizeAxes, type Shape, sameShape, sizeOf } from "./shape.ts";
+import { broadcastShapes, checkShape, normalizeAxes, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 export interface ReduceOptions {
   /** Keep the reduced axes, with length 1. */
@@ -58,7 +58,10 @@ function runs(axes: readonly number[]): [number, number][] {
 
 /** `x` summed to `shape`: the adjoint of broadcasting `shape` to `x.shape`. */
 export function sumTo(x: NDArray, shape: Shape): NDArray {
+  checkShape("sumTo", shape);
   if (sameShape(x.shape, shape)) return x;
+  if (shape.length > x.rank || !sameShape(broadcastShapes("sumTo", x.shape, shape), x.shape))
+    throw new ShapeError("sumTo", "a shape that broadcasts to x's", { x: x.shape, shape });
   const lead = x.rank - shape.length;
   const axes = x.shape.flatMap((length, axis) =>
     axis < lead || (shape[axis - lead] === 1 && length !== 1) ? [axis] : [],

@@ -73,7 +73,9 @@ export function normalizeAxes(
   rank: number,
 ): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
-  const normal = (typeof axes === "number" ? [axes] : [...axes]).map((axis) =>
+  if (typeof axes !== "number" && !Array.isArray(axes))
+    throw new ShapeError(who, "an axis or a list of axes (undefined: all of them)", { axes });
+  const normal = (typeof axes === "number" ? [axes] : (axes as readonly number[])).map((axis) =>
     normalizeAxis(who, axis, rank),
   );
   if (new Set(normal).size !== normal.length) throw new ShapeError(who, "distinct axes", { axes });

@@ -2,7 +2,7 @@
 
 import { ArgumentError, ShapeError } from "./errors.ts";
 import { contiguous, empty, type NDArray, zeros } from "./ndarray.ts";
-import { type Shape, sizeOf } from "./shape.ts";
+import { checkShape, type Shape, sameShape, sizeOf } from "./shape.ts";
 
 /** Height, width. */
 export type Pair = readonly [number, number];
@@ -21,15 +21,17 @@ export interface Windows {
  * How many windows fit: ⌊(size + 2 padding − dilation (kernel − 1) − 1) / stride⌋ + 1 along each axis.
  * @throws ArgumentError on sizes that make no sense, ShapeError when not one window fits
  */
-export function windowCounts(size: Pair, { kernel, stride, padding, dilation }: Windows): Pair {
+export function windowCounts(size: Pair, windows: Windows): Pair {
+  const { kernel, stride, padding, dilation } = windows ?? {};
   for (const [name, values, least] of [
     ["kernel", kernel, 1],
     ["stride", stride, 1],
     ["padding", padding, 0],
     ["dilation", dilation, 1],
   ] as const) {
-    if (!values.every((n) => Number.isSafeInteger(n) && n >= least))
-      throw new ArgumentError("unfold", `${name} of integers from ${least}`, { [name]: values });
+    const isPair = Array.isArray(values) && values.length === 2;
+    if (!isPair || !values.every((n) => Number.isSafeInteger(n) && n >= least))
+      throw new ArgumentError("unfold", `${name} of two integers from ${least}`, { [name]: values });
   }
   const count = (axis: 0 | 1): number =>
     Math.floor((size[axis] + 2 * padding[axis] - dilation[axis] * (kernel[axis] - 1) - 1) / stride[axis]) + 1;
@@ -61,6 +63,12 @@ export function unfold(x: NDArray, windows: Windows): NDArray {
 
 /** Zeros of `shape` with each column added where its window was: the adjoint of `unfold`. */
 export function fold(y: NDArray, shape: Shape, windows: Windows): NDArray {
+  checkShape("fold", shape);
+  if (shape.length !== 4) throw new ShapeError("fold", "a shape [batch, channels, H, W]", { shape });
+  const [batch, channels, height, width] = shape;
+  const [rows, columns] = windowCounts([height, width], windows);
+  const fits = [batch, channels * sizeOf(windows.kernel), rows * columns];
+  if (!sameShape(y.shape, fits)) throw new ShapeError("fold", `y [${fits.join(", ")}]`, { y: y.shape });
   const result = zeros(shape);
   const Y = contiguous(y).data;
   const X = result.storage.data;

@@ -1,20 +1,34 @@
 /** @file Arithmetic on two operands, with NumPy's broadcasting. Summing back over broadcast axes is backward()'s work. */
 
-import { array, binary, hasNaN, type NDArray, select } from "../../core/index.ts";
+import {
+  ArgumentError,
+  array,
+  type BinaryName,
+  binary,
+  hasNaN,
+  type NDArray,
+  select,
+} from "../../core/index.ts";
 import { OUTPUT } from "../graph.ts";
 import { record } from "../record.ts";
-import { Tensor } from "../tensor.ts";
+import { operand, Tensor } from "../tensor.ts";
 import { log, neg } from "./unary.ts";
 
 /** A number stands for a constant scalar; it is not saved and needs no gradient. */
 export type Operand = Tensor | number;
 
 const constant = (x: Operand): Tensor => (typeof x === "number" ? new Tensor(array(x, [])) : x);
-const arrayOf = (x: Operand): NDArray => (typeof x === "number" ? array(x, []) : x.value);
+
+/** @throws ArgumentError when an operand is neither tensor nor number */
+const arrayOf = (who: string, x: Operand, name: string): NDArray =>
+  typeof x === "number" ? array(x, []) : operand(who, x, name);
+
+const applied = (name: BinaryName, a: Operand, b: Operand, who: string = name): NDArray =>
+  binary(name, arrayOf(who, a, "a"), arrayOf(who, b, "b"));
 
 /** y = a + b. */
 export function add(a: Operand, b: Operand): Tensor {
-  return record("add", binary("add", arrayOf(a), arrayOf(b)), [
+  return record("add", applied("add", a, b), [
     { input: a, vjp: (dY) => dY },
     { input: b, vjp: (dY) => dY },
   ]);
@@ -22,7 +36,7 @@ export function add(a: Operand, b: Operand): Tensor {
 
 /** y = a − b. */
 export function sub(a: Operand, b: Operand): Tensor {
-  return record("sub", binary("sub", arrayOf(a), arrayOf(b)), [
+  return record("sub", applied("sub", a, b), [
     { input: a, vjp: (dY) => dY },
     { input: b, vjp: (dY) => neg(dY) },
   ]);
@@ -30,7 +44,7 @@ export function sub(a: Operand, b: Operand): Tensor {
 
 /** y = a ∘ b. */
 export function mul(a: Operand, b: Operand): Tensor {
-  return record("mul", binary("mul", arrayOf(a), arrayOf(b)), [
+  return record("mul", applied("mul", a, b), [
     { input: a, saves: [b], vjp: (dY, B) => mul(dY, B) },
     { input: b, saves: [a], vjp: (dY, A) => mul(dY, A) },
   ]);
@@ -44,7 +58,7 @@ export const gated = (dY: Tensor, dX: Tensor): Tensor => (hasNaN(dX.value) ? whe
 
 /** y = a / b. */
 export function div(a: Operand, b: Operand): Tensor {
-  return record("div", binary("div", arrayOf(a), arrayOf(b)), [
+  return record("div", applied("div", a, b), [
     { input: a, saves: [b], vjp: (dY, B) => gated(dY, div(dY, B)) }, //                     ∂y/∂a = 1/b
     { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => gated(dY, neg(mul(dY, div(Y, B)))) }, // ∂y/∂b = −a/b² = −y/b
   ]);
@@ -52,7 +66,7 @@ export function div(a: Operand, b: Operand): Tensor {
 
 /** y = aᵇ, with 1ᵇ = 1 for every b, as IEEE 754 says. The exponent's gradient needs a > 0; at a = 0 it is 0 where b ≥ 0. */
 export function pow(a: Operand, b: Operand): Tensor {
-  return record("pow", binary("pow", arrayOf(a), arrayOf(b)), [
+  return record("pow", applied("pow", a, b), [
     {
       input: a,
       saves: [a, b],
@@ -68,7 +82,7 @@ export function pow(a: Operand, b: Operand): Tensor {
 
 /** max(a, b), element by element; the gradient of a tie is shared by halves. */
 export function maximum(a: Operand, b: Operand): Tensor {
-  return record("maximum", binary("max", arrayOf(a), arrayOf(b)), [
+  return record("maximum", applied("max", a, b, "maximum"), [
     { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
     { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
   ]);
@@ -76,7 +90,7 @@ export function maximum(a: Operand, b: Operand): Tensor {
 
 /** min(a, b), element by element; the gradient of a tie is shared by halves. */
 export function minimum(a: Operand, b: Operand): Tensor {
-  return record("minimum", binary("min", arrayOf(a), arrayOf(b)), [
+  return record("minimum", applied("min", a, b, "minimum"), [
     { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
     { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
   ]);
@@ -86,25 +100,34 @@ export function minimum(a: Operand, b: Operand): Tensor {
 const share = (a: Operand, b: Operand): Tensor => mul(add(gt(a, b), ge(a, b)), 0.5);
 
 /** 1 where a = b, else 0. Has no gradient, like the other comparisons. */
-export const eq = (a: Operand, b: Operand): Tensor => new Tensor(binary("eq", arrayOf(a), arrayOf(b)));
+export const eq = (a: Operand, b: Operand): Tensor => new Tensor(applied("eq", a, b));
 
 /** 1 where a > b, else 0. */
-export const gt = (a: Operand, b: Operand): Tensor => new Tensor(binary("gt", arrayOf(a), arrayOf(b)));
+export const gt = (a: Operand, b: Operand): Tensor => new Tensor(applied("gt", a, b));
 
 /** 1 where a ≥ b, else 0. */
-export const ge = (a: Operand, b: Operand): Tensor => new Tensor(binary("ge", arrayOf(a), arrayOf(b)));
+export const ge = (a: Operand, b: Operand): Tensor => new Tensor(applied("ge", a, b));
 
 /** a where mask ≠ 0, b elsewhere; shapes broadcast. The mask has no gradient. */
 export function where(mask: Tensor, a: Operand, b: Operand): Tensor {
-  return record("where", select(mask.value, arrayOf(a), arrayOf(b)), [
-    { input: a, saves: [mask], vjp: (dY, M) => where(M, dY, 0) },
-    { input: b, saves: [mask], vjp: (dY, M) => where(M, 0, dY) },
-  ]);
+  return record(
+    "where",
+    select(operand("where", mask, "mask"), arrayOf("where", a, "a"), arrayOf("where", b, "b")),
+    [
+      { input: a, saves: [mask], vjp: (dY, M) => where(M, dY, 0) },
+      { input: b, saves: [mask], vjp: (dY, M) => where(M, 0, dY) },
+    ],
+  );
 }
 
-/** x kept within [low, high]; the gradient is 0 outside, 1 inside and at the bounds. */
+/**
+ * x kept within [low, high]; the gradient is 0 outside, 1 inside and at the bounds.
+ * @throws ArgumentError unless low ≤ high (±∞ is no bound)
+ */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
-  const value = binary("min", binary("max", x.value, array(low, [])), array(high, []));
+  if (typeof low !== "number" || typeof high !== "number" || !(low <= high))
+    throw new ArgumentError("clamp", "numbers low ≤ high", { low, high });
+  const value = binary("min", binary("max", operand("clamp", x), array(low, [])), array(high, []));
   return record("clamp", value, [
     { input: x, saves: [x, low, high], vjp: (dY, X, lo, hi) => mul(dY, mul(ge(X, lo), ge(hi, X))) },
   ]);

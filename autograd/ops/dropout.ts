@@ -3,11 +3,14 @@
 import { ArgumentError, fromHost, masked as maskedArray, type Random, random } from "../../core/index.ts";
 import { drawn } from "../checkpoint.ts";
 import { record } from "../record.ts";
-import { Tensor } from "../tensor.ts";
+import { operand, Tensor } from "../tensor.ts";
 
-/** @throws ArgumentError unless 0 ≤ p < 1 */
+/** @throws ArgumentError unless 0 ≤ p < 1 and `generator` is one made by `random` */
 export function dropout(x: Tensor, p: number, generator: Random): Tensor {
-  if (!(p >= 0 && p < 1)) throw new ArgumentError("dropout", "0 ≤ p < 1", { p });
+  operand("dropout", x);
+  if (typeof p !== "number" || !(p >= 0 && p < 1)) throw new ArgumentError("dropout", "0 ≤ p < 1", { p });
+  if (typeof generator?.bits !== "function")
+    throw new ArgumentError("dropout", "a generator, made by random(seed)", { generator });
   if (p === 0) return x;
   const seed = drawn(() => generator.bits()); // so that a recomputed forward drops the same elements
   const mask = random(seed).uniform(x.size, 0, 1);

@@ -1,7 +1,7 @@
 /** @file Einstein summation for one or two operands, as permutations around one batched matmul. */
 
 import { ArgumentError, ShapeError, sizeOf } from "../../core/index.ts";
-import type { Tensor } from "../tensor.ts";
+import { operand, type Tensor } from "../tensor.ts";
 import { matmul } from "./matmul.ts";
 import { permute, reshape } from "./movement.ts";
 import { sum } from "./reduce.ts";
@@ -12,6 +12,8 @@ import { sum } from "./reduce.ts";
  * @throws ArgumentError on an equation that is malformed or does not fit, ShapeError when a letter has two lengths
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
+  if (typeof equation !== "string") throw new ArgumentError("einsum", "an equation, a text", { equation });
+  for (const x of operands) operand("einsum", x, "each operand");
   const parsed = /^([a-zA-Z]*)(?:,([a-zA-Z]*))?->([a-zA-Z]*)$/.exec(equation.replaceAll(" ", ""));
   const inputs = parsed ? parsed.slice(1, 1 + operands.length) : [];
   const fits = parsed && operands.length === (parsed[2] === undefined ? 1 : 2);

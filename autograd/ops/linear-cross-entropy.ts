@@ -3,7 +3,7 @@
 import { ArgumentError, type IndexLike, type Indices, type Shape, sizeOf } from "../../core/index.ts";
 import { checkpoint } from "../checkpoint.ts";
 import { sumOfChunks } from "../chunks.ts";
-import { Tensor, tensor } from "../tensor.ts";
+import { operand, Tensor, tensor } from "../tensor.ts";
 import { where } from "./arithmetic.ts";
 import { type CrossEntropyOptions, crossEntropy, crossEntropyTask, divisor } from "./loss.ts";
 import { linear } from "./matmul.ts";
@@ -39,8 +39,15 @@ export function linearCrossEntropy(
 ): Tensor {
   const who = "linearCrossEntropy";
   const project = (x: Tensor): Tensor => (head instanceof Tensor ? linear(x, head) : head.forward(x));
-  const classes = head instanceof Tensor ? head.shape[0] : head.outFeatures;
-  if (!(chunkBytes > 0)) throw new ArgumentError(who, "chunkBytes a positive number", { chunkBytes });
+  operand(who, h, "h");
+  const classes = head instanceof Tensor ? head.shape[0] : head?.outFeatures;
+  if (!Number.isSafeInteger(classes) || classes < 1)
+    throw new ArgumentError(who, "a head: W [C, d], or a layer with outFeatures", {
+      head,
+      outFeatures: classes,
+    });
+  if (typeof chunkBytes !== "number" || !(chunkBytes > 0))
+    throw new ArgumentError(who, "chunkBytes a positive number", { chunkBytes });
   const lead = h.shape.slice(0, -1);
   const expected = "h [..., d] and labels [...]";
   const task = crossEntropyTask(who, expected, h.shape, lead, classes, labels, options);

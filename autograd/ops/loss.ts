@@ -12,7 +12,7 @@ import {
   sameShape,
   warn,
 } from "../../core/index.ts";
-import { type Tensor, tensor } from "../tensor.ts";
+import { operand, type Tensor, tensor } from "../tensor.ts";
 import { add, div, mul, sub, where } from "./arithmetic.ts";
 import { gather } from "./gather.ts";
 import { reshape } from "./movement.ts";
@@ -53,7 +53,7 @@ export interface CrossEntropyTask {
  *   options that make no sense
  */
 export function crossEntropy(logits: Tensor, labels: IndexLike, options: CrossEntropyOptions = {}): Tensor {
-  const lead = logits.shape.slice(0, -1);
+  const lead = operand("crossEntropy", logits, "logits").shape.slice(0, -1);
   const classes = logits.shape.at(-1) ?? 0;
   const expected = "logits [..., C] and labels [...]";
   const task = crossEntropyTask("crossEntropy", expected, logits.shape, lead, classes, labels, options);
@@ -112,7 +112,7 @@ export function crossEntropyTask(
   const target = indices(labels);
   if (shape.length === 0 || !sameShape(lead, target.shape))
     throw new ShapeError(who, expected, { logits: shape, labels: target.shape });
-  if (!(labelSmoothing >= 0 && labelSmoothing <= 1))
+  if (typeof labelSmoothing !== "number" || !(labelSmoothing >= 0 && labelSmoothing <= 1))
     throw new ArgumentError(who, "labelSmoothing from 0 to 1", { labelSmoothing });
   if (!["mean", "sum", "none"].includes(reduction))
     throw new ArgumentError(who, 'reduction "mean", "sum" or "none"', { reduction });
@@ -126,6 +126,8 @@ export function crossEntropyTask(
 
 /** The mean (or sum) of (prediction − target)². */
 export function mseLoss(prediction: Tensor, target: Tensor, reduction: "mean" | "sum" = "mean"): Tensor {
+  operand("mseLoss", prediction, "prediction");
+  operand("mseLoss", target, "target");
   if (!sameShape(prediction.shape, target.shape)) {
     throw new ShapeError("mseLoss", "equal shapes", { prediction: prediction.shape, target: target.shape });
   }

@@ -2,7 +2,7 @@
 
 import * as nd from "../../core/index.ts";
 import { record } from "../record.ts";
-import type { Tensor } from "../tensor.ts";
+import { operand, type Tensor } from "../tensor.ts";
 import { add } from "./arithmetic.ts";
 import { mT, reshape } from "./movement.ts";
 
@@ -18,7 +18,7 @@ import { mT, reshape } from "./movement.ts";
  * @throws ShapeError when the inner lengths differ
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  const [p, q] = [a.shape, b.shape];
+  const [p, q] = [operand("matmul", a, "a").shape, operand("matmul", b, "b").shape];
   if (p.length === 1 && q.length > 0)
     return squeeze(matmul(reshape(a, [1, p[0]]), b), q.length === 1 ? -1 : -2);
   if (q.length === 1 && p.length > 0) return squeeze(matmul(a, reshape(b, [q[0], 1])), -1);
@@ -47,10 +47,17 @@ function squeeze(x: Tensor, axis: number): Tensor {
  *     X̄ = Ȳ W           W̄ = Ȳᵀ X               b̄ = Σ Ȳ
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+  operand("linear", x);
+  operand("linear", weight, "weight");
   if (weight.shape.length !== 2 || x.shape.length === 0 || x.shape.at(-1) !== weight.shape[1]) {
     throw new nd.ShapeError("linear", "x [..., k] and weight [m, k]", { x: x.shape, weight: weight.shape });
   }
   const [m, k] = weight.shape;
+  if (bias && (operand("linear", bias, "bias").rank !== 1 || bias.shape[0] !== m))
+    throw new nd.ShapeError("linear", "weight [m, k] and bias [m]", {
+      weight: weight.shape,
+      bias: bias.shape,
+    });
   const rows = x.shape.length === 2 ? x : reshape(x, [nd.sizeOf(x.shape.slice(0, -1)), k]);
   const y = record("linear", nd.matmul(rows.value, nd.mT(weight.value)), [
     { input: rows, saves: [weight], vjp: (dY, W) => matmul(dY, W) }, //     X̄ = Ȳ W

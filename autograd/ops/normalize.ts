@@ -3,20 +3,37 @@
 import * as nd from "../../core/index.ts";
 import { type Late, OUTPUT } from "../graph.ts";
 import { record } from "../record.ts";
-import type { Tensor } from "../tensor.ts";
+import { operand, type Tensor } from "../tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
 import { mean, sum } from "./reduce.ts";
 import { square } from "./unary.ts";
 
-/** y = w ∘ (x − mean) / √(var + eps) + b. x [..., n], w and b [n]. */
+/** y = w ∘ (x − mean) / √(var + eps) + b. x [..., n], w and b [n]. @throws ShapeError, or ArgumentError when eps < 0 */
 export function layerNorm(x: Tensor, weight?: Tensor | null, bias?: Tensor | null, eps = 1e-5): Tensor {
+  checkNorm("layerNorm", x, eps, { weight, bias });
   const scaled = weight ? mul(normalize(x, eps, true), weight) : normalize(x, eps, true);
   return bias ? add(scaled, bias) : scaled;
 }
 
-/** y = w ∘ x / √(mean x² + eps). x [..., n], w [n]. */
+/** y = w ∘ x / √(mean x² + eps). x [..., n], w [n]. @throws ShapeError, or ArgumentError when eps < 0 */
 export function rmsNorm(x: Tensor, weight?: Tensor | null, eps = 1e-6): Tensor {
+  checkNorm("rmsNorm", x, eps, { weight });
   return weight ? mul(normalize(x, eps, false), weight) : normalize(x, eps, false);
+}
+
+function checkNorm(
+  who: string,
+  x: Tensor,
+  eps: number,
+  own: Record<string, Tensor | null | undefined>,
+): void {
+  const n = operand(who, x).shape.at(-1);
+  if (typeof eps !== "number" || !(eps >= 0 && eps < Infinity))
+    throw new nd.ArgumentError(who, "eps a number from 0", { eps });
+  for (const [name, w] of Object.entries(own)) {
+    if (w && (operand(who, w, name).rank !== 1 || w.shape[0] !== n))
+      throw new nd.ShapeError(who, `x [..., n] and ${name} [n]`, { x: x.shape, [name]: w.shape });
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Indices, Shape } from "../../core/index.ts";
 import * as nd from "../../core/index.ts";
 import { OUTPUT } from "../graph.ts";
 import { record } from "../record.ts";
-import type { Tensor } from "../tensor.ts";
+import { operand, type Tensor } from "../tensor.ts";
 import { add, div, eq, mul, sub, where } from "./arithmetic.ts";
 import { broadcastTo, reshape } from "./movement.ts";
 import { exp, log, square } from "./unary.ts";
@@ -21,7 +21,15 @@ function keptShape(
   who: string,
   x: Tensor,
   axes: Axes | undefined,
+  options: object = {},
 ): { kept: Shape; n: number; over: number[] } {
+  operand(who, x);
+  nd.checkOptions(who, options, ["keepdims"], {
+    keepdim: "keepdims",
+    dim: "axes, the argument before",
+    axis: "axes, the argument before",
+    unbiased: "correction",
+  });
   const over = nd.normalizeAxes(who, axes, x.shape.length);
   const kept = x.shape.map((length, axis) => (over.includes(axis) ? 1 : length));
   return { kept, n: nd.sizeOf(over.map((axis) => x.shape[axis])), over };
@@ -29,7 +37,7 @@ function keptShape(
 
 /** y = Σ x over `axes`. */
 export function sum(x: Tensor, axes?: Axes, options?: Keep): Tensor {
-  const { kept } = keptShape("sum", x, axes);
+  const { kept } = keptShape("sum", x, axes, options);
   const before = x.shape;
   return record("sum", nd.reduce("sum", x.value, axes, options), [
     { input: x, vjp: (dY) => broadcastTo(reshape(dY, kept), before) },
@@ -38,7 +46,8 @@ export function sum(x: Tensor, axes?: Axes, options?: Keep): Tensor {
 
 /** The mean over `axes`. The mean of nothing is NaN. */
 export function mean(x: Tensor, axes?: Axes, options?: Keep): Tensor {
-  return div(sum(x, axes, options), keptShape("mean", x, axes).n);
+  const { n } = keptShape("mean", x, axes, options);
+  return div(sum(x, axes, options), n);
 }
 
 /**
@@ -52,9 +61,9 @@ export function variance(
   axes?: Axes,
   { correction = 0, ...options }: Keep & { readonly correction?: number } = {},
 ): Tensor {
-  if (!(correction >= 0 && correction < Infinity))
+  if (!Number.isFinite(correction) || correction < 0)
     throw new nd.ArgumentError("variance", "correction a number from 0", { correction });
-  const { n } = keptShape("variance", x, axes);
+  const { n } = keptShape("variance", x, axes, options);
   const centred = sub(x, mean(x, axes, { keepdims: true }));
   return div(sum(square(centred), axes, options), n - correction);
 }
@@ -70,7 +79,7 @@ export function min(x: Tensor, axes?: Axes, options?: Keep): Tensor {
 }
 
 function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, options: Keep | undefined): Tensor {
-  const { kept } = keptShape(name, x, axes);
+  const { kept } = keptShape(name, x, axes, options);
   return record(name, nd.reduce(name, x.value, axes, options), [
     {
       input: x,
@@ -92,7 +101,7 @@ const sumKept = (x: Tensor, kept: Shape): Tensor =>
 
 /** The index of the maximum along one axis, the first of equals; where `max` is NaN that of the first NaN. */
 export function argmax(x: Tensor, axis = -1): Indices {
-  const along = nd.normalizeAxis("argmax", axis, x.shape.length);
+  const along = nd.normalizeAxis("argmax", axis, operand("argmax", x).rank);
   const n = x.shape[along];
   if (n === 0) throw new nd.ShapeError("argmax", "at least one element along the axis", { x: x.shape, axis });
   const shape = x.shape.filter((_, i) => i !== along);
@@ -110,8 +119,9 @@ export function argmax(x: Tensor, axis = -1): Indices {
 }
 
 /** log Σ eˣ over `axes`, without overflow: the maximum is taken out first. */
-export function logsumexp(x: Tensor, axes?: Axes, { keepdims = false }: Keep = {}): Tensor {
-  const { kept, over } = keptShape("logsumexp", x, axes);
+export function logsumexp(x: Tensor, axes?: Axes, options: Keep = {}): Tensor {
+  const { kept, over } = keptShape("logsumexp", x, axes, options);
+  const { keepdims = false } = options;
   const highest = max(x.detach(), axes, { keepdims: true });
   const finite = where(eq(sub(highest, highest), 0), highest, 0); // ±∞ − itself is NaN
   const result = add(log(sum(exp(sub(x, finite)), axes, { keepdims: true })), finite);
@@ -125,7 +135,7 @@ export function logsumexp(x: Tensor, axes?: Axes, { keepdims = false }: Keep = {
 
 /** √Σ x², the Euclidean (Frobenius) norm over `axes`. Its gradient at 0 is taken as 0. */
 export function norm(x: Tensor, axes?: Axes, options?: Keep): Tensor {
-  const { kept } = keptShape("norm", x, axes);
+  const { kept } = keptShape("norm", x, axes, options);
   const value = nd.unary("sqrt", nd.reduce("sum", nd.unary("square", x.value), axes, options));
   return record("norm", value, [
     {

@@ -3,21 +3,21 @@
 import * as nd from "../../core/index.ts";
 import { OUTPUT } from "../graph.ts";
 import { record } from "../record.ts";
-import type { Tensor } from "../tensor.ts";
+import { operand, type Tensor } from "../tensor.ts";
 import { mul, sub } from "./arithmetic.ts";
 import { type Axes, sum } from "./reduce.ts";
 import { exp } from "./unary.ts";
 
 /** y = eˣ / Σ eˣ over `axes`. */
 export function softmax(x: Tensor, axes: Axes = -1): Tensor {
-  return record("softmax", nd.softmax(x.value, axes), [
+  return record("softmax", nd.softmax(operand("softmax", x), axes), [
     { input: x, saves: [OUTPUT], vjp: (dY, Y) => softmaxGrad(Y, dY, axes) },
   ]);
 }
 
 /** Softmax of scores [..., queries, keys] in which each query sees one key more than the one before, the last all. */
 export function causalSoftmax(x: Tensor): Tensor {
-  return record("causalSoftmax", nd.causalSoftmax(x.value), [
+  return record("causalSoftmax", nd.causalSoftmax(operand("causalSoftmax", x)), [
     { input: x, saves: [OUTPUT], vjp: (dY, Y) => softmaxGrad(Y, dY, -1) }, // y = 0, so dX = 0, where not seen
   ]);
 }
@@ -39,7 +39,7 @@ function softmaxGrad(y: Tensor, dY: Tensor, axes: Axes): Tensor {
 
 /** y = x − log Σ eˣ over `axes`. */
 export function logSoftmax(x: Tensor, axes: Axes = -1): Tensor {
-  return record("logSoftmax", nd.logSoftmax(x.value, axes), [
+  return record("logSoftmax", nd.logSoftmax(operand("logSoftmax", x), axes), [
     { input: x, saves: [OUTPUT], vjp: (dY, Y) => sub(dY, mul(exp(Y), sum(dY, axes, { keepdims: true }))) },
   ]);
 }

@@ -3,7 +3,7 @@
 import { type UnaryName, unary } from "../../core/index.ts";
 import { OUTPUT, type Saveable } from "../graph.ts";
 import { record } from "../record.ts";
-import type { Tensor } from "../tensor.ts";
+import { operand, type Tensor } from "../tensor.ts";
 import { add, gated, gt, mul, type Operand, sub } from "./arithmetic.ts";
 
 type Derivative = (saved: Tensor) => Operand;
@@ -12,7 +12,9 @@ type Derivative = (saved: Tensor) => Operand;
 function elementwise(name: UnaryName, writtenIn: "x" | "y", derivative: Derivative): (x: Tensor) => Tensor {
   return (x) => {
     const saves: Saveable[] = [writtenIn === "x" ? x : OUTPUT];
-    return record(name, unary(name, x.value), [{ input: x, saves, vjp: (dY, s) => mul(dY, derivative(s)) }]);
+    return record(name, unary(name, operand(name, x)), [
+      { input: x, saves, vjp: (dY, s) => mul(dY, derivative(s)) },
+    ]);
   };
 }
 
@@ -21,13 +23,14 @@ function withPoles(name: UnaryName, writtenIn: "x" | "y", derivative: Derivative
   return (x) => {
     const saves: Saveable[] = [writtenIn === "x" ? x : OUTPUT];
     const vjp = (dY: Tensor, s: Tensor): Tensor => gated(dY, mul(dY, derivative(s)));
-    return record(name, unary(name, x.value), [{ input: x, saves, vjp }]);
+    return record(name, unary(name, operand(name, x)), [{ input: x, saves, vjp }]);
   };
 }
 
 /** y = f(x), dX = c dY: linear, nothing to keep. */
 function linear(name: UnaryName, c: number): (x: Tensor) => Tensor {
-  return (x) => record(name, unary(name, x.value), [{ input: x, vjp: (dY) => (c === 1 ? dY : mul(dY, c)) }]);
+  return (x) =>
+    record(name, unary(name, operand(name, x)), [{ input: x, vjp: (dY) => (c === 1 ? dY : mul(dY, c)) }]);
 }
 
 export const neg = linear("neg", -1);
