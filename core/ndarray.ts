@@ -198,8 +198,8 @@ export function hasNaN(x: NDArray): boolean {
   return false;
 }
 
-/** True when no element is infinite or NaN. */
-export function allFinite(data: FloatArray): boolean {
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return false;
+/** True when every |element| ≤ bound; a NaN is not. */
+export function allWithin(data: FloatArray, bound: number): boolean {
+  for (let i = 0; i < data.length; i++) if (!(Math.abs(data[i]) <= bound)) return false;
   return true;
 }

@@ -18,7 +18,7 @@ import {
 } from "../autograd/index.ts";
 import {
   ArgumentError,
-  allFinite,
+  allWithin,
   broadcastTo,
   type IndexLike,
   type Random,
@@ -122,9 +122,9 @@ function hiddenBy(
   };
 }
 
-/** Keys or values with zeros where no query sees them, if anything there could make a product with 0 a NaN. */
+/** Keys or values with zeros where no query sees them, if anything there could make a product infinite or NaN. */
 function withoutUnseen(x: Tensor, unseen: Tensor): Tensor {
-  return allFinite(x.value.storage.data) ? x : where(unseen, 0, x);
+  return allWithin(x.value.storage.data, 2 ** 40) ? x : where(unseen, 0, x);
 }
 
 /** [batch, time, heads · d] → [batch, heads, time, d], without a copy. */
