@@ -1,0 +1,303 @@
+/** @file What is fuzzed: each kind of file that the library reads, into what, and what a load must give. */
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mseLoss, tensor } from "lowrank/autograd";
+import { parseSafetensors, random, serializeSafetensors } from "lowrank/core";
+import { inject, loadAdapter, writeAdapter } from "lowrank/lora";
+import {
+  AdamW,
+  Bert,
+  GPT2,
+  loadCheckpoint,
+  loadPretrained,
+  MLP,
+  type Module,
+  saveCheckpoint,
+  savePretrained,
+} from "lowrank/nn";
+import { loadQuantized, quantizedState, quantizeModel } from "lowrank/quant";
+import { type Files, floatsOf, plainTensors } from "./mutate.ts";
+
+export interface Target {
+  /** The files as they should be. */
+  readonly files: Files;
+  /**
+   * Gives the files, which lie in `folder`, to the library.
+   * @returns what is wrong with the load, null when nothing is
+   * @throws what the library throws, after a check that nothing has changed: `Changed` if something has
+   */
+  load(files: Files, folder: string): string | null;
+}
+
+/** Thrown in the place of a refusal that has changed something. */
+export class Changed extends Error {}
+
+const bits = (values: ArrayBufferView): string =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("base64");
+const stateOf = (model: Module): string =>
+  `${model} ${Array.from(model.stateDict(), ([name, { data }]) => name + bits(data))}`;
+
+/** Runs `load`; when it throws, `state` must be what it was. */
+function unlessRefused<T>(state: () => string, load: () => T): T {
+  const before = state();
+  try {
+    return load();
+  } catch (error) {
+    if (state() !== before)
+      throw new Changed(`refused, but something has changed: ${(error as Error).message}`);
+    throw error;
+  }
+}
+
+/** The first name whose text differs. */
+function firstOther(expected: ReadonlyMap<string, string>, got: ReadonlyMap<string, string>): string | null {
+  for (const [name, text] of expected) if (got.get(name) !== text) return `${name} is not as in the file`;
+  return expected.size === got.size ? null : `${expected.size} tensors in the file, ${got.size} loaded`;
+}
+
+const run = (seed: number) => {
+  const model = new MLP(3, 4, { rng: random(seed) });
+  return { model, optimizer: new AdamW(model.parameters(), { lr: 0.1 }), losses: [] as number[] };
+};
+
+function filesOf(save: (folder: string) => void, names: readonly string[]): Files {
+  const folder = mkdtempSync(join(tmpdir(), "lowrank-fuzz-"));
+  try {
+    save(folder);
+    return new Map(names.map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** A small file with every kind of name and metadata. */
+function safetensors(): Target {
+  const one = (dtype: "F32" | "BOOL" | "I64", shape: number[], bytes: number) => ({
+    dtype,
+    shape,
+    bytes: new Uint8Array(bytes).fill(1),
+  });
+  const tensors = new Map([
+    ["a.weight", one("F32", [2, 3], 24)],
+    ["é\n", one("BOOL", [5], 5)],
+    ["", one("I64", [], 8)],
+    ["empty", one("F32", [0, 7], 0)],
+  ]);
+  return {
+    files: new Map([
+      [
+        "f.safetensors",
+        serializeSafetensors(tensors, {
+          metadata: new Map([
+            ["format", "pt"],
+            ["j", '{"x":[1]}'],
+          ]),
+        }),
+      ],
+    ]),
+    load(files) {
+      const bytes = files.get("f.safetensors") as Uint8Array;
+      const text = ({
+        dtype,
+        shape,
+        bytes,
+      }: {
+        dtype: string;
+        shape: readonly number[];
+        bytes: Uint8Array;
+      }) => `${dtype} ${shape} ${bits(bytes)}`;
+      const { tensors } = parseSafetensors(bytes);
+      const got = new Map(Array.from(tensors, ([name, tensor]) => [name, text(tensor)]));
+      return firstOther(
+        new Map(Array.from(plainTensors(bytes), ([name, tensor]) => [name, text(tensor)])),
+        got,
+      );
+    },
+  };
+}
+
+function checkpoint(): Target {
+  const { model, optimizer, losses } = run(1);
+  for (let step = 0; step < 2; step++) {
+    const x = tensor(random(step).normal(6), [2, 3]);
+    const loss = mseLoss(model.forward(x), x);
+    losses.push(loss.item());
+    loss.backward();
+    optimizer.step();
+  }
+  return {
+    files: filesOf(
+      (folder) => saveCheckpoint(join(folder, "run.safetensors"), model, optimizer, losses),
+      ["run.safetensors"],
+    ),
+    load(files, folder) {
+      const { model, optimizer, losses } = run(2);
+      const state = () => `${stateOf(model)} ${JSON.stringify(optimizer.stateDict().steps)} ${losses}`;
+      unlessRefused(state, () => loadCheckpoint(join(folder, "run.safetensors"), model, optimizer, losses));
+      const again = filesOf(
+        (other) => saveCheckpoint(join(other, "run.safetensors"), model, optimizer, losses),
+        ["run.safetensors"],
+      );
+      const [given, got] = [files, again].map((one) => one.get("run.safetensors") as Uint8Array);
+      const progress = ([one, other]: Uint8Array[]) =>
+        [one, other].map((bytes) =>
+          JSON.stringify(
+            Object.entries(JSON.parse(parseSafetensors(bytes).metadata.get("progress") ?? "")).sort(),
+          ),
+        );
+      const [before, after] = progress([given, got]);
+      return before === after
+        ? firstOther(floatsOf(given), floatsOf(got))
+        : `progress ${after}, in the file ${before}`;
+    },
+  };
+}
+
+function pretrained(make: () => GPT2 | Bert, prefix: string, numbers: readonly string[]): Target {
+  return {
+    files: filesOf((folder) => savePretrained(make(), folder), ["config.json", "model.safetensors"]),
+    load(files, folder) {
+      const model = loadPretrained(folder);
+      const given = floatsOf(files.get("model.safetensors") as Uint8Array);
+      const fields = JSON.parse(new TextDecoder().decode(files.get("config.json")));
+      const config = model.config as unknown as Record<string, unknown>;
+      for (const name of numbers)
+        if (typeof fields[name] === "number" && fields[name] !== config[name])
+          return `${name} ${config[name]}, in the file ${fields[name]}`;
+      for (const [name, { shape, value }] of model.namedParameters()) {
+        const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
+        const text = given.get(name) ?? given.get(bare) ?? given.get(prefix + name);
+        if (text !== `${shape}: ${value.data}`) return `${name} is not as in the file`;
+      }
+      return null;
+    },
+  };
+}
+
+function adapter(method: "lora" | "adalora"): Target {
+  const base = () =>
+    new GPT2(
+      { model_type: "gpt2", vocab_size: 5, n_positions: 4, n_embd: 4, n_layer: 2, n_head: 2 },
+      { rng: random(1) },
+    );
+  const options = { rank: 2, alpha: 3, target: ["c_attn", "c_fc"], seed: 1 };
+  const adapted = inject(
+    base(),
+    method === "lora" ? { ...options, bias: "lora-only" } : { ...options, method },
+  );
+  for (const part of adapted.adapter("default").values())
+    for (const each of part.parameters()) each.assign(random(3).normal(each.size)); // λ = 0 would not be written again
+  const { config, weights } = writeAdapter(adapted);
+  return {
+    files: new Map([
+      ["adapter_config.json", new TextEncoder().encode(config)],
+      ["adapter_model.safetensors", weights],
+    ]),
+    load(files, folder) {
+      const model = base();
+      const adapted = unlessRefused(
+        () => stateOf(model),
+        () => loadAdapter(model, folder),
+      );
+      const fields = JSON.parse(new TextDecoder().decode(files.get("adapter_config.json")));
+      const [part] = adapted.adapter("default").values();
+      if (
+        method === "lora" &&
+        Object.keys(fields.alpha_pattern ?? {}).length === 0 &&
+        part.alpha !== (fields.lora_alpha ?? 8)
+      )
+        return `alpha ${part.alpha}, in the file ${fields.lora_alpha}`;
+      const given = floatsOf(files.get("adapter_model.safetensors") as Uint8Array);
+      return firstOther(given, floatsOf(writeAdapter(adapted).weights));
+    },
+  };
+}
+
+function quantized(format: "nf4" | "int8"): Target {
+  const make = (seed: number) => new MLP(8, 8, { rng: random(seed) });
+  const model = make(1);
+  quantizeModel(model, format === "nf4" ? { format, doubleQuant: true } : { format });
+  const file = "quantized.safetensors";
+  const text = (
+    tensors: ReadonlyMap<string, { dtype: string; bytes: Uint8Array; shape: readonly number[] }>,
+  ) =>
+    new Map(
+      Array.from(tensors, ([name, { dtype, bytes, shape }]) => [
+        name,
+        dtype === "U8" ? `${shape} ${bits(bytes)}` : "",
+      ]).filter(
+        ([name]) => !/quant_state|quant_map/.test(name), // JSON written anew; code books may differ in the last digit
+      ) as [string, string][],
+    );
+  return {
+    files: new Map([[file, serializeSafetensors(quantizedState(model))]]),
+    load(files, folder) {
+      const model = make(2);
+      unlessRefused(
+        () => stateOf(model),
+        () => loadQuantized(model, join(folder, file)),
+      );
+      const given = parseSafetensors(files.get(file) as Uint8Array).tensors;
+      const problem = firstOther(text(given), text(quantizedState(model)));
+      if (problem) return problem;
+      for (const [name, { value }] of model.namedParameters()) {
+        if (`${value.data}` !== `${Float32Array.from(given.get(name)?.floats() ?? [])}`)
+          return `${name} is not as in the file`;
+      }
+      return null;
+    },
+  };
+}
+
+const gpt2 = () =>
+  new GPT2(
+    { model_type: "gpt2", vocab_size: 5, n_positions: 4, n_embd: 4, n_layer: 2, n_head: 2 },
+    { rng: random(1) },
+  );
+const bert = () =>
+  new Bert(
+    {
+      model_type: "bert",
+      vocab_size: 5,
+      max_position_embeddings: 4,
+      hidden_size: 4,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      intermediate_size: 4,
+      num_labels: 2,
+    },
+    { rng: random(1) },
+  );
+
+/** By name; each makes its files when it is called. */
+export const targets: Readonly<Record<string, () => Target>> = {
+  safetensors,
+  checkpoint,
+  gpt2: () =>
+    pretrained(gpt2, "transformer.", [
+      "vocab_size",
+      "n_positions",
+      "n_embd",
+      "n_layer",
+      "n_head",
+      "layer_norm_epsilon",
+    ]),
+  bert: () =>
+    pretrained(bert, "bert.", [
+      "vocab_size",
+      "hidden_size",
+      "num_hidden_layers",
+      "num_attention_heads",
+      "intermediate_size",
+    ]),
+  lora: () => adapter("lora"),
+  adalora: () => adapter("adalora"),
+  nf4: () => quantized("nf4"),
+  int8: () => quantized("int8"),
+};
+
+export function place(files: Files, folder: string): void {
+  for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
+}
