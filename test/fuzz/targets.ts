@@ -141,13 +141,10 @@ function checkpoint(): Target {
         ["run.safetensors"],
       );
       const [given, got] = [files, again].map((one) => one.get("run.safetensors") as Uint8Array);
-      const progress = ([one, other]: Uint8Array[]) =>
-        [one, other].map((bytes) =>
-          JSON.stringify(
-            Object.entries(JSON.parse(parseSafetensors(bytes).metadata.get("progress") ?? "")).sort(),
-          ),
-        );
-      const [before, after] = progress([given, got]);
+      const [before, after] = [given, got].map((bytes) => {
+        const progress = JSON.parse(parseSafetensors(bytes).metadata.get("progress") ?? "");
+        return JSON.stringify(Object.entries({ optimizer: "AdamW", ...progress }).sort()); // old files do not name it
+      });
       return before === after
         ? firstOther(floatsOf(given), floatsOf(got))
         : `progress ${after}, in the file ${before}`;
