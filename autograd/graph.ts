@@ -116,6 +116,20 @@ export function checkVersion(op: string, { value, version }: Saved): void {
   );
 }
 
+/** The leaves that `root` was computed from, as far as the graph knows them: what a checkpoint recomputes is not seen. */
+export function leavesOf(root: Tensor): Tensor[] {
+  const found = new Set<Tensor>();
+  const seen = new Set<Node>();
+  const pending = root.node ? [root.node] : [];
+  for (let node = pending.pop(); node; node = pending.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    if (node.op === "leaf" && node.collector) found.add(node.collector);
+    for (const { parent } of node.edges) pending.push(parent);
+  }
+  return [...found];
+}
+
 /** Bytes kept for backward by the graph that ends at `root`: each storage once, parameters included. */
 export function savedBytes(root: Tensor): number {
   const storages = new Set<NDArray["storage"]>();

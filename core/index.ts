@@ -32,6 +32,7 @@ export {
   currentPrecision,
   type FloatArray,
   type HasStorages,
+  keepingCopies,
   measureMemory,
   type Resident,
   residentStorage,

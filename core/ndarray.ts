@@ -13,6 +13,7 @@ import {
   gatherInArena,
   type HasStorages,
   hostStorage,
+  keepsCopies,
   newStorage,
   type Storage,
 } from "./storage.ts";
@@ -119,11 +120,20 @@ export function fromHost(data: FloatArray, shape: Shape, category?: Category): N
 
 /** The same values, side by side in row-major order: `x` itself when they are so already. */
 export function contiguous(x: NDArray): NDArray {
-  return x.isContiguous ? x : copy(x);
+  return x.isContiguous ? x : gathered(x);
 }
 
-/** A contiguous copy with its own storage. */
+/**
+ * A contiguous copy with its own storage. Inside a scope it is a temporary like any result, unless a category says what
+ * it is for: `copy(x, "weights")` stays. In the callbacks of `fit` every copy stays.
+ */
 export function copy(x: NDArray, category?: Category): NDArray {
+  const result = gathered(x, category);
+  if (keepsCopies()) result.storage.keep();
+  return result;
+}
+
+function gathered(x: NDArray, category?: Category): NDArray {
   const result = empty(x.shape, category);
   if (!gatherInArena(x.storage, x.offset, x.shape, x.strides, result.storage)) {
     gatherStrided(x.storage.data, x.offset, x.shape, x.strides, result.storage.data);

@@ -302,6 +302,22 @@ export function scope<T>(fn: () => T): T {
   return result;
 }
 
+let keeping = false;
+
+/** True inside `keepingCopies`. */
+export const keepsCopies = (): boolean => keeping;
+
+/** Runs `fn`, in which what `copy` and `clone()` make is no temporary of any scope: for callbacks that keep things. */
+export function keepingCopies<T>(fn: () => T): T {
+  const before = keeping;
+  keeping = true;
+  try {
+    return fn();
+  } finally {
+    keeping = before;
+  }
+}
+
 function* storagesIn(value: unknown, seen: Set<unknown>): Generator<Storage> {
   if (typeof value !== "object" || value === null || seen.has(value) || ArrayBuffer.isView(value)) return;
   seen.add(value);

@@ -16,17 +16,20 @@ import {
   saveSafetensors,
   tensorBytes,
 } from "../core/index.ts";
+import { type Evaluations, type SavedEvaluations, savedEvaluations } from "./evaluations.ts";
 import { places } from "./fields.ts";
 import type { Module, StateDict } from "./module.ts";
 import type { Optimizer } from "./optim/index.ts";
 
 /** What a run needs besides arrays. Kept as JSON in the file's metadata. */
 interface Progress {
-  /** The optimizer's kind; files of earlier versions have none. */
-  readonly optimizer?: string;
+  /** The optimizer's kind. */
+  readonly optimizer: string;
   readonly optimizerSteps: readonly number[];
   readonly generators: readonly RandomState[];
   readonly losses: readonly number[];
+  /** Of runs that evaluate. */
+  readonly evaluations?: SavedEvaluations;
 }
 
 /** Anything besides model and optimizer that a run goes on from, such as AdaLoRA's budget allocator. */
@@ -39,6 +42,7 @@ export interface Stateful {
 const MODEL = "model.";
 const OPTIMIZER = "optimizer.";
 const STATE = "state.";
+const BEST = "best.";
 
 /**
  * Writes the run's state, whole or not at all.
@@ -52,16 +56,19 @@ export function saveCheckpoint(
   optimizer: Optimizer<{ lr: number }>,
   losses: readonly number[],
   state?: Stateful,
+  evaluations?: Evaluations,
 ): void {
   const wrong = losses.findIndex((loss) => !Number.isFinite(loss));
   if (wrong >= 0)
     throw new ArgumentError("saveCheckpoint", "finite losses", { step: wrong, loss: losses[wrong] });
   const { kind, steps, arrays } = optimizer.stateDict();
+  const evaluated = evaluations?.save();
   const progress: Progress = {
-    optimizer: kind,
+    optimizer: kind ?? optimizer.kind,
     optimizerSteps: steps,
     generators: generatorsOf(model).map((generator) => generator.state()),
     losses: Array.from(losses),
+    evaluations: evaluated?.numbers,
   };
   saveSafetensors(
     path,
@@ -69,6 +76,7 @@ export function saveCheckpoint(
       ...Array.from(model.stateDict(), ([name, value]) => entry(MODEL + name, value)),
       ...Array.from(arrays, ([name, value]) => entry(OPTIMIZER + name, value)),
       ...Array.from(state?.stateDict() ?? [], ([name, value]) => entry(STATE + name, value)),
+      ...Array.from(evaluated?.weights ?? [], ([name, value]) => entry(BEST + name, value)),
     ],
     { metadata: new Map([["progress", JSON.stringify(progress)]]) },
   );
@@ -86,6 +94,7 @@ export function loadCheckpoint(
   optimizer: Optimizer<{ lr: number }>,
   losses: number[],
   state?: Stateful,
+  evaluations?: Evaluations,
 ): number {
   if (!exists(path)) return 0;
   const { tensors, metadata } = loadSafetensors(path);
@@ -99,6 +108,8 @@ export function loadCheckpoint(
   };
   model.checkStateDict(parts[MODEL]);
   optimizer.checkState(optimizerState);
+  const evaluated = progress.evaluations ?? { evaluations: [], stopped: false };
+  evaluations?.check(path, evaluated, parts[BEST]);
   const before = state?.stateDict();
   if (parts[STATE].size > 0 && !state) {
     const [first] = parts[STATE].keys();
@@ -121,6 +132,7 @@ export function loadCheckpoint(
     generator.restore(progress.generators[i]);
   });
   for (const loss of progress.losses) losses.push(loss);
+  evaluations?.load(evaluated, parts[BEST]);
   return progress.losses.length;
 }
 
@@ -138,8 +150,9 @@ const entry = (name: string, { shape, data }: NDArray) =>
 
 /** The file's arrays by what they belong to. @throws CheckpointError for one that belongs to nothing, or would be rounded */
 function partsOf(path: string, tensors: ReadonlyMap<string, SafeTensor>) {
-  const parts = { [MODEL]: new Map(), [OPTIMIZER]: new Map(), [STATE]: new Map() } as Record<
-    typeof MODEL | typeof OPTIMIZER | typeof STATE,
+  const prefixes = [MODEL, OPTIMIZER, STATE, BEST] as const;
+  const parts = Object.fromEntries(prefixes.map((prefix) => [prefix, new Map()])) as Record<
+    (typeof prefixes)[number],
     StateDict
   >;
   const exact = currentPrecision() === "float64" ? ["F64", "F32"] : ["F32"];
@@ -147,8 +160,8 @@ function partsOf(path: string, tensors: ReadonlyMap<string, SafeTensor>) {
     const fail = (problem: string): never => {
       throw new CheckpointError(`${path}: ${name}: ${problem}`);
     };
-    const prefix = [MODEL, OPTIMIZER, STATE].find((one) => name.startsWith(one)) as typeof MODEL | undefined;
-    if (!prefix) return fail(`expected a name that begins with ${MODEL}, ${OPTIMIZER} or ${STATE}`);
+    const prefix = prefixes.find((one) => name.startsWith(one));
+    if (!prefix) return fail(`expected a name that begins with ${prefixes.join(" or ")}`);
     if (!exact.includes(tensor.dtype))
       fail(`expected ${exact.join(" or ")} in a run in ${currentPrecision()}; got ${tensor.dtype}`);
     parts[prefix].set(name.slice(prefix.length), array(tensor.floats(), tensor.shape));
@@ -175,13 +188,14 @@ function parseProgress(path: string, text: string | undefined, generators: numbe
     throw new CheckpointError(`${path}: progress: ${name}[${wrong}]: expected ${expected}; got ${got}`);
   };
   const isCount = (item: unknown): boolean => Number.isSafeInteger(item) && (item as number) >= 0;
-  if (fields.optimizer !== undefined && typeof fields.optimizer !== "string")
+  if (typeof fields.optimizer !== "string")
     throw new CheckpointError(`${path}: progress: expected optimizer, the name of one`);
   const progress = {
     optimizer: fields.optimizer,
     optimizerSteps: list("optimizerSteps", "a non-negative integer", isCount),
     generators: list("generators", "the state of a random generator", isRandomState),
     losses: list("losses", "a finite number", Number.isFinite),
+    evaluations: fields.evaluations === undefined ? undefined : savedEvaluations(path, fields.evaluations),
   } as unknown as Progress;
   if (progress.generators.length === generators) return progress;
   throw new CheckpointError(
@@ -189,7 +203,7 @@ function parseProgress(path: string, text: string | undefined, generators: numbe
   );
 }
 
-const progressFields = ["optimizer", "optimizerSteps", "generators", "losses"];
+const progressFields = ["optimizer", "optimizerSteps", "generators", "losses", "evaluations"];
 
 function isRandomState(value: unknown): boolean {
   try {

@@ -12,6 +12,7 @@ export * from "./configurations.ts";
 export * from "./conv.ts";
 export * from "./dropout.ts";
 export * from "./embedding.ts";
+export type { EvaluateOptions, Evaluation } from "./evaluations.ts";
 export { type Place, parametersIn } from "./fields.ts";
 export { evaluated, type FitOptions, type FitResult, fit, type StepReport } from "./fit.ts";
 export * from "./generate.ts";

@@ -4,6 +4,7 @@ export { Adam, type AdamSettings, AdamW, adamDefaults } from "./adam.ts";
 export { clipGradientNorm, gradientNorm } from "./clip.ts";
 export {
   type Group,
+  noGradients,
   Optimizer,
   type OptimizerState,
   optimizerSpellings,
