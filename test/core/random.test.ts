@@ -90,14 +90,30 @@ test("word i of a stream is a function of key and i", () => {
   );
 });
 
-test("a stream does not depend on how it is cut into draws", () => {
+test("a stream does not depend on how it is cut into draws, wherever it is", () => {
+  const position = fc.oneof(fc.constant(0), fc.nat({ max: 2 ** 53 - 64 }));
   fc.assert(
-    fc.property(seed, fc.array(fc.nat(5), { maxLength: 6 }), (seed, lengths) => {
-      const cut = random(seed);
-      const whole = random(seed).normal(lengths.reduce((a, b) => a + b, 0));
+    fc.property(seed, position, fc.array(fc.nat(5), { maxLength: 6 }), (seed, position, lengths) => {
+      const { key } = random(seed).state();
+      const cut = randomFromState({ key, position });
+      const whole = randomFromState({ key, position }).normal(lengths.reduce((a, b) => a + b, 0));
       assert.equal(
         lengths.flatMap((length) => [...cut.normal(length)]),
         [...whole],
+      );
+    }),
+  );
+});
+
+test("a list of uniform numbers is made of the words in order, wherever the stream is", () => {
+  fc.assert(
+    fc.property(seed, fc.nat({ max: 2 ** 53 - 64 }), fc.nat(7), (seed, position, length) => {
+      const { key } = random(seed).state();
+      const rng = randomFromState({ key, position });
+      const one = randomFromState({ key, position });
+      assert.equal(
+        rng.uniform(length),
+        Float32Array.from({ length }, () => one.uniform(1)[0]),
       );
     }),
   );

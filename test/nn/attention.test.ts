@@ -213,6 +213,11 @@ test("rotary: ‖R_m x‖ = ‖x‖, and R_0 = 1", () => {
   );
 });
 
+test("rotary: widths that have no pairs are refused", () => {
+  for (const d of [0, -2, 1, 3, 2.5, Number.NaN])
+    assert.throws(() => new Rotary(d), /Rotary: expected an even d/);
+});
+
 test("rotary: positions may differ from row to row of a batch", () => {
   const rotary = new Rotary(4);
   const x = normal([2, 3, 2, 4], 1);
@@ -255,6 +260,14 @@ test("rotary: Llama 3.1 stretches long wavelengths, keeps short ones, and goes o
     if (i <= 28) assert.is(ratio, 1);
     else if (i >= 35) assert.ok(Math.abs(ratio - 1 / 8) < 1e-12);
     else assert.ok(ratio < ratios[i - 1] && ratio > 1 / 8);
+  }
+  // Those between, by transformers' _compute_llama3_parameters in Python.
+  const between = [0.8281684118, 0.6437431331, 0.4935071227, 0.3711222795, 0.2714254771, 0.1902107436];
+  for (const [i, ratio] of between.entries()) {
+    assert.ok(
+      Math.abs(ratios[29 + i] - ratio) < 1e-9,
+      `pair ${29 + i}: ${ratios[29 + i]}, expected ${ratio}`,
+    );
   }
 });
 

@@ -348,6 +348,26 @@ test("YaRN: pairs that turn often stay, those that turn rarely are slowed, and c
   );
 });
 
+test("YaRN: between the two ends is a ramp over the pairs' numbers, from whole ones unless truncate is false", () => {
+  // By transformers' _compute_yarn_parameters in Python, for d = 16: the ramp goes from pair 2 to 6, or 2.618 to 5.628.
+  const expected = [
+    [true, [1, 0.316227766, 0.1, 0.02470529422, 0.005625, 0.001087032946, 0.000125, 3.952847075e-5]],
+    [false, [1, 0.316227766, 0.1, 0.02811208085, 0.005983133441, 0.0009728577592, 0.000125, 3.952847075e-5]],
+  ] as const;
+  for (const [truncate, thetas] of expected) {
+    const { rope_scaling } = rope({
+      rope_scaling: { type: "yarn", factor: 8, original_max_position_embeddings: 4096, truncate },
+    });
+    const { frequencies } = new Rotary(16, { scaling: rope_scaling });
+    for (const [i, theta] of thetas.entries()) {
+      assert.ok(
+        Math.abs(frequencies[i] / theta - 1) < 1e-9,
+        `pair ${i}: ${frequencies[i]}, expected ${theta}`,
+      );
+    }
+  }
+});
+
 test("linear scaling is a division of positions; dynamic changes nothing within max_position_embeddings", () => {
   const angles = (scaling: RopeScaling | null, at: number[]) =>
     new Rotary(8, { scaling }).angles(at).cos.toArray();
