@@ -5,6 +5,7 @@
 import {
   ArgumentError,
   AutogradError,
+  allocateFloats,
   array,
   binary,
   type Category,
@@ -74,7 +75,9 @@ export class Tensor implements HasStorages {
 
   /** The values in row-major order, as a copy. float32, whatever the precision they were computed in. */
   toArray(): Float32Array {
-    return Float32Array.from(this.value.data);
+    const values = allocateFloats(this.size);
+    values.set(this.value.data);
+    return values;
   }
 
   /** The one value of a tensor of one element. */

@@ -27,5 +27,9 @@ export const allocateFloats = (length: number): Float32Array<ArrayBuffer> =>
 export const allocateDoubles = (length: number): Float64Array<ArrayBuffer> =>
   allocate(length * 8, () => new Float64Array(length));
 
+/** `length` bytes, zeros. @throws DeviceError when the system does not grant them */
+export const allocateBytes = (length: number): Uint8Array<ArrayBuffer> =>
+  allocate(length, () => new Uint8Array(length));
+
 const mebibytes = (bytes: number): string =>
   (bytes / 2 ** 20).toLocaleString("en", { maximumFractionDigits: 1 });

@@ -1,5 +1,6 @@
 /** @file Reading and adding at indices: rows of a table, elements along an axis, and their adjoints. */
 
+import { allocateDoubles } from "./allocate.ts";
 import { ShapeError } from "./errors.ts";
 import { checkIndices, type Indices } from "./indices.ts";
 import { contiguous, empty, type NDArray, zeros } from "./ndarray.ts";
@@ -33,11 +34,27 @@ export function addRows(x: NDArray, ids: Indices, rows: number): NDArray {
   const result = zeros([rows, ...d]);
   const X = x.data;
   const Y = result.storage.data;
+  const sums = new Map(often(ids).map((row) => [row, new Float64Array(n)]));
   for (let i = 0; i < ids.data.length; i++) {
-    const to = ids.data[i] * n;
-    for (let j = 0; j < n; j++) Y[to + j] += X[i * n + j];
+    const row = ids.data[i];
+    const sum = sums.get(row);
+    const to = sum ? 0 : row * n;
+    const target = sum ?? Y;
+    for (let j = 0; j < n; j++) target[to + j] += X[i * n + j];
   }
+  for (const [row, sum] of sums) Y.set(sum, row * n);
   return result;
+}
+
+/** More numbers than this are not added one by one in float32: the error would grow with how many there are. */
+const MANY = 1024;
+
+/** The ids that occur more often than `MANY` times. */
+function often({ data }: Indices): number[] {
+  if (data.length <= MANY) return [];
+  const counts = new Map<number, number>();
+  for (const id of data) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return [...counts].filter(([, count]) => count > MANY).map(([id]) => id);
 }
 
 /** Y[..., i, ...] = x[..., index[..., i, ...], ...] along `axis`; off the axis the shapes agree (PyTorch's gather). */
@@ -62,9 +79,11 @@ export function scatterAdd(y: NDArray, index: Indices, axis: number, shape: Shap
   const result = zeros(shape);
   const Y = y.data;
   const X = result.storage.data;
+  const sums = index.shape[along] > MANY ? allocateDoubles(X.length) : X;
   eachGathered(shape, index, along, (i, at) => {
-    X[at] += Y[i];
+    sums[at] += Y[i];
   });
+  if (sums !== X) X.set(sums);
   return result;
 }
 

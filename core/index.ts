@@ -1,5 +1,6 @@
 /** @file Numbers without gradients: shapes, storage, devices, kernels, random numbers, files. */
 
+export * from "./allocate.ts";
 export * from "./device.ts";
 export * from "./elementwise.ts";
 export * from "./errors.ts";

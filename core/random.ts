@@ -13,6 +13,7 @@
  * Everything is integer arithmetic, or floating-point arithmetic that IEEE 754 rounds correctly.
  */
 
+import { allocateFloats } from "./allocate.ts";
 import { ArgumentError } from "./errors.ts";
 import { normalQuantile } from "./quantile.ts";
 
@@ -143,7 +144,7 @@ export class Random {
   /** The next `length` words, each through `value`. */
   #fill(length: number, value: (word: number) => number): Float32Array<ArrayBuffer> {
     checkLength("random", length);
-    const values = new Float32Array(length);
+    const values = allocateFloats(length);
     let i = 0;
     if (length > 0 && this.#position % 2 === 1) values[i++] = value(this.bits());
     let block = this.#position / 2;

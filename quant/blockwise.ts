@@ -7,7 +7,7 @@
  * lie two in a byte, the earlier element in the high half; an odd count is filled up with the code of zero.
  */
 
-import { QuantizationError } from "../core/index.ts";
+import { allocateBytes, allocateFloats, QuantizationError } from "../core/index.ts";
 import type { CodeBook } from "./codebooks.ts";
 import { nearestCode, type Rounding, roundingOf, UNSURE } from "./nearest.ts";
 
@@ -31,8 +31,8 @@ export function quantizeBlocks(book: CodeBook, x: Float32Array, blockSize: numbe
   const { bits } = book;
   const rounding = roundingOf(book);
   const n = x.length;
-  const packed = new Uint8Array(packedLength(bits, n));
-  const absmax = new Float32Array(Math.ceil(n / blockSize));
+  const packed = allocateBytes(packedLength(bits, n));
+  const absmax = allocateFloats(Math.ceil(n / blockSize));
   const whole = Math.floor(n / blockSize) * blockSize;
   const largestIn = magnitudesOf(x);
 

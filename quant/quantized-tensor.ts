@@ -1,7 +1,15 @@
 /** @file QuantizedTensor: packed codes and their constants, and the way back to numbers. */
 
 import { Tensor } from "../autograd/index.ts";
-import { type Codes, countFor, fromHost, QuantizationError, type Shape, sizeOf } from "../core/index.ts";
+import {
+  allocateFloats,
+  type Codes,
+  countFor,
+  fromHost,
+  QuantizationError,
+  type Shape,
+  sizeOf,
+} from "../core/index.ts";
 import { dequantizeBlocks, packedLength } from "./blockwise.ts";
 import { type CodeBook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
 import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "./double.ts";
@@ -99,7 +107,7 @@ export class QuantizedTensor {
 
   /** The numbers that the codes stand for, in row-major order. */
   toArray(): Float32Array {
-    return this.dequantizeInto(new Float32Array(this.size));
+    return this.dequantizeInto(allocateFloats(this.size));
   }
 
   /**

@@ -30,6 +30,8 @@ interface Block {
 
 export class Allocator {
   readonly #base: number;
+  /** Of the range, in grains. */
+  readonly #size: number;
   readonly #lists: Block[][] = [];
   /** Bit f: some list of the first level's row f is not empty. */
   #rows = 0;
@@ -43,6 +45,7 @@ export class Allocator {
   constructor(start: number, bytes: number) {
     this.#base = start;
     const size = Math.floor(bytes / GRAIN);
+    this.#size = size;
     if (size > 0) this.#list({ start: 0, size, before: null, after: null, slot: -1 });
   }
 
@@ -64,7 +67,8 @@ export class Allocator {
   /** The address of `bytes` bytes, or null when no free block is so long. */
   take(bytes: number): number | null {
     const size = Math.max(1, Math.ceil(bytes / GRAIN));
-    const block = this.#find(size);
+    // A longer one would not fit into the 32 bits of the searches either.
+    const block = size <= this.#size ? this.#find(size) : null;
     if (!block) return null;
     this.#unlist(block);
     if (block.size > size) {

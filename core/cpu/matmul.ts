@@ -4,8 +4,11 @@
  *
  * Operands outside the arena come in through the window, and so does what is packed. A product for which the window
  * is too small is cut in halves, again and again: rows, columns, matrices of the batch, or k, whose halves are added
- * in the order in which the whole would be summed. So the largest product is the one whose arrays the system grants,
- * and its bits do not depend on where they lie.
+ * in the order in which the whole would be summed. So the bits of a product do not depend on where its arrays lie.
+ *
+ * Largest sizes: any number of rows, columns, steps of k and matrices, as long as the system grants the arrays, each of
+ * which may pass 4 GiB outside the arena. What one kernel call sees lies in the memory of at most 4 GiB: fewer than 2³⁰
+ * numbers, so that counts of elements fit into an i32 and addresses, read as unsigned, into 32 bits.
  */
 
 import { mT } from "../movement.ts";

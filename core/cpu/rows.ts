@@ -13,8 +13,11 @@ const functions: Record<ReduceName, number> = { sum: 0, max: 1, min: 2 };
 /** Longer rows are reduced in pieces of this many elements, and then the pieces. */
 const ROW = 16384;
 
-/** Columns up to this length are summed in one go; */
-const COLUMN = 1024;
+/**
+ * Columns up to this length are summed in one go, in groups of four columns eight numbers at a time, and those after the
+ * last whole group of four one by one;
+ */
+const COLUMN = { inGroups: 1024, oneByOne: 256 };
 
 /**
  * longer ones in blocks of this many elements, then the sums of the blocks, and so on: the error of a sum of n numbers
@@ -42,7 +45,8 @@ export function reduce(
   x = contiguous(x);
   if (inner === 1) reduceRows(machine, f, reshape(x, [outer, n]), reshape(result, [outer, 1]));
   else {
-    const block = n <= COLUMN ? n : BLOCK;
+    const longest = inner % 4 === 0 ? COLUMN.inGroups : COLUMN.oneByOne;
+    const block = n <= longest ? n : BLOCK;
     reduceColumns(machine, f, reshape(x, [outer, n, inner]), reshape(result, [outer, 1, inner]), block);
   }
   return result;

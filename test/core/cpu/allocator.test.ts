@@ -87,7 +87,7 @@ test("nothing overlaps, nothing is lost, neighbours merge, and what is not taken
     fc.nat(300),
     fc.nat(20_000),
     fc.nat(BYTES / 4),
-    fc.constantFrom(0, 1, BYTES, BYTES + 1),
+    fc.constantFrom(0, 1, BYTES, BYTES + 1, 2 ** 38 + 64, 2 ** 42, 2 ** 53),
   );
   const commands = [
     bytes.map(take),

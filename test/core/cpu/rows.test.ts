@@ -1,7 +1,16 @@
 /** @file Reductions, softmax and normalization of the cpu device agree with the reference. */
 
 import fc from "fast-check";
-import { array, type Kernels, type NDArray, openDevice, scope } from "lowrank/core";
+import {
+  addRows,
+  array,
+  indices,
+  type Kernels,
+  type NDArray,
+  openDevice,
+  scatterAdd,
+  scope,
+} from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { reference } from "../../../core/reference.ts";
@@ -46,6 +55,56 @@ test("the sum of a million ones is a million, of any row or column", () => {
   const ones = array(new Float32Array(2 ** 20).fill(1));
   assert.is(cpu.reduce("sum", ones, 1, 2 ** 20, 1, []).data[0], 2 ** 20);
   assert.equal([...cpu.reduce("sum", ones, 1, 2 ** 18, 4, [4]).data], [2 ** 18, 2 ** 18, 2 ** 18, 2 ** 18]);
+});
+
+test("sums down an axis: the error does not grow with its length", () => {
+  // Up to 256 numbers one by one, or 128 sums of eight; more of them are a tree of blocks of 64.
+  const bound = 130 * EPSILON;
+  fc.assert(
+    fc.property(
+      ...[fc.integer({ min: 1, max: 40_000 }), fc.integer({ min: 2, max: 9 }), fc.nat()],
+      (n, inner, seed) => {
+        const x = array(
+          numbers(seed, n * inner).map((v) => Math.abs(v) + 0.1),
+          [n, inner],
+        );
+        const [actual, exact] = [cpu, reference].map((kernels) =>
+          kernels.reduce("sum", x, 1, n, inner, [inner]),
+        );
+        exact.data.forEach((sum, i) => {
+          assert.ok(
+            Math.abs(actual.data[i] - sum) <= bound * sum,
+            `${n} rows: ${actual.data[i]}, expected ${sum}`,
+          );
+        });
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test("millions of equal numbers, whose rounding errors all point one way, down an axis and by row", () => {
+  for (const rows of [1000, 1025, 70_000, 2_000_001]) {
+    const x = array(new Float32Array(2 * rows).fill(0.1), [rows, 2]);
+    const sums = [
+      ...cpu.reduce("sum", x, 1, rows, 2, [2]).data,
+      cpu.reduce("sum", x, 1, rows * 2, 1, []).data[0] / 2,
+    ];
+    for (const sum of sums)
+      assert.ok(Math.abs(sum / rows / Math.fround(0.1) - 1) < 4e-6, `${rows}: ${sum / rows}`);
+  }
+});
+
+test("rows of a table and places of an array that a million numbers are added to", () => {
+  const n = 2 ** 20 + 1;
+  const ids = indices(Int32Array.from({ length: n }, (_, i) => (i % 4 === 0 ? 1 : 0)));
+  const expected = [n - Math.ceil(n / 4), Math.ceil(n / 4)].map((count) => count * Math.fround(0.1));
+  const x = array(new Float32Array(n).fill(0.1));
+  for (const sums of [addRows(x, ids, 2), scatterAdd(x, ids, 0, [2])]) {
+    sums.data.forEach((sum, i) => {
+      assert.ok(Math.abs(sum / expected[i] - 1) < EPSILON, `${sum}, expected ${expected[i]}`);
+    });
+  }
 });
 
 test("long sums lose no more than a few ε", () => {
