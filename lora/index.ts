@@ -21,7 +21,7 @@ export { DoRA, type DoRAOptions } from "./dora.ts";
 export { type FirstValues, firstValues, type Init, type InitOptions } from "./init.ts";
 export type { LoftQ } from "./init-divided.ts";
 export { inject } from "./inject.ts";
-export { type Finding, type Law, laws, type Trial, trial } from "./laws.ts";
+export { concerns, type Finding, type Law, laws, type Trial, trial } from "./laws.ts";
 export { LoRA } from "./lora.ts";
 export { LoraConv } from "./lora-conv.ts";
 export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";

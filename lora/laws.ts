@@ -6,11 +6,13 @@
  */
 
 import { algebraLaws } from "./laws/algebra.ts";
+import { guarded } from "./laws/concern.ts";
 import type { Law, Trial } from "./laws/law.ts";
 import { methodLaws } from "./laws/methods.ts";
 import { operationLaws } from "./laws/operations.ts";
 import { trainingLaws } from "./laws/training.ts";
 
+export { concerns } from "./laws/concern.ts";
 export type { Finding, Law, Trial } from "./laws/law.ts";
 
 /** A trial to begin with. */
@@ -28,4 +30,6 @@ export const trial: Trial = {
 
 const groups = { ...operationLaws, ...algebraLaws, ...trainingLaws, ...methodLaws };
 
-export const laws: Readonly<Record<keyof typeof groups, Law>> = groups;
+export const laws: Readonly<Record<keyof typeof groups, Law>> = Object.fromEntries(
+  Object.entries<Law>(groups).map(([key, law]) => [key, guarded(key, law)]),
+) as Record<keyof typeof groups, Law>;

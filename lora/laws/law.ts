@@ -39,6 +39,7 @@ export interface Law {
   readonly methods: readonly Method[];
   /** Whether it speaks of exact numbers; trials with values of the other kind do not concern it. */
   readonly values?: Trial["values"];
+  /** @throws AdapterError on a trial that the law does not speak of (see `concerns`), and on one that is none */
   check(trial: Trial): Finding;
 }
 
