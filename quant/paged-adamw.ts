@@ -151,17 +151,22 @@ export class PagedAdamW extends AdamW {
     return "PagedAdamW";
   }
 
-  /** @throws PagingError when there is no room for the pages: load the state again then */
+  /** @throws PagingError when there is no room for the pages; the state is then the one before */
   protected override restore({ steps, arrays }: OptimizerState): void {
-    this.#done.clear();
-    this.parameters().forEach((parameter, i) => {
-      const names = allNames.filter((name) => arrays.has(`${i}.${name}`));
-      if (steps[i] === 0 && names.length === 0) this.#forget(parameter);
-      else {
+    const made: [Parameter, PagedState | null][] = [];
+    try {
+      for (const [i, parameter] of this.parameters().entries()) {
+        const names = allNames.filter((name) => arrays.has(`${i}.${name}`));
         const values = new Map(names.map((name) => [name, arrays.get(`${i}.${name}`) as NDArray]));
-        this.#fill(parameter, steps[i], names.length === 3, values);
+        const isNew = steps[i] === 0 && names.length === 0;
+        made.push([parameter, isNew ? null : this.#filled(parameter, steps[i], names.length === 3, values)]);
       }
-    });
+    } catch (error) {
+      for (const [, state] of made) this.#remove(state);
+      throw error;
+    }
+    this.#done.clear();
+    for (const [parameter, state] of made) this.#put(parameter, state);
   }
 
   /** Removes the page file. The optimizer cannot be used afterwards. Without it that happens when the process ends. */
@@ -174,17 +179,16 @@ export class PagedAdamW extends AdamW {
     const state = this.#states.get(parameter);
     if (state && (!amsgrad || state.names.length === 3)) return state;
     const { step, arrays } = this.state(parameter);
-    return this.#fill(parameter, step, amsgrad, new Map(Object.entries(arrays)));
+    return this.#put(parameter, this.#filled(parameter, step, amsgrad, new Map(Object.entries(arrays))));
   }
 
-  /** New pages for a parameter, with these values; zeros where there are none. */
-  #fill(
+  /** New pages for a parameter, with these values; zeros where there are none. After a failure there are none. */
+  #filled(
     parameter: Parameter,
     step: number,
     amsgrad: boolean,
     values: ReadonlyMap<string, NDArray>,
   ): PagedState {
-    this.#forget(parameter);
     const names = amsgrad ? allNames : moments;
     const perPage = Math.floor(this.#pager.pageBytes / (4 * names.length));
     const slices = Array.from({ length: Math.ceil(parameter.size / perPage) }, (_, i) => {
@@ -193,8 +197,8 @@ export class PagedAdamW extends AdamW {
       return { page: this.#pager.add(names.map(() => to - from)), from, to };
     });
     const state = { step, names, slices };
-    this.#states.set(parameter, state);
-    if (values.size > 0) {
+    if (values.size === 0) return state;
+    try {
       for (const { page, from, to } of slices) {
         const arrays = this.#pager.use(page, true);
         names.forEach((name, i) => {
@@ -202,12 +206,22 @@ export class PagedAdamW extends AdamW {
           if (data) arrays[i].storage.write().set(data.subarray(from, to));
         });
       }
+      return state;
+    } catch (error) {
+      this.#remove(state);
+      throw error;
     }
+  }
+
+  /** Puts a state in the place of the one before. */
+  #put<S extends PagedState | null>(parameter: Parameter, state: S): S {
+    this.#remove(this.#states.get(parameter) ?? null);
+    if (state) this.#states.set(parameter, state);
+    else this.#states.delete(parameter);
     return state;
   }
 
-  #forget(parameter: Parameter): void {
-    for (const { page } of this.#states.get(parameter)?.slices ?? []) this.#pager.remove(page);
-    this.#states.delete(parameter);
+  #remove(state: PagedState | null): void {
+    for (const { page } of state?.slices ?? []) this.#pager.remove(page);
   }
 }

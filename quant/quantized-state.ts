@@ -5,6 +5,7 @@
 
 import {
   CheckpointError,
+  checkOptions,
   loadSafetensors,
   type SafeTensor,
   sameShape,
@@ -55,9 +56,11 @@ export function loadQuantized(
 export function loadQuantizedState(
   model: Module,
   tensors: ReadonlyMap<string, SafeTensor>,
-  { computeDtype }: { readonly computeDtype?: ComputeDtype } = {},
+  options: { readonly computeDtype?: ComputeDtype } = {},
   source = "loadQuantized",
 ): void {
+  checkOptions("loadQuantized", options, ["computeDtype"]);
+  const { computeDtype } = options;
   const rest = new Map(tensors);
   const modules = new Map(model.namedModules());
   const packed = new Map<string, QuantizedTensor>();
@@ -101,17 +104,19 @@ export function loadQuantizedState(
   if (problems.length > 0) throw new CheckpointError(`${source}: ${problems.join("; ")}`);
   const values = parameters.map(([name]) => (rest.get(name) as SafeTensor).floats()); // may refuse integers
 
-  parameters.forEach(([, parameter], i) => {
-    parameter.assign(values[i]);
-  });
-  for (const [name, tensor] of packed) {
+  const made = Array.from(packed, ([name, tensor]) => {
     const layer = modules.get(name) as Linear | Conv1D | QuantizedLinear;
     const kind: LinearKind =
       layer instanceof QuantizedLinear ? layer.kind : layer instanceof Conv1D ? "conv1d" : "linear";
-    const made = new QuantizedLinear(tensor, { bias: layer.bias, kind, computeDtype });
-    made.training = layer.training;
-    model.replaceModule(name, made);
-  }
+    const quantized = new QuantizedLinear(tensor, { bias: layer.bias, kind, computeDtype }); // may refuse the option
+    quantized.training = layer.training;
+    return [name, quantized] as const;
+  });
+
+  parameters.forEach(([, parameter], i) => {
+    parameter.assign(values[i]);
+  });
+  for (const [name, quantized] of made) model.replaceModule(name, quantized);
 }
 
 const isLinear = (module: Module | undefined): module is Linear | Conv1D | QuantizedLinear =>

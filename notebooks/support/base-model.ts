@@ -1,12 +1,13 @@
 /**
  * @file Small base models: pretrained once, kept under `.cache/models/` by a name that holds a hash of all that
- * made them, and shared by the notebooks. The folder can be deleted at any time.
+ * made them, and shared by the notebooks. Beside each lies a digest of its files: one that was changed is made again.
+ * The folder can be deleted at any time.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { random } from "lowrank/core";
+import { random, writeFileAtomic } from "lowrank/core";
 import {
   AdamW,
   type ConfigFields,
@@ -66,11 +67,13 @@ export function pretrained(pretraining: Pretraining, cache: string = CACHE): Bas
 
   mkdirSync(cache, { recursive: true });
   const { model, seconds } = withLock(`${folder}.lock`, () => {
-    const kept = load(folder);
+    const kept = load(folder, hash);
     if (kept) return { model: kept, seconds: null };
+    if (existsSync(folder))
+      currentTerminal().status(`${folder} is not as it was made; the base model is trained again`);
     const { model, seconds } = pretrain(pretraining, fields);
-    save(model, folder);
-    return { model: load(folder) ?? model, seconds }; // from the file: without gradients, as from the cache
+    save(model, folder, hash);
+    return { model: load(folder, hash) ?? model, seconds }; // from the file: without gradients, as from the cache
   });
   const values = model.stateDict();
   return {
@@ -103,9 +106,10 @@ function pretrain({ domain, steps, rows, lr, seed }: Pretraining, fields: Config
   return { model, seconds };
 }
 
-/** Null if it is not there, or no longer whole. */
-function load(folder: string): GPT2 | null {
+/** Null if it is not there, or not the one that was made. */
+function load(folder: string, hash: string): GPT2 | null {
   try {
+    if (readFileSync(`${folder}.sha256`, "utf8") !== digest(folder, hash)) return null;
     return loadPretrained(folder) as GPT2;
   } catch {
     return null;
@@ -113,13 +117,21 @@ function load(folder: string): GPT2 | null {
 }
 
 /** A model that cannot be kept will be trained again: that is no reason to stop. */
-function save(model: GPT2, folder: string): void {
+function save(model: GPT2, folder: string, hash: string): void {
   try {
     rmSync(folder, { recursive: true, force: true }); // what an interrupt left
     savePretrained(model, folder);
+    writeFileAtomic(`${folder}.sha256`, new TextEncoder().encode(digest(folder, hash)));
   } catch (error) {
     currentTerminal().status(`the base model is not kept: ${(error as Error).message}`);
   }
+}
+
+/** Of what made the model, and of every file of it. */
+function digest(folder: string, hash: string): string {
+  const all = createHash("sha256").update(hash);
+  for (const name of readdirSync(folder).sort()) all.update(name).update(readFileSync(join(folder, name)));
+  return all.digest("hex");
 }
 
 /** The fields of a small GPT-2 for the texts here. */

@@ -1,7 +1,16 @@
 /** @file Base models: made once, also by several processes at once; kept where nothing relies on their being kept. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { random } from "lowrank/core";
@@ -55,6 +64,32 @@ bases("a cache that is gone, or damaged, is made again", ({ folder }) => {
   assert.ok(again.seconds !== null);
   assert.is(again.loss, loss);
   assert.equal(readdirSync(join(cache, model)), ["config.json", "model.safetensors"]);
+});
+
+bases("a cached model whose bytes, fields or files were changed is not used", ({ folder }) => {
+  const { loss } = pretrained(tiny, folder);
+  const [model] = readdirSync(folder).filter((name) => statSync(join(folder, name)).isDirectory());
+  const [config, weights, seal] = [
+    join(folder, model, "config.json"),
+    join(folder, model, "model.safetensors"),
+    join(folder, `${model}.sha256`),
+  ];
+  const change = (path: string, edit: (bytes: Buffer) => Uint8Array | string): void =>
+    writeFileSync(path, edit(readFileSync(path)));
+  const changes: (() => void)[] = [
+    () => change(weights, (bytes) => bytes.fill(0, bytes.length - 4)), // a value of the last tensor
+    () => change(config, (bytes) => `${bytes}`.replace('"n_head": 2', '"n_head": 1')),
+    () => writeFileSync(join(folder, model, "other.json"), "{}"),
+    () => change(seal, () => "0".repeat(64)),
+    () => rmSync(seal),
+  ];
+  for (const [i, make] of changes.entries()) {
+    assert.is(pretrained(tiny, folder).seconds, null, `before change ${i}`);
+    make();
+    const again = pretrained(tiny, folder);
+    assert.ok(again.seconds !== null, `change ${i}`);
+    assert.is(again.loss, loss);
+  }
 });
 
 /** A process that takes the lock, prints "held", keeps busy for so many milliseconds, and leaves `${file}.done`. */

@@ -199,6 +199,54 @@ test("a full disk is an error that loses no state: with room made, step() goes o
   );
 });
 
+test("a full disk while a state is loaded, or while amsgrad makes its pages: the state is the one before", () => {
+  let left = Infinity;
+  const memory = new Uint8Array(1 << 16);
+  const openFile: PagedAdamWOptions["openFile"] = () => ({
+    path: "memory",
+    write(bytes, offset) {
+      if (left-- <= 0) throw new Error("ENOSPC: no space left on device");
+      memory.set(bytes, offset);
+    },
+    read: (bytes, offset) => bytes.set(memory.subarray(offset, offset + bytes.length)),
+    close() {},
+  });
+  const all = parameters([60, 20]);
+  const paged = new PagedAdamW(all, { lr: 0.1, budget: 128, pageBytes: 64, openFile });
+  const step = (seed: number): void => {
+    giveGradients(all, seed, [true, true]);
+    paged.step();
+  };
+  step(1);
+  const saved = paged.stateDict();
+  step(2);
+  const before = plain(paged);
+  for (let writes = 0; ; writes++) {
+    const pages = paged.pageTable.length;
+    left = writes;
+    try {
+      paged.loadStateDict(saved);
+      break;
+    } catch (error) {
+      assert.instance(error, PagingError);
+      left = Infinity;
+      assert.equal(plain(paged), before, `after ${writes} writes`);
+      assert.is(paged.pageTable.length, pages);
+    }
+  }
+  left = Infinity;
+  step(2);
+  assert.equal(plain(paged), before);
+  paged.groups[0].amsgrad = true;
+  left = 3;
+  assert.throws(
+    () => step(3),
+    (error: unknown) => error instanceof PagingError,
+  );
+  left = Infinity;
+  assert.equal(plain(paged).steps, before.steps);
+});
+
 test("budgets smaller than a page, pages smaller than an element, folders that are not there: refused", () => {
   const all = parameters([4]);
   const refuses = (options: PagedAdamWOptions, message: RegExp, kind: new (...args: never[]) => Error) =>

@@ -163,6 +163,16 @@ test("what is missing, unexpected, misshapen or cut short is refused, and nothin
   refuses((e) => cut(e, STATE), /quant_state: not JSON/);
 });
 
+test("options that make no sense are refused before anything is changed", () => {
+  const entries = quantizedState(quantized());
+  for (const options of [{ computeDtype: "float17" }, { computeDType: "bfloat16" }]) {
+    const net = new Net(5);
+    const before = `${net} ${net.parameters().map((p) => p.toArray())}`;
+    assert.throws(() => loadQuantizedState(net, reread(entries), options as never), /computeDtype/);
+    assert.is(`${net} ${net.parameters().map((p) => p.toArray())}`, before);
+  }
+});
+
 test("a description that lies is refused", () => {
   const good =
     '{"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [8, 40], "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.125}';

@@ -530,4 +530,26 @@ test("a replaced byte leaves every tensor whose entry and values it does not tou
   assert.ok(survived > 100, `only ${survived} of 2000 files were still valid`);
 });
 
+// --- Edges
+
+test("a header of exactly the cap is written and read, a byte more is neither", () => {
+  const cap = 100_000_000;
+  const around = '{"__metadata__":{"x":""}}'.length;
+  const file = serializeSafetensors([], { metadata: new Map([["x", "y".repeat(cap - around)]]) });
+  assert.is(file.length, 8 + cap);
+  assert.is(parseSafetensors(file).metadata.get("x")?.length, cap - around);
+  assert.throws(
+    () => serializeSafetensors([], { metadata: new Map([["x", "y".repeat(cap - around + 1)]]) }),
+    /a header of at most 100000000 bytes; got bytes 100000008/,
+  );
+  const claiming = (length: bigint): Uint8Array => {
+    const bytes = new Uint8Array(16);
+    new DataView(bytes.buffer).setBigUint64(0, length, true);
+    return bytes;
+  };
+  refused(claiming(BigInt(cap)), /the header has 100000000 bytes, the file only 8 after its length/);
+  refused(claiming(BigInt(cap) + 1n), /a header of 100000001 bytes is over the cap of 100000000/);
+  refused(claiming(2n ** 64n - 1n), /over the cap/);
+});
+
 test.run();
