@@ -455,6 +455,7 @@ test("schedules: no warm-up, a run of one step, steps beyond the end; misspelt a
       {},
       { total: 0 },
       { total: Number.NaN },
+      { total: Infinity },
       { total: 5, warmup: -1 },
       { total: 5, warmup: Number.NaN },
     ])
