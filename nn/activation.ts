@@ -1,6 +1,7 @@
 /** @file The activations that configurations name. */
 
 import { gelu, geluTanh, relu, silu, type Tensor, tanh } from "../autograd/index.ts";
+import { ArgumentError } from "../core/index.ts";
 import type { ActivationName } from "./config.ts";
 
 const functions: { readonly [Name in ActivationName]: (x: Tensor) => Tensor } = {
@@ -11,6 +12,14 @@ const functions: { readonly [Name in ActivationName]: (x: Tensor) => Tensor } = 
   silu,
   tanh,
 };
+
+/** @throws ArgumentError unless there is an activation of that name */
+export function checkActivation(who: string, name: string): void {
+  if (!Object.hasOwn(functions, name))
+    throw new ArgumentError(who, `activation one of ${Object.keys(functions).join(", ")}`, {
+      activation: name,
+    });
+}
 
 /** The function of that name, elementwise. */
 export const activation = (name: ActivationName): ((x: Tensor) => Tensor) => functions[name];

@@ -30,6 +30,7 @@ import { Dropout } from "./dropout.ts";
 import { defaultRandom } from "./init.ts";
 import { checkSizes, Linear, type LinearLike } from "./linear.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 import type { Rotary } from "./rotary.ts";
 
 export interface AttentionOptions {
@@ -182,6 +183,8 @@ export class MultiHeadAttention extends Module {
   /** @throws ArgumentError unless kvHeads divides heads, and heads divides dim or headDim is given */
   constructor(dim: number, heads: number, options: MultiHeadAttentionOptions = {}) {
     super();
+    const own = ["kvHeads", "headDim", "causal", "rotary"];
+    checkLayer("MultiHeadAttention", options, [...own, "bias", "outputBias", "dropout", "std", "rng"]);
     const { kvHeads = heads, headDim = dim / heads, causal = false, rotary = null } = options;
     const { bias = true, outputBias = bias, dropout = 0, std, rng = defaultRandom() } = options;
     checkSizes("MultiHeadAttention", { dim, heads, kvHeads, headDim });
@@ -199,7 +202,9 @@ export class MultiHeadAttention extends Module {
     this.dropout = new Dropout(dropout, { rng });
   }
 
-  forward(x: Tensor, { cache, positions, mask }: AttendOptions = {}): Tensor {
+  forward(x: Tensor, options: AttendOptions = {}): Tensor {
+    checkLayer("MultiHeadAttention", options, ["cache", "positions", "mask"]);
+    const { cache, positions, mask } = options;
     let q = splitHeads(this.q_proj.forward(x), this.heads); //     [batch, heads, time, headDim]
     let k = splitHeads(this.k_proj.forward(x), this.kvHeads); //   [batch, kvHeads, time, headDim]
     let v = splitHeads(this.v_proj.forward(x), this.kvHeads);

@@ -40,6 +40,7 @@ import type { ModelOptions } from "./language-model.ts";
 import { LayerNorm } from "./layer-norm.ts";
 import { Linear, type LinearLike, type LinearOptions } from "./linear.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 
 export interface EncodeOptions {
   /** 1 for tokens, 0 for padding, [batch, time]; all tokens unless given. */
@@ -59,11 +60,10 @@ export class Bert extends Module {
   classifier: LinearLike | RobertaHead;
 
   /** @throws ArgumentError on fields that no model can have, and when num_labels is 0 (see `BertModel`) */
-  constructor(
-    fields: ConfigFields<"bert"> | ConfigFields<"roberta">,
-    { rng = defaultRandom() }: ModelOptions = {},
-  ) {
+  constructor(fields: ConfigFields<"bert"> | ConfigFields<"roberta">, options: ModelOptions = {}) {
     super();
+    checkLayer("Bert", options, ["rng"]);
+    const { rng = defaultRandom() } = options;
     const config = modelConfig(fields as ConfigFields<"bert">);
     const { hidden_size, num_labels, initializer_range: std } = config;
     if (num_labels === 0)
@@ -153,6 +153,7 @@ export class BertModel extends Module {
 
   /** ids [batch, time] → hidden states of the last layer, [batch, time, hidden]. */
   forward(ids: IndexLike, options: EncodeOptions = {}): Tensor {
+    checkLayer("Bert", options, ["attentionMask", "tokenTypes", "positions"]);
     const tokens = indices(ids);
     if (tokens.shape.length !== 2) throw new ShapeError("Bert", "ids [batch, time]", { ids: tokens.shape });
     const mask = options.attentionMask && paddingMask(indices(options.attentionMask), tokens);

@@ -18,6 +18,7 @@ import {
 import { defaultRandom, kaimingUniform } from "./init.ts";
 import { checkSizes, parameterLike } from "./linear.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 
 export interface ConvolutionOptions<Extent> {
   /** s, 1 unless given. */
@@ -93,6 +94,8 @@ export function conv1d(
   return reshape(y, [batch, out, length]);
 }
 
+const known = ["stride", "padding", "dilation", "groups", "bias", "rng"];
+
 interface LayerOptions {
   readonly bias?: boolean;
   readonly rng?: Random;
@@ -109,9 +112,11 @@ export class Conv1d extends Module {
     inChannels: number,
     outChannels: number,
     kernel: number,
-    { bias, rng, ...options }: LayerOptions & ConvolutionOptions<number> = {},
+    given: LayerOptions & ConvolutionOptions<number> = {},
   ) {
     super();
+    checkLayer("Conv1d", given, known);
+    const { bias, rng, ...options } = given;
     checkSizes("Conv1d", { inChannels, outChannels, kernel });
     this.options = options;
     [this.weight, this.bias] = initial("Conv1d", inChannels, outChannels, [kernel], options, { bias, rng });
@@ -144,9 +149,11 @@ export class Conv2d extends Module {
     inChannels: number,
     outChannels: number,
     kernel: number | Pair,
-    { bias, rng, ...options }: LayerOptions & ConvolutionOptions<number | Pair> = {},
+    given: LayerOptions & ConvolutionOptions<number | Pair> = {},
   ) {
     super();
+    checkLayer("Conv2d", given, known);
+    const { bias, rng, ...options } = given;
     const [height, width] = pair(kernel);
     checkSizes("Conv2d", { inChannels, outChannels, "kernel height": height, "kernel width": width });
     this.options = options;

@@ -4,6 +4,7 @@ import { dropout, type Tensor } from "../autograd/index.ts";
 import { ArgumentError, type Random, random } from "../core/index.ts";
 import { defaultRandom } from "./init.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 
 /** In training each element is kept with probability 1 − p and scaled by 1/(1 − p), or made zero; else y = x. */
 export class Dropout extends Module {
@@ -15,9 +16,11 @@ export class Dropout extends Module {
    * @param rng seeds the layer's own stream, by one draw
    * @throws ArgumentError unless 0 ≤ p < 1
    */
-  constructor(p: number, { rng = defaultRandom() }: { readonly rng?: Random } = {}) {
+  constructor(p: number, options: { readonly rng?: Random } = {}) {
     super();
-    if (!(p >= 0 && p < 1)) throw new ArgumentError("Dropout", "0 ≤ p < 1", { p });
+    checkLayer("Dropout", options, ["rng"]);
+    const { rng = defaultRandom() } = options;
+    if (!(typeof p === "number" && p >= 0 && p < 1)) throw new ArgumentError("Dropout", "0 ≤ p < 1", { p });
     this.p = p;
     this.generator = random(rng.bits());
   }

@@ -5,6 +5,7 @@ import type { IndexLike, NDArray, Random } from "../core/index.ts";
 import { defaultRandom, normal } from "./init.ts";
 import { checkSizes, parameterLike } from "./linear.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 
 export interface EmbeddingOptions {
   readonly rng?: Random;
@@ -19,12 +20,10 @@ export class Embedding extends Module {
   weight: Parameter;
 
   /** @throws ArgumentError unless both sizes are positive integers */
-  constructor(
-    numEmbeddings: number,
-    embeddingDim: number,
-    { rng = defaultRandom(), std = 1 }: EmbeddingOptions = {},
-  ) {
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
+    checkLayer("Embedding", options, ["rng", "std"]);
+    const { rng = defaultRandom(), std = 1 } = options;
     checkSizes("Embedding", { numEmbeddings, embeddingDim });
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;

@@ -29,6 +29,7 @@ import {
 import { LayerNorm } from "./layer-norm.ts";
 import { Conv1D, Linear, type LinearLike } from "./linear.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 
 /** GPT-2 with its language-modelling head. */
 export class GPT2 extends Module implements LanguageModel {
@@ -41,8 +42,10 @@ export class GPT2 extends Module implements LanguageModel {
    * @param fields a GPT2Config, or as much of one as differs from GPT-2's defaults
    * @throws ArgumentError on fields that no model can have
    */
-  constructor(fields: ConfigFields<"gpt2">, { rng = defaultRandom() }: ModelOptions = {}) {
+  constructor(fields: ConfigFields<"gpt2">, options: ModelOptions = {}) {
     super();
+    checkLayer("GPT2", options, ["rng"]);
+    const { rng = defaultRandom() } = options;
     const config = modelConfig(fields);
     this.config = config;
     this.transformer = new GPT2Model(config, rng);

@@ -19,6 +19,7 @@ import {
 } from "../core/index.ts";
 import type { KeyValueCache } from "./cache.ts";
 import type { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 
 export interface ModelOptions {
   /** Where initial weights and the seeds of dropout come from; see `manualSeed`. */
@@ -125,9 +126,11 @@ function columns({ data, shape: [rows, n] }: Indices, start: number, end: number
 export function tokensAndPositions(
   who: string,
   ids: IndexLike,
-  { cache, positions }: DecodeOptions,
+  options: DecodeOptions,
   contextLength: number,
 ): { tokens: Indices; at: Indices } {
+  checkLayer(who, options, ["cache", "positions", "lastOnly"]);
+  const { cache, positions } = options;
   const tokens = indices(ids);
   if (tokens.shape.length !== 2 || tokens.shape[1] === 0)
     throw new ShapeError(who, "ids [batch, time] with at least one token", { ids: tokens.shape });

@@ -4,6 +4,7 @@ import { add, linear, matmul, mT, type Parameter, parameter, type Tensor } from 
 import { ArgumentError, type NDArray, type Random, mT as transposed, zeros } from "../core/index.ts";
 import { defaultRandom, kaimingUniform, normal } from "./init.ts";
 import { type Layer, Module } from "./module.ts";
+import { checkFlag, checkLayer } from "./options.ts";
 
 /** Anything that maps x to x Wᵀ + b: what adapters adapt, and what quantization replaces. */
 export interface LinearLike extends Layer {
@@ -39,13 +40,12 @@ export class Linear extends Module implements LinearLike {
   weight: Parameter;
   bias: Parameter | null;
 
-  /** @throws ArgumentError unless both sizes are positive integers */
-  constructor(
-    inFeatures: number,
-    outFeatures: number,
-    { bias = true, rng = defaultRandom(), std }: LinearOptions = {},
-  ) {
+  /** @throws ArgumentError unless both sizes are positive integers, and on an unknown option */
+  constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
+    checkLayer("Linear", options, ["bias", "rng", "std"]);
+    const { bias = true, rng = defaultRandom(), std } = options;
+    checkFlag("Linear", "bias", bias);
     checkSizes("Linear", { inFeatures, outFeatures });
     this.inFeatures = inFeatures;
     this.outFeatures = outFeatures;
@@ -92,13 +92,15 @@ export class Conv1D extends Module implements LinearLike {
   weight: Parameter;
   bias: Parameter;
 
-  /** @throws ArgumentError unless both sizes are positive integers */
+  /** @throws ArgumentError unless both sizes are positive integers, and on an unknown option */
   constructor(
     inFeatures: number,
     outFeatures: number,
-    { rng = defaultRandom(), std = 0.02 }: { readonly rng?: Random; readonly std?: number } = {},
+    options: { readonly rng?: Random; readonly std?: number } = {},
   ) {
     super();
+    checkLayer("Conv1D", options, ["rng", "std"]);
+    const { rng = defaultRandom(), std = 0.02 } = options;
     checkSizes("Conv1D", { inFeatures, outFeatures });
     this.inFeatures = inFeatures;
     this.outFeatures = outFeatures;

@@ -29,6 +29,7 @@ import { hasOutputBias } from "./layout.ts";
 import { Linear, type LinearLike } from "./linear.ts";
 import { SwiGLU } from "./mlp.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 import { RMSNorm } from "./rms-norm.ts";
 import { Rotary } from "./rotary.ts";
 
@@ -44,9 +45,11 @@ export class Llama extends Module implements LanguageModel {
    */
   constructor(
     fields: ConfigFields<"llama"> | ConfigFields<"mistral"> | ConfigFields<"qwen2">,
-    { rng = defaultRandom() }: ModelOptions = {},
+    options: ModelOptions = {},
   ) {
     super();
+    checkLayer("Llama", options, ["rng"]);
+    const { rng = defaultRandom() } = options;
     const config = modelConfig(fields as ConfigFields<"llama">);
     this.config = config;
     this.model = new LlamaModel(config, rng);

@@ -1,14 +1,17 @@
 /** @file Feed-forward layers: the two-layer MLP, and its gated form SwiGLU (Shazeer, 2020, arXiv:2002.05202). */
 
 import { mul, type Tensor } from "../autograd/index.ts";
-import { activation } from "./activation.ts";
+import { activation, checkActivation } from "./activation.ts";
 import type { ActivationName } from "./config.ts";
 import { Linear, type LinearLike, type LinearOptions } from "./linear.ts";
 import { Module } from "./module.ts";
+import { checkLayer } from "./options.ts";
 
 export interface MLPOptions extends LinearOptions {
   readonly activation?: ActivationName;
 }
+
+const known = ["activation", "bias", "rng", "std"];
 
 /** y = W2 f(W1 x + b1) + b2. x [..., dim], between [..., hidden], y [..., dim]. */
 export class MLP extends Module {
@@ -16,11 +19,15 @@ export class MLP extends Module {
   fc1: LinearLike;
   fc2: LinearLike;
 
-  constructor(dim: number, hidden: number, { activation = "gelu", ...options }: MLPOptions = {}) {
+  /** @throws ArgumentError as Linear, and on an unknown activation */
+  constructor(dim: number, hidden: number, options: MLPOptions = {}) {
     super();
+    checkLayer("MLP", options, known);
+    const { activation = "gelu", ...rest } = options;
+    checkActivation("MLP", activation);
     this.activation = activation;
-    this.fc1 = new Linear(dim, hidden, options);
-    this.fc2 = new Linear(hidden, dim, options);
+    this.fc1 = new Linear(dim, hidden, rest);
+    this.fc2 = new Linear(hidden, dim, rest);
   }
 
   forward(x: Tensor): Tensor {
@@ -39,16 +46,16 @@ export class SwiGLU extends Module {
   up_proj: LinearLike;
   down_proj: LinearLike;
 
-  constructor(
-    dim: number,
-    hidden: number,
-    { activation = "silu", bias = false, ...options }: MLPOptions = {},
-  ) {
+  /** @throws ArgumentError as Linear, and on an unknown activation */
+  constructor(dim: number, hidden: number, options: MLPOptions = {}) {
     super();
+    checkLayer("SwiGLU", options, known);
+    const { activation = "silu", bias = false, ...rest } = options;
+    checkActivation("SwiGLU", activation);
     this.activation = activation;
-    this.gate_proj = new Linear(dim, hidden, { ...options, bias });
-    this.up_proj = new Linear(dim, hidden, { ...options, bias });
-    this.down_proj = new Linear(hidden, dim, { ...options, bias });
+    this.gate_proj = new Linear(dim, hidden, { ...rest, bias });
+    this.up_proj = new Linear(dim, hidden, { ...rest, bias });
+    this.down_proj = new Linear(hidden, dim, { ...rest, bias });
   }
 
   forward(x: Tensor): Tensor {

@@ -38,6 +38,7 @@ import { defaultRandom, normal, withoutInit } from "./init.ts";
 import { layout } from "./layout.ts";
 import { Linear } from "./linear.ts";
 import { Llama } from "./llama.ts";
+import { checkLayer } from "./options.ts";
 import { folderWeights } from "./pretrained-weights.ts";
 
 export type PretrainedModel = GPT2 | Llama | Bert | BertModel;
@@ -84,6 +85,7 @@ const originOf = (model: PretrainedModel): Origin | undefined => (model as { ori
  *   named; nothing has been allocated then
  */
 export function loadPretrained(folder: string, options: LoadOptions = {}): PretrainedModel {
+  checkLayer("loadPretrained", options, ["numLabels", "rng"]);
   return readSaved(folder, (file, place) => {
     const fields = parseJsonObject(`${folder}/config.json`, file("config.json"));
     return load(folder, fields, place, options);
