@@ -3,12 +3,12 @@
  * Nothing falls back in silence: `kernelCounts` says what ran where.
  */
 
+import { autoDevice } from "./auto.ts";
 import { openCpu } from "./cpu/index.ts";
 import { ArgumentError, DeviceError } from "./errors.ts";
 import { openGpu } from "./gpu/index.ts";
 import type { Kernels } from "./kernels.ts";
 import { reference } from "./reference.ts";
-import { sizeOf } from "./shape.ts";
 import { currentPrecision, withItemBytes } from "./storage.ts";
 import { synchronous } from "./synchronous.ts";
 
@@ -37,11 +37,8 @@ export interface Device {
   readonly kernels: DeviceKernels;
 }
 
-/** Multiplications from which a product pays for the trip to a GPU (measured in bench/). */
-const WORTH_A_TRIP = 512 ** 3;
-
 const openers: Record<DeviceName, () => Device> = {
-  auto: openAuto,
+  auto: () => autoDevice(openDevice("cpu"), realGpu, note),
   reference: () => ({ name: "reference", adapter: "plain loops", software: false, kernels: reference }),
   cpu: openCpu,
   gpu: openAnyGpu,
@@ -82,41 +79,14 @@ function openAnyGpu(): Device {
   );
 }
 
-/** `cpu`, and for large products a real GPU if one answers; it is looked for when the first large product comes. */
-function openAuto(): Device {
-  const cpu = openDevice("cpu");
-  let gpu: Device | null | undefined;
-  const forProduct = (multiplications: number): Device => {
-    const large = multiplications >= WORTH_A_TRIP;
-    if (large && gpu === undefined) gpu = realGpu();
-    return (large && gpu) || cpu;
-  };
-  const realGpu = (): Device | null => {
-    try {
-      const found = openDevice("gpu");
-      return found.software ? null : found;
-    } catch {
-      return null;
-    }
-  };
-  return {
-    name: "auto",
-    adapter: cpu.adapter,
-    software: false,
-    kernels: {
-      ...cpu.kernels,
-      matmul(a, b) {
-        const chosen = forProduct(a.size * b.shape[b.rank - 1]);
-        note(chosen.name, "matmul");
-        return chosen.kernels.matmul(a, b);
-      },
-      decodeMatmul(a, W, transposed) {
-        const chosen = forProduct(a.shape[0] * sizeOf(W.shape));
-        note(chosen.name, "decodeMatmul");
-        return (chosen.kernels.decodeMatmul as Kernels["decodeMatmul"])(a, W, transposed);
-      },
-    },
-  };
+/** The GPU that `auto` may use: no software emulation of one. */
+function realGpu(): Device | null {
+  try {
+    const found = openDevice("gpu");
+    return found.software ? null : found;
+  } catch {
+    return null;
+  }
 }
 
 let current: Device | null = null;

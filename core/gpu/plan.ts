@@ -105,8 +105,13 @@ export function isWithin(
   return fits && Math.max(...lengths, sizeOf(output)) <= limits.length && inner <= limits.inner;
 }
 
-export const tooLarge = (name: string, limits: Limits, operands: string): DeviceError =>
-  new DeviceError(
+/** A product beyond what a device can address, refused before anything is done. */
+export class TooLarge extends DeviceError {
+  override readonly name = "DeviceError";
+}
+
+export const tooLarge = (name: string, limits: Limits, operands: string): TooLarge =>
+  new TooLarge(
     `${name}: matmul of ${operands} is larger than this device can address ` +
       `(results up to ${limits.threads.join(" x ")}, arrays up to ${limits.length} values); use "cpu"`,
   );

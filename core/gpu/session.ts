@@ -181,7 +181,7 @@ export class Session {
   }
 
   get limits(): Limits {
-    return limitsOf(this.#mode, this.#device?.limits.maxComputeWorkgroupsPerDimension ?? 65535);
+    return limitsOf(this.#mode, this.#device?.limits);
   }
 
   statistics(): Statistics {
@@ -332,12 +332,19 @@ export class Session {
   }
 }
 
-/** `groups`: most work groups along an axis, in WebGPU. */
-function limitsOf(mode: GpuMode, groups: number): Limits {
+/** @param device what WebGPU says of its device */
+function limitsOf(mode: GpuMode, device?: GPUSupportedLimits): Limits {
   const int32 = 2 ** 31 - 1;
   switch (mode) {
-    case "webgpu": // gpu.js's work groups are 8 x 8 x 1
-      return { threads: [groups * 8, groups * 8, groups], length: int32, inner: int32, foldsPlanes: true };
+    case "webgpu": {
+      const groups = device?.maxComputeWorkgroupsPerDimension ?? 65535; // gpu.js's are 8 x 8 x 1
+      const bytes = Math.min(
+        device?.maxStorageBufferBindingSize ?? 2 ** 27,
+        device?.maxBufferSize ?? 2 ** 28,
+      );
+      const length = Math.min(int32, Math.floor(bytes / 4));
+      return { threads: [groups * 8, groups * 8, groups], length, inner: length, foldsPlanes: true };
+    }
     case "webgl2":
       return { threads: [int32, int32, BATCHES], length: int32, inner: int32, foldsPlanes: false };
     case "headlessgl": // integers are promised 24 bits only, before GLSL ES 3.0

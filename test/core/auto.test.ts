@@ -1,0 +1,98 @@
+/** @file The device auto: large products go to a GPU that answers, what it cannot address and all else to the cpu. */
+
+import { array, type Device, DeviceError, full, type Kernels, openDevice } from "lowrank/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openSession } from "#gpu";
+import { autoDevice } from "../../core/auto.ts";
+import { gpuDevice } from "../../core/gpu/index.ts";
+import type { SyncSession } from "../../core/gpu/session.ts";
+
+const test = suite("auto");
+
+/** A device of gpu.js that addresses products of at most `threads` rows, and passes for a GPU. */
+function limited(threads: number): Device {
+  const session = openSession("webasm");
+  const limits = { ...session.limits, threads: [threads, threads, threads] as const };
+  const small = new Proxy(session, {
+    get: (target, key: keyof SyncSession) => {
+      const value = key === "limits" ? limits : target[key];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  return { ...gpuDevice("webasm", () => small), name: "gpu", software: false };
+}
+
+interface Told {
+  readonly counts: string[];
+  readonly kernels: Kernels;
+  searches: number;
+}
+
+function auto(gpu: Device | null): Told {
+  const counts: string[] = [];
+  const told = { counts, searches: 0, kernels: null as unknown as Kernels };
+  const find = (): Device | null => {
+    told.searches++;
+    return gpu;
+  };
+  told.kernels = autoDevice(
+    openDevice("cpu"),
+    find,
+    (device, kernel) => counts.push(`${device} ${kernel}`),
+    16 * K,
+  ).kernels as Kernels;
+  return told;
+}
+
+/** Of products of 4 x K by K x 4. */
+const K = 200;
+
+test("small products run on the cpu, and no GPU is looked for", () => {
+  const told = auto(limited(4));
+  told.kernels.matmul(full([4, 100], 1), full([100, 4], 1));
+  assert.equal([told.counts, told.searches], [["cpu matmul"], 0]);
+});
+
+test("large ones run on the GPU, looked for once, and each is counted once", () => {
+  const told = auto(limited(4));
+  const [a, b] = [full([4, K], 1), full([K, 4], 1)];
+  assert.is(told.kernels.matmul(a, b).data[15], K);
+  told.kernels.matmul(a, b);
+  assert.equal([told.counts, told.searches], [["gpu matmul", "gpu matmul"], 1]);
+});
+
+test("large ones that the GPU cannot address, or without a GPU, run on the cpu and are counted there", () => {
+  for (const gpu of [limited(3), null]) {
+    const told = auto(gpu);
+    assert.is(told.kernels.matmul(full([4, K], 1), full([K, 4], 1)).data[15], K);
+    assert.equal([told.counts, told.searches], [["cpu matmul"], 1]);
+  }
+});
+
+test("any other failure of the GPU is an error, never the cpu in silence", () => {
+  const broken: Device = {
+    ...limited(4),
+    kernels: {
+      matmul: () => {
+        throw new DeviceError("gpu: lost");
+      },
+    },
+  };
+  const told = auto(broken);
+  assert.throws(
+    () => told.kernels.matmul(full([4, K], 1), full([K, 4], 1)),
+    (error: Error) => error instanceof DeviceError && /lost/.test(error.message),
+  );
+  assert.equal(told.counts, []);
+});
+
+test("what is too large is a DeviceError by name", () => {
+  assert.throws(
+    () => limited(1).kernels.matmul(array([1, 2], [2, 1]), array([1], [1, 1])),
+    (error: Error) =>
+      error instanceof DeviceError && error.name === "DeviceError" && /larger than/.test(error.message),
+  );
+});
+
+test.run();
