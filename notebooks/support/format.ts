@@ -34,6 +34,16 @@ export function isSpread(value: unknown): value is Spread {
   return typeof value === "object" && value !== null && "mean" in value && "std" in value && "n" in value;
 }
 
+/** The smallest and the largest of any number of values; ∞ and -∞ of none. */
+export function extent(values: Iterable<number>): [low: number, high: number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return [low, high];
+}
+
 /**
  * Decimals that show the smallest of `values` with three significant digits and the largest with at most five: 0 if
  * all are integers, at most 6.
@@ -44,7 +54,8 @@ export function decimalsFor(values: readonly number[]): number {
   const exponents = finite
     .filter((value) => value !== 0)
     .map((value) => Math.floor(Math.log10(Math.abs(value))));
-  return clamp(Math.min(2 - Math.min(...exponents), 4 - Math.max(...exponents)), 1, 6);
+  const [least, most] = extent(exponents);
+  return clamp(Math.min(2 - least, 4 - most), 1, 6);
 }
 
 /** Three significant digits and no zeros to fill up: the number beside a bar. */

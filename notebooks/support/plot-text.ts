@@ -1,5 +1,5 @@
 /** @file Small plots in plain text, for the terminal: points and lines on a grid, bars, a shaded matrix. */
-import { decimalsFor, formatNumber, shortNumber } from "./format.ts";
+import { decimalsFor, extent, formatNumber, shortNumber } from "./format.ts";
 
 export interface Series {
   readonly name: string;
@@ -36,13 +36,15 @@ export function textLines(series: readonly Series[], { xScale, yScale }: Scales 
     for (const [x, y] of points) put(column(x), row(y), MARKS[s % MARKS.length]);
   });
 
-  const labels = [Math.max(...ys), Math.min(...ys)].map((y) => formatNumber(y, decimalsFor(ys)));
+  const labels = extent(ys)
+    .reverse()
+    .map((y) => formatNumber(y, decimalsFor(ys)));
   const margin = Math.max(...labels.map((label) => label.length));
   const lines = grid.map((cells, r) => {
     const label = r === 0 ? labels[0] : r === HEIGHT - 1 ? labels[1] : "";
     return `${label.padStart(margin)} │${cells.join("")}`.trimEnd();
   });
-  const [left, right] = [Math.min(...xs), Math.max(...xs)].map((x) => formatNumber(x, decimalsFor(xs)));
+  const [left, right] = extent(xs).map((x) => formatNumber(x, decimalsFor(xs)));
   const axis = `${" ".repeat(margin)} └${"─".repeat(WIDTH)}`;
   const ends = `${" ".repeat(margin + 2)}${left}${right.padStart(WIDTH - left.length)}`;
   const key = series.map(({ name }, s) => `${MARKS[s % MARKS.length]} ${name}`).join("   ");
@@ -53,8 +55,8 @@ export function textLines(series: readonly Series[], { xScale, yScale }: Scales 
 export function textBars(
   bars: readonly { readonly label: string; readonly value: number; readonly text?: string }[],
 ): string {
-  const largest = Math.max(...bars.map(({ value }) => Math.abs(value)), Number.MIN_VALUE);
-  const margin = Math.max(...bars.map(({ label }) => label.length), 0);
+  const [, largest] = extent([...bars.map(({ value }) => Math.abs(value)), Number.MIN_VALUE]);
+  const [, margin] = extent([...bars.map(({ label }) => label.length), 0]);
   return bars
     .map(({ label, value, text = shortNumber(value) }) => {
       const eighths = Math.round((8 * 40 * Math.abs(value)) / largest) || 0;
@@ -72,8 +74,8 @@ export function textHeat(
 ): string {
   const all = values.flat().filter((value) => Number.isFinite(value));
   if (all.length === 0) return "(no values)";
-  const [low, high] = [Math.min(...all), Math.max(...all)];
-  const margin = Math.max(...rows.map((label) => label.length));
+  const [low, high] = extent(all);
+  const [, margin] = extent(rows.map((label) => label.length));
   const cell = Math.max(2, ...columns.map((label) => label.length)) + 1;
   const shade = (value: number) => {
     if (!Number.isFinite(value)) return "?";
@@ -97,7 +99,7 @@ function toGrid(
 ): (value: number) => number {
   const f = scale === "log" ? Math.log : (value: number) => value;
   const finite = values.map(f).filter((value) => Number.isFinite(value));
-  const [low, high] = [Math.min(...finite), Math.max(...finite)];
+  const [low, high] = extent(finite);
   return (value) => (high > low ? ((f(value) - low) / (high - low)) * cells : cells / 2);
 }
 

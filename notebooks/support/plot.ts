@@ -3,7 +3,7 @@
  * `heatmap` cover most needs from rows of data; `plot` takes any of Plot's options.
  */
 import * as Plot from "@observablehq/plot";
-import { formatNumber, isSpread, type Spread, shortNumber } from "./format.ts";
+import { extent, formatNumber, isSpread, type Spread, shortNumber } from "./format.ts";
 import { type Heading, renderPng, renderSvg } from "./plot-image.ts";
 import { type Scales, type Series, textBars, textHeat, textLines } from "./plot-text.ts";
 import type { MimeBundle } from "./session.ts";
@@ -130,10 +130,11 @@ export function barPlot<Row extends object>(rows: readonly Row[], options: BarPl
     return { label: String(row[label]), value: Number(v), std: isSpread(v) ? v.std : 0, text };
   });
   const spread = bars.filter(({ std }) => std > 0);
-  const longest = Math.max(...bars.map((bar) => bar.label.length), 0);
+  const [, longest] = extent([...bars.map((bar) => bar.label.length), 0]);
+  const [, widest] = extent([...bars.map((bar) => bar.text.length), 0]);
   const chart: Plot.PlotOptions = {
     marginLeft: 20 + 6 * longest,
-    marginRight: 20 + 6 * Math.max(...bars.map((bar) => bar.text.length), 0),
+    marginRight: 20 + 6 * widest,
     x: { label: valueLabel, grid: true, nice: true },
     y: { label: null, domain: unique(bars.map((bar) => bar.label)) },
     height: 60 + 28 * bars.length,
@@ -174,11 +175,11 @@ export function heatmap<Row extends object>(rows: readonly Row[], options: Heatm
   const xs = unique(cells.map((cell) => cell.x));
   const ys = unique(cells.map((cell) => cell.y));
   const finite = cells.map((cell) => cell.value).filter(Number.isFinite);
-  const [low, high] = options.domain ?? [Math.min(...finite), Math.max(...finite)];
+  const [low, high] = options.domain ?? extent(finite);
   const labels = digits !== undefined || xs.length <= 12;
   const chart: Plot.PlotOptions = {
     padding: 0,
-    marginLeft: 34 + 6 * Math.max(...ys.map((label) => label.length), 0),
+    marginLeft: 34 + 6 * extent([...ys.map((label) => label.length), 0])[1],
     x: { domain: xs, label: xLabel },
     y: { domain: ys, label: yLabel },
     color: { scheme: "blues", domain: [low, high] },

@@ -132,4 +132,20 @@ plots("no data, constant data and one point are drawn all the same", () => {
   }
 });
 
+plots("150,000 points, bars and cells are drawn as text like any", () => {
+  const many = Array.from({ length: 150_000 }, (_, i) => i);
+  const lines = textLines([{ name: "loss", points: many.map((i) => [i, Math.cos(i / 50_000)]) }]);
+  assert.match(lines, /^ *1\.0+ │●/);
+  assert.match(lines, /└─+\n +0 +149,999$/);
+  assert.is(textBars(many.map((i) => ({ label: "x", value: i }))).split("\n").length, many.length);
+  assert.match(
+    textHeat(
+      many.map(String),
+      ["a"],
+      many.map((i) => [i]),
+    ),
+    /· 0 {3}█ 149,999$/,
+  );
+});
+
 plots.run();
