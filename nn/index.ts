@@ -39,4 +39,5 @@ export * from "./pretrained.ts";
 export { resizeTokenEmbeddings, tokenModules } from "./resize.ts";
 export * from "./rms-norm.ts";
 export * from "./rotary.ts";
+export * from "./save-module.ts";
 export * from "./text.ts";
