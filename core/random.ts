@@ -79,7 +79,7 @@ export class Random {
     return word % n;
   }
 
-  /** Uniform values: low + (high - low) u with u a multiple of 2^-24 in [0, 1), rounded to float32, and down above high. */
+  /** Uniform values: low + (high - low) u with u a multiple of 2^-24 in [0, 1), rounded to float32; down where that is above high. */
   uniform(length: number, low = 0, high = 1): Float32Array<ArrayBuffer> {
     checkFinite("random.uniform", { low, high });
     const below = float32Below(Math.max(low, high));
