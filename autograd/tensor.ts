@@ -91,7 +91,7 @@ export class Tensor implements HasStorages {
     backward(this, gradient, options);
   }
 
-  /** Forgets the gradient. Its memory is kept for the next one. */
+  /** Forgets the gradient. Its memory is kept for the next one: who goes on using the old one must `clone` it. */
   zeroGrad(): void {
     if (this.grad && !this.grad.node) this.#spare = this.grad;
     this.grad = null;

@@ -209,7 +209,8 @@ export function hasNaN(x: NDArray): boolean {
 }
 
 /** True when every |element| ≤ bound; a NaN is not. */
-export function allWithin(data: FloatArray, bound: number): boolean {
+export function allWithin(x: NDArray, bound: number): boolean {
+  const { data } = x;
   for (let i = 0; i < data.length; i++) if (!(Math.abs(data[i]) <= bound)) return false;
   return true;
 }

@@ -6,10 +6,12 @@
 import {
   add,
   causalSoftmax,
+  concat,
   matmul,
   mT,
   mul,
   reshape,
+  slice,
   softmax,
   type Tensor,
   tensor,
@@ -75,7 +77,12 @@ export function scaledDotProductAttention(
     );
   }
   const hidden = mask ? hiddenBy(mask, [batch, heads, time, keys], groups, causal) : null;
-  if (hidden?.unseen) [k, v] = [k, v].map((x) => withoutUnseen(x, hidden.unseen as Tensor));
+  if ((causal || mask) && !(isTame(k) && isTame(v))) {
+    const { unseen } = hidden ?? {};
+    if (unseen) [k, v] = [k, v].map((x) => where(unseen, 0, x));
+    if (1 < time && time <= keys && !(isTame(k) && isTame(v)))
+      return queryByQuery(q, k, v, { causal, mask, scale, dropout });
+  }
   // The queries of one group lie one after the other: they are only more rows against the same keys.
   const rows = (heads / groups) * time;
   const Q = reshape(mul(q, scale ?? 1 / Math.sqrt(d)), [batch, groups, rows, d]);
@@ -123,9 +130,22 @@ function hiddenBy(
   };
 }
 
-/** Keys or values with zeros where no query sees them, if anything there could make a product infinite or NaN. */
-function withoutUnseen(x: Tensor, unseen: Tensor): Tensor {
-  return allWithin(x.value.storage.data, 2 ** 40) ? x : where(unseen, 0, x);
+/** True where 0 times a product of elements is 0: none is NaN, infinite, or so large that products are. */
+const isTame = (x: Tensor): boolean => allWithin(x.value, 2 ** 40);
+
+/** Each query by itself, over the keys that it sees: what it does not see does not enter its result, be it NaN. */
+function queryByQuery(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+  const { causal, mask, ...rest } = options;
+  const [time, keys] = [q.shape[2], k.shape[2]];
+  const results = Array.from({ length: time }, (_, t) => {
+    const seen = causal ? keys - time + t + 1 : keys;
+    let row = mask;
+    if (row && (row.shape.at(-2) ?? 1) > 1) row = slice(row, -2, t, t + 1);
+    if (row && (row.shape.at(-1) ?? 1) > 1) row = slice(row, -1, 0, seen);
+    const [K, V] = [k, v].map((x) => slice(x, 2, 0, seen));
+    return scaledDotProductAttention(slice(q, 2, t, t + 1), K, V, { ...rest, mask: row });
+  });
+  return concat(results, 2);
 }
 
 /** [batch, time, heads · d] → [batch, heads, time, d], without a copy. */

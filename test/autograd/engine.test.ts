@@ -177,6 +177,31 @@ engine("checkpoint: same value and gradients, dropout included, and only the inp
   );
 });
 
+engine("checkpoint: inside another it drops the same elements; second derivatives go through", () => {
+  fc.assert(
+    fc.property(seed, (from) => {
+      const run = (wrap: typeof checkpoint): Float32Array[] => {
+        const rng = random(from);
+        const x = values([3, 4], from, 0, 1);
+        x.requiresGrad = true;
+        const inner = (t: Tensor): Tensor => dropout(t.sin(), 0.5, rng).mul(t);
+        wrap((t) => wrap(inner, dropout(t, 0.5, rng)).add(t), x)
+          .square()
+          .sum()
+          .backward(undefined, { createGraph: true });
+        const first = x.grad as Tensor;
+        x.grad = null;
+        first.square().sum().backward();
+        return [first.toArray(), (x.grad as unknown as Tensor).toArray()];
+      };
+      const plain = run((f, ...xs) => f(...xs));
+      run(checkpoint).forEach((grads, i) => {
+        close(grads, plain[i], 1e-4);
+      });
+    }),
+  );
+});
+
 engine(
   "checkpoint: one more link of a chain costs the peak that link's input, and nothing it computes",
   () => {
