@@ -43,4 +43,4 @@ export {
 } from "./storage.ts";
 export { synchronous } from "./synchronous.ts";
 export * from "./unfold.ts";
-export { warn } from "./warn.ts";
+export { setWarnings, type WarningHandler, warn } from "./warn.ts";

@@ -1,7 +1,7 @@
 /** @file AdaptedModel: a frozen model with any number of named adapters, and everything that is done with them. */
 
 import type { Parameter } from "../autograd/index.ts";
-import { AdapterError, checkOptions, scope } from "../core/index.ts";
+import { AdapterError, checkOptions, scope, synchronous } from "../core/index.ts";
 import { type Copier, cloneModule, Module } from "../nn/index.ts";
 import { AdaptedLayer, adaptedLayer, type Selection } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
@@ -14,6 +14,11 @@ import { type AdapterStatus, adapterStatus, type TrainableReport, trainableRepor
 
 /** A module with a forward of any kind. */
 export type AnyModel = Module & { forward(...inputs: never[]): unknown };
+
+/** What a model's own loss takes and gives; never where there is none. */
+export type LossOf<M> = M extends { loss(...inputs: infer Inputs): infer Output }
+  ? { readonly inputs: Inputs; readonly output: Output }
+  : { readonly inputs: never; readonly output: never };
 
 /** One name or several. */
 export type Names = string | readonly string[];
@@ -66,6 +71,17 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
 
   forward(...inputs: Parameters<M["forward"]>): ReturnType<M["forward"]> {
     return this.model.forward(...(inputs as never[])) as ReturnType<M["forward"]>;
+  }
+
+  /**
+   * The loss of the model itself, where it has one: that of language models takes ids and labels.
+   * @throws AdapterError where it has none
+   */
+  loss(...inputs: LossOf<M>["inputs"]): LossOf<M>["output"] {
+    const { loss } = this.model as { loss?: (...inputs: unknown[]) => LossOf<M>["output"] };
+    if (typeof loss !== "function")
+      throw new AdapterError(`loss: expected a model that has one; got ${this.model.constructor.name}`);
+    return loss.apply(this.model, inputs as unknown[]);
   }
 
   /** Names of all adapters, in the order in which they were added. */
@@ -192,7 +208,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   /** Makes one adapter, or several, train and freezes the others; which act stays as it is. */
   trainOnly(names: Names): void {
     this.#checkOutside("trainOnly");
-    const chosen = list(names);
+    const chosen = [...new Set(list(names))];
     for (const name of chosen) {
       this.#entry("trainOnly", name);
       if (this.#merged.includes(name))
@@ -249,7 +265,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     this.#checkOutside("merge");
     checkOptions("merge", options, ["safe"], mergeElsewhere);
     const { safe = false } = options;
-    const added = list(names);
+    const added = [...new Set(list(names))];
     for (const name of added) {
       this.#entry("merge", name);
       if (this.#merged.includes(name))
@@ -386,14 +402,20 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     this.#scope = who;
     try {
       this.#settle();
-      const result = fn();
-      if (result instanceof Promise)
-        throw new AdapterError(`${who}: expected a function that ends when it returns; got an async one`);
-      return result;
+      return this.#ended(who, fn());
     } finally {
       Object.assign(this.#selection, before);
       this.#scope = outer;
       this.#settle();
+    }
+  }
+
+  #ended<T>(who: string, result: T): T {
+    try {
+      return synchronous(who, result);
+    } catch (cause) {
+      const expected = "expected a function that ends when it returns; got an async one or a generator";
+      throw new AdapterError(`${who}: ${expected}`, { cause });
     }
   }
 

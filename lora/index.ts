@@ -9,7 +9,7 @@ export {
 export { type BudgetSchedule, budgetAt } from "./adalora-budget.ts";
 export { type Measure, type Score, type TripletScores, tripletScores } from "./adalora-importance.ts";
 export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./adapted-layer.ts";
-export { AdaptedModel, type AnyModel, type Names } from "./adapted-model.ts";
+export { AdaptedModel, type AnyModel, type LossOf, type Names } from "./adapted-model.ts";
 export { Adapter, type AdapterOptions } from "./adapter.ts";
 export { type Candidate, candidates } from "./candidates.ts";
 export { combine, type Rule, type Weighted } from "./combine.ts";

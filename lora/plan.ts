@@ -47,7 +47,7 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   const adapters = new Map(
     planned.map(({ name, site, options }) => [name, namingLayer(name, () => new Method(site, options))]),
   );
-  for (const { name, site, options } of planned) warnOf(name, options, site);
+  warnOf(planned);
   return { adapters, own };
 }
 
@@ -99,16 +99,31 @@ function namingLayer<T>(name: string, make: () => T): T {
   }
 }
 
-/** What the papers' equations allow, though nothing is won by it. (What takes W apart refuses it: init-divided.ts.) */
-function warnOf(name: string, { rank, alpha }: { rank: number; alpha?: number }, site: Site): void {
-  const most = Math.min(site.out, site.in);
-  if (rank > most)
-    warn(
-      `rank ${rank} on ${name} [${site.out}, ${site.in}]: the rank of an update is at most ${most} there, and W itself has fewer ` +
-        "parameters than A and B; rankPattern lowers it",
-    );
-  if (alpha === 0) warn(`alpha 0 on ${name}: the update is zero, and nothing will be learned`);
+interface Planned {
+  readonly name: string;
+  readonly site: Site;
+  readonly options: { readonly rank: number; readonly alpha?: number };
 }
+
+/**
+ * Warns once for all layers of what the papers' equations allow, though nothing is won by it. (What takes W apart refuses
+ * it: init-divided.ts.)
+ */
+function warnOf(planned: readonly Planned[]): void {
+  const tooHigh = planned.filter(({ site, options }) => options.rank > Math.min(site.out, site.in));
+  if (tooHigh.length > 0) {
+    const [{ name, site, options }] = tooHigh;
+    warn(
+      `rank ${options.rank} on ${name} [${site.out}, ${site.in}]${andMore(tooHigh)}: the rank of an update is at most ` +
+        `${Math.min(site.out, site.in)} there, and W itself has fewer parameters than A and B; rankPattern lowers it`,
+    );
+  }
+  const idle = planned.filter(({ options }) => options.alpha === 0);
+  if (idle.length > 0)
+    warn(`alpha 0 on ${idle[0].name}${andMore(idle)}: the update is zero, and nothing will be learned`);
+}
+
+const andMore = ({ length }: readonly unknown[]): string => (length > 1 ? ` and ${length - 1} more` : "");
 
 function checkSeed(seed: number): number {
   if (Number.isSafeInteger(seed) && seed >= 0) return seed;

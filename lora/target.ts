@@ -173,6 +173,12 @@ function matchOne(
     const found = `${others[0].name}${others.length > 1 ? ` and ${others.length - 1} more` : ""}`;
     throw new AdapterError(`${option}: ${show(target)} matches only modules that take no adapter: ${found}`);
   }
+  if (target === "all-linear" && candidates.some(({ kind }) => kind === "head")) {
+    const head = candidates.filter(({ kind }) => kind === "head").map(({ name }) => name);
+    throw new AdapterError(
+      `${option}: "all-linear" leaves output heads out, and the model's only linear layers are such: name ${head.join(", ")}`,
+    );
+  }
   throw unmatched(
     option,
     target,

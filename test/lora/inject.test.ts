@@ -1,9 +1,19 @@
 /** @file inject: where adapters go, what trains, what is refused. */
 
 import * as fc from "fast-check";
+import type { Tensor } from "lowrank/autograd";
 import { random } from "lowrank/core";
-import { AdaptedLayer, candidates, countParameters, inject, type Method, methods } from "lowrank/lora";
-import { AdamW, Bert, GPT2, Llama, layout, type Module } from "lowrank/nn";
+import {
+  type AdaLoRA,
+  AdaptedLayer,
+  candidates,
+  countParameters,
+  inject,
+  type Method,
+  methods,
+} from "lowrank/lora";
+import { AdamW, Bert, GPT2, generate, Linear, Llama, layout, Module, nextTokenLoss } from "lowrank/nn";
+import { quantizeModel } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -58,7 +68,7 @@ test("a model's candidates are those of its configuration's layout, kinds includ
 });
 
 for (const method of all) {
-  test(`${method}: trains what countParameters says, on GPT-2 with patterns, saved modules and biases`, () => {
+  test(`${method}: trains what countParameters says, of as many, on GPT-2, quantized or not, with patterns, saved modules and biases`, () => {
     const target = fc.constantFrom<string | string[]>(
       "all-linear",
       "c_attn",
@@ -73,19 +83,27 @@ for (const method of all) {
         bias,
         saved,
         fc.integer({ min: 1, max: 4 }),
-        (target, bias, modulesToSave, rank) => {
+        fc.constantFrom<"nf4" | "int8" | null>("nf4", "int8", null),
+        (target, bias, modulesToSave, rank, quantized) => {
           const model = tinyGPT2();
           const spec = { target, bias, modulesToSave, rank, rankPattern: rank > 1 ? { "h.0.*": 1 } : {} };
           const touches = rank === 1 || (typeof target === "string" ? true : target.includes("c_proj"));
           const options = touches ? spec : { ...spec, rankPattern: {} };
-          const { trainable } = inject(model, { method, ...options } as never).trainableParameters();
+          if (quantized) quantizeModel(model, { format: quantized, skip: modulesToSave });
+          const adapted = inject(model, { method, ...options } as never);
+          const real = adapted.trainableParameters();
           const name = method === "merged-linear" || method === "lora-conv" ? "lora" : method; // one slice, k = 1
-          assert.is(
-            trainable,
-            countParameters(name, { config: model.config, ...options } as never).trainable,
+          const counted = countParameters(name, { config: model.config, ...options } as never);
+          for (const field of ["trainable", "total", "percent"] as const)
+            assert.is(real[field], counted[field], field);
+          assert.match(
+            adapted.toString(),
+            `${real.total.toLocaleString("en")} parameters, ${real.trainable.toLocaleString("en")} trainable ` +
+              `(${real.percent.toFixed(2)} %)`,
           );
         },
       ),
+      { numRuns: 30 },
     );
   });
 }
@@ -212,9 +230,8 @@ test("modules to save and biases: each adapter has its own, and the base keeps i
 
 test("α = 0 is the base, exactly, with a warning that nothing will be learned", () => {
   const said = warningsOf(() => inject(new Chain(), { rank: 1, alpha: 0, target: everywhere }));
-  const warning = (name: string) =>
-    `lowrank: alpha 0 on ${name}: the update is zero, and nothing will be learned`;
-  assert.equal(said, everywhere.map(warning));
+  const warning = "lowrank: alpha 0 on embed and 2 more: the update is zero, and nothing will be learned";
+  assert.equal(said, [warning]);
   for (const method of all) {
     const model = new Chain();
     const before = output(model);
@@ -288,6 +305,47 @@ test("layers: first and last, and no block is named 0 by accident", () => {
   assert.ok(on([0]).length === 4 && on([0]).every((name) => name.startsWith("transformer.h.0.")));
   assert.ok(on([1, 0]).length === 8);
   assert.instance(new GPT2(tinyGPT2().config), GPT2);
+});
+
+test("generate, nextTokenLoss and loss take an adapted model as they take the model", () => {
+  const adapted = inject(tinyGPT2(), { rank: 1, target: "c_attn", init: "random", seed: 1 });
+  const prompt = [[1, 2, 3]];
+  const { model } = adapted;
+  assert.equal(
+    generate(adapted, prompt, { maxNewTokens: 2 }).data,
+    generate(model, prompt, { maxNewTokens: 2 }).data,
+  );
+  assert.is(nextTokenLoss(adapted, prompt).item(), nextTokenLoss(model, prompt).item());
+  const loss: Tensor = adapted.loss(prompt, prompt);
+  assert.is(loss.item(), model.loss(prompt).item());
+  const chain = inject(new Chain(), { rank: 1, target: "first" });
+  // @ts-expect-error a chain has no loss
+  refuses(() => chain.loss(ids), /loss: expected a model that has one; got Chain/);
+  // @ts-expect-error a chain is no language model
+  assert.throws(() => generate(chain, ids, { maxNewTokens: 1 }));
+  // @ts-expect-error the ids come first
+  assert.throws(() => adapted.loss("text"));
+});
+
+test("names given twice are one; all-linear says that heads are left out; status has the ranks in use", () => {
+  const model = inject(new Chain(), { method: "adalora", rank: 4, target: everywhere, seed: 1 });
+  const parts = [...model.adapter("default").values()] as AdaLoRA[];
+  for (const [i, part] of parts.entries()) part.lambda.assign([1, 0, i, 0]);
+  assert.equal([model.status()[0].rank, model.status()[0].activeRank], ["4", "1 to 2"]);
+  model.merge(["default", "default"]);
+  assert.equal(model.merged, ["default"]);
+  model.unmerge(["default", "default"]);
+  model.trainOnly(["default", "default"]);
+  class Headed extends Module {
+    head = new Linear(2, 2);
+    forward(x: Tensor): Tensor {
+      return this.head.forward(x);
+    }
+  }
+  refuses(
+    () => inject(new Headed(), { rank: 1, target: "all-linear" }),
+    /"all-linear" leaves output heads out, and the model's only linear layers are such: name head/,
+  );
 });
 
 test.run();
