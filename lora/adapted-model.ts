@@ -125,7 +125,11 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     return this.#entry("config", name).config;
   }
 
-  /** Adds an adapter, neither active nor trainable. @throws as `inject`, and AdapterError when the name is taken */
+  /**
+   * Adds an adapter, neither active nor trainable.
+   * @param copies makes its own copies of parameters of the base, in their order; those of the base unless given
+   * @throws as `inject`, and AdapterError when the name is taken
+   */
   addAdapter(
     name: string,
     config: AdapterConfig,
