@@ -20,7 +20,13 @@ const sizes = {
     num_hidden_layers: 2,
     num_attention_heads: 2,
   },
-  ...{ max_position_embeddings: 12, pad_token_id: PAD, num_labels: 3, initializer_range: 0.3 },
+  ...{
+    max_position_embeddings: 12,
+    pad_token_id: PAD,
+    num_labels: 3,
+    initializer_range: 0.3,
+    layer_norm_eps: 0.3,
+  },
 } as const;
 const bertFields = { model_type: "bert", ...sizes } as const satisfies ConfigFields<"bert">;
 const robertaFields = { model_type: "roberta", ...sizes } as const satisfies ConfigFields<"roberta">;
