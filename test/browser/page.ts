@@ -8,6 +8,7 @@ import { type CaseResult, runCases } from "../conformance/run-cases.ts";
 import { agreement } from "../core/gpu/agreement.ts";
 import { packedMatrices } from "../core/gpu/packed-matrix.ts";
 import { residency } from "../core/gpu/residency.ts";
+import { programLaws } from "../support/program-laws.ts";
 
 export interface PageResult {
   readonly adapter: string;
@@ -38,18 +39,25 @@ async function runOn(name: DeviceName, only: string): Promise<PageResult> {
   };
 }
 
-/** The laws of gpu devices, on one of them. */
+/** Random programs in a page: fewer than in Node. */
+const PROGRAMS = 40;
+
+/** The laws of all devices, and those of gpu devices, on one of them. */
 function lawsOn(name: DeviceName): CaseResult[] {
-  if (!name.startsWith("gpu:")) return [];
+  const results = programLaws.map((law) => resultOf(law.name, () => law.holds(name, PROGRAMS)));
+  if (!name.startsWith("gpu:")) return results;
   const device = openGpu(name.slice(4) as GpuMode);
-  return [...agreement, ...packedMatrices, ...residency].map(({ name: path, holds }) => {
-    try {
-      holds(device);
-      return { path, status: "passed", detail: "" };
-    } catch (error) {
-      return { path, status: "failed", detail: (error as Error).message };
-    }
-  });
+  const laws = [...agreement, ...packedMatrices, ...residency];
+  return [...results, ...laws.map((law) => resultOf(law.name, () => law.holds(device)))];
+}
+
+function resultOf(path: string, holds: () => void): CaseResult {
+  try {
+    holds();
+    return { path, status: "passed", detail: "" };
+  } catch (error) {
+    return { path, status: "failed", detail: (error as Error).message };
+  }
 }
 
 /** The files of test/oracles, by path. */
