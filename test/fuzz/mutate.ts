@@ -1,6 +1,12 @@
 /** @file One change of a file, at random: of its bytes, or, where it has a structure, of what that says. */
 
-import { parseSafetensors, type Random } from "lowrank/core";
+import {
+  parseSafetensors,
+  type Random,
+  serializeSafetensors,
+  type TensorBytes,
+  tensorBytes,
+} from "lowrank/core";
 import { oddValues } from "../support/mutants.ts";
 
 export type Files = ReadonlyMap<string, Uint8Array>;
@@ -20,7 +26,7 @@ export function mutate(files: Files, rng: Random): Mutation {
     rng,
     isJson
       ? [inBytes, inJson, inJson, inText]
-      : [inBytes, inValues, inLength, inHeader, inHeader, inMetadata],
+      : [inBytes, inValues, inLength, inHeader, inMetadata, inTensors, inTensors],
   );
   const [changed, what] = change(bytes, rng);
   return { files: new Map(files).set(name, changed), what: `${name}: ${what}` };
@@ -90,6 +96,39 @@ interface Entry {
   readonly shape: number[];
   readonly data_offsets: readonly [number, number];
 }
+
+/** A tensor less, more, of another name, shape or format, in a file that is itself in order. */
+const inTensors: Change = (bytes, rng) => {
+  const { tensors, metadata } = parseSafetensors(bytes);
+  const list = new Map<string, TensorBytes>(tensors);
+  const names = [...list.keys()];
+  const [name, other] = [pick(rng, names), pick(rng, names)];
+  const tensor = list.get(name) as TensorBytes;
+  const { shape } = tensor;
+  const sameSize = { F32: "I32", I64: "F64", U8: "BOOL", BOOL: "U8" }[tensor.dtype as string] ?? "U8";
+  const zeros = (shape: number[]) =>
+    tensorBytes("F32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
+  const changes: [string, () => unknown][] = [
+    ["left out", () => list.delete(name)],
+    ["twice", () => list.set(`${name}.x`, tensor)],
+    ["under another name", () => list.delete(name) && list.set(name.replace(/\w+$/, "other"), tensor)],
+    ["under another's name", () => list.delete(name) && list.set(other, tensor)],
+    ["another's values", () => list.set(name, list.get(other) as TensorBytes)],
+    ["turned", () => list.set(name, { ...tensor, shape: [...shape].reverse() })],
+    ["flat", () => list.set(name, { ...tensor, shape: [shape.reduce((a, b) => a * b, 1)] })],
+    ["with an axis more", () => list.set(name, { ...tensor, shape: [1, ...shape] })],
+    ["longer", () => list.set(name, zeros([...shape, 2]))],
+    ["empty", () => list.set(name, zeros([0]))],
+    ["of another format", () => list.set(name, { ...tensor, dtype: sameSize as "F32" })],
+    [
+      "one unknown more",
+      () => list.set(pick(rng, ["x", "classifier.bias", "lm_head.weight", "a.b.c"]), zeros([2])),
+    ],
+  ];
+  const [what, change] = pick(rng, changes);
+  change();
+  return [serializeSafetensors(list, { metadata }), `${name} ${what}`];
+};
 
 /** What a header or a file claims to have. */
 const hugeNumbers = [2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40, 2 ** 53 - 1, 2 ** 53, 1e19, 1e300];
@@ -220,25 +259,35 @@ function changeNode(root: unknown, rng: Random): string {
   return `${path} = ${JSON.stringify(value)?.slice(0, 60) ?? "left out"}`;
 }
 
-/** The tensors of a file that the library has taken, by a reader of a few lines that trusts it. */
+/**
+ * The tensors of a file that the library has taken, by a reader of a few lines.
+ * @throws Error when they do not lie one after the other, or are not as long as they say
+ */
 export function plainTensors(
   bytes: Uint8Array,
-): Map<string, { dtype: string; shape: number[]; bytes: Uint8Array }> {
+): Map<string, Omit<Entry, "data_offsets"> & { bytes: Uint8Array }> {
   const { header, data } = taken(bytes);
-  const entries = Object.entries(header as Record<string, Entry>);
+  const entries = Object.entries(header as Record<string, Entry>).filter(([name]) => name !== "__metadata__");
+  const spans = entries.map(([, { data_offsets }]) => data_offsets).sort(([a, b], [c, d]) => a - c || b - d);
+  const ends = [0, ...spans.map(([, end]) => end)];
+  if (!spans.every(([begin], i) => begin === ends[i]) || ends.at(-1) !== data.length)
+    throw new Error(`taken with tensors at ${JSON.stringify(spans)} of ${data.length} bytes`);
   return new Map(
-    entries
-      .filter(([name]) => name !== "__metadata__")
-      .map(
-        ([
-          name,
-          {
-            dtype,
-            shape,
-            data_offsets: [begin, end],
-          },
-        ]) => [name, { dtype, shape, bytes: data.subarray(begin, end) }],
-      ),
+    entries.map(
+      ([
+        name,
+        {
+          dtype,
+          shape,
+          data_offsets: [begin, end],
+        },
+      ]) => {
+        const bits = dtype === "BOOL" ? 8 : Number(/\d+$/.exec(dtype)?.[0]);
+        if ((end - begin) * 8 !== bits * shape.reduce((a, b) => a * b, 1))
+          throw new Error(`taken with ${name}: ${dtype} [${shape}] in ${end - begin} bytes`);
+        return [name, { dtype, shape, bytes: data.subarray(begin, end) }];
+      },
+    ),
   );
 }
 

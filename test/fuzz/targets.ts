@@ -81,6 +81,8 @@ function safetensors(): Target {
   });
   const tensors = new Map([
     ["a.weight", one("F32", [2, 3], 24)],
+    ["b.weight", one("F32", [2, 3], 24)], // as long: the places of the two can be exchanged
+    ["c.weight", one("F32", [3, 2], 24)],
     ["é\n", one("BOOL", [5], 5)],
     ["", one("I64", [], 8)],
     ["empty", one("F32", [0, 7], 0)],
