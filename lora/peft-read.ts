@@ -395,7 +395,9 @@ function checkTensors(file: string, content: Content, tensors: ReadonlyMap<strin
 
 /** The same tensor under another name, in full: the lists leave the prefix out. */
 function otherNames(missing: readonly string[], unexpected: readonly string[]): string[] {
-  const bare = (key: string): string => key.replace(PREFIX, "");
+  // "lora_A.default.weight" has the adapter's name in it, which PEFT leaves out of its files.
+  const bare = (key: string): string =>
+    key.replace(PREFIX, "").replace(/\.(lora_\w+)\.(?!weight$|bias$)[^.]+/, ".$1");
   for (const key of unexpected) {
     const ours = missing.find(
       (one) => `.${bare(one)}`.endsWith(`.${bare(key)}`) || key.endsWith(`.${bare(one)}`),

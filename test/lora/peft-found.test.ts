@@ -355,6 +355,16 @@ test("keys without PEFT's prefix are read; some with and some without are not", 
   );
 });
 
+test("keys with the adapter's name in them are shown beside PEFT's", () => {
+  const files = filesOf(llama(), { target: ["q_proj"] }, {}, (tensors) => {
+    for (const [key, one] of [...tensors]) {
+      tensors.delete(key);
+      tensors.set(key.replace(".weight", ".default.weight"), one);
+    }
+  });
+  refused(llama(), files, /names it \S+lora_A\.default\.weight, for this model it is \S+lora_A\.weight/);
+});
+
 test("unknown fields are named once, kept, and written again; switched off they are nothing to say", () => {
   const said: string[] = [];
   const { warn } = console;
