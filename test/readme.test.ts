@@ -1,7 +1,7 @@
 /** @file The README's example runs as printed and prints what its comment says; its commands and files exist. */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 
@@ -13,7 +13,8 @@ readme("the first example prints what its comment says, on every device that is 
   const [, least, most] = /^console\.log\(.*\); \/\/ (\S+) to (\S+), by device/m.exec(
     example,
   ) as RegExpExecArray;
-  const file = `test/readme-example-${process.pid}.ts`;
+  mkdirSync(".cache", { recursive: true });
+  const file = `.cache/readme-example-${process.pid}.ts`;
   writeFileSync(file, example);
   try {
     for (const device of ["auto", "cpu", "reference", "gpu:webasm", "gpu:cpu"]) {
