@@ -156,9 +156,19 @@ const inLength: Change = (bytes, rng) => {
 
 const inHeader: Change = (bytes, rng) => {
   const { header, data } = taken(bytes);
-  const what = changeNode(header, rng);
+  const what = rng.float() < 0.2 ? exchange(header, rng) : changeNode(header, rng);
   return [put(header, data), what];
 };
+
+/** A tensor at the place of another, beside it or in exchange. */
+function exchange(header: Record<string, unknown>, rng: Random): string {
+  const names = Object.keys(header).filter((name) => name !== "__metadata__");
+  const [a, b] = [pick(rng, names), pick(rng, names)];
+  const [one, other] = [header[a] as Entry, header[b] as Entry];
+  header[a] = { ...one, data_offsets: other.data_offsets };
+  if (rng.float() < 0.5) header[b] = { ...other, data_offsets: one.data_offsets };
+  return `${a} at the place of ${b}`;
+}
 
 /** Where the metadata are JSON in a text: in that. */
 const inMetadata: Change = (bytes, rng) => {
