@@ -119,6 +119,59 @@ law("over the budget the least recently used come home, and no value changes", (
   small.close();
 });
 
+const slot = fc.nat({ max: 5 });
+const command = fc.oneof(
+  fc.record({ op: fc.constant("multiply" as const), i: slot, j: slot, to: slot }),
+  fc.record({
+    op: fc.constant("write" as const),
+    i: slot,
+    at: fc.nat({ max: 15 }),
+    value: fc.integer({ min: -2, max: 2 }),
+  }),
+  fc.record({ op: fc.constant("transpose" as const), i: slot, to: slot }),
+  fc.record({ op: fc.constant("read" as const), i: slot }),
+);
+
+law("products, writes in place, views and reads in any order give what the host's numbers give", (device) => {
+  const small = gpuDevice(mode(device), () => openSession(mode(device)), 4 * 4 * 16); // four matrices
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
+      scope(() => {
+        const numbers = new Map<NDArray["storage"], number[]>();
+        const known = (x: NDArray, values: number[]): NDArray => {
+          numbers.set(x.storage, values);
+          return x;
+        };
+        const random16 = (): number[] => Array.from({ length: 16 }, () => rng.integer(3) - 1);
+        const slots = Array.from({ length: 6 }, () => {
+          const values = random16();
+          return known(array(values, [4, 4]), values);
+        });
+        const expected = ({ storage, strides: [row, column] }: NDArray): number[] =>
+          Array.from(
+            { length: 16 },
+            (_, at) => numbers.get(storage)![Math.floor(at / 4) * row + (at % 4) * column],
+          );
+        for (const step of commands) {
+          const x = slots[step.i];
+          if (step.op === "multiply") {
+            const values = multiply(expected(x), expected(slots[step.j]));
+            if (Math.max(...values.map(Math.abs)) > 1000) continue;
+            slots[step.to] = known(small.kernels.matmul(x, slots[step.j]), values);
+          } else if (step.op === "write") {
+            x.storage.write()[step.at] = step.value;
+            numbers.get(x.storage)![step.at] = step.value;
+          } else if (step.op === "transpose") slots[step.to] = mT(x);
+          else assert.equal([...x.data], expected(x));
+        }
+        for (const x of slots) assert.equal([...x.data], expected(x));
+      });
+    }),
+    { numRuns: 40 },
+  );
+  small.close();
+});
+
 function multiply(a: number[], b: number[]): number[] {
   return a.map((_, at) => {
     const [i, j] = [Math.floor(at / 4), at % 4];
