@@ -30,12 +30,15 @@ import {
 import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
 import { firstValues } from "./init.ts";
 import { branchInput, factor } from "./low-rank.ts";
+import { remembered } from "./remembered.ts";
 import { type LayerInput, type Site, siteOf } from "./site.ts";
 
 export interface DoRAOptions extends AdapterOptions {
   /** Let gradients pass through ‖V'‖ too. False unless given (§4.3). */
   readonly normGradient?: boolean;
 }
+
+const constantNorms = remembered<Tensor>();
 
 export class DoRA extends Adapter {
   static override readonly options: readonly string[] = optionNames<Omit<DoRAOptions, "rng">>({
@@ -51,7 +54,6 @@ export class DoRA extends Adapter {
   readonly normGradient: boolean;
   readonly dropout: number;
   readonly rng: Random;
-  #norm: { readonly of: readonly unknown[]; readonly value: Tensor } | null = null;
 
   constructor(site: Site, options: DoRAOptions) {
     super(options);
@@ -98,10 +100,7 @@ export class DoRA extends Adapter {
     const { storage: a } = this.A.value;
     const { storage: b } = this.B.value;
     const of = [site, site.version(), a, a.version, b, b.version, currentPrecision()];
-    if (!this.#norm?.of.every((part, i) => part === of[i])) {
-      this.#norm = { of, value: new Tensor(copy(this.rowNorms(site), "adapters")) };
-    }
-    return this.#norm.value;
+    return constantNorms(this, of, () => new Tensor(copy(this.rowNorms(site), "adapters")));
   }
 
   /**

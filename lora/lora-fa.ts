@@ -32,11 +32,13 @@ import {
 import { type AdamSettings, AdamW, type Module, type ParameterState } from "../nn/index.ts";
 import type { AdapterOptions } from "./adapter.ts";
 import { LoRA } from "./lora.ts";
+import { remembered } from "./remembered.ts";
 import type { Site } from "./site.ts";
+
+const inverses = remembered<NDArray>();
 
 export class LoraFA extends LoRA {
   override readonly method = "lora-fa";
-  #inverse: { readonly of: readonly unknown[]; readonly value: NDArray } | null = null;
 
   constructor(site: Site, options: AdapterOptions) {
     super(site, options, "B");
@@ -59,7 +61,7 @@ export class LoraFA extends LoRA {
   private inverseGram(): NDArray {
     const { storage } = this.A.value;
     const of = [storage, storage.version];
-    if (!this.#inverse?.of.every((part, i) => part === of[i])) {
+    return inverses(this, of, () => {
       const [r, into] = this.A.shape;
       const a = Float64Array.from(this.A.value.data);
       const gram = Float64Array.from({ length: r * r }, (_, at) => {
@@ -69,9 +71,8 @@ export class LoraFA extends LoRA {
         return sum;
       });
       const scaled = inverse(gram, r).map((value) => value / this.scaling ** 2);
-      this.#inverse = { of, value: array(scaled, [r, r], "optimizer") };
-    }
-    return this.#inverse.value;
+      return array(scaled, [r, r], "optimizer");
+    });
   }
 }
 
