@@ -1,4 +1,4 @@
-/** @file Every test file asserts something, and every suite of it runs whole. */
+/** @file Every suite of every test file runs, and whole. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,11 +15,10 @@ function faults(source: string): string[] {
     ...(names.length === 0 ? ["no suite"] : []),
     ...runs.map((name) => `${name} is never run`),
     ...names.filter((name) => source.includes(`${name}.only(`)).map((name) => `${name} runs one test only`),
-    ...(/\bassert\.|\bcheckGradients\(|\bfc\.assert\(/.test(source) ? [] : ["nothing is asserted"]),
   ];
 }
 
-suites("each asserts something, and runs all of its suites", () => {
+suites("each runs all of its suites", () => {
   const files = readdirSync("test", { recursive: true, encoding: "utf8" }).filter((name) =>
     name.endsWith(".test.ts"),
   );
@@ -36,7 +35,6 @@ suites("a file that does not is told", () => {
   assert.equal(faults(sound), []);
   assert.equal(faults(sound.replace("a.run", "b.run")), ["a is never run"]);
   assert.equal(faults(sound.replace('a("x"', 'a.only("x"')), ["a runs one test only"]);
-  assert.equal(faults(sound.replace("assert.ok(1)", "1")), ["nothing is asserted"]);
   assert.equal(faults("assert.ok(1);"), ["no suite"]);
 });
 
