@@ -102,6 +102,8 @@ export abstract class Module {
 
   /** Puts `module` in the place of the one at `path`. @throws LowrankError when there is none */
   replaceModule(path: string, module: Module): void {
+    if (!(module instanceof Module))
+      throw new ArgumentError("replaceModule", "a path and a module", { module: typeof module });
     for (const [parentName, parent] of this.namedModules()) {
       const child = [...parent.children()].find(([name]) => join(parentName, name) === path);
       const place = child && [...places(parent)].find(({ name }) => name === child[0]);

@@ -166,8 +166,13 @@ export abstract class Optimizer<Settings extends { lr: number }> {
    * @throws CheckpointError when it is of another kind of optimizer or of other parameters: each part that is missing,
    *   unexpected or misshapen is named
    */
-  checkState({ kind, steps, arrays }: OptimizerState): void {
+  checkState(saved: OptimizerState): void {
     const who = this.constructor.name;
+    const { kind, steps, arrays } = saved ?? {};
+    if (!Array.isArray(steps) || !(arrays instanceof Map))
+      throw new CheckpointError(
+        `${who}: expected a state { steps, arrays } as stateDict() gives; got another thing`,
+      );
     if (kind !== undefined && !this.continues.includes(kind)) {
       throw new CheckpointError(
         `${who}: expected the state of ${this.continues.join(" or ")}; got that of ${kind}`,

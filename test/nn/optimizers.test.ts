@@ -366,6 +366,8 @@ for (const into of Object.keys(makers)) {
       ]),
       [{ ...good, steps: [3, 3] }, "3 parameters"],
       [{ ...good, kind: "Lion" }, "got that of Lion"],
+      [null as never, "expected a state { steps, arrays }"],
+      [{ ...good, arrays: {} as never }, "expected a state { steps, arrays }"],
     ];
     for (const [state, message] of cases) {
       const { optimizer } = made(into);
