@@ -119,7 +119,7 @@ law("over the budget the least recently used come home, and no value changes", (
   small.close();
 });
 
-const slot = fc.nat({ max: 5 });
+const slot = fc.nat({ max: 3 });
 const command = fc.oneof(
   fc.record({ op: fc.constant("multiply" as const), i: slot, j: slot, to: slot }),
   fc.record({
@@ -133,7 +133,7 @@ const command = fc.oneof(
 );
 
 law("products, writes in place, views and reads in any order give what the host's numbers give", (device) => {
-  const small = gpuDevice(mode(device), () => openSession(mode(device)), 4 * 4 * 16); // four matrices
+  const small = gpuDevice(mode(device), () => openSession(mode(device)), 3 * 4 * 16); // three matrices
   fc.assert(
     fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
       scope(() => {
@@ -143,7 +143,7 @@ law("products, writes in place, views and reads in any order give what the host'
           return x;
         };
         const random16 = (): number[] => Array.from({ length: 16 }, () => rng.integer(3) - 1);
-        const slots = Array.from({ length: 6 }, () => {
+        const slots = Array.from({ length: 4 }, () => {
           const values = random16();
           return known(array(values, [4, 4]), values);
         });
@@ -167,7 +167,7 @@ law("products, writes in place, views and reads in any order give what the host'
         for (const x of slots) assert.equal([...x.data], expected(x));
       });
     }),
-    { numRuns: 40 },
+    { numRuns: 80 },
   );
   small.close();
 });
