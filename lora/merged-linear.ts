@@ -39,6 +39,8 @@ export class MergedLinear extends Adapter {
   constructor(site: Site, options: MergedLinearOptions) {
     super(options);
     const { rank, rng, dropout = 0, slices = [true] } = options;
+    if (!Array.isArray(slices))
+      throw new AdapterError(`slices: expected a list of true and false; got ${JSON.stringify(slices)}`);
     const adapted = slices.filter(Boolean).length;
     if (adapted === 0 || site.out % slices.length !== 0) {
       throw new AdapterError(

@@ -117,6 +117,8 @@ export function blockName(name: string): string | undefined {
 
 /** `layers` as a set. Throws AdapterError when it is empty or one is the number of none of the `names`. */
 export function checkLayers(layers: readonly number[], names: readonly string[]): Set<number> {
+  if (!Array.isArray(layers))
+    throw new AdapterError(`layers: expected a list of numbers of blocks; got ${JSON.stringify(layers)}`);
   const present = new Set(names.map(layerNumber).filter((number) => number !== undefined));
   const absent = layers.filter((layer) => !present.has(layer));
   if (layers.length === 0 || absent.length > 0) {
