@@ -227,9 +227,10 @@ chunked("each row of a batch keeps its own adapter where the head has one", () =
     rank: 2,
     target: ["lm_head"],
   });
+  for (const p of adapted.parameters()) if (p.requiresGrad) p.assign(random(2).normal(p.size)); // B starts at 0
   const loss = (chunkBytes: number): number =>
     adapted.withRows(["default", null], () => nextTokenLoss(adapted.model, ids, ids, { chunkBytes }).item());
-  assert.ok(Math.abs(loss(4 * 23 * 4) - loss(1e9)) < 1e-6);
+  assert.ok(Math.abs(loss(4 * 23 * 6) - loss(1e9)) < 1e-5);
 });
 
 chunked("a model whose forward is its own keeps it: nothing goes round it", () => {
