@@ -10,6 +10,7 @@ import { gather } from "./contestants.ts";
 import { benchGpt } from "./gpt.ts";
 import { SMALL_GPT } from "./gpt-problem.ts";
 import { benchMatmul, SIZES } from "./matmul.ts";
+import { benchMemory, memoryTable } from "./memory.ts";
 import type { Outcome } from "./outcome.ts";
 import { benchCodes, benchForward, gigabytes, LAYER, NUMBERS } from "./quantization.ts";
 import { outcomeTable, times } from "./table.ts";
@@ -17,13 +18,15 @@ import { outcomeTable, times } from "./table.ts";
 const HELP = `npm run bench -- [options]
 
   --only PART    one part: matmul (square products of 64 to 1024), gpt (the training step of a small GPT) or
-                 quant (numbers to NF4 and back, and a layer in NF4)
+                 quant (numbers to NF4 and back, and a layer in NF4); or, only when named, memory (what real sizes
+                 take: up to an hour, and 12 GiB)
+  --case TEXT    with --only memory: only the cases whose names hold TEXT
   --quick        fewer rounds, products up to 512
   --no-peers     lowrank alone: nothing is installed, no other library runs
   --json FILE    write every figure, and the machine, to FILE
   --help         this text`;
 
-const PARTS = ["matmul", "gpt", "quant"];
+const PARTS = ["matmul", "gpt", "quant", "memory"];
 const BASE = "lowrank cpu";
 
 /** Share of a core that a process of one thread gets where it is alone, at least. */
@@ -33,6 +36,7 @@ function options() {
   const { values } = parseArgs({
     options: {
       only: { type: "string" },
+      case: { type: "string", default: "" },
       quick: { type: "boolean", default: false },
       "no-peers": { type: "boolean", default: false },
       json: { type: "string" },
@@ -64,12 +68,22 @@ function ticker(prefix: string): (text: string) => void {
 }
 
 async function main(): Promise<void> {
-  const { only, quick, "no-peers": noPeers, json, help } = options();
+  const { only, case: filter, quick, "no-peers": noPeers, json, help } = options();
   if (help) return console.log(HELP);
   const wants = (part: string) => only === undefined || only === part;
 
   const here = machine();
   console.log(`${here.cpu}, ${here.cores} cores, ${here.memoryGiB} GiB, Node ${here.node}`);
+  if (only === "memory") {
+    const progress = ticker("memory");
+    const results = benchMemory(filter, progress);
+    progress("");
+    console.log(memoryTable(results));
+    if (json !== undefined)
+      writeFileSync(json, `${JSON.stringify({ machine: here, memory: results }, null, 2)}\n`);
+    if (results.some(({ failure }) => failure)) process.exitCode = 1;
+    return;
+  }
   const { contestants, absent } =
     only === "quant" ? { contestants: [], absent: [] } : await gather(!noPeers, console.log);
   for (const { name, details } of contestants) console.log(`  ${name}: ${details}`);
