@@ -1,10 +1,10 @@
 /** @file Unary and binary functions on the cpu device. */
 
 import type { BinaryName, UnaryName } from "../kernels.ts";
-import { broadcastTo, reshape } from "../movement.ts";
+import { broadcastTo } from "../movement.ts";
 import { contiguous, empty, NDArray } from "../ndarray.ts";
 import { reference } from "../reference.ts";
-import { type Shape, sameShape } from "../shape.ts";
+import { type Shape, sameShape, stridesOf } from "../shape.ts";
 import { kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 
@@ -79,51 +79,47 @@ export function binary(machine: Machine, name: BinaryName, a: NDArray, b: NDArra
     b = contiguous(broadcastTo(b, shape));
     axes = joinedAxes(a, b, shape);
   }
-  if (axes.length === 0) axes = [{ length: 1, a: 1, b: 1 }];
-  const lengths = axes.map(({ length }) => length);
-  zip(
-    machine,
-    number,
-    new NDArray(
-      a.storage,
-      lengths,
-      axes.map((axis) => axis.a),
-      a.offset,
-    ),
-    new NDArray(
-      b.storage,
-      lengths,
-      axes.map((axis) => axis.b),
-      b.offset,
-    ),
-    reshape(result, lengths),
-  );
+  if (footprint(a) + footprint(b) + footprint(result) <= machine.piece)
+    zip(machine, number, a, b, result, axes);
+  else {
+    const lengths = axes.map(({ length }) => length);
+    const viewed = (x: NDArray, strides: readonly number[]): NDArray =>
+      new NDArray(x.storage, lengths, strides, x.offset);
+    const views = [axes.map((axis) => axis.a), axes.map((axis) => axis.b), stridesOf(lengths)];
+    const [A, B, Y] = [a, b, result].map((x, i) => viewed(x, views[i]));
+    zipInParts(machine, number, A, B, Y);
+  }
   return result;
 }
 
-/** y = f(a, b): views of the same shape, of at most four axes, in which steps along the last one are 0 or 1. */
-function zip(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray): void {
-  if (footprint(a) + footprint(b) + footprint(y) > machine.piece) {
-    const axis = y.shape.findIndex((length) => length > 1);
-    const middle = Math.ceil(y.shape[axis] / 2);
-    for (const [from, to] of [
-      [0, middle],
-      [middle, y.shape[axis]],
-    ]) {
-      const [A, B, Y] = [a, b, y].map((x) => part(x, axis, from, to));
-      zip(machine, f, A, B, Y);
-    }
+/** y = f(a, b): views of the same shape, halved along their outermost axes until they fit. */
+function zipInParts(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray): void {
+  if (footprint(a) + footprint(b) + footprint(y) <= machine.piece) {
+    const axes = y.shape.map((length, axis) => ({ length, a: a.strides[axis], b: b.strides[axis] }));
+    zip(machine, f, a, b, y, axes);
     return;
   }
-  const axes = y.shape.map((length, axis) => ({ length, a: a.strides[axis], b: b.strides[axis] }));
-  const inner = axes.pop() as JointAxis;
+  const axis = y.shape.findIndex((length) => length > 1);
+  const middle = Math.ceil(y.shape[axis] / 2);
+  for (const [from, to] of [
+    [0, middle],
+    [middle, y.shape[axis]],
+  ]) {
+    const [A, B, Y] = [a, b, y].map((x) => part(x, axis, from, to));
+    zipInParts(machine, f, A, B, Y);
+  }
+}
+
+/** y = f(a, b) along at most four axes, of which the innermost has steps of 0 or 1. */
+function zip(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray, axes: JointAxis[]): void {
+  const inner = axes.pop() ?? { length: 1, a: 1, b: 1 };
   while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
   const rows = y.size / inner.length;
   machine.call((operands) => {
     const nanoseconds = y.size * 0.4 + rows * 5;
     const chunks = machine.chunks(rows > 1 ? rows : Math.ceil(inner.length / GROUP), nanoseconds);
     machine.run(kernels.binary, chunks, [
-      ...[operands.input(a), operands.input(b), operands.output(y)].map(({ address }) => address),
+      ...[operands.input(a).address, operands.input(b).address, operands.output(y).address],
       ...[f, inner.length, inner.a, inner.b],
       ...axes.map((axis) => axis.length),
       ...axes.map((axis) => axis.a),
@@ -132,7 +128,10 @@ function zip(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray): v
   });
 }
 
-const flat = (x: NDArray): NDArray => reshape(contiguous(x), [x.size]);
+function flat(x: NDArray): NDArray {
+  const { storage, size, offset } = contiguous(x);
+  return new NDArray(storage, [size], undefined, offset);
+}
 
 /** Copies a strided view whose rows are contiguous; false for others. */
 export function gather(

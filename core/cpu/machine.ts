@@ -147,7 +147,8 @@ export class Machine {
   ): void {
     const arrays = given.map(contiguous);
     const length = arrays[0].shape[0];
-    const bytes = arrays.reduce((sum, x) => sum + footprint(x), 0);
+    let bytes = 0;
+    for (const x of arrays) bytes += footprint(x);
     if (bytes <= limit) {
       this.call((operands) => run(operands, arrays, 0));
       return;

@@ -25,6 +25,9 @@ const FIRST_ADDRESS = PAGE;
 /** Kernels may read a little past the end of an array; so no address of an array's end is 2³² either. */
 const END_GUARD = 256;
 
+/** Arrays that are remembered, so as not to be made again. */
+const MOST_VIEWS = 10_000;
+
 /** The window's part of the memory, at least and at most. */
 const WINDOW_SHARE = 1 / 4;
 const LEAST_WINDOW = 8 * MIB;
@@ -40,6 +43,8 @@ export class Memory {
   /** What operands outside the arena are brought into, piece by piece; free again after each call. */
   readonly window: { readonly address: number; readonly bytes: number };
   readonly arena: Allocator;
+  /** The array handed out last, by address: a training step asks for the same ones again and again. */
+  readonly #views = new Map<number, Float32Array>();
 
   /**
    * @param mebibytes its size; as much as the system grants when not given
@@ -63,9 +68,14 @@ export class Memory {
   /** Room for a temporary of `length` numbers, or null when the arena is full. */
   allocate(length: number): { readonly address: number; readonly array: Float32Array } | null {
     const address = this.arena.take(length * 4);
-    return address === null
-      ? null
-      : { address, array: new Float32Array(this.memory.buffer, address, length) };
+    if (address === null) return null;
+    let array = this.#views.get(address);
+    if (array?.length !== length) {
+      array = new Float32Array(this.memory.buffer, address, length);
+      if (this.#views.size >= MOST_VIEWS) this.#views.clear();
+      this.#views.set(address, array);
+    }
+    return { address, array };
   }
 
   /** Takes back what `allocate` gave. @throws DeviceError when nothing is there */
