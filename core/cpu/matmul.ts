@@ -49,15 +49,11 @@ function multiply(machine: Machine, product: Product): void {
   const batch = y.shape.slice(0, -2);
   const products = sizeOf(batch);
   const [n, m] = y.shape.slice(-2);
-  if (products > 1 && n * a.shape[a.rank - 1] * m > SMALL) {
-    const axis = batch.findIndex((length) => length > 1);
-    for (let i = 0; i < batch[axis]; i++) multiply(machine, partOf(product, { axis, from: i, to: i + 1 }));
-    return;
-  }
+  const isSmall = products > 1 && n * a.shape[a.rank - 1] * m <= SMALL;
   const { left, right, isSwapped } = oriented(product);
   const layout = layoutOf(left, right, isSwapped ? mT(y) : y);
   const own = layout.copyBytes + layout.packedBytes;
-  const workspace = products > 1 ? 12 * products + (own + 64) * machine.threads : own;
+  const workspace = isSmall ? 12 * products + (own + 64) * machine.threads : own;
   const brought = [a, b, y].map(footprint);
   if (workspace + brought[0] + brought[1] + brought[2] > machine.room) {
     const [leftBytes, rightBytes] = [layout.copyBytes, layout.packedBytes];
@@ -80,8 +76,17 @@ function multiply(machine: Machine, product: Product): void {
       ...(isSwapped ? { yRow: yCol, yCol: yRow } : { yRow, yCol }),
       ...{ steps: product.steps, adds: product.adds },
     };
-    if (products === 1) single(machine, operands, args);
-    else several(machine, operands, args, batch, [A.strides, B.strides, Y.strides]);
+    const offsets = [A, B, Y].map(({ strides }) => offsetsOf(batch, strides));
+    if (isSmall) {
+      several(machine, operands, args, products, offsets);
+      return;
+    }
+    const [packed, copy] = [operands.workspace(layout.packedBytes), operands.workspace(layout.copyBytes)];
+    const [ofA, ofB, ofY] = offsets;
+    for (let p = 0; p < products; p++) {
+      const [a, b, y] = [A.address + ofA[p], B.address + ofB[p], Y.address + ofY[p]];
+      single(machine, { ...args, a, b, y }, packed, copy);
+    }
   });
 }
 
@@ -210,14 +215,15 @@ function layoutOf(a: NDArray, b: NDArray, y: NDArray): Layout {
 }
 
 /** Where each matrix of the batch begins, in bytes from the first, in row-major order. */
-function fillOffsets(offsets: Uint32Array, batch: Shape, strides: readonly number[]): void {
-  offsets[0] = 0;
+function offsetsOf(batch: Shape, strides: readonly number[]): Float64Array {
+  const offsets = new Float64Array(sizeOf(batch));
   let known = 1;
   for (let axis = batch.length - 1; axis >= 0; axis--) {
     const step = strides[axis] * 4;
     for (let i = known; i < known * batch[axis]; i++) offsets[i] = offsets[i - known] + step;
     known *= batch[axis];
   }
+  return offsets;
 }
 
 /** Many small products. */
@@ -225,13 +231,12 @@ function several(
   machine: Machine,
   operands: Operands,
   p: Arguments,
-  batch: Shape,
-  strides: readonly (readonly number[])[],
+  products: number,
+  offsets: readonly Float64Array[],
 ): void {
-  const products = sizeOf(batch);
-  const tables = strides.map((steps) => {
+  const tables = offsets.map((bytes) => {
     const address = operands.workspace(products * 4);
-    fillOffsets(machine.memory.words.subarray(address / 4, address / 4 + products), batch, steps);
+    machine.memory.words.set(bytes, address / 4); // modulo 2³², as the kernels compute
     return address;
   });
   const own = p.copyBytes + p.packedBytes + 64;
@@ -246,11 +251,10 @@ function several(
   );
 }
 
-function single(machine: Machine, operands: Operands, p: Arguments): void {
+/** One product; `packed` and `copy` are where what is packed and copied goes. */
+function single(machine: Machine, p: Arguments, packed: number, copy: number): void {
   const { n, k, m, copiesA, packsB } = p;
   const strips = Math.ceil(m / 16);
-  const packed = operands.workspace(p.packedBytes);
-  const copy = operands.workspace(p.copyBytes);
   if (packsB || copiesA) {
     const forB = packsB ? machine.chunks(strips, k * m) : 0;
     const forA = copiesA ? machine.chunks(Math.ceil(n / 4), n * k) : 0;
