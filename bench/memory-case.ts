@@ -145,7 +145,7 @@ const cases: Record<string, Case> = {
     };
   },
   "bert-base, step, 8 × 128": () => {
-    const model = new Bert(configurations["bert-base-uncased"], { rng });
+    const model = new Bert({ ...configurations["bert-base-uncased"], num_labels: 2 }, { rng });
     const ids = tokens(8, 128, 30522);
     const labels = indices(Int32Array.from({ length: 8 }, (_, i) => i % 2));
     return train({ model, target: ["query", "value"], loss: () => model.loss(ids, labels) });

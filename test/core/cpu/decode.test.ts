@@ -7,7 +7,7 @@ import { reference } from "../../../core/reference.ts";
 const test = suite("cpu decode");
 
 const codes = fc.record({
-  size: fc.oneof(fc.nat(200), fc.integer({ min: 100_000, max: 100_100 })),
+  size: fc.oneof(fc.nat(200), fc.integer({ min: 300_000, max: 300_100 })),
   blockSize: fc.constantFrom(2, 32, 64, 96, 4096),
   seed: fc.nat(1000),
   threads: fc.constantFrom(1, 2),
