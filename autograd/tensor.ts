@@ -30,14 +30,34 @@ import * as ops from "./ops/index.ts";
 
 export class Tensor implements HasStorages {
   readonly value: NDArray;
-  /** ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. */
-  grad: Tensor | null = null;
+  #grad: Tensor | null = null;
+  /** True once somebody outside may hold `grad`. */
+  #isGradHeld = false;
   #spare: Tensor | null = null;
   /** This tensor's place in the graph; null when it needs no gradient. */
   node: Node | null = null;
 
   constructor(value: NDArray) {
     this.value = value;
+  }
+
+  /** ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. */
+  get grad(): Tensor | null {
+    this.#isGradHeld = true;
+    return this.#grad;
+  }
+
+  set grad(grad: Tensor | null) {
+    this.#isGradHeld = grad !== null;
+    this.#grad = grad;
+  }
+
+  /**
+   * The values of `grad`, for those who use them at once and keep nothing, such as an optimizer's step: the memory of
+   * a gradient that was read only so is used again for the next one.
+   */
+  get gradValue(): NDArray | null {
+    return this.#grad?.value ?? null;
   }
 
   get shape(): Shape {
@@ -91,23 +111,27 @@ export class Tensor implements HasStorages {
     backward(this, gradient, options);
   }
 
-  /** Forgets the gradient. Its memory is kept for the next one: who goes on using the old one must `clone` it. */
+  /** Forgets the gradient. Who has read it from `grad` keeps it as it is. */
   zeroGrad(): void {
-    if (this.grad && !this.grad.node) this.#spare = this.grad;
-    this.grad = null;
+    if (this.#grad && !this.#grad.node) {
+      if (this.#isGradHeld) this.#grad.value.storage.keep("workspace");
+      else this.#spare = this.#grad;
+    }
+    this.#grad = null;
+    this.#isGradHeld = false;
   }
 
   /** Adds to `grad`, in memory of its own that outlives any scope. */
   accumulate(gradient: Tensor): void {
-    if (this.grad) {
-      const sum = binary("add", this.grad.value, gradient.value);
+    if (this.#grad) {
+      const sum = binary("add", this.#grad.value, gradient.value);
       // A gradient with a history (`createGraph`) stays as it was for those who hold it.
-      if (this.grad.node) this.grad = new Tensor(copy(sum, "gradients"));
-      else this.grad.assign(sum);
+      if (this.#grad.node) this.#grad = new Tensor(copy(sum, "gradients"));
+      else this.#grad.assign(sum);
     } else if (this.#spare) {
-      this.grad = this.#spare.assign(gradient);
+      this.#grad = this.#spare.assign(gradient);
       this.#spare = null;
-    } else this.grad = new Tensor(copy(gradient.value, "gradients"));
+    } else this.#grad = new Tensor(copy(gradient.value, "gradients"));
   }
 
   /** The same values without history; storage is shared. */
@@ -158,7 +182,7 @@ export class Tensor implements HasStorages {
 
   *storages(): Generator<Storage> {
     yield this.value.storage;
-    if (this.grad) yield this.grad.value.storage;
+    if (this.#grad) yield this.#grad.value.storage;
   }
 
   /** Shape and the first values: `Tensor [2, 3] (1, 2, 3, 4, 5, 6)`. */

@@ -18,7 +18,7 @@
  * a zero. A Aᵀ has 1e-8 added to its diagonal, as in PEFT.
  */
 
-import type { Parameter } from "../autograd/index.ts";
+import { type Parameter, Tensor } from "../autograd/index.ts";
 import {
   ArgumentError,
   array,
@@ -53,8 +53,8 @@ export class LoraFA extends LoRA {
 
   /** Replaces B's gradient g_B [out, r] by (1/s²) g_B (A Aᵀ)⁻¹. Call it between backward and the optimizer's step. */
   correctGradient(): void {
-    const { grad } = this.B;
-    grad?.assign(matmul(grad.value, this.inverseGram()));
+    const { gradValue } = this.B;
+    if (gradValue) new Tensor(gradValue).assign(matmul(gradValue, this.inverseGram()));
   }
 
   /** (1/s²) (A Aᵀ + 1e-8 I)⁻¹ [r, r], worked out once for each A. */

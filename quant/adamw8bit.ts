@@ -109,8 +109,8 @@ export class AdamW8bit extends AdamW {
 
   /** As AdamW's. @throws QuantizationError when a gradient is not finite; nothing is changed then */
   override step(): void {
-    for (const { grad, size, shape, requiresGrad } of this.parameters()) {
-      if (size < this.min8bitSize || !requiresGrad || !grad || grad.value.data.every(Number.isFinite))
+    for (const { gradValue, size, shape, requiresGrad } of this.parameters()) {
+      if (size < this.min8bitSize || !requiresGrad || !gradValue || gradValue.data.every(Number.isFinite))
         continue;
       throw new QuantizationError(
         `AdamW8bit: expected a finite gradient; that of a parameter [${shape.join(", ")}] has NaN or infinite elements, which 8 bits cannot hold`,

@@ -9,7 +9,7 @@
  * forwards and backwards by turns, and a page is read only when it does not fit.
  */
 
-import type { Parameter, Tensor } from "../autograd/index.ts";
+import type { Parameter } from "../autograd/index.ts";
 import { ArgumentError, checkOptions, currentPrecision, type NDArray, scope, zeros } from "../core/index.ts";
 import {
   type AdamSettings,
@@ -97,7 +97,7 @@ export class PagedAdamW extends AdamW {
     const stepped: PagedState[] = [];
     const jobs = this.groups.flatMap((group) =>
       group.params.flatMap((parameter) => {
-        if (!parameter.grad || !parameter.requiresGrad) return [];
+        if (!parameter.gradValue || !parameter.requiresGrad) return [];
         const state = this.#paged(parameter, group.amsgrad);
         stepped.push(state);
         return state.slices.map((slice) => ({ parameter, group, state, slice }));
@@ -111,7 +111,7 @@ export class PagedAdamW extends AdamW {
         step: state.step + 1,
         arrays: Object.fromEntries(state.names.map((name, i) => [name, arrays[i]])),
       };
-      const gradient = (parameter.grad as Tensor).value;
+      const gradient = parameter.gradValue as NDArray;
       scope(() =>
         updateSlice(parameter, gradient, slice.from, slice.to, (w, g) => super.update(w, g, group, part)),
       );

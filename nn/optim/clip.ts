@@ -6,9 +6,9 @@ import { ArgumentError } from "../../core/index.ts";
 /** √Σ g² over the gradients of all parameters, each parameter once. */
 export function gradientNorm(parameters: Iterable<Parameter>): number {
   let sum = 0;
-  for (const { grad } of new Set(parameters)) {
-    if (!grad) continue;
-    const { data } = grad.value;
+  for (const { gradValue } of new Set(parameters)) {
+    if (!gradValue) continue;
+    const { data } = gradValue;
     for (let i = 0; i < data.length; i++) sum += data[i] * data[i];
   }
   return Math.sqrt(sum);
@@ -26,7 +26,7 @@ export function clipGradientNorm(parameters: Iterable<Parameter>, maxNorm: numbe
   const norm = gradientNorm(all);
   const factor = maxNorm / (norm + 1e-6);
   if (factor >= 1 || !Number.isFinite(norm)) return norm;
-  const storages = new Set([...all].flatMap(({ grad }) => (grad ? [grad.value.storage] : [])));
+  const storages = new Set([...all].flatMap(({ gradValue }) => (gradValue ? [gradValue.storage] : [])));
   for (const storage of storages) {
     const data = storage.write();
     for (let i = 0; i < data.length; i++) data[i] *= factor;

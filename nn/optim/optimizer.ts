@@ -109,17 +109,17 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     this.warnWithoutGradients();
     for (const group of this.groups) {
       for (const parameter of group.params) {
-        if (!parameter.grad || !parameter.requiresGrad) continue;
+        if (!parameter.gradValue || !parameter.requiresGrad) continue;
         const state = this.state(parameter);
         state.step++;
-        this.update(parameter, parameter.grad.value, group, state);
+        this.update(parameter, parameter.gradValue, group, state);
       }
     }
   }
 
   /** True when a parameter has a gradient and requires it, so that `step` changes something. */
   get hasGradients(): boolean {
-    return this.parameters().some(({ grad, requiresGrad }) => grad && requiresGrad);
+    return this.parameters().some(({ gradValue, requiresGrad }) => gradValue && requiresGrad);
   }
 
   protected warnWithoutGradients(): void {
