@@ -94,10 +94,12 @@ export function checkConfig(
   const { method = "lora" } = config;
   const { options } = adapterClass(method);
   if (!options) return;
+  const known = ["method", ...placement, ...options];
+  if (Object.keys(config).every((name) => known.includes(name))) return;
   const ofOthers = Object.keys(methods).flatMap((other) =>
     (adapterClass(other).options ?? []).map((option) => [option, whose(option)]),
   );
-  checkOptions(`${who} (method ${method})`, config, ["method", ...placement, ...options], {
+  checkOptions(`${who} (method ${method})`, config, known, {
     ...elsewhere,
     ...Object.fromEntries(ofOthers),
     ...others,

@@ -7,11 +7,32 @@ import { Parameter, Tensor } from "../autograd/index.ts";
 import { LowrankError } from "../core/index.ts";
 
 /** A value and where it stands: its name below the module, such as `layers.0.fc1`. */
-export interface Place<T = unknown> {
+export class Place<T = unknown> {
   readonly name: string;
   readonly value: T;
+  readonly #holder: object;
+  readonly #key: unknown;
+  /** Where the holder itself stands, when it is a list, a Map or an object in a field. */
+  readonly #outer: Place | null;
+
+  constructor(name: string, value: T, holder: object, key: unknown, outer: Place | null) {
+    this.name = name;
+    this.value = value;
+    this.#holder = holder;
+    this.#key = key;
+    this.#outer = outer;
+  }
+
   /** Puts another value there. A frozen list or object is replaced by a frozen copy that holds it. */
-  put(value: unknown): void;
+  put(value: unknown): void {
+    const [holder, key] = [this.#holder, this.#key];
+    if (holder instanceof Map) holder.set(key, value);
+    else if (this.#outer && Object.isFrozen(holder)) {
+      const copy = Array.isArray(holder) ? [...holder] : { ...holder };
+      write(copy, key as string, this.name, value);
+      this.#outer.put(Object.freeze(copy));
+    } else write(holder, key as string, this.name, value);
+  }
 }
 
 type Container = readonly unknown[] | ReadonlyMap<unknown, unknown> | Readonly<Record<string, unknown>>;
@@ -27,8 +48,9 @@ export function isContainer(value: unknown): value is Container {
 /** Everything in the fields of `module`, in their order, lists, Maps and plain objects taken apart. */
 export function* places(module: object): Generator<Place> {
   for (const [name, value] of Object.entries(module)) {
-    const put = (next: unknown): void => write(module, name, name, next);
-    yield* apart({ name, value, put }, []);
+    const place = new Place(name, value, module, name, null);
+    if (isContainer(value)) yield* apart(place, []);
+    else yield place;
   }
 }
 
@@ -38,20 +60,12 @@ export function* parametersIn(module: object): Generator<Place<Parameter>> {
 }
 
 function* apart(place: Place, outer: readonly unknown[]): Generator<Place> {
-  const { name, value, put } = place;
+  const { name, value } = place;
   if (!isContainer(value)) yield place;
   else if (!outer.includes(value)) {
     for (const [i, [key, item]] of entriesOf(value).entries()) {
       const path = `${name}.${typeof key === "object" || typeof key === "symbol" ? i : key}`;
-      const putItem = (next: unknown): void => {
-        if (value instanceof Map) value.set(key, next);
-        else if (Object.isFrozen(value)) {
-          const copy = Array.isArray(value) ? [...value] : { ...value };
-          write(copy, key as string, path, next);
-          put(Object.freeze(copy));
-        } else write(value, key as string, path, next);
-      };
-      yield* apart({ name: path, value: item, put: putItem }, [...outer, value]);
+      yield* apart(new Place(path, item, value, key, place), [...outer, value]);
     }
   }
 }
@@ -82,7 +96,7 @@ export function* hiddenIn(
       continue;
     }
     const items = value instanceof Set ? [...value] : Object.values(value);
-    const inside = items.flatMap((item) => [...apart({ name, value: item, put() {} }, [])]);
+    const inside = items.flatMap((item) => [...apart(new Place(name, item, value, name, null), [])]);
     if (inside.some((place) => isPart(place.value)))
       yield { name, why: `holds them in a ${value.constructor?.name ?? "class of its own"}` };
   }

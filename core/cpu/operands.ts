@@ -38,6 +38,9 @@ function spanOf({ shape, strides }: NDArray): { readonly first: number; readonly
 /** Whether a view is copied with all that lies between its elements, which is quick, or gathered element by element. */
 const isDense = (x: NDArray, span: number): boolean => span <= 2 * x.size;
 
+/** Fewer elements than this are copied faster by a loop than by `set`. */
+const LONG = 32;
+
 const padded = (bytes: number): number => Math.ceil(bytes / GRAIN) * GRAIN;
 
 /** Bytes of the window that a view takes: none when it lies in the arena. */
@@ -78,7 +81,8 @@ export class Operands {
     }
     const copy = this.workspace(span.length * 4);
     const from = x.offset + span.first;
-    floats.set(x.storage.data.subarray(from, from + span.length), copy / 4);
+    if (span.length > LONG) floats.set(x.storage.data.subarray(from, from + span.length), copy / 4);
+    else for (let i = 0; i < span.length; i++) floats[copy / 4 + i] = x.storage.data[from + i];
     return { address: copy - span.first * 4, strides: x.strides };
   }
 
