@@ -5,7 +5,7 @@ export * from "./dropout.ts";
 export * from "./einsum.ts";
 export * from "./gather.ts";
 export * from "./linear-cross-entropy.ts";
-export * from "./loss.ts";
+export { type CrossEntropyOptions, crossEntropy, mseLoss } from "./loss.ts";
 export * from "./matmul.ts";
 export * from "./movement.ts";
 export * from "./normalize.ts";

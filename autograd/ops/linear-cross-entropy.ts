@@ -5,7 +5,13 @@ import { checkpoint } from "../checkpoint.ts";
 import { sumOfChunks } from "../chunks.ts";
 import { operand, Tensor, tensor } from "../tensor.ts";
 import { where } from "./arithmetic.ts";
-import { type CrossEntropyOptions, crossEntropy, crossEntropyTask, divisor } from "./loss.ts";
+import {
+  type CrossEntropyOptions,
+  crossEntropy,
+  crossEntropyTask,
+  divisor,
+  isFiniteWhereIgnored,
+} from "./loss.ts";
 import { linear } from "./matmul.ts";
 import { concat, reshape, slice } from "./movement.ts";
 
@@ -51,9 +57,9 @@ export function linearCrossEntropy(
   const lead = h.shape.slice(0, -1);
   const expected = "h [..., d] and labels [...]";
   const task = crossEntropyTask(who, expected, h.shape, lead, classes, labels, options);
-  const { target, counted, count, reduction } = task;
+  const { target, counted, reduction } = task;
   const rows = target.data.length;
-  const states = count < rows ? where(tensor(counted, [...lead, 1]), h, 0) : h;
+  const states = isFiniteWhereIgnored(h, counted) ? h : where(tensor(counted, [...lead, 1]), h, 0);
   const most = Math.floor(chunkBytes / (4 * classes)); // rows in a chunk
   if (rows <= most) return crossEntropy(project(states), target, options);
 

@@ -59,11 +59,11 @@ export function crossEntropy(logits: Tensor, labels: IndexLike, options: CrossEn
   const task = crossEntropyTask("crossEntropy", expected, logits.shape, lead, classes, labels, options);
   const { target, counted, count, ignoreIndex, labelSmoothing, reduction } = task;
   const rows = target.data.length;
-  const mask = count < rows ? tensor(counted, [rows, 1]) : null;
-  const onlyCounted = (x: Tensor): Tensor => (mask ? where(mask, x, 0) : x);
+  const onlyCounted = (x: Tensor): Tensor => (count < rows ? where(tensor(counted, [rows, 1]), x, 0) : x);
   const safe = { data: target.data.map((label) => (label === ignoreIndex ? 0 : label)), shape: [rows, 1] };
 
-  const x = onlyCounted(reshape(logits, [rows, classes])); //               [rows, C]
+  const given = reshape(logits, [rows, classes]); //                        [rows, C]
+  const x = isFiniteWhereIgnored(given, counted) ? given : onlyCounted(given);
   const logP = logSoftmax(x); //                                            [rows, C]
   const onLabel = neg(gather(logP, safe)); //                               [rows, 1]
   const each =
@@ -74,6 +74,17 @@ export function crossEntropy(logits: Tensor, labels: IndexLike, options: CrossEn
   if (reduction === "none") return reshape(losses, target.shape);
   const total = sum(losses);
   return reduction === "sum" ? total : div(total, divisor("crossEntropy", task));
+}
+
+/**
+ * Whether rows that do not count hold finite numbers only: then what they give is 0 times a finite number, and they need
+ * no copy of x [rows, n] without them.
+ */
+export function isFiniteWhereIgnored({ value: { data } }: Tensor, counted: Float32Array): boolean {
+  const n = data.length / counted.length;
+  return counted.every(
+    (counts, row) => counts || data.subarray(row * n, (row + 1) * n).every(Number.isFinite),
+  );
 }
 
 /** The mean of −log p over the classes that are not masked out by a logit of −∞: [rows, C] → [rows, 1]. */
