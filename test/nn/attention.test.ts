@@ -261,7 +261,7 @@ test("rotary: Llama 3.1 stretches long wavelengths, keeps short ones, and goes o
     else if (i >= 35) assert.ok(Math.abs(ratio - 1 / 8) < 1e-12);
     else assert.ok(ratio < ratios[i - 1] && ratio > 1 / 8);
   }
-  // Those between, by transformers' _compute_llama3_parameters in Python.
+  // Those between, by the formula of transformers' _compute_llama3_parameters, worked out apart in Python.
   const between = [0.8281684118, 0.6437431331, 0.4935071227, 0.3711222795, 0.2714254771, 0.1902107436];
   for (const [i, ratio] of between.entries()) {
     assert.ok(

@@ -349,7 +349,7 @@ test("YaRN: pairs that turn often stay, those that turn rarely are slowed, and c
 });
 
 test("YaRN: between the two ends is a ramp over the pairs' numbers, from whole ones unless truncate is false", () => {
-  // By transformers' _compute_yarn_parameters in Python, for d = 16: the ramp goes from pair 2 to 6, or 2.618 to 5.628.
+  // By the formula of transformers' _compute_yarn_parameters, worked out apart, for d = 16: the ramp goes from pair 2 to 6, or 2.618 to 5.628.
   const expected = [
     [true, [1, 0.316227766, 0.1, 0.02470529422, 0.005625, 0.001087032946, 0.000125, 3.952847075e-5]],
     [false, [1, 0.316227766, 0.1, 0.02811208085, 0.005983133441, 0.0009728577592, 0.000125, 3.952847075e-5]],
