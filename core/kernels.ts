@@ -101,6 +101,6 @@ export interface Kernels {
   decode(from: Codes): NDArray;
   /** Y = A Wᵀ if `transposed`, else Y = A W. A [n, k], any strides; W [out, in]; nothing empty. */
   decodeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray;
-  /** One AdamW step on `parameter`, `m` and `v`, all in place. */
+  /** One AdamW step on `parameter`, `m` and `v`, all in place: contiguous, of the gradient's shape. */
   adam(parameter: NDArray, gradient: NDArray, m: NDArray, v: NDArray, step: AdamStep): void;
 }

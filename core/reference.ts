@@ -249,11 +249,11 @@ function normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolea
 
 const adam: Kernels["adam"] = (parameter, gradient, m, v, step) => {
   const { lr, beta1, beta2, eps, weightDecay, correction1, correction2 } = step;
-  const W = parameter.storage.write();
+  const [W, M, V] = [parameter, m, v].map(({ storage, offset, size }) =>
+    storage.write().subarray(offset, offset + size),
+  );
   const G = gradient.data;
-  const M = m.storage.write();
-  const V = v.storage.write();
-  for (let i = 0; i < W.length; i++) {
+  for (let i = 0; i < G.length; i++) {
     M[i] = beta1 * M[i] + (1 - beta1) * G[i];
     V[i] = beta2 * V[i] + (1 - beta2) * G[i] * G[i];
     const update = M[i] / correction1 / (Math.sqrt(V[i] / correction2) + eps);

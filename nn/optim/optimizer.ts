@@ -274,6 +274,12 @@ function checkParameters(who: string, groups: readonly (readonly Parameter[])[])
     throw new ArgumentError(who, "parameters, not results of ops or anything else", {
       "one is": nameOf(stranger),
     });
+  // What is written in place is the whole of a storage, from its start.
+  const view = all.find(({ value }) => !value.isContiguous || value.storage.length !== value.size);
+  if (view !== undefined)
+    throw new ArgumentError(who, "parameters with memory of their own (parameter(x) makes one of x)", {
+      "one is": `a view of shape [${view.shape.join(", ")}] into other memory`,
+    });
   if (all.length === 0) throw new ArgumentError(who, "at least one parameter to train", { parameters: 0 });
   if (new Set(all).size !== all.length)
     throw new ArgumentError(who, "each parameter in one group", { groups: groups.length });

@@ -4,7 +4,7 @@
  */
 
 import * as fc from "fast-check";
-import { type Parameter, parameter, type Tensor, tensor } from "lowrank/autograd";
+import { type Parameter, parameter, slice, type Tensor, tensor } from "lowrank/autograd";
 import { ArgumentError, array, CheckpointError, type NDArray, random, withPrecision } from "lowrank/core";
 import {
   Adam,
@@ -398,6 +398,22 @@ for (const name of Object.keys(makers)) {
     assert.equal([...still.toArray()], [1, -2, 0]);
   });
 }
+
+test("a view into other memory is refused, and so is what repeats one element", () => {
+  const x = tensor([1, 2, 3, 4, 5, 6], [2, 3]);
+  const views = [slice(x, 0, 1, 2), slice(x, 1, 0, 2), x.T, slice(x, 1, 0, 1).broadcastTo([2, 4])];
+  for (const view of views.map((each) => each.detach())) {
+    view.requiresGrad = true;
+    for (const make of [
+      () => new SGD([view], { lr: 0.1 }),
+      () => new AdamW([view]),
+      () => new AdamW8bit([view]),
+      () => new PagedAdamW([view], { budget: 2 ** 20 }),
+    ])
+      assert.throws(make, /memory of their own .*a view of shape \[/);
+    assert.equal([...new SGD([parameter(view)], { lr: 0.1 }).parameters()[0].shape], [...view.shape]);
+  }
+});
 
 test("eps 0: where every gradient was 0, the update is 0", () => {
   for (const Made of [Adam, AdamW]) {
