@@ -41,15 +41,24 @@ export class Tensor implements HasStorages {
     this.value = value;
   }
 
-  /** ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. */
+  /**
+   * ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. Can be set; of a view
+   * into other memory a copy is kept, since gradients are changed in place.
+   * @throws ShapeError on setting one of another shape, ArgumentError on what is no tensor
+   */
   get grad(): Tensor | null {
     this.#isGradHeld = true;
     return this.#grad;
   }
 
   set grad(grad: Tensor | null) {
+    if (grad !== null && !(grad instanceof Tensor))
+      throw new ArgumentError("grad", "a tensor or null", { grad });
+    if (grad && !sameShape(grad.shape, this.shape))
+      throw new ShapeError("grad", `a gradient of shape [${this.shape.join(", ")}]`, { grad: grad.shape });
+    const isView = grad && (!grad.value.isContiguous || grad.value.storage.length !== grad.size);
     this.#isGradHeld = grad !== null;
-    this.#grad = grad;
+    this.#grad = isView && !grad.node ? new Tensor(copy(grad.value, "gradients")) : grad;
   }
 
   /**

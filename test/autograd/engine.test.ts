@@ -16,6 +16,7 @@ import {
   parameter,
   record,
   savedBytes,
+  slice,
   Tensor,
   tensor,
   vjp,
@@ -326,6 +327,18 @@ engine("hooks see the whole gradient and can replace it; taken off, they are sil
   x.zeroGrad();
   x.mul(1).sum().backward();
   assert.is(seen.length, 1);
+});
+
+engine("a gradient that is set has the tensor's shape, and of a view a copy is kept", () => {
+  const x = leaf([1, 2]);
+  const wide = tensor([3, 4, 5]);
+  x.grad = slice(wide, 0, 1, 3);
+  x.square().sum().backward();
+  assert.equal([...(x.grad as Tensor).toArray()], [6, 9]);
+  assert.equal([...wide.toArray()], [3, 4, 5]);
+  assert.throws(() => (x.grad = wide), /grad: expected a gradient of shape \[2\]; got grad \[3\]/);
+  assert.throws(() => (x.grad = [1, 2] as never), /grad: expected a tensor or null/);
+  assert.equal([...(x.grad as Tensor).toArray()], [6, 9]);
 });
 
 /** A small program over leaves of one shape: which earlier values each step takes, and what it does with them. */
