@@ -202,15 +202,18 @@ function eachRow(
 }
 
 /** True when an element is NaN. */
-export function hasNaN(x: NDArray): boolean {
-  const { data } = x;
-  for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i])) return true;
-  return false;
-}
+export const hasNaN = (x: NDArray): boolean => !every(x, (value) => !Number.isNaN(value));
 
 /** True when every |element| ≤ bound; a NaN is not. */
-export function allWithin(x: NDArray, bound: number): boolean {
-  const { data } = x;
-  for (let i = 0; i < data.length; i++) if (!(Math.abs(data[i]) <= bound)) return false;
-  return true;
+export const allWithin = (x: NDArray, bound: number): boolean =>
+  every(x, (value) => value <= bound && value >= -bound);
+
+/** Looks at the elements where they are: a view is not copied. */
+function every(x: NDArray, holds: (value: number) => boolean): boolean {
+  const { data } = x.storage;
+  let all = true;
+  eachRow(x.shape, x.strides, x.offset, (at, _, length, step) => {
+    for (let i = 0, from = at; all && i < length; i++, from += step) all = holds(data[from]);
+  });
+  return all;
 }

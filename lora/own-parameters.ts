@@ -82,5 +82,5 @@ export function settle(
 }
 
 function setField(holder: Module, field: string, parameter: Parameter): void {
-  for (const { name, put } of [...parametersIn(holder)]) if (name === field) put(parameter);
+  for (const place of [...parametersIn(holder)]) if (place.name === field) place.put(parameter);
 }

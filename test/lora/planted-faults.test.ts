@@ -1,6 +1,6 @@
 /** @file Every law refuses wrong implementations, planted one after the other, with numbers; without them it holds. */
 
-import { Tensor } from "lowrank/autograd";
+import { parameter, Tensor } from "lowrank/autograd";
 import { AdapterError, array, type NDArray } from "lowrank/core";
 import {
   AdaptedLayer,
@@ -380,7 +380,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
       plant: () =>
         made("lora", (lora: LoRA) => {
           const one = lora as unknown as Record<string, unknown>;
-          one.one = Object.assign(Object.create(Object.getPrototypeOf(lora.A)), lora.A);
+          one.one = parameter(lora.A.value, "adapters");
         }),
     },
     {
