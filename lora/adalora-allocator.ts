@@ -185,7 +185,7 @@ export class BudgetAllocator implements Stateful {
     return new Map([...scores, ...settled, ...limit]);
   }
 
-  /** @throws CheckpointError when the state is of other adapters; nothing is changed then */
+  /** @throws CheckpointError when the state is of other adapters or no state of scores; nothing is changed then */
   loadStateDict(values: StateDict): void {
     const own = this.#arrays();
     const kept = this.adapters.map((_, k) => values.get(`${k}.kept`));
@@ -193,11 +193,13 @@ export class BudgetAllocator implements Stateful {
     const fits =
       own.every(([name, { shape }]) => sameShape(values.get(name)?.shape ?? [], shape)) &&
       this.adapters.every(({ rank }, k) => (threshold ? kept[k]?.size === rank : !kept[k])) &&
-      values.size === own.length + (threshold ? kept.length + 1 : 0);
+      values.size === own.length + (threshold ? kept.length + 1 : 0) &&
+      own.every(([name]) => (values.get(name) as NDArray).data.every(Number.isFinite)) &&
+      kept.every((of) => of?.data.every((one) => one === 0 || one === 1) ?? true);
     if (!fits) {
       throw new CheckpointError(
         `adalora: expected the allocator state of ${this.adapters.length} adapters with ranks ` +
-          `${this.adapters.map(({ rank }) => rank).join(", ")}; got one of other adapters`,
+          `${this.adapters.map(({ rank }) => rank).join(", ")}; got one of other adapters, or damaged`,
       );
     }
     for (const [name, score] of own) score.storage.write().set((values.get(name) as NDArray).data);

@@ -38,6 +38,7 @@ import { defaultRandom, normal, withoutInit } from "./init.ts";
 import { layout } from "./layout.ts";
 import { Linear } from "./linear.ts";
 import { Llama } from "./llama.ts";
+import { Module } from "./module.ts";
 import { checkLayer } from "./options.ts";
 import { folderWeights } from "./pretrained-weights.ts";
 
@@ -140,12 +141,22 @@ export function savePretrained(
     throw new ArgumentError("savePretrained", `dtype to be one of ${Object.keys(torchNames).join(", ")}`, {
       dtype,
     });
+  if (!(model instanceof Module) || typeof model.config?.model_type !== "string")
+    throw new ArgumentError(
+      "savePretrained",
+      "a model with a configuration, such as GPT2 (of adapted: adapted.toPlain())",
+      {
+        model: (model as object | null | undefined)?.constructor?.name ?? model,
+      },
+    );
   const parameters = new Map(model.namedParameters());
   const isBare = model instanceof BertModel && model.pooler === null;
   const config = presentConfig(model);
   const problems = differences(expectedParameters(config, isBare), parameters);
   if (problems.length > 0) {
-    const expected = `a model with the parameters of its configuration (merge adapters first); ${problems.join("; ")}`;
+    const expected =
+      "a model with the parameters of its configuration (with adapters, merged or not: adapted.toPlain(); with quantized " +
+      `layers: dequantizeModel(model), or saveQuantized); ${problems.join("; ")}`;
     throw new ArgumentError("savePretrained", expected, { model: model.constructor.name });
   }
   makeFolder(folder);
@@ -159,6 +170,7 @@ export function savePretrained(
   const text = `${JSON.stringify(writtenFields(model, config, origin, dtype), null, 2)}\n`;
   writeFilesAtomic(folder, [
     ...(origin && origin.folder !== folder ? companions(origin) : []),
+    ["model.safetensors.index.json", null], // of shards that were here before
     ["model.safetensors", weights],
     ["config.json", new TextEncoder().encode(text)],
   ]);

@@ -377,10 +377,23 @@ adalora("refuses schedules that do not fit", () => {
   );
   const other = new BudgetAllocator([adapterOf(3)], good).stateDict();
   const allocator = new BudgetAllocator([adapter], good);
-  assert.throws(
-    () => allocator.loadStateDict(other),
-    (error: Error) => error instanceof CheckpointError,
-  );
+  const [[name, scores]] = allocator.stateDict();
+  const damaged = new Map([
+    ...allocator.stateDict(),
+    [
+      name,
+      array(
+        scores.data.map(() => Number.NaN),
+        scores.shape,
+      ),
+    ],
+  ]);
+  for (const state of [other, damaged]) {
+    assert.throws(
+      () => allocator.loadStateDict(state),
+      (error: Error) => error instanceof CheckpointError,
+    );
+  }
 });
 
 adalora.run();

@@ -1,8 +1,10 @@
 /** @file AdaptedModel: what is done with the adapters of a model. */
 
 import { isRecording, noGrad, type Parameter } from "lowrank/autograd";
+import { makeTemporaryFolder, removeFile } from "lowrank/core";
 import { inject, type Method, methods } from "lowrank/lora";
-import { AdamW, Linear, Module } from "lowrank/nn";
+import { AdamW, type GPT2, Linear, loadPretrained, Module, savePretrained } from "lowrank/nn";
+import { quantizeModel } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -370,6 +372,23 @@ test("dropout acts on the branch in training only, and the same seed drops the s
   assert.not(same(first, second));
   assert.ok(same(quiet, again));
   assert.ok(run().every((values, i) => same(values, [first, second, quiet, again][i])));
+});
+
+test("what cannot be saved as a model says what to call: adapters, merged or not, quantized layers, no model", () => {
+  const folder = makeTemporaryFolder("lowrank-test-");
+  const adapted = inject(tinyGPT2(), { rank: 2, target: "all-linear" });
+  const quantized = tinyGPT2();
+  quantizeModel(quantized);
+  const save = (model: unknown) => (): void => savePretrained(model as never, folder);
+  assert.throws(save(adapted.model), /adapted\.toPlain\(\)/);
+  adapted.merge();
+  assert.throws(save(adapted.model), /merged or not: adapted\.toPlain\(\)/);
+  assert.throws(save(quantized), /dequantizeModel\(model\), or saveQuantized/);
+  for (const none of [adapted, new Linear(2, 2), undefined])
+    assert.throws(save(none), /expected a model with a configuration, such as GPT2/);
+  save(adapted.toPlain())();
+  assert.ok(same(output(loadPretrained(folder) as GPT2), output(adapted.toPlain())));
+  removeFile(folder);
 });
 
 test.run();
