@@ -45,9 +45,9 @@ export function updateScores(
   [beta1, beta2]: readonly [number, number],
 ): void {
   for (const name of ["P", "lambda", "Q"] as const) {
-    const { value, grad } = adapter[name];
-    if (!grad) continue;
-    const [w, g] = [value.data, grad.value.data];
+    const { value, gradValue } = adapter[name];
+    if (!gradValue) continue;
+    const [w, g] = [value.data, gradValue.data];
     const I = scores[name].ipt.storage.write();
     const smoothed = scores[name].exp_avg_ipt.storage.write();
     const uncertainty = scores[name].exp_avg_unc.storage.write();
