@@ -45,10 +45,5 @@ export function select(mask: NDArray, a: NDArray, b: NDArray): NDArray {
 export function masked(x: NDArray, mask: NDArray): NDArray {
   if (!sameShape(x.shape, mask.shape))
     throw new ShapeError("masked", "a mask of x's shape", { x: x.shape, mask: mask.shape });
-  const result = empty(x.shape);
-  const X = x.data;
-  const M = mask.data;
-  const Y = result.storage.data;
-  for (let i = 0; i < Y.length; i++) Y[i] = M[i] === 0 ? 0 : X[i] * M[i];
-  return result;
+  return binary("masked", x, mask);
 }

@@ -43,8 +43,20 @@ export const unaryNames = [
 ] as const;
 export type UnaryName = (typeof unaryNames)[number];
 
-/** (a, b) ↦ f(a, b); comparisons give 1 or 0. */
-export const binaryNames = ["add", "sub", "mul", "div", "pow", "max", "min", "eq", "gt", "ge"] as const;
+/** (a, b) ↦ f(a, b); comparisons give 1 or 0, `masked` a b, and 0 where b is 0, be a infinite or NaN there. */
+export const binaryNames = [
+  "add",
+  "sub",
+  "mul",
+  "div",
+  "pow",
+  "max",
+  "min",
+  "eq",
+  "gt",
+  "ge",
+  "masked",
+] as const;
 export type BinaryName = (typeof binaryNames)[number];
 
 export type ReduceName = "sum" | "max" | "min";

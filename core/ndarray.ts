@@ -202,18 +202,18 @@ function eachRow(
 }
 
 /** True when an element is NaN. */
-export const hasNaN = (x: NDArray): boolean => !every(x, (value) => !Number.isNaN(value));
+export const hasNaN = (x: NDArray): boolean => !allWithin(x, Infinity);
 
-/** True when every |element| ≤ bound; a NaN is not. */
-export const allWithin = (x: NDArray, bound: number): boolean =>
-  every(x, (value) => value <= bound && value >= -bound);
-
-/** Looks at the elements where they are: a view is not copied. */
-function every(x: NDArray, holds: (value: number) => boolean): boolean {
+/** True when every |element| ≤ bound; a NaN is not. The elements are looked at where they are: a view is not copied. */
+export function allWithin(x: NDArray, bound: number): boolean {
   const { data } = x.storage;
   let all = true;
   eachRow(x.shape, x.strides, x.offset, (at, _, length, step) => {
-    for (let i = 0, from = at; all && i < length; i++, from += step) all = holds(data[from]);
+    if (!all) return;
+    for (let i = 0, from = at; i < length; i++, from += step) {
+      const value = data[from];
+      if (!(value <= bound && value >= -bound)) all = false;
+    }
   });
   return all;
 }

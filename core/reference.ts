@@ -67,6 +67,7 @@ const binaryFunctions: Record<BinaryName, (a: number, b: number) => number> = {
   eq: (a, b) => (a === b ? 1 : 0),
   gt: (a, b) => (a > b ? 1 : 0),
   ge: (a, b) => (a >= b ? 1 : 0),
+  masked: (a, b) => (b === 0 ? 0 : a * b),
 };
 
 const reduceFunctions: Record<ReduceName, (a: number, b: number) => number> = {

@@ -49,6 +49,7 @@ const binaryFunctions: { readonly [Name in BinaryName]?: number } = {
   eq: 6,
   gt: 7,
   ge: 8,
+  masked: 10,
 };
 
 /** (a, b) ↦ a */

@@ -79,6 +79,7 @@ class Min { @inline f(a: v128, b: v128): v128 { return f32x4.min(a, b); } }
 class Eq { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.eq(a, b), f32x4.splat(1)); } }
 class Gt { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.gt(a, b), f32x4.splat(1)); } }
 class Ge { @inline f(a: v128, b: v128): v128 { return v128.and(f32x4.ge(a, b), f32x4.splat(1)); } }
+class Masked { @inline f(a: v128, b: v128): v128 { return v128.andnot(f32x4.mul(a, b), f32x4.eq(b, f32x4.splat(0))); } }
 
 class First { @inline f(a: v128, b: v128): v128 { return a; } }
 
@@ -167,6 +168,7 @@ export function binary(chunk: i32): void {
     case 7: return zip<Gt>(chunk);
     case 8: return zip<Ge>(chunk);
     case 9: return zip<First>(chunk);
+    case 10: return zip<Masked>(chunk);
   }
 }
 
