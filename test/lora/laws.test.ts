@@ -50,7 +50,7 @@ for (const law of Object.values(laws)) {
           const { holds, error, bound } = law.check(trial);
           assert.ok(holds, `${law.statement} error ${error}, bound ${bound}`);
         }),
-        { numRuns: 50 },
+        { numRuns: 100 },
       );
     });
   }

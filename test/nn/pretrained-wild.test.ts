@@ -215,10 +215,7 @@ for (const [file, message] of [
   ["pytorch_model.bin.index.json", /pytorch_model\.bin\.index\.json, a pickle/],
   ["tf_model.h5", /tf_model\.h5, which is another format/],
   ["adapter_model.safetensors", /but adapter_model\.safetensors: a model's file has the name/],
-  [
-    "README.md",
-    /the folder holds README\.md, config\.json|the folder holds config\.json, README\.md|README\.md/,
-  ],
+  ["README.md", /the folder holds (README\.md, config\.json|config\.json, README\.md)/],
 ] as const) {
   test(`a folder with ${file} and no model.safetensors says what to do`, () => {
     writeText("config.json", JSON.stringify(gpt2));

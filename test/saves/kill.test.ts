@@ -54,7 +54,7 @@ for (const [name, { save, load, files }] of Object.entries(savers)) {
       assert.ok([null, whole].includes(attempt(() => load(folder))));
       save(folder, 0);
       const error = refusal(() => failingAt(k, "ENOSPC", () => save(folder, 1)));
-      if (error) assert.match(error.message, /cannot (write|make|read) .*ENOSPC|ENOSPC/);
+      if (error) assert.match(error.message, /cannot (write|make|read) .*ENOSPC/);
       assert.is(load(folder), error ? old : whole);
       save(folder, 1);
       assert.equal(fs.readdirSync(folder), files);
@@ -87,7 +87,7 @@ test("SIGKILL at any moment: each folder loads as one of its states, the next sa
       stdio: ["ignore", "pipe", "inherit"],
     });
     const [first] = await Promise.race([once(child.stdout, "data"), once(child, "exit")]);
-    assert.is(String(first), "saving");
+    assert.match(String(first), /^saving/);
     return [own, child];
   };
   const children = await Promise.all([0, 1].map(begin));

@@ -86,7 +86,9 @@ test("a file that the new save does not have goes with it", ({ folder }) => {
     const failed = k;
     try {
       failingAt(failed, "EIO", without);
-    } catch {}
+    } catch (error) {
+      assert.instance(error, CheckpointError);
+    }
     without();
     assert.equal(content(), ["aB", "bB"]);
   }
