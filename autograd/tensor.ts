@@ -42,8 +42,8 @@ export class Tensor implements HasStorages {
   }
 
   /**
-   * ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. Can be set; of a view
-   * into other memory a copy is kept, since gradients are changed in place.
+   * ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. When it is set, a
+   * copy is kept, since gradients are changed in place; one that has a history of its own is kept as it is.
    * @throws ShapeError on setting one of another shape, ArgumentError on what is no tensor
    */
   get grad(): Tensor | null {
@@ -56,9 +56,8 @@ export class Tensor implements HasStorages {
       throw new ArgumentError("grad", "a tensor or null", { grad });
     if (grad && !sameShape(grad.shape, this.shape))
       throw new ShapeError("grad", `a gradient of shape [${this.shape.join(", ")}]`, { grad: grad.shape });
-    const isView = grad && (!grad.value.isContiguous || grad.value.storage.length !== grad.size);
     this.#isGradHeld = grad !== null;
-    this.#grad = isView && !grad.node ? new Tensor(copy(grad.value, "gradients")) : grad;
+    this.#grad = grad && !grad.node ? new Tensor(copy(grad.value, "gradients")) : grad;
   }
 
   /**
@@ -89,7 +88,11 @@ export class Tensor implements HasStorages {
         "requiresGrad: this tensor is the result of an op; detach() it, or set the leaves it came from",
       );
     }
-    if (!required) this.grad = null;
+    if (!required) {
+      this.grad = null;
+      this.#spare?.value.storage.release();
+      this.#spare = null;
+    }
     this.node = null;
     if (required) {
       this.node = new Node("leaf", this.shape);

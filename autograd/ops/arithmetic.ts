@@ -54,7 +54,8 @@ export function mul(a: Operand, b: Operand): Tensor {
  * dX, with 0 where dY is 0: for functions whose derivative can be infinite or NaN. What a mask has left out does not
  * enter: the gradient of where(x > 0, log x, 0) is 0 at x = 0, and not 0 · ∞.
  */
-export const gated = (dY: Tensor, dX: Tensor): Tensor => (hasNaN(dX.value) ? where(dY, dX, 0) : dX);
+export const gated = (dY: Tensor, dX: Tensor): Tensor =>
+  hasNaN(dX.value) ? where(maximum(eq(dX, dX), sub(1, eq(dY, 0))), dX, 0) : dX;
 
 /** y = a / b. */
 export function div(a: Operand, b: Operand): Tensor {
