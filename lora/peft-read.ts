@@ -3,6 +3,7 @@
 import { Parameter, tensor } from "../autograd/index.ts";
 import {
   CheckpointError,
+  checkOptions,
   parseSafetensors,
   type SafeTensor,
   type Shape,
@@ -15,6 +16,7 @@ import { AdaptedLayer } from "./adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "./adapted-model.ts";
 import type { Adapter } from "./adapter.ts";
 import { type Candidate, candidates } from "./candidates.ts";
+import { elsewhere } from "./elsewhere.ts";
 import { injectWith } from "./inject.ts";
 import type { AdapterConfig } from "./methods.ts";
 import { type OwnParameter, type Place, placesIn } from "./own-parameters.ts";
@@ -77,8 +79,10 @@ export const originOf = (config: AdapterConfig): Origin | undefined => origins.g
 export function readAdapter<M extends AnyModel>(
   model: M | AdaptedModel<M>,
   { config: text, weights }: AdapterFiles,
-  { name = "default", method, seed, source = "adapter" }: ReadOptions = {},
+  options: ReadOptions = {},
 ): AdaptedModel<M> {
+  checkOptions("readAdapter", options, ["name", "method", "seed", "source"], elsewhere);
+  const { name = "default", method, seed, source = "adapter" } = options;
   const config = parsePeftConfig(text, `${source}: adapter_config.json`);
   const file = `${source}: adapter_model.safetensors`;
   const tensors = prefixed(parseSafetensors(weights, file).tensors);

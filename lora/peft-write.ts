@@ -1,13 +1,20 @@
 /** @file From an adapter on a model to PEFT's files. */
 
 import type { Parameter } from "../autograd/index.ts";
-import { AdapterError, serializeSafetensors, type TensorBytes, tensorBytes } from "../core/index.ts";
+import {
+  AdapterError,
+  checkOptions,
+  serializeSafetensors,
+  type TensorBytes,
+  tensorBytes,
+} from "../core/index.ts";
 import { Conv1D } from "../nn/index.ts";
 import type { AdaLoRA } from "./adalora.ts";
 import type { AdaptedLayer } from "./adapted-layer.ts";
 import type { AdaptedModel } from "./adapted-model.ts";
 import type { Adapter } from "./adapter.ts";
 import { type Candidate, candidates } from "./candidates.ts";
+import { elsewhere } from "./elsewhere.ts";
 import type { AdapterConfig } from "./methods.ts";
 import type { OwnParameter } from "./own-parameters.ts";
 import { placesIn } from "./own-parameters.ts";
@@ -49,6 +56,7 @@ export interface WriteOptions {
  * @throws AdapterError when there is no such adapter, it is merged, or PEFT's format has no way to say what it is
  */
 export function writeAdapter(adapted: AdaptedModel, options: WriteOptions = {}): AdapterFiles {
+  checkOptions("writeAdapter", options, ["name", "fields", "dtype"], { ...elsewhere, torch_dtype: "dtype" });
   const { name = "default", fields: given = {}, dtype = "F32" } = options;
   const parts = adapted.adapter(name);
   if (adapted.merged.includes(name))

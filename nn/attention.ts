@@ -63,8 +63,10 @@ export function scaledDotProductAttention(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  { causal = false, mask, scale, dropout }: AttentionOptions = {},
+  options: AttentionOptions = {},
 ): Tensor {
+  checkLayer("scaledDotProductAttention", options, ["causal", "mask", "scale", "dropout"]);
+  const { causal = false, mask, scale, dropout } = options;
   const [batch, heads, time, d] = q.shape;
   const [, groups, keys] = k.shape;
   const ranks = [q, k, v].every((x) => x.shape.length === 4);

@@ -9,7 +9,7 @@
  * whose weights are stored [in, out]; q, k and v come from one of them, c_attn.
  */
 
-import { add, slice, type Tensor } from "../autograd/index.ts";
+import { add, type LinearCrossEntropyOptions, slice, type Tensor } from "../autograd/index.ts";
 import { checkIndices, type IndexLike, type Random } from "../core/index.ts";
 import { activation } from "./activation.ts";
 import { mergeHeads, scaledDotProductAttention, splitHeads } from "./attention.ts";
@@ -73,8 +73,8 @@ export class GPT2 extends Module implements LanguageModel {
   }
 
   /** The next-token loss; see `nextTokenLoss`. */
-  loss(ids: IndexLike, labels?: IndexLike): Tensor {
-    return nextTokenLoss(this, ids, labels);
+  loss(ids: IndexLike, labels?: IndexLike, options?: LinearCrossEntropyOptions): Tensor {
+    return nextTokenLoss(this, ids, labels, options);
   }
 
   override describe(): string {

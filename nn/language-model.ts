@@ -82,6 +82,7 @@ export function nextTokenLoss(
   options: LinearCrossEntropyOptions = {},
 ): Tensor {
   const model = languageModelIn("loss", holder);
+  checkLayer("loss", options, ["chunkBytes", "ignoreIndex", "labelSmoothing", "reduction"]);
   const [tokens, targets] = [indices(ids), indices(labels)];
   if (tokens.shape.length !== 2 || tokens.shape[1] < 2 || !sameShape(tokens.shape, targets.shape)) {
     throw new ShapeError("loss", "ids [batch, time] of at least 2 tokens, and labels of the same shape", {

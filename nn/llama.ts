@@ -11,7 +11,7 @@
  * Face's checkpoints.
  */
 
-import { add, type Tensor } from "../autograd/index.ts";
+import { add, type LinearCrossEntropyOptions, type Tensor } from "../autograd/index.ts";
 import { ArgumentError, checkIndices, type IndexLike, type Random } from "../core/index.ts";
 import { type AttendOptions, MultiHeadAttention } from "./attention.ts";
 import { type ConfigFields, type LlamaConfig, modelConfig } from "./config.ts";
@@ -82,8 +82,8 @@ export class Llama extends Module implements LanguageModel {
   }
 
   /** The next-token loss; see `nextTokenLoss`. */
-  loss(ids: IndexLike, labels?: IndexLike): Tensor {
-    return nextTokenLoss(this, ids, labels);
+  loss(ids: IndexLike, labels?: IndexLike, options?: LinearCrossEntropyOptions): Tensor {
+    return nextTokenLoss(this, ids, labels, options);
   }
 
   override describe(): string {

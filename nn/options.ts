@@ -26,6 +26,9 @@ const elsewhere: Readonly<Record<string, string>> = {
   logits_to_keep: "lastOnly",
   device: "setDevice() before",
   dtype: "float32, as all layers are",
+  theta: "base",
+  rope_theta: "base",
+  rope_scaling: "scaling",
 };
 
 /** @throws ArgumentError when `options` is no object, as in `new Linear(2, 2, false)`, or has an unknown name */

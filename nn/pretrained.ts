@@ -9,6 +9,7 @@
 import {
   ArgumentError,
   CheckpointError,
+  checkOptions,
   exists,
   LowrankError,
   listFolder,
@@ -132,11 +133,9 @@ function load(
  * @throws ArgumentError when the model's parameters are not those of its configuration (adapters not merged, layers
  *   replaced); CheckpointError when a file cannot be written
  */
-export function savePretrained(
-  model: PretrainedModel,
-  folder: string,
-  { dtype = "F32" }: SaveOptions = {},
-): void {
+export function savePretrained(model: PretrainedModel, folder: string, options: SaveOptions = {}): void {
+  checkOptions("savePretrained", options, ["dtype"], { torch_dtype: "dtype" });
+  const { dtype = "F32" } = options;
   if (!Object.hasOwn(torchNames, dtype))
     throw new ArgumentError("savePretrained", `dtype to be one of ${Object.keys(torchNames).join(", ")}`, {
       dtype,

@@ -11,6 +11,7 @@
 import { rotate, Tensor } from "../autograd/index.ts";
 import { ArgumentError, array, type IndexLike, indices, type Shape } from "../core/index.ts";
 import type { Llama3RopeScaling, RopeScaling, YarnRopeScaling } from "./config.ts";
+import { checkLayer } from "./options.ts";
 
 /** Cosines and sines of the angles, [time, d/2] or [batch, time, d/2]. */
 export interface Angles {
@@ -31,9 +32,13 @@ export class Rotary {
   readonly magnitude: number;
 
   /** @param d width of a head, even */
-  constructor(d: number, { base = 10000, scaling = null }: RotaryOptions = {}) {
+  constructor(d: number, options: RotaryOptions = {}) {
+    checkLayer("Rotary", options, ["base", "scaling"]);
+    const { base = 10000, scaling = null } = options;
     if (!Number.isSafeInteger(d) || d < 2 || d % 2 !== 0)
       throw new ArgumentError("Rotary", "an even d", { d });
+    if (typeof base !== "number" || !(base > 0 && base < Infinity))
+      throw new ArgumentError("Rotary", "a positive base", { base });
     const thetas = Float64Array.from({ length: d / 2 }, (_, i) => base ** ((-2 * i) / d));
     this.frequencies = scaling ? scaled(thetas, base, scaling) : thetas;
     this.magnitude = scaling?.rope_type === "yarn" ? scaling.attention_factor : 1;

@@ -1,6 +1,13 @@
 /** @file Cross-entropy over a large vocabulary, from the hidden states: the logits never stand there whole. */
 
-import { ArgumentError, type IndexLike, type Indices, type Shape, sizeOf } from "../../core/index.ts";
+import {
+  ArgumentError,
+  checkOptions,
+  type IndexLike,
+  type Indices,
+  type Shape,
+  sizeOf,
+} from "../../core/index.ts";
 import { checkpoint } from "../checkpoint.ts";
 import { sumOfChunks } from "../chunks.ts";
 import { operand, Tensor, tensor } from "../tensor.ts";
@@ -8,6 +15,8 @@ import { where } from "./arithmetic.ts";
 import {
   type CrossEntropyOptions,
   crossEntropy,
+  crossEntropyOptions,
+  crossEntropySpellings,
   crossEntropyTask,
   divisor,
   isFiniteWhereIgnored,
@@ -41,13 +50,16 @@ export function linearCrossEntropy(
   h: Tensor,
   head: Tensor | Head,
   labels: IndexLike,
-  { chunkBytes = 32 * 2 ** 20, ...options }: LinearCrossEntropyOptions = {},
+  given: LinearCrossEntropyOptions = {},
 ): Tensor {
   const who = "linearCrossEntropy";
+  checkOptions(who, given, ["chunkBytes", ...crossEntropyOptions], crossEntropySpellings);
+  const { chunkBytes = 32 * 2 ** 20, ...options } = given;
   const project = (x: Tensor): Tensor => (head instanceof Tensor ? linear(x, head) : head.forward(x));
   operand(who, h, "h");
   const classes = head instanceof Tensor ? head.shape[0] : head?.outFeatures;
-  if (!Number.isSafeInteger(classes) || classes < 1)
+  const projects = head instanceof Tensor || typeof head?.forward === "function";
+  if (!projects || !Number.isSafeInteger(classes) || classes < 1)
     throw new ArgumentError(who, "a head: W [C, d], or a layer with outFeatures", {
       head,
       outFeatures: classes,

@@ -32,8 +32,11 @@ export interface CrossEntropyOptions {
   readonly reduction?: "mean" | "sum" | "none";
 }
 
+export const crossEntropyOptions = ["ignoreIndex", "labelSmoothing", "reduction"];
+export const crossEntropySpellings = { ignore_index: "ignoreIndex", label_smoothing: "labelSmoothing" };
+
 /** What a cross-entropy is asked for, checked. */
-export interface CrossEntropyTask {
+interface CrossEntropyTask {
   readonly target: Indices;
   /** 1 for each label that counts, 0 for the ignored. */
   readonly counted: Float32Array;
@@ -115,10 +118,7 @@ export function crossEntropyTask(
   labels: IndexLike,
   options: CrossEntropyOptions,
 ): CrossEntropyTask {
-  checkOptions(who, options, ["ignoreIndex", "labelSmoothing", "reduction"], {
-    ignore_index: "ignoreIndex",
-    label_smoothing: "labelSmoothing",
-  });
+  checkOptions(who, options, crossEntropyOptions, crossEntropySpellings);
   const { ignoreIndex = -100, labelSmoothing = 0, reduction = "mean" } = options;
   const target = indices(labels);
   if (shape.length === 0 || !sameShape(lead, target.shape))

@@ -18,6 +18,8 @@ import {
   type Method,
   methods,
   orthogonality,
+  readAdapter,
+  writeAdapter,
 } from "lowrank/lora";
 import { Linear } from "lowrank/nn";
 import { QuantizedLinear, quantize, quantizedBytes, quantizeModel } from "lowrank/quant";
@@ -88,6 +90,14 @@ const takers: Readonly<Record<string, Taker>> = {
   LoraFAAdamW: {
     known: ["correctGradient", "weightDecay", "betas"],
     call: (options) => new LoraFAAdamW(model, options as never),
+  },
+  writeAdapter: {
+    known: ["fields", "dtype"],
+    call: (options) => writeAdapter(model, { name: "a", ...options } as never),
+  },
+  readAdapter: {
+    known: ["method", "seed", "source"],
+    call: (options) => readAdapter(new Chain(), writeAdapter(model, { name: "a" }), options as never),
   },
   countParameters: {
     known: ["exclude", "layers", "rankPattern", "slices"],

@@ -17,7 +17,9 @@ import {
   MLP,
   MultiHeadAttention,
   RMSNorm,
+  Rotary,
   SwiGLU,
+  scaledDotProductAttention,
 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -46,6 +48,7 @@ const bert = {
   ...{ vocab_size: 5, max_position_embeddings: 6, num_labels: 2 },
 } as const;
 const x = tensor([[[1, 2, 3, 4]]]);
+const heads = tensor([[[[1, 2, 3, 4]]]]);
 
 /** Each takes options: those it has, and what is refused with what is meant. */
 const takers: Record<string, [(options: object) => unknown, object, Record<string, string>]> = {
@@ -98,6 +101,26 @@ const takers: Record<string, [(options: object) => unknown, object, Record<strin
     (o) => new MultiHeadAttention(4, 2).forward(x, o),
     { positions: [0] },
     { attn_mask: "mask", position_ids: "positions", past_key_values: "cache" },
+  ],
+  scaledDotProductAttention: [
+    (o) => scaledDotProductAttention(heads, heads, heads, o),
+    { causal: true, scale: 1 },
+    { is_causal: "causal", attn_mask: "mask", dropout_p: "dropout" },
+  ],
+  Rotary: [
+    (o) => new Rotary(4, o),
+    { base: 100, scaling: null },
+    { theta: "base", rope_theta: "base", rope_scaling: "scaling" },
+  ],
+  "GPT2.loss": [
+    (o) => new GPT2(gpt2).loss([[1, 2]], [[1, 2]], o),
+    { ignoreIndex: 0, labelSmoothing: 0.1, chunkBytes: 4 },
+    { ignore_index: "ignoreIndex", label_smoothing: "labelSmoothing" },
+  ],
+  "Llama.loss": [
+    (o) => new Llama(llama).loss([[1, 2]], undefined, o),
+    { reduction: "sum" },
+    { reducton: "reduction" },
   ],
   GPT2: [(o) => new GPT2(gpt2, o), { rng: random(1) }, { seed: "rng: random" }],
   Llama: [(o) => new Llama(llama, o), { rng: random(1) }, { generator: "rng" }],
