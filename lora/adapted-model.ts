@@ -361,7 +361,10 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     const made = new AdaptedModel(copy(this.model));
     made.training = this.training;
     made.#layers = copy(this.#layers);
-    made.#entries = copy(this.#entries);
+    // The configuration stays the very one: what an adapter was read from is known by it.
+    made.#entries = new Map(
+      Array.from(this.#entries, ([name, { config, trains }]) => [name, { config, trains: copy(trains) }]),
+    );
     made.#own = copy(this.#own);
     made.#selection = copy(this.#selection);
     made.#merged = [...this.#merged];
