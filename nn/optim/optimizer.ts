@@ -97,8 +97,8 @@ export abstract class Optimizer<Settings extends { lr: number }> {
   }
 
   /**
-   * The sets of arrays that a parameter's state can consist of once it has taken a step; null: any arrays of the
-   * parameter's own shape.
+   * The sets of arrays that a parameter's state can consist of, each whole, or empty before the first step; null: any
+   * arrays of the parameter's own shape.
    */
   protected layouts(_parameter: Parameter, _settings: Settings): readonly StateLayout[] | null {
     return null;
@@ -199,7 +199,8 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     }
     parameters.forEach(({ parameter, group }, i) => {
       const layouts = this.layouts(parameter, group) ?? [anyOf(own[i], parameter)];
-      const found = layouts.map((layout) => misfits(`${i}.`, own[i], layout, steps[i] > 0));
+      const isNew = steps[i] === 0 && own[i].size === 0;
+      const found = layouts.map((layout) => (isNew ? [] : misfits(`${i}.`, own[i], layout)));
       problems.push(...found.reduce((a, b) => (b.length < a.length ? b : a)));
     });
     if (problems.length > 0) {
@@ -292,14 +293,9 @@ function checkParameters(who: string, groups: readonly (readonly Parameter[])[])
 const anyOf = (shapes: ReadonlyMap<string, Shape>, { shape }: Parameter): StateLayout =>
   Object.fromEntries(Array.from(shapes.keys(), (name) => [name, shape]));
 
-/** What of the arrays given does not fit a layout. @param complete none may be missing */
-function misfits(
-  prefix: string,
-  shapes: ReadonlyMap<string, Shape>,
-  layout: StateLayout,
-  complete: boolean,
-): string[] {
-  const missing = Object.keys(layout).filter((name) => complete && !shapes.has(name));
+/** What of the arrays given does not fit a layout, all of which must be there. */
+function misfits(prefix: string, shapes: ReadonlyMap<string, Shape>, layout: StateLayout): string[] {
+  const missing = Object.keys(layout).filter((name) => !shapes.has(name));
   const others = Array.from(shapes).flatMap(([name, shape]) => {
     if (!Object.hasOwn(layout, name)) return [`unexpected ${prefix}${name}`];
     if (sameShape(shape, layout[name])) return [];

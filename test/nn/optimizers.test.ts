@@ -345,6 +345,13 @@ for (const into of Object.keys(makers)) {
     };
     const cases: [OptimizerState, string][] = [
       ...keys.map((key): [OptimizerState, string] => [changed((a) => a.delete(key)), `missing ${key}`]),
+      // Before the first step a state is whole or empty.
+      ...keys
+        .filter((key) => keys.some((other) => other !== key && other[0] === key[0]))
+        .map((key): [OptimizerState, string] => [
+          { ...changed((a) => a.delete(key)), steps: [0, 0, 0] },
+          `missing ${key}`,
+        ]),
       ...keys.map((key): [OptimizerState, string] => [changed((a) => a.set(key, other([3, 2]))), key]),
       ...[
         "0.nonsense",
