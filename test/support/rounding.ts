@@ -20,6 +20,9 @@ const SAFETY = 64;
 
 const TRIALS = 3;
 
+/** What is 0 in truth is at most this part of the largest number there is, by float64's rounding. */
+const ZERO = 1e-12;
+
 /** Runs `fn` in float64 on the reference kernels, with errors in all that goes in and comes out of them. */
 function withNoise<T>(seed: number, fn: () => T): T {
   const rng = random(seed);
@@ -80,9 +83,10 @@ export function expected<T>(make: () => T, compute: (made: T) => Results): Expec
       moved[which] = Math.max(moved[which], difference);
     });
   }
-  // Numbers that are 0 but for rounding (the gradient of a key's bias) get what is left of the others' rounding.
-  const tolerances = moved.map((by) => SAFETY * UNIT * (by / NOISE + overall) + 1e-30);
-  const isTelling = tolerances.every((tolerance, which) => tolerance <= 0.01 * (largest[which] + overall));
+  // Each result by its own size, but for those that are 0 in truth (the gradient of a key's bias): by that of the whole.
+  const scales = largest.map((size) => (size <= ZERO * overall ? overall : size));
+  const tolerances = moved.map((by, which) => SAFETY * UNIT * (by / NOISE + scales[which]) + 1e-30);
+  const isTelling = tolerances.every((tolerance, which) => tolerance <= 0.01 * scales[which] + 1e-30);
   return isTelling && Number.isFinite(overall) ? { exact, tolerances } : null;
 }
 
@@ -90,7 +94,7 @@ const maximum = (values: ArrayLike<number> | null, f: (x: number, i: number) => 
   let most = 0;
   for (let i = 0; i < (values?.length ?? 0); i++) {
     const size = f((values as ArrayLike<number>)[i], i);
-    if (!(size <= most)) most = size; // and NaN is the most
+    if (size > most || Number.isNaN(size)) most = size; // and NaN stays the most
   }
   return most;
 };
