@@ -49,7 +49,7 @@ type PretrainedConfig = GPT2Config | LlamaConfig | BertConfig;
 
 export interface LoadOptions {
   /**
-   * BERT and RoBERTa: classes of the classifier on top, 0 for the bare encoder; as the file has it unless given. A
+   * BERT and RoBERTa only: classes of the classifier on top, 0 for the bare encoder; as the file has it unless given. A
    * classifier that the file lacks starts as a new one does.
    */
   readonly numLabels?: number;
@@ -84,10 +84,13 @@ const originOf = (model: PretrainedModel): Origin | undefined => (model as { ori
  * in shards. A bare encoder whose file has no pooler has none.
  * @throws CheckpointError when a file is missing or malformed, config.json has a field that is unknown or asks for what
  *   there is no code for, or config and weights do not fit together: every missing, unexpected and misshapen parameter is
- *   named; nothing has been allocated then
+ *   named; nothing has been allocated then. ArgumentError when numLabels is no count, or the model is no encoder
  */
 export function loadPretrained(folder: string, options: LoadOptions = {}): PretrainedModel {
   checkLayer("loadPretrained", options, ["numLabels", "rng"]);
+  const { numLabels } = options;
+  if (numLabels !== undefined && !(Number.isSafeInteger(numLabels) && numLabels >= 0))
+    throw new ArgumentError("loadPretrained", "numLabels a non-negative integer", { numLabels });
   return readSaved(folder, (file, place) => {
     const fields = parseJsonObject(`${folder}/config.json`, file("config.json"));
     return load(folder, fields, place, options);
@@ -105,7 +108,13 @@ function load(
       checkSupported(fields.model_type);
       return modelConfig({ ...fields, num_labels }) as PretrainedConfig;
     });
-  configOf(numLabels ?? 0); // what is wrong with the configuration is said before what is wrong with the weights
+  // What is wrong with the configuration is said before what is wrong with the weights.
+  const { model_type } = configOf(0);
+  if (numLabels !== undefined && model_type !== "bert" && model_type !== "roberta")
+    throw new ArgumentError("loadPretrained", "no numLabels: only BERT and RoBERTa have a classifier here", {
+      numLabels,
+      model_type,
+    });
   const { path, tensors } = folderWeights(folder, place);
   const config = configOf(numLabels ?? labelsIn(path, tensors));
   const named = renamed(path, tensors, config);

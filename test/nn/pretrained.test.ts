@@ -1,6 +1,7 @@
 /** @file Models on disk: Hugging Face's layout in its dialects; what does not fit is refused. */
 
 import {
+  ArgumentError,
   CheckpointError,
   listFolder,
   loadSafetensors,
@@ -169,6 +170,29 @@ test("numLabels puts a new classifier on a bare encoder, or takes one off", () =
     assert.is((loadPretrained(folder) as Bert).config.num_labels, 5);
     if (fields.model_type === "bert") assert.instance(loadPretrained(folder, { numLabels: 0 }), BertModel);
     assert.throws(() => loadPretrained(folder, { numLabels: 4 }), /misshapen: classifier/);
+  }
+});
+
+test("numLabels is a count, and encoders only have it", () => {
+  const refused = (message: RegExp, options: object): void => {
+    const error = caught(() => loadPretrained(folder, options));
+    assert.instance(error, ArgumentError);
+    assert.match(error.message, message);
+  };
+  for (const model of [
+    new GPT2(gpt2),
+    new Llama(llama),
+    new BertModel(bert),
+    new Bert({ ...bert, num_labels: 3 }),
+  ]) {
+    savePretrained(model, folder);
+    for (const numLabels of [-1, 1.5, Number.NaN, Infinity, "3", null, true])
+      refused(/^loadPretrained: expected numLabels a non-negative integer; got numLabels /, { numLabels });
+    if (model instanceof GPT2 || model instanceof Llama) {
+      for (const numLabels of [0, 3])
+        refused(/no numLabels: only BERT and RoBERTa .*; got numLabels \d, model_type/, { numLabels });
+      loadPretrained(folder, { numLabels: undefined });
+    } else assert.instance(loadPretrained(folder, { numLabels: 0 }), BertModel);
   }
 });
 
