@@ -105,9 +105,10 @@ class Gradients {
     return made;
   }
 
-  /** The node keeps them for backward. */
+  /** The node keeps them for backward, each with the node that it is the gradient of. */
   keep(): void {
-    for (const g of [this.#dX, ...this.#others.values()]) if (g) this.#node.keep(snapshot(g, null));
+    if (this.#dX) this.#node.keep(snapshot(this.#dX, this.#source));
+    for (const [older, g] of this.#others) this.#node.keep(snapshot(g, older));
   }
 
   scaled(dY: Tensor): [Node, Tensor][] {

@@ -91,6 +91,12 @@ export class Node {
     this.#released = true;
   }
 
+  /** The nodes that this one was computed from: those of its inputs, and those that its kept values belong to. */
+  *parents(): Generator<Node> {
+    for (const { parent } of this.edges) yield parent;
+    for (const { node } of this.#kept) if (node) yield node;
+  }
+
   /** Storages this node keeps for backward. */
   *savedStorages(): Generator<NDArray["storage"]> {
     for (const { value } of this.#kept) yield value.storage;
@@ -116,31 +122,27 @@ export function checkVersion(op: string, { value, version }: Saved): void {
   );
 }
 
-/** The leaves that `root` was computed from, as far as the graph knows them: what a checkpoint recomputes is not seen. */
+/** `root`'s node and all before it, each once: a checkpoint's inputs too, but not what it computes again. */
+function nodesOf(root: Tensor): ReadonlySet<Node> {
+  const nodes = new Set(root.node ? [root.node] : []);
+  for (const node of nodes) for (const parent of node.parents()) nodes.add(parent); // the loop comes to these too
+  return nodes;
+}
+
+/**
+ * The leaves that `root` was computed from, as far as the graph knows them: of a checkpoint it knows the inputs, and not
+ * the parameters that its function uses.
+ */
 export function leavesOf(root: Tensor): Tensor[] {
-  const found = new Set<Tensor>();
-  const seen = new Set<Node>();
-  const pending = root.node ? [root.node] : [];
-  for (let node = pending.pop(); node; node = pending.pop()) {
-    if (seen.has(node)) continue;
-    seen.add(node);
-    if (node.op === "leaf" && node.collector) found.add(node.collector);
-    for (const { parent } of node.edges) pending.push(parent);
-  }
-  return [...found];
+  const found: Tensor[] = [];
+  for (const { op, collector } of nodesOf(root)) if (op === "leaf" && collector) found.push(collector);
+  return found;
 }
 
 /** Bytes kept for backward by the graph that ends at `root`: each storage once, parameters included. */
 export function savedBytes(root: Tensor): number {
   const storages = new Set<NDArray["storage"]>();
-  const seen = new Set<Node>();
-  const pending = root.node ? [root.node] : [];
-  for (let node = pending.pop(); node; node = pending.pop()) {
-    if (seen.has(node)) continue;
-    seen.add(node);
-    for (const storage of node.savedStorages()) storages.add(storage);
-    for (const { parent } of node.edges) pending.push(parent);
-  }
+  for (const node of nodesOf(root)) for (const storage of node.savedStorages()) storages.add(storage);
   let bytes = 0;
   for (const storage of storages) bytes += storage.bytes;
   return bytes;
