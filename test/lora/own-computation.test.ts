@@ -4,7 +4,7 @@
  */
 
 import { type Parameter, parameter, Tensor } from "lowrank/autograd";
-import { array, type IndexLike, type NDArray, QuantizationError, random } from "lowrank/core";
+import { array, type IndexLike, type NDArray, QuantizationError, random, withPrecision } from "lowrank/core";
 import { inject, type LoraFA, LoraFAAdamW, type Method, methods } from "lowrank/lora";
 import { Conv1D, Conv1d, Conv2d, Embedding, Linear, type LinearLike, Module, SGD } from "lowrank/nn";
 import { dequantizeModel, QuantizedLinear, quantizeModel } from "lowrank/quant";
@@ -338,13 +338,54 @@ test("LoRA-FA's correction of a shared layer is made once", () => {
   );
 });
 
-test("training a shared layer: one step of SGD is the sum over its places", () => {
-  const model = inject(new Shared(), { rank: 2, target: "fc", init: "random", seed: 1 });
-  const optimizer = new SGD(model.parameters(), { lr: 0.1 });
-  const before = output(model, vectors);
-  model.forward(vectors).square().sum().backward();
-  optimizer.step();
-  assert.ok(largestDifference(output(model, vectors), before) > 1e-6);
-});
+/** The shared layer's three places, each with a layer of its own. */
+class Separate extends Module {
+  blocks = [new Block(), new Block()];
+  again = new Linear(4, 4, { rng });
+  forward(x: Tensor): Tensor {
+    return this.again.forward(this.blocks.reduce((h, block) => block.forward(h), x));
+  }
+}
+
+for (const method of Object.keys(methods) as Method[]) {
+  test(`${method}: one step of SGD on a shared layer is along the sum of the gradients of its places`, () => {
+    withPrecision("float64", () => {
+      const config = { method, rank: 2, alpha: 3, bias: "all", seed: 1 };
+      const shared = inject(new Shared(), { ...config, target: "fc" } as never);
+      const separate = inject(new Separate(), { ...config, target: ["fc", "again"] } as never);
+      shake(shared, "default", 1);
+      const places = ["blocks.0.fc", "blocks.1.fc", "again"];
+      const one = shared.layers.get(places[0]) as Module;
+      const three = places.map((place) => separate.layers.get(place) as Module);
+      assert.is(shared.layers.size, 1);
+      assert.is(separate.layers.size, 3);
+      for (const layer of three) layer.loadStateDict(one.stateDict());
+      const x = new Tensor(array(random(2).uniform(12, -1, 1), [3, 4]));
+      for (const model of [shared, separate]) model.forward(x).square().sum().backward();
+
+      const lr = 0.1;
+      const before = one.parameters().map(({ value }) => Float64Array.from(value.data));
+      new SGD(shared.parameters(), { lr }).step();
+      const theirs = three.map((layer) => new Map(layer.namedParameters()));
+      let moved = 0;
+      for (const [i, [name, parameter]] of [...one.namedParameters()].entries()) {
+        const gradients = theirs.map((parameters) => parameters.get(name)?.grad?.value.data);
+        const after = parameter.value.data;
+        for (const [j, value] of after.entries()) {
+          const sum = gradients.reduce((total, gradient) => total + (gradient?.[j] ?? 0), 0);
+          assert.ok(Math.abs(value - (before[i][j] - lr * sum)) < 1e-12, `${name}[${j}]`);
+        }
+        if (!parameter.requiresGrad) continue;
+        for (const gradient of gradients)
+          assert.ok(
+            gradient?.some((value) => Math.abs(value) > 1e-6),
+            name,
+          );
+        moved++;
+      }
+      assert.ok(moved > 0);
+    });
+  });
+}
 
 test.run();
