@@ -261,15 +261,33 @@ test("a complete configuration is one of its own", () => {
   for (const config of Object.values(configurations)) assert.equal(modelConfig({ ...config }), config);
 });
 
+/** Of `odd`, what a field accepts, by the type of its value in a complete configuration; the others are refused. */
+function accepts(model: string, name: string, type: string, value: unknown): boolean {
+  if (name === "rope_scaling") return JSON.stringify(value) === "{}"; // no scaling
+  if (name === "sliding_window") return value === 1e12; // an integer
+  const isFixed =
+    (model === "mistral" && name === "attention_bias") || (model !== "llama" && name === "mlp_bias");
+  if (type === "boolean") return value === true && !isFixed;
+  if (type !== "number" || typeof value !== "number") return false;
+  if (/epsilon|eps$|rope_theta|initializer_range/.test(name)) return value > 0;
+  return value === 1e12 && /pad_token_id|num_labels|conv_kernel_size/.test(name); // sizes have a limit
+}
+const odd = [Number.NaN, -1, 1.5, 1e12, "7", true, [], {}, [[null]], { a: { b: null } }] as const;
+
 test("every field refuses what is not of its type, and none throws anything else", () => {
   for (const model_type of types) {
-    for (const name of Object.keys(read({ model_type }))) {
-      for (const value of [Number.NaN, -1, 1.5, 1e12, "7", true, [], {}, [[null]], { a: { b: null } }]) {
+    for (const [name, standard] of Object.entries(read({ model_type }))) {
+      if (model_type === "qwen2" && name === "sliding_window") continue; // which says nothing without use_sliding_window
+      for (const value of odd) {
+        const label = `${model_type} ${name} ${String(value)} ${JSON.stringify(value)}`;
+        let isAccepted = true;
         try {
           read({ model_type, [name]: value });
         } catch (error) {
-          assert.instance(error, ArgumentError, `${model_type} ${name} ${JSON.stringify(value)}: ${error}`);
+          assert.instance(error, ArgumentError, `${label}: ${error}`);
+          isAccepted = false;
         }
+        assert.is(isAccepted, accepts(model_type, name, typeof standard, value), label);
       }
     }
   }
