@@ -285,7 +285,8 @@ function readDecoder(
   if (!isInteger(head_dim)) checkMultiple({ hidden_size }, { num_attention_heads });
   checkMultiple({ head_dim }, { "the two halves that rotary embedding turns": 2 });
   const max_position_embeddings = f.size("max_position_embeddings", defaults.max_position_embeddings ?? 2048);
-  const sliding_window = model_type === "qwen2" ? null : readWindow(f, defaults.sliding_window ?? null);
+  const sliding_window =
+    model_type === "qwen2" ? null : readWindow(f, model_type, defaults.sliding_window ?? null);
   const kinds = ["full_attention", ...(sliding_window === null ? [] : ["sliding_attention"])];
   f.only({ layer_types: (v) => Array.isArray(v) && v.every((kind) => kinds.includes(kind)) });
   f.only({ is_causal: [true], is_decoder: [false, true] });
@@ -310,9 +311,9 @@ function readDecoder(
   };
 }
 
-/** Null, unlike absence, is no window. */
-function readWindow(f: Fields, fallback: number | null): number | null {
-  const isUsed = f.flag("use_sliding_window", true);
+/** Null, unlike absence, is no window. Mistral's goes by it alone: in transformers its configuration has no switch. */
+function readWindow(f: Fields, model_type: "llama" | "mistral", fallback: number | null): number | null {
+  const isUsed = f.flag("use_sliding_window", true) || model_type === "mistral";
   f.ignore("max_window_layers");
   const given = f.has("sliding_window") ? null : fallback;
   const window = f.sizeOrNull("sliding_window") ?? given;

@@ -1,7 +1,7 @@
 /** @file Another number of tokens: the table of embeddings, and the head where it is a matrix of its own. */
 
 import type { Parameter } from "../autograd/index.ts";
-import { ArgumentError, array } from "../core/index.ts";
+import { ArgumentError, type NDArray, zeros } from "../core/index.ts";
 import { Bert, BertModel } from "./bert.ts";
 import { Embedding } from "./embedding.ts";
 import { GPT2 } from "./gpt2.ts";
@@ -21,8 +21,9 @@ export function tokenModules(model: Module): { readonly table: string; readonly 
 }
 
 /**
- * Gives the model `tokens` tokens, as transformers' resize_token_embeddings does: rows are cut off, or rows are added that
- * are the mean of those before. Optimizers made before hold the old parameters.
+ * Gives the model `tokens` tokens: rows are cut off, or rows are added that are the mean of those before, as
+ * transformers' resize_token_embeddings does on average: its default draws them from a normal distribution around that
+ * mean (mean_resizing). Optimizers made before hold the old parameters.
  * @returns a function that puts everything back as it was
  * @throws ArgumentError unless `tokens` is a positive integer, and for layers that are adapted or quantized; nothing is
  *   changed then
@@ -49,7 +50,7 @@ export function resizeTokenEmbeddings(model: PretrainedModel, tokens: number): (
   const resized = new Map<Parameter, Parameter>(); // tied parameters stay one
   for (const layer of layers) {
     const { weight } = layer;
-    const other = resized.get(weight) ?? withRows(weight, tokens);
+    const other = resized.get(weight) ?? parameterLike(weight, withRows(weight, tokens));
     resized.set(weight, other);
     change(layer, {
       weight: other,
@@ -67,9 +68,10 @@ export function resizeTokenEmbeddings(model: PretrainedModel, tokens: number): (
 }
 
 /** The first rows of a matrix, and as many more as are wanted, each the mean of all that there were. */
-function withRows(weight: Parameter, rows: number): Parameter {
+function withRows(weight: Parameter, rows: number): NDArray {
   const [before, width] = weight.shape;
-  const values = new Float32Array(rows * width);
+  const result = zeros([rows, width]);
+  const values = result.storage.write();
   const old = weight.value.data;
   values.set(old.subarray(0, Math.min(rows, before) * width));
   for (let column = 0; column < width && rows > before; column++) {
@@ -77,5 +79,5 @@ function withRows(weight: Parameter, rows: number): Parameter {
     for (let row = 0; row < before; row++) sum += old[row * width + column];
     for (let row = before; row < rows; row++) values[row * width + column] = sum / before;
   }
-  return parameterLike(weight, array(values, [rows, width]));
+  return result;
 }

@@ -10,6 +10,7 @@ import {
   serializeSafetensors,
   type TensorBytes,
   tensorBytes,
+  withPrecision,
   writeFileAtomic,
 } from "lowrank/core";
 import {
@@ -302,6 +303,34 @@ for (const [name, make, table, target] of [
     });
   }
 }
+
+test("resized in double precision: not a bit of the rows is lost", () => {
+  withPrecision("float64", () => {
+    for (const tokens of [VOCAB + 2, VOCAB - 2]) {
+      const kept = Math.min(tokens, VOCAB) * 4;
+      for (const model of [gpt2(), llama({ tie_word_embeddings: false })]) {
+        const embed = model instanceof GPT2 ? model.transformer.wte : model.model.embed_tokens;
+        embed.weight.assign(
+          random(3)
+            .normal(embed.weight.size)
+            .map((x) => x / 3),
+        );
+        const before = embed.weight.value.data.slice(0, kept);
+        const undo = resizeTokenEmbeddings(model, tokens);
+        assert.equal(embed.weight.value.data.slice(0, kept), before);
+        undo();
+        const path = model instanceof GPT2 ? "transformer.wte" : "model.embed_tokens";
+        const target = model instanceof GPT2 ? "c_attn" : "q_proj";
+        const files = filesOf(cloneModule(model), { target: [target] }, {}, (tensors) => {
+          for (const name of [path, "lm_head"]) tensors.set(`${P}${name}.weight`, entry([tokens, 4], 17));
+        });
+        const adapted = readAdapter(model as GPT2, files);
+        const table = new Map(adapted.disabled(() => [...adapted.model.namedParameters()]));
+        assert.equal(table.get(`${path}.weight`)?.value.data.slice(0, kept), before);
+      }
+    }
+  });
+});
 
 test("resized: rows that are added are the mean, tied stays tied, and it can be undone", () => {
   const model = gpt2();

@@ -409,11 +409,17 @@ test("Mistral is Llama within its window, and refuses more than that", () => {
     (modelConfig({ model_type: "mistral", sliding_window: null }) as LlamaConfig).sliding_window,
     null,
   );
-  assert.is(
-    (modelConfig({ model_type: "llama", sliding_window: 8, use_sliding_window: false }) as LlamaConfig)
-      .sliding_window,
-    null,
-  );
+  // transformers' MistralConfig has no field use_sliding_window: its attention looks at sliding_window alone.
+  const windows = [
+    ["mistral", { use_sliding_window: false }, 4096],
+    ["mistral", { use_sliding_window: false, sliding_window: 8 }, 8],
+    ["mistral", { use_sliding_window: true, sliding_window: 8 }, 8],
+    ["mistral", { use_sliding_window: false, sliding_window: null }, null],
+    ["llama", { use_sliding_window: false, sliding_window: 8 }, null],
+    ["llama", { use_sliding_window: true, sliding_window: 8 }, 8],
+  ] as const;
+  for (const [model_type, fields, window] of windows)
+    assert.is((modelConfig({ model_type, ...fields }) as LlamaConfig).sliding_window, window);
 });
 
 test("Qwen2 has biases on queries, keys and values only; published sizes", () => {
