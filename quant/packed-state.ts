@@ -89,6 +89,10 @@ export function readPacked(
     tensors.delete(name);
     if (!tensor) return fail(`expected an entry ${name} beside its quant_state; there is none`);
     if (tensor.dtype !== dtype) fail(`${key || "weight"}: expected ${dtype}; got ${tensor.dtype}`);
+    const { shape } = tensor;
+    const isList = key ? shape.length === 1 : shape.length === 2 && shape[1] === 1;
+    if (!isList)
+      fail(`${key || "weight"}: expected the shape ${key ? "[n]" : "[n, 1]"}; got [${shape.join(", ")}]`);
     return tensor;
   };
   const floats = (key: string): Float32Array => take(key, "F32").values() as Float32Array;

@@ -41,7 +41,8 @@ export function runCase(
     try {
       const { files, what } = mutate(mutation.files, rng);
       mutation = { files, what: mutation.what ? `${mutation.what}, ${what}` : what };
-    } catch {
+    } catch (error) {
+      if (mutation.what === "") throw error;
       break; // too broken for another change of its structure
     }
   }

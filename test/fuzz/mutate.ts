@@ -104,8 +104,8 @@ const inTensors: Change = (bytes, rng) => {
   const names = [...list.keys()];
   const [name, other] = [pick(rng, names), pick(rng, names)];
   const tensor = list.get(name) as TensorBytes;
-  const { shape } = tensor;
-  const sameSize = { F32: "I32", I64: "F64", U8: "BOOL", BOOL: "U8" }[tensor.dtype as string] ?? "U8";
+  const { dtype, shape, bytes: values } = tensor;
+  const sameSize = { F32: "I32", I64: "F64", U8: "BOOL", BOOL: "U8" }[dtype as string] ?? "U8";
   const zeros = (shape: number[]) =>
     tensorBytes("F32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
   const changes: [string, () => unknown][] = [
@@ -114,12 +114,12 @@ const inTensors: Change = (bytes, rng) => {
     ["under another name", () => list.delete(name) && list.set(name.replace(/\w+$/, "other"), tensor)],
     ["under another's name", () => list.delete(name) && list.set(other, tensor)],
     ["another's values", () => list.set(name, list.get(other) as TensorBytes)],
-    ["turned", () => list.set(name, { ...tensor, shape: [...shape].reverse() })],
-    ["flat", () => list.set(name, { ...tensor, shape: [shape.reduce((a, b) => a * b, 1)] })],
-    ["with an axis more", () => list.set(name, { ...tensor, shape: [1, ...shape] })],
+    ["turned", () => list.set(name, { dtype, bytes: values, shape: [...shape].reverse() })],
+    ["flat", () => list.set(name, { dtype, bytes: values, shape: [shape.reduce((a, b) => a * b, 1)] })],
+    ["with an axis more", () => list.set(name, { dtype, bytes: values, shape: [1, ...shape] })],
     ["longer", () => list.set(name, zeros([...shape, 2]))],
     ["empty", () => list.set(name, zeros([0]))],
-    ["of another format", () => list.set(name, { ...tensor, dtype: sameSize as "F32" })],
+    ["of another format", () => list.set(name, { dtype: sameSize as "F32", bytes: values, shape })],
     [
       "one unknown more",
       () => list.set(pick(rng, ["x", "classifier.bias", "lm_head.weight", "a.b.c"]), zeros([2])),
