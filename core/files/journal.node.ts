@@ -30,18 +30,20 @@ export function identity(path: string): string | null {
   return stat && `${stat.size} bytes, changed at ${stat.mtimeNs} ns`;
 }
 
-/** The steps of an interrupted save; null when there was none. @throws CheckpointError when it is no journal of ours */
-export function readJournal(folder: string): readonly Step[] | null {
-  const path = join(folder, JOURNAL);
-  const bytes = unless(["ENOENT", "ENOTDIR"], null, () => fs.readFileSync(path));
-  if (!bytes) return null;
-  const steps = stepsOf(bytes);
-  if (steps) return steps;
-  throw new CheckpointError(`${path}: expected the renames of a save in this folder; delete this file`);
+export interface Journal {
+  /** By which this journal is told from another that took its place. */
+  readonly text: string;
+  /** Null when it is no journal of ours. */
+  readonly steps: readonly Step[] | null;
 }
 
-/** Null when the bytes are no journal of ours. */
-export function stepsOf(journal: Uint8Array): readonly Step[] | null {
+/** The journal of an interrupted save, read at once; null when there is none. */
+export function readJournal(folder: string): Journal | null {
+  const bytes = unless(["ENOENT", "ENOTDIR"], null, () => fs.readFileSync(join(folder, JOURNAL)));
+  return bytes && { text: bytes.toString(), steps: stepsOf(bytes) };
+}
+
+function stepsOf(journal: Uint8Array): readonly Step[] | null {
   try {
     const { steps } = parseJsonObject(JOURNAL, journal);
     return Array.isArray(steps) && steps.every(isStep) ? steps : null;
@@ -116,12 +118,14 @@ export function apply(folder: string, { name, temporary }: Step): void {
 
 /**
  * Finishes an interrupted save.
- * @throws CheckpointError when somebody has changed the files since: which of them belong together, nobody knows
+ * @throws CheckpointError when its journal is none of ours, or somebody has changed the files since: which of them belong
+ *   together, nobody knows
  */
-export function finish(folder: string): void {
-  const steps = readJournal(folder);
-  if (!steps) return;
-  const text = fs.readFileSync(join(folder, JOURNAL), "utf8");
+export function finish(folder: string, { text, steps }: Journal): void {
+  if (!steps) {
+    const path = join(folder, JOURNAL);
+    throw new CheckpointError(`${path}: expected the renames of a save in this folder; delete this file`);
+  }
   for (const step of steps) checkUnchanged(folder, step);
   for (const step of steps) apply(folder, step);
   syncFolder(folder);

@@ -28,7 +28,6 @@ import {
   removeJournal,
   removeTemporaries,
   type Step,
-  stepsOf,
 } from "./journal.node.ts";
 import { readFile } from "./read.node.ts";
 import {
@@ -95,13 +94,14 @@ export function writeFilesAtomic(
 
 /** Finishes an interrupted save, or drops it where the files have been changed since: they are about to be replaced. */
 function settle(folder: string): void {
+  const journal = readJournal(folder);
+  if (!journal) return;
   try {
-    finish(folder);
+    finish(folder, journal);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
-    const journal = unless(["ENOENT"], null, () => fs.readFileSync(join(folder, JOURNAL)));
-    fs.rmSync(join(folder, JOURNAL), { force: true });
-    if (journal) removeTemporaries(folder, stepsOf(journal) ?? []);
+    removeJournal(folder, journal.text);
+    removeTemporaries(folder, journal.steps ?? []);
   }
 }
 
@@ -211,12 +211,13 @@ const isAsSeen = (seen: ReadonlyMap<string, string | null>): boolean =>
 function settled(folder: string, seen: Map<string, string | null>): ReadonlyMap<string, string> {
   const path = join(folder, JOURNAL);
   seen.set(path, identity(path));
+  const journal = readJournal(folder);
   const readOnly = ["EACCES", "EPERM", "EROFS"];
-  if (unless(readOnly, false, () => finish(folder) ?? true)) {
+  if (!journal || unless(readOnly, false, () => finish(folder, journal) ?? true)) {
     seen.set(path, null);
     return new Map();
   }
-  const steps = (readJournal(folder) ?? []).filter(
+  const steps = (journal.steps ?? []).filter(
     ({ temporary }) => temporary && identity(join(folder, temporary)),
   );
   return new Map(steps.map(({ name, temporary }) => [name, temporary as string]));

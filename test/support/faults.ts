@@ -12,7 +12,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** What changes a disk, or tells it to keep something; and what looks into folders. */
+/** What changes a disk, or tells it to keep something; and what looks into folders and journals. */
 const changing = [
   "closeSync",
   "copyFileSync",
@@ -20,6 +20,7 @@ const changing = [
   "linkSync",
   "mkdirSync",
   "openSync",
+  "readFileSync",
   "readdirSync",
   "renameSync",
   "rmSync",
