@@ -84,7 +84,7 @@ check("what differs is said with table, row, column and both values", () => {
 });
 
 const SOURCE =
-  "// %% [markdown]\n// # Small\n//\n// Some prose.\n\n// %% Numbers\n\nexport const rank = 2;\n";
+  '// %% [markdown]\n// # Small\n//\n// Some prose.\n\n// %% Numbers\n\nimport { a } from "./a.ts";\nexport const rank = 2;\n';
 const RECORD: RunRecord = {
   setting: "full",
   device: "cpu",
@@ -175,6 +175,7 @@ check(
   async () => {
     const cases: [Parameters<typeof small>[0], RegExp][] = [
       [{ source: SOURCE.replace("rank = 2", "rank = 3") }, /older than small\.ts: npm start -- small --full/],
+      [{ source: SOURCE.replace("{ a }", "{ b as a }") }, /older than small\.ts: npm start -- small --full/],
       [{ full: { setting: "quick" } }, /of the quick setting/],
       [{ full: { changed: "rank=2" } }, /of a run with rank=2/],
       [{ full: { settings: { seeds: 2 } } }, /of 2 seeds; expected at least 3/],
@@ -200,6 +201,14 @@ check("--update takes changed prose over, and keeps the outputs", async () => {
   assert.equal(after.cells[1], before.cells[1]);
   assert.equal(after.metadata, before.metadata);
   assert.ok(run);
+  rmSync(folder, { recursive: true });
+});
+
+check("--update takes over where an import lies now", async () => {
+  const { folder, check } = small({ source: SOURCE.replace("./a.ts", "./support/b.ts") });
+  assert.is(await check("--update"), 0);
+  const { cells } = await readNotebook(join(folder, "small.ipynb"));
+  assert.match(cells[1].source, /{ a } from ".\/support\/b.ts"/);
   rmSync(folder, { recursive: true });
 });
 

@@ -31,17 +31,15 @@ export async function isOf({ cells }: Notebook, source: string): Promise<boolean
   return same(cells, await cellsOf(source));
 }
 
-/** The `.ipynb` with the source's prose, or null where the code is another one, whose outputs these are not. */
+/**
+ * The `.ipynb` with the source's prose and the places of its imports, or null where the code is another one, whose
+ * outputs these are not.
+ */
 export async function withProseOf(notebook: Notebook, source: string): Promise<string | null> {
   const cells = await cellsOf(source);
   const code = notebook.cells.filter(({ type }) => type === "code");
-  if (
-    !same(
-      code,
-      cells.filter(({ type }) => type === "code"),
-    )
-  )
-    return null;
+  const now = cells.filter(({ type }) => type === "code");
+  if (!same(code.map(withoutPlaces), now.map(withoutPlaces))) return null;
   const shown = code.map(({ outputs }) => outputs as readonly MimeBundle[])[Symbol.iterator]();
   const outputs = cells.map(({ type }) => (type === "code" ? (shown.next().value ?? []) : []));
   return toIpynb({ cells, outputs, record: recordIn(notebook) });
@@ -54,6 +52,12 @@ const same = (a: readonly AnyCell[], b: readonly AnyCell[]): boolean =>
   a.every(
     ({ type, title, source }, i) => type === b[i].type && title === b[i].title && source === b[i].source,
   );
+
+/** Where an imported module lies changes nothing that it computes. */
+const withoutPlaces = <C extends AnyCell>(cell: C): C => ({
+  ...cell,
+  source: cell.source.replace(/(\bfrom )"\.[^"]*"/g, '$1"."'),
+});
 
 const cellsOf = async (source: string): Promise<Cell[]> =>
   parsePercent(await readFile(source, "utf8"), source);
