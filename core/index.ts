@@ -1,34 +1,19 @@
 /** @file Numbers without gradients: shapes, storage, devices, kernels, random numbers, files. */
 
-export * from "./allocate.ts";
-export * from "./device.ts";
-export * from "./elementwise.ts";
-export * from "./errors.ts";
-export * from "./files/index.ts";
-export * from "./gather.ts";
-export * from "./indices.ts";
-export * from "./kernels.ts";
-export * from "./linalg.ts";
-export * from "./matmul.ts";
-export {
-  type Bytes,
-  type Category,
-  categories,
-  countFor,
-  liveBytes,
-  type MemoryReport,
-  watch,
-} from "./meter.ts";
-export * from "./movement.ts";
-export * from "./ndarray.ts";
-export { checkNumbers, type Nested } from "./nested.ts";
-export { checkOptions, optionNames } from "./options.ts";
-export { erf, erfc, normalCdf, normalQuantile } from "./quantile.ts";
-export * from "./random.ts";
-export * from "./reduce.ts";
-export * from "./rotate.ts";
-export * from "./shape.ts";
-export { editDistance, nearest } from "./spelling.ts";
+export { checkOptions, optionNames } from "./arguments/options.ts";
+export { editDistance, nearest } from "./arguments/spelling.ts";
+export { synchronous } from "./arguments/synchronous.ts";
+export * from "./array/allocate.ts";
+export * from "./array/elementwise.ts";
+export * from "./array/gather.ts";
+export * from "./array/indices.ts";
+export * from "./array/matmul.ts";
+export * from "./array/movement.ts";
+export * from "./array/ndarray.ts";
+export { checkNumbers, type Nested } from "./array/nested.ts";
+export * from "./array/reduce.ts";
+export * from "./array/rotate.ts";
+export * from "./array/shape.ts";
 export {
   currentPrecision,
   type FloatArray,
@@ -40,7 +25,22 @@ export {
   Storage,
   scope,
   storagesMade,
-} from "./storage.ts";
-export { synchronous } from "./synchronous.ts";
-export * from "./unfold.ts";
+} from "./array/storage.ts";
+export * from "./array/unfold.ts";
+export * from "./device/device.ts";
+export * from "./device/kernels.ts";
+export * from "./errors.ts";
+export * from "./files/index.ts";
+export * from "./math/linalg.ts";
+export { erf, erfc, normalCdf, normalQuantile } from "./math/quantile.ts";
+export * from "./math/random.ts";
+export {
+  type Bytes,
+  type Category,
+  categories,
+  countFor,
+  liveBytes,
+  type MemoryReport,
+  watch,
+} from "./meter.ts";
 export { setWarnings, type WarningHandler, warn } from "./warn.ts";

@@ -27,11 +27,11 @@ import {
   type Random,
   scope,
 } from "../core/index.ts";
-import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
-import { firstValues } from "./init.ts";
-import { branchInput, factor } from "./low-rank.ts";
-import { remembered } from "./remembered.ts";
-import { type LayerInput, type Site, siteOf } from "./site.ts";
+import { firstValues } from "./init/index.ts";
+import { Adapter, type AdapterOptions, commonOptions } from "./model/adapter.ts";
+import { branchInput, factor } from "./model/low-rank.ts";
+import { remembered } from "./model/remembered.ts";
+import { type LayerInput, type Site, siteOf } from "./model/weight-view.ts";
 
 export interface DoRAOptions extends AdapterOptions {
   /** Let gradients pass through ‖V'‖ too. False unless given (§4.3). */

@@ -30,10 +30,10 @@ import {
   optionNames,
 } from "../core/index.ts";
 import { type AdamSettings, AdamW, type Module, type ParameterState } from "../nn/index.ts";
-import type { AdapterOptions } from "./adapter.ts";
 import { LoRA } from "./lora.ts";
-import { remembered } from "./remembered.ts";
-import type { Site } from "./site.ts";
+import type { AdapterOptions } from "./model/adapter.ts";
+import { remembered } from "./model/remembered.ts";
+import type { Site } from "./model/weight-view.ts";
 
 const inverses = remembered<NDArray>();
 

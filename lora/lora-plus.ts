@@ -24,8 +24,8 @@
 import type { Parameter } from "../autograd/index.ts";
 import { ArgumentError, checkOptions, optionNames } from "../core/index.ts";
 import { type Group, LayerNorm, type Module, parametersIn, RMSNorm } from "../nn/index.ts";
-import { AdaptedLayer } from "./adapted-layer.ts";
-import { Adapter } from "./adapter.ts";
+import { AdaptedLayer } from "./model/adapted-layer.ts";
+import { Adapter } from "./model/adapter.ts";
 
 export interface LoraPlusOptions {
   /** η, the rate of A. */

@@ -11,10 +11,10 @@
 
 import { matmul, type Parameter, type Tensor } from "../autograd/index.ts";
 import { optionNames, type Random } from "../core/index.ts";
-import { Adapter, type AdapterOptions, commonOptions } from "./adapter.ts";
-import { firstValues } from "./init.ts";
-import { branchInput, factor } from "./low-rank.ts";
-import type { LayerInput, Site } from "./site.ts";
+import { firstValues } from "./init/index.ts";
+import { Adapter, type AdapterOptions, commonOptions } from "./model/adapter.ts";
+import { branchInput, factor } from "./model/low-rank.ts";
+import type { LayerInput, Site } from "./model/weight-view.ts";
 
 export class LoRA extends Adapter {
   static override readonly options: readonly string[] = optionNames<Omit<AdapterOptions, "rng">>({

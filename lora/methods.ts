@@ -2,16 +2,16 @@
 
 import type { Random } from "../core/index.ts";
 import { AdapterError, checkOptions, nearest, optionNames } from "../core/index.ts";
-import { AdaLoRA } from "./adalora.ts";
-import type { Adapter } from "./adapter.ts";
+import { AdaLoRA } from "./adalora/adalora.ts";
 import { DoRA } from "./dora.ts";
-import { elsewhere } from "./elsewhere.ts";
 import { LoRA } from "./lora.ts";
-import { LoraConv } from "./lora-conv.ts";
 import { LoraFA } from "./lora-fa.ts";
-import { MergedLinear } from "./merged-linear.ts";
-import type { Site } from "./site.ts";
-import type { Target } from "./target.ts";
+import { LoraConv } from "./loralib/conv.ts";
+import { MergedLinear } from "./loralib/merged-linear.ts";
+import type { Adapter } from "./model/adapter.ts";
+import { elsewhere } from "./model/elsewhere.ts";
+import type { Target } from "./model/target.ts";
+import type { Site } from "./model/weight-view.ts";
 
 export const methods = {
   lora: LoRA,

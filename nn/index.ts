@@ -1,23 +1,24 @@
 /** @file Modules, layers, models, losses, optimizers, the training loop. */
 
 export { crossEntropy, mseLoss } from "../autograd/index.ts";
-export * from "./activation.ts";
-export * from "./attention.ts";
-export * from "./bert.ts";
-export * from "./cache.ts";
-export { loadCheckpoint, type Stateful, saveCheckpoint } from "./checkpoint.ts";
-export * from "./clone.ts";
-export * from "./config.ts";
-export * from "./configurations.ts";
-export * from "./conv.ts";
-export * from "./dropout.ts";
-export * from "./embedding.ts";
-export type { EvaluateOptions, Evaluation } from "./evaluations.ts";
-export { type Place, parametersIn } from "./fields.ts";
-export { evaluated, type FitOptions, type FitResult, fit, type StepReport } from "./fit.ts";
-export * from "./generate.ts";
-export * from "./gpt2.ts";
-export * from "./init.ts";
+export * from "./config/config.ts";
+export * from "./config/layout.ts";
+export * from "./config/published.ts";
+export * from "./layers/activation.ts";
+export * from "./layers/attention.ts";
+export * from "./layers/cache.ts";
+export * from "./layers/conv.ts";
+export * from "./layers/dropout.ts";
+export * from "./layers/embedding.ts";
+export * from "./layers/init.ts";
+export * from "./layers/layer-norm.ts";
+export * from "./layers/linear.ts";
+export * from "./layers/mlp.ts";
+export * from "./layers/rms-norm.ts";
+export * from "./layers/rotary.ts";
+export * from "./models/bert.ts";
+export * from "./models/generate.ts";
+export * from "./models/gpt2.ts";
 export {
   type DecodeOptions,
   type LanguageModel,
@@ -25,19 +26,18 @@ export {
   languageModelIn,
   type ModelOptions,
   nextTokenLoss,
-} from "./language-model.ts";
-export * from "./layer-norm.ts";
-export * from "./layout.ts";
-export * from "./linear.ts";
-export * from "./llama.ts";
-export * from "./metrics.ts";
-export * from "./mlp.ts";
-export * from "./module.ts";
+} from "./models/language-model.ts";
+export * from "./models/llama.ts";
+export * from "./models/pretrained.ts";
+export { resizeTokenEmbeddings, tokenModules } from "./models/resize.ts";
+export * from "./module/clone.ts";
+export { type Place, parametersIn } from "./module/fields.ts";
+export * from "./module/module.ts";
+export { overrides } from "./module/overrides.ts";
+export * from "./module/save-module.ts";
 export * from "./optim/index.ts";
-export { overrides } from "./overrides.ts";
-export * from "./pretrained.ts";
-export { resizeTokenEmbeddings, tokenModules } from "./resize.ts";
-export * from "./rms-norm.ts";
-export * from "./rotary.ts";
-export * from "./save-module.ts";
-export * from "./text.ts";
+export { loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";
+export type { EvaluateOptions, Evaluation } from "./train/evaluations.ts";
+export { evaluated, type FitOptions, type FitResult, fit, type StepReport } from "./train/fit.ts";
+export * from "./train/metrics.ts";
+export * from "./train/text.ts";

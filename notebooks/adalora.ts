@@ -29,8 +29,8 @@ import {
   trial,
 } from "lowrank/lora";
 import { type GPT2, Linear } from "lowrank/nn";
-import { type Life, livesOf } from "./support/adalora-lives.ts";
-import { bestRanks, bestResidual, type Planted, runPlanted } from "./support/adalora-planted.ts";
+import { type Life, livesOf } from "./papers/adalora/lives.ts";
+import { bestRanks, bestResidual, type Planted, runPlanted } from "./papers/adalora/planted.ts";
 import {
   adaLora,
   lora,
@@ -39,14 +39,16 @@ import {
   prunedLora,
   type Recipe,
   type Subject,
-} from "./support/adalora-runs.ts";
-import { pretrained } from "./support/base-model.ts";
-import { adapterH, adapterP, bitFit, fullFineTuning } from "./support/baselines.ts";
-import { acceptability, entailment, sentiment } from "./support/classification.ts";
-import { type Domain, taskDomain } from "./support/domain.ts";
-import { accuracy, validationLoss } from "./support/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod } from "./support/family.ts";
-import { anyStyle, houseStyle } from "./support/house-style.ts";
+} from "./papers/adalora/runs.ts";
+import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
+import { type Domain, taskDomain } from "./support/data/domain.ts";
+import { anyStyle, houseStyle } from "./support/data/house-style.ts";
+import { pretrained } from "./support/experiments/base-model.ts";
+import { adapterH, adapterP, bitFit, fullFineTuning } from "./support/experiments/baselines.ts";
+import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
+import { adamW, type Prepared, type Run, runMethod } from "./support/experiments/family.ts";
+import { separateAttention } from "./support/experiments/separate-attention.ts";
+import { atMost, leastSquares, mean } from "./support/experiments/statistics.ts";
 import {
   barPlot,
   type Claim,
@@ -62,8 +64,6 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
-import { separateAttention } from "./support/separate-attention.ts";
-import { atMost, leastSquares, mean } from "./support/statistics.ts";
 
 const settings = defineSettings({
   ranks: { quick: [1, 2], full: [1, 2, 4], about: "budgets, in triplets per matrix: LoRA's r", min: 1 },
@@ -95,7 +95,7 @@ display(settingsTable(settings));
 //
 // $$R(P, Q) = \lVert P^\top P - I \rVert_F^2 + \lVert Q Q^\top - I \rVert_F^2$$
 //
-// The library's lines (`lora/adalora.ts`) are
+// The library's lines (`lora/adalora/adalora.ts`) are
 //
 // ```ts
 // update(site, x)  { return site.up(site.down(x, Q.mul(lambda.mul(scaling))), P); }            // s P Λ Q x
@@ -104,7 +104,7 @@ display(settingsTable(settings));
 // ```
 //
 // **What a triplet is worth.** $\mathcal{G}_i = (P_{*i}, \lambda_i, Q_{i*})$ is scored from the sensitivity of its entries
-// (equations 8 to 11 and 7; `lora/adalora-importance.ts`), smoothed twice, $\beta_1 = \beta_2 = 0.85$:
+// (equations 8 to 11 and 7; `lora/adalora/importance.ts`), smoothed twice, $\beta_1 = \beta_2 = 0.85$:
 //
 // | equation | the paper | the library |
 // | --- | --- | --- |
@@ -120,7 +120,7 @@ display(settingsTable(settings));
 // come back. LoRA's doublets $(B_{*i}, A_{i*})$ cannot: with both at zero, both gradients are zero.
 //
 // **The budget** starts at $b^{(0)} = \tfrac32 b^{(T)}$, waits for $t_i$ steps, and falls along a cubic. In the last $t_f$
-// steps it is settled who stays, and only those train on (`lora/adalora-budget.ts`, `lora/adalora-allocator.ts`):
+// steps it is settled who stays, and only those train on (`lora/adalora/budget.ts`, `lora/adalora/allocator.ts`):
 //
 // ```ts
 // if (t <= warmup) return initial;                                    // b(0)

@@ -37,12 +37,14 @@ import {
   parameterCount,
 } from "lowrank/nn";
 import { quantizedBytes, quantizeModel } from "lowrank/quant";
-import { pretrained } from "./support/base-model.ts";
-import { fullFineTuning } from "./support/baselines.ts";
-import { type Domain, taskDomain, textDomain } from "./support/domain.ts";
-import { validationLoss } from "./support/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod } from "./support/family.ts";
-import { anyStyle, houseStyle } from "./support/house-style.ts";
+import { type Domain, taskDomain, textDomain } from "./support/data/domain.ts";
+import { anyStyle, houseStyle } from "./support/data/house-style.ts";
+import { pretrained } from "./support/experiments/base-model.ts";
+import { fullFineTuning } from "./support/experiments/baselines.ts";
+import { validationLoss } from "./support/experiments/evaluation.ts";
+import { adamW, type Prepared, type Run, runMethod } from "./support/experiments/family.ts";
+import { separateAttention } from "./support/experiments/separate-attention.ts";
+import { atMost, mean, weakest } from "./support/experiments/statistics.ts";
 import {
   defineSettings,
   display,
@@ -54,8 +56,6 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
-import { separateAttention } from "./support/separate-attention.ts";
-import { atMost, mean, weakest } from "./support/statistics.ts";
 
 const settings = defineSettings({
   rank: { quick: 8, about: "r where it is not what varies", min: 1 },

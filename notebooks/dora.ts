@@ -30,13 +30,17 @@ import {
 } from "lowrank/lora";
 import { type ConfigurationName, type GPT2, Linear, type LinearLike, type Module } from "lowrank/nn";
 import { quantizeModel } from "lowrank/quant";
-import { pretrained } from "./support/base-model.ts";
-import { fullFineTuning } from "./support/baselines.ts";
-import { acceptability, entailment, sentiment } from "./support/classification.ts";
-import { type Domain, taskDomain } from "./support/domain.ts";
-import { accuracy, validationLoss } from "./support/evaluation.ts";
-import { adamW, type Run, runMethod, trainingMemory } from "./support/family.ts";
-import { anyStyle, houseStyle } from "./support/house-style.ts";
+import { deviation } from "./papers/dora/magnitude-direction.ts";
+import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
+import { type Domain, taskDomain } from "./support/data/domain.ts";
+import { anyStyle, houseStyle } from "./support/data/house-style.ts";
+import { limited } from "./support/data/limited.ts";
+import { pretrained } from "./support/experiments/base-model.ts";
+import { fullFineTuning } from "./support/experiments/baselines.ts";
+import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
+import { adamW, type Run, runMethod, trainingMemory } from "./support/experiments/family.ts";
+import { separateAttention } from "./support/experiments/separate-attention.ts";
+import { atMost, leastSquares, mean } from "./support/experiments/statistics.ts";
 import {
   type Claim,
   defineSettings,
@@ -49,10 +53,6 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
-import { limited } from "./support/limited.ts";
-import { deviation } from "./support/magnitude-direction.ts";
-import { separateAttention } from "./support/separate-attention.ts";
-import { atMost, leastSquares, mean } from "./support/statistics.ts";
 
 const settings = defineSettings({
   rank: { quick: 8, about: "r of LoRA and DoRA; half of it is the paper's DoRA†", min: 2 },

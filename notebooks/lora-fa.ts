@@ -32,14 +32,16 @@ import {
   siteOf,
 } from "lowrank/lora";
 import { AdamW, configurations, type GPT2, Linear, type Module, type Optimizer } from "lowrank/nn";
-import { pretrained } from "./support/base-model.ts";
-import { fullFineTuning } from "./support/baselines.ts";
-import { checkpointBlocks } from "./support/checkpointed.ts";
-import { acceptability, entailment, sentiment } from "./support/classification.ts";
-import { type Domain, taskDomain } from "./support/domain.ts";
-import { accuracy, validationLoss } from "./support/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod, trainingMemory } from "./support/family.ts";
-import { anyStyle, houseStyle } from "./support/house-style.ts";
+import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
+import { type Domain, taskDomain } from "./support/data/domain.ts";
+import { anyStyle, houseStyle } from "./support/data/house-style.ts";
+import { pretrained } from "./support/experiments/base-model.ts";
+import { fullFineTuning } from "./support/experiments/baselines.ts";
+import { checkpointBlocks } from "./support/experiments/checkpointed.ts";
+import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
+import { adamW, type Prepared, type Run, runMethod, trainingMemory } from "./support/experiments/family.ts";
+import { separateAttention } from "./support/experiments/separate-attention.ts";
+import { atMost, mean } from "./support/experiments/statistics.ts";
 import {
   defineSettings,
   display,
@@ -51,8 +53,6 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
-import { separateAttention } from "./support/separate-attention.ts";
-import { atMost, mean } from "./support/statistics.ts";
 
 const settings = defineSettings({
   rank: { quick: 8, about: "r of the trainings", min: 1 },

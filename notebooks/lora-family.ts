@@ -33,12 +33,13 @@ import {
   trial,
 } from "lowrank/lora";
 import { AdamW, type GPT2, type Module } from "lowrank/nn";
-import { pretrained } from "./support/base-model.ts";
-import { fullFineTuning } from "./support/baselines.ts";
-import { taskDomain } from "./support/domain.ts";
-import { validationLoss } from "./support/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod } from "./support/family.ts";
-import { anyStyle, houseStyle } from "./support/house-style.ts";
+import { taskDomain } from "./support/data/domain.ts";
+import { anyStyle, houseStyle } from "./support/data/house-style.ts";
+import { pretrained } from "./support/experiments/base-model.ts";
+import { fullFineTuning } from "./support/experiments/baselines.ts";
+import { validationLoss } from "./support/experiments/evaluation.ts";
+import { adamW, type Prepared, type Run, runMethod } from "./support/experiments/family.ts";
+import { atMost, mean } from "./support/experiments/statistics.ts";
 import {
   barPlot,
   type Claim,
@@ -54,7 +55,6 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
-import { atMost, mean } from "./support/statistics.ts";
 
 const settings = defineSettings({
   rank: { quick: 4, full: 8, about: "r of every method; AdaLoRA's average at the end", min: 1 },
@@ -179,7 +179,7 @@ const methods: readonly Method[] = [
 // %% [markdown]
 // ## The laws of the family
 //
-// What holds of these methods is stated in the library, as sentences with an equation and a check (`lora/laws.ts`). The
+// What holds of these methods is stated in the library, as sentences with an equation and a check (`lora/laws/index.ts`). The
 // tests run each on hundreds of random layers; here each is tried on a few, for every method of which it is true, on a
 // linear layer, GPT-2's transposed one, an embedding and a convolution. *Exact* is to the last bit; elsewhere the error
 // may be what rounding makes of it, and the largest fraction of that bound is shown.

@@ -19,12 +19,13 @@ import { type Parameter, type Tensor, tensor } from "lowrank/autograd";
 import { currentDevice, random, scope, withPrecision } from "lowrank/core";
 import { firstValues, inject, type LoRA, laws, loraPlus, trial } from "lowrank/lora";
 import { AdamW, type GPT2 } from "lowrank/nn";
-import { pretrained } from "./support/base-model.ts";
-import { acceptability, sentiment } from "./support/classification.ts";
-import { type Domain, taskDomain } from "./support/domain.ts";
-import { accuracy, validationLoss } from "./support/evaluation.ts";
-import { runMethod } from "./support/family.ts";
-import { anyStyle, houseStyle } from "./support/house-style.ts";
+import { acceptability, sentiment } from "./support/data/classification.ts";
+import { type Domain, taskDomain } from "./support/data/domain.ts";
+import { anyStyle, houseStyle } from "./support/data/house-style.ts";
+import { pretrained } from "./support/experiments/base-model.ts";
+import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
+import { runMethod } from "./support/experiments/family.ts";
+import { atMost, leastSquares, mean } from "./support/experiments/statistics.ts";
 import {
   type Claim,
   defineSettings,
@@ -39,7 +40,6 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
-import { atMost, leastSquares, mean } from "./support/statistics.ts";
 
 const started = performance.now();
 const settings = defineSettings({

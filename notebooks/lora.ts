@@ -17,28 +17,6 @@ import { type Tensor, tensor } from "lowrank/autograd";
 import { random } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import { type GPT2, Linear, Module } from "lowrank/nn";
-import { pretrained } from "./support/base-model.ts";
-import { acceptability, entailment, sentiment } from "./support/classification.ts";
-import { taskDomain, textDomain } from "./support/domain.ts";
-import { accuracy } from "./support/evaluation.ts";
-import { anyStyle, FREE_CHOICE, houseStyle } from "./support/house-style.ts";
-import {
-  barPlot,
-  type Claim,
-  defineSettings,
-  display,
-  farShift,
-  formatNumber,
-  heatmap,
-  linePlot,
-  meanStd,
-  replication,
-  type Spread,
-  settingsTable,
-  table,
-} from "./support/index.ts";
-import { corner, latencies } from "./support/latency.ts";
-import { limited } from "./support/limited.ts";
 import {
   biases,
   full,
@@ -55,7 +33,18 @@ import {
   Study,
   shiftTo,
   subscripted,
-} from "./support/lora-runs.ts";
+} from "./papers/lora/runs.ts";
+import {
+  type Amplification,
+  amplification,
+  type Matrix,
+  type Overlap,
+  overlap,
+  projectionDistance,
+  randomBasis,
+  singularVectors,
+  type TrainedUpdate,
+} from "./papers/lora/subspaces.ts";
 import {
   arithmetic,
   glueCounts,
@@ -71,20 +60,31 @@ import {
   table16,
   table18,
   table234,
-} from "./support/lora-tables.ts";
-import { distanceToPlanted } from "./support/planted-update.ts";
-import { atLeast, atMost, mean } from "./support/statistics.ts";
+} from "./papers/lora/tables.ts";
+import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
+import { taskDomain, textDomain } from "./support/data/domain.ts";
+import { anyStyle, FREE_CHOICE, houseStyle } from "./support/data/house-style.ts";
+import { limited } from "./support/data/limited.ts";
+import { pretrained } from "./support/experiments/base-model.ts";
+import { accuracy } from "./support/experiments/evaluation.ts";
+import { corner, latencies } from "./support/experiments/latency.ts";
+import { distanceToPlanted } from "./support/experiments/planted-update.ts";
+import { atLeast, atMost, mean } from "./support/experiments/statistics.ts";
 import {
-  type Amplification,
-  amplification,
-  type Matrix,
-  type Overlap,
-  overlap,
-  projectionDistance,
-  randomBasis,
-  singularVectors,
-  type TrainedUpdate,
-} from "./support/subspaces.ts";
+  barPlot,
+  type Claim,
+  defineSettings,
+  display,
+  farShift,
+  formatNumber,
+  heatmap,
+  linePlot,
+  meanStd,
+  replication,
+  type Spread,
+  settingsTable,
+  table,
+} from "./support/index.ts";
 
 const settings = defineSettings({
   rank: { quick: 8, full: 8, about: "r of LoRA where something else varies", min: 1 },

@@ -42,14 +42,20 @@ import {
   quantizedLayers,
   requantizationError,
 } from "lowrank/quant";
-import { adapt } from "./support/adaptation.ts";
-import { type BaseModel, pretrained } from "./support/base-model.ts";
-import { fullFineTuning } from "./support/baselines.ts";
-import { checkpointBlocks } from "./support/checkpointed.ts";
-import { acceptability, entailment, sentiment } from "./support/classification.ts";
-import { taskDomain, VOCABULARY } from "./support/domain.ts";
-import { accuracy, validationLoss } from "./support/evaluation.ts";
-import { anyStyle, houseStyle } from "./support/house-style.ts";
+import { dataTypes, lossOf, roundTo, roundWeights } from "./papers/qlora/books.ts";
+import { elo, eloInOrders, expectedScore, judge } from "./papers/qlora/elo.ts";
+import { activationBytes, blockNumbers, measureStep } from "./papers/qlora/memory.ts";
+import { toBfloat16, toFewBits, withLora } from "./papers/qlora/recipes.ts";
+import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
+import { taskDomain, VOCABULARY } from "./support/data/domain.ts";
+import { anyStyle, houseStyle } from "./support/data/house-style.ts";
+import { adapt } from "./support/experiments/adaptation.ts";
+import { type BaseModel, pretrained } from "./support/experiments/base-model.ts";
+import { fullFineTuning } from "./support/experiments/baselines.ts";
+import { checkpointBlocks } from "./support/experiments/checkpointed.ts";
+import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
+import { separateAttention } from "./support/experiments/separate-attention.ts";
+import { atMost, mean } from "./support/experiments/statistics.ts";
 import {
   barPlot,
   defineSettings,
@@ -62,12 +68,6 @@ import {
   settingsTable,
   table,
 } from "./support/index.ts";
-import { dataTypes, lossOf, roundTo, roundWeights } from "./support/qlora-books.ts";
-import { elo, eloInOrders, expectedScore, judge } from "./support/qlora-elo.ts";
-import { activationBytes, blockNumbers, measureStep } from "./support/qlora-memory.ts";
-import { toBfloat16, toFewBits, withLora } from "./support/qlora-recipes.ts";
-import { separateAttention } from "./support/separate-attention.ts";
-import { atMost, mean } from "./support/statistics.ts";
 
 const settings = defineSettings({
   blockSize: { quick: 64, about: "weights that share one constant: 32, 64, … 4096", min: 32 },

@@ -1,6 +1,5 @@
 /** @file Fewer bits: code books, block-wise quantization, double quantization, and what they cost. */
 
-export { AdamW8bit, type AdamW8bitOptions } from "./adamw8bit.ts";
 export { type Blocks, dequantizeBlocks, quantizeBlocks } from "./blockwise.ts";
 export {
   type CodeBook,
@@ -14,21 +13,16 @@ export {
   nf4Equation4,
 } from "./codebooks.ts";
 export { NESTED_BLOCK, type NestedAbsmax, quantizeAbsmax, recoverAbsmax } from "./double.ts";
-export { type QuantizationLaw, quantizationLaws } from "./laws.ts";
-export { type QLoRARun, qloraBytes, quantizedBytes } from "./memory.ts";
-export { packNibbles, unpackNibbles } from "./pack.ts";
-export { packedState } from "./packed-state.ts";
-export { PagedAdamW, type PagedAdamWOptions } from "./paged-adamw.ts";
+export { packedState } from "./files/packed-state.ts";
 export {
-  type Page,
-  type PageEntry,
-  Pager,
-  type PagerCounts,
-  type PagerOptions,
-  PagingError,
-} from "./pager.ts";
-export { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
-export { type Numbers, type QuantizeOptions, quantize } from "./quantize.ts";
+  loadQuantized,
+  loadQuantizedState,
+  quantizedState,
+  saveQuantized,
+} from "./files/quantized-state.ts";
+export { type QuantizationLaw, quantizationLaws } from "./laws/index.ts";
+export { trainingLaws } from "./laws/training.ts";
+export { type QLoRARun, qloraBytes, quantizedBytes } from "./layer/memory.ts";
 export {
   bytesOf,
   dequantizeModel,
@@ -40,15 +34,27 @@ export {
   quantizedLayers,
   quantizeModel,
   requantizationError,
-} from "./quantize-model.ts";
-export { type LinearKind, QuantizedLinear, type QuantizedLinearOptions } from "./quantized-linear.ts";
-export type { ComputeDtype } from "./quantized-matmul.ts";
+} from "./layer/quantize-model.ts";
+export { type LinearKind, QuantizedLinear, type QuantizedLinearOptions } from "./layer/quantized-linear.ts";
+export type { ComputeDtype } from "./layer/quantized-matmul.ts";
 export {
-  loadQuantized,
-  loadQuantizedState,
-  quantizedState,
-  saveQuantized,
-} from "./quantized-state.ts";
-export { bookOf, type Format, formats, type QuantizedParts, QuantizedTensor } from "./quantized-tensor.ts";
+  bookOf,
+  type Format,
+  formats,
+  type QuantizedParts,
+  QuantizedTensor,
+} from "./layer/quantized-tensor.ts";
+export { AdamW8bit, type AdamW8bitOptions } from "./optim/adamw8bit.ts";
+export { PagedAdamW, type PagedAdamWOptions } from "./optim/paged-adamw.ts";
+export {
+  type Page,
+  type PageEntry,
+  Pager,
+  type PagerCounts,
+  type PagerOptions,
+  PagingError,
+} from "./optim/pager.ts";
+export { packNibbles, unpackNibbles } from "./pack.ts";
+export { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
+export { type Numbers, type QuantizeOptions, quantize } from "./quantize.ts";
 export { quantizeRows } from "./rows.ts";
-export { trainingLaws } from "./training-laws.ts";

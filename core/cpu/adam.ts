@@ -1,8 +1,8 @@
 /** @file AdamW on the cpu device. */
 
-import type { AdamStep } from "../kernels.ts";
-import { reshape } from "../movement.ts";
-import { contiguous, type NDArray } from "../ndarray.ts";
+import { reshape } from "../array/movement.ts";
+import { contiguous, type NDArray } from "../array/ndarray.ts";
+import type { AdamStep } from "../device/kernels.ts";
 import { floatBits, kernels, type Machine } from "./machine.ts";
 import type { Operands } from "./operands.ts";
 

@@ -1,9 +1,9 @@
 /** @file Numbers from 4-bit codes on the cpu device. */
 
-import type { Codes } from "../kernels.ts";
-import { reshape } from "../movement.ts";
-import { empty, type NDArray } from "../ndarray.ts";
-import { decodeInto } from "../reference.ts";
+import { reshape } from "../array/movement.ts";
+import { empty, type NDArray } from "../array/ndarray.ts";
+import type { Codes } from "../device/kernels.ts";
+import { decodeInto } from "../device/reference.ts";
 import { kernels, type Machine } from "./machine.ts";
 import { part } from "./operands.ts";
 

@@ -1,10 +1,10 @@
 /** @file Unary and binary functions on the cpu device. */
 
-import type { BinaryName, UnaryName } from "../kernels.ts";
-import { broadcastTo } from "../movement.ts";
-import { contiguous, empty, NDArray } from "../ndarray.ts";
-import { reference } from "../reference.ts";
-import { type Shape, sameShape, stridesOf } from "../shape.ts";
+import { broadcastTo } from "../array/movement.ts";
+import { contiguous, empty, NDArray } from "../array/ndarray.ts";
+import { type Shape, sameShape, stridesOf } from "../array/shape.ts";
+import type { BinaryName, UnaryName } from "../device/kernels.ts";
+import { reference } from "../device/reference.ts";
 import { kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 

@@ -1,8 +1,8 @@
 /** @file The `cpu` device: WebAssembly SIMD kernels (core/cpu/assembly), threads over shared memory. */
 
-import type { Device, DeviceKernels } from "../device.ts";
-import { decodeThenMultiply } from "../reference.ts";
-import { type Arena, setArena } from "../storage.ts";
+import { type Arena, setArena } from "../array/storage.ts";
+import type { Device, DeviceKernels } from "../device/device.ts";
+import { decodeThenMultiply } from "../device/reference.ts";
 import { adam } from "./adam.ts";
 import { decode } from "./decode.ts";
 import { binary, gather, unary } from "./elementwise.ts";

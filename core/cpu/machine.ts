@@ -3,8 +3,8 @@
  * reach them.
  */
 
+import { contiguous, type NDArray } from "../array/ndarray.ts";
 import { DeviceError } from "../errors.ts";
-import { contiguous, type NDArray } from "../ndarray.ts";
 import { shared, single } from "./generated/built-by-npm-run-build-wasm.ts";
 import { Memory } from "./memory.ts";
 import { footprint, Operands, part } from "./operands.ts";

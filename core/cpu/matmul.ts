@@ -11,9 +11,9 @@
  * numbers, so that counts of elements fit into an i32 and addresses, read as unsigned, into 32 bits.
  */
 
-import { mT } from "../movement.ts";
-import { empty, type NDArray } from "../ndarray.ts";
-import { type Shape, sizeOf } from "../shape.ts";
+import { mT } from "../array/movement.ts";
+import { empty, type NDArray } from "../array/ndarray.ts";
+import { type Shape, sizeOf } from "../array/shape.ts";
 import { kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part, placedStrides } from "./operands.ts";
 

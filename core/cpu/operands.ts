@@ -4,9 +4,9 @@
  * kernel writes there goes back after it. Whoever calls a kernel cuts the arrays into parts that fit (`footprint`).
  */
 
+import { gatherStrided, NDArray, scatterStrided } from "../array/ndarray.ts";
+import { stridesOf } from "../array/shape.ts";
 import { DeviceError } from "../errors.ts";
-import { gatherStrided, NDArray, scatterStrided } from "../ndarray.ts";
-import { stridesOf } from "../shape.ts";
 import { GRAIN } from "./allocator.ts";
 import type { Memory } from "./memory.ts";
 

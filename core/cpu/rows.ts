@@ -1,10 +1,10 @@
 /** @file Reductions, softmax and normalization on the cpu device. */
 
-import type { ReduceName } from "../kernels.ts";
-import { reshape } from "../movement.ts";
-import { contiguous, empty, type NDArray } from "../ndarray.ts";
-import { reference } from "../reference.ts";
-import type { Shape } from "../shape.ts";
+import { reshape } from "../array/movement.ts";
+import { contiguous, empty, type NDArray } from "../array/ndarray.ts";
+import type { Shape } from "../array/shape.ts";
+import type { ReduceName } from "../device/kernels.ts";
+import { reference } from "../device/reference.ts";
 import { floatBits, kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 

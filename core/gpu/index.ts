@@ -4,10 +4,10 @@
  */
 
 import { openSession } from "#gpu";
-import type { Device } from "../device.ts";
+import { NDArray } from "../array/ndarray.ts";
+import type { Device } from "../device/device.ts";
+import type { Codes } from "../device/kernels.ts";
 import { DeviceError } from "../errors.ts";
-import type { Codes } from "../kernels.ts";
-import { NDArray } from "../ndarray.ts";
 import { DeviceMemory, defaultBudget } from "./memory.ts";
 import { packMatrix, planDecodeProduct } from "./packed-matrix.ts";
 import { planProduct } from "./plan.ts";

@@ -4,9 +4,9 @@
  * of something constant (a packed matrix) stays as well, and is made again rather than brought home.
  */
 
+import { type FloatArray, type Resident, residentStorage, Storage } from "../array/storage.ts";
 import { DeviceError } from "../errors.ts";
 import { countDevice } from "../meter.ts";
-import { type FloatArray, type Resident, residentStorage, Storage } from "../storage.ts";
 import type { Plan } from "./plan.ts";
 import { SessionError, type SyncSession } from "./session.ts";
 

@@ -13,8 +13,8 @@
  * Scales that double quantization has made smaller on the host are float32s here.
  */
 
-import type { Codes } from "../kernels.ts";
-import type { NDArray } from "../ndarray.ts";
+import type { NDArray } from "../array/ndarray.ts";
+import type { Codes } from "../device/kernels.ts";
 import { CODES_PER_WORD, EXACT } from "./kernels.ts";
 import { isWithin, type Limits, type Plan, tooLarge } from "./plan.ts";
 

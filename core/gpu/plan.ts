@@ -4,9 +4,9 @@
  * batch axes so tangled that they do not merge into three.
  */
 
+import { contiguous, type NDArray } from "../array/ndarray.ts";
+import { sizeOf } from "../array/shape.ts";
 import { DeviceError } from "../errors.ts";
-import { contiguous, type NDArray } from "../ndarray.ts";
-import { sizeOf } from "../shape.ts";
 import { type ArgumentsOf, EXACT, type ProductName } from "./kernels.ts";
 
 /** A product for a kernel: thread counts along x, y, z, and the arguments that follow the two arrays. */

@@ -2,7 +2,7 @@
 
 import { noGrad } from "../../autograd/index.ts";
 import { array, binary, frobeniusNorm, type NDArray, svd } from "../../core/index.ts";
-import { compose, convert } from "../compose.ts";
+import { compose, convert } from "../algebra/compose.ts";
 import { type Method, methods } from "../methods.ts";
 import { exactly, type Law, together, within } from "./law.ts";
 import {

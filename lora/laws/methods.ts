@@ -3,12 +3,12 @@
 import { backward } from "../../autograd/index.ts";
 import { copy, random, rowNorms } from "../../core/index.ts";
 import { AdamW } from "../../nn/index.ts";
-import type { AdaLoRA } from "../adalora.ts";
-import { BudgetAllocator } from "../adalora-allocator.ts";
-import { tripletScores } from "../adalora-importance.ts";
+import type { AdaLoRA } from "../adalora/adalora.ts";
+import { BudgetAllocator } from "../adalora/allocator.ts";
+import { tripletScores } from "../adalora/importance.ts";
 import type { DoRA } from "../dora.ts";
-import { inject } from "../inject.ts";
-import { siteOf } from "../site.ts";
+import { inject } from "../model/inject.ts";
+import { siteOf } from "../model/weight-view.ts";
 import { exactly, type Law, type Trial, together, within } from "./law.ts";
 import {
   adapterOf,

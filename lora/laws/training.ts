@@ -3,10 +3,10 @@
 import { backward, type Parameter, savedBytes, type Tensor } from "../../autograd/index.ts";
 import { copy, random } from "../../core/index.ts";
 import { AdamW, GPT2, SGD } from "../../nn/index.ts";
-import { countParameters } from "../count.ts";
-import { inject } from "../inject.ts";
+import { countParameters } from "../count/index.ts";
 import { loraPlus } from "../lora-plus.ts";
 import { type AdapterConfig, type Method, methods } from "../methods.ts";
+import { inject } from "../model/inject.ts";
 import { exactly, type Law, together, within } from "./law.ts";
 import { adapterOf, distance, inputOf, outputOf, trainedModel } from "./trial.ts";
 

@@ -11,12 +11,12 @@ import {
   unary,
 } from "../../core/index.ts";
 import { Conv1D, Conv2d, Embedding, Linear, Module } from "../../nn/index.ts";
-import type { AdaptedLayer } from "../adapted-layer.ts";
-import type { AdaptedModel } from "../adapted-model.ts";
 import { DoRA } from "../dora.ts";
-import { inject } from "../inject.ts";
 import type { AdapterConfig, Method } from "../methods.ts";
-import { type LayerInput, type Site, siteOf } from "../site.ts";
+import type { AdaptedLayer } from "../model/adapted-layer.ts";
+import type { AdaptedModel } from "../model/adapted-model.ts";
+import { inject } from "../model/inject.ts";
+import { type LayerInput, type Site, siteOf } from "../model/weight-view.ts";
 import type { Trial } from "./law.ts";
 
 /** A model of one layer. */

@@ -1,13 +1,14 @@
 /** @file What notebooks use. */
 
-export { type DomainShift, domainShift, farShift, holdOut, nearShift, nodeTypes, ownText } from "./data.ts";
-export { type Displayable, display, md } from "./display.ts";
-export { formatNumber, meanStd, type Spread } from "./format.ts";
-export { barPlot, heatmap, linePlot, Picture, plot } from "./plot.ts";
-export { type Progress, progress } from "./progress.ts";
-export { type Claim, replication } from "./replication.ts";
-export { defineSettings, settingsTable } from "./settings.ts";
-export { type Column, Table, table } from "./table.ts";
+export {
+  type DomainShift,
+  domainShift,
+  farShift,
+  holdOut,
+  nearShift,
+  nodeTypes,
+  ownText,
+} from "./data/declarations.ts";
 export {
   arithmetic,
   dataToText,
@@ -19,4 +20,11 @@ export {
   recall,
   split,
   type Task,
-} from "./tasks.ts";
+} from "./data/tasks.ts";
+export { defineSettings, settingsTable } from "./notebook/settings.ts";
+export { type Displayable, display, md } from "./show/display.ts";
+export { formatNumber, meanStd, type Spread } from "./show/format.ts";
+export { barPlot, heatmap, linePlot, Picture, plot } from "./show/plot.ts";
+export { type Claim, replication } from "./show/replication.ts";
+export { type Column, Table, table } from "./show/table.ts";
+export { type Progress, progress } from "./terminal/progress.ts";

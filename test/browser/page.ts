@@ -1,8 +1,8 @@
 /** @file What run.ts runs in the page: the self-check of a device, then the conformance cases on it. */
 
 import { type DeviceName, kernelCounts, openDevice, scope, setDevice } from "lowrank/core";
+import { selfCheck } from "../../core/device/self-check.ts";
 import { type GpuMode, openGpu } from "../../core/gpu/index.ts";
-import { selfCheck } from "../../core/self-check.ts";
 import { readCases } from "../conformance/cases.ts";
 import { type CaseResult, runCases } from "../conformance/run-cases.ts";
 import { agreement } from "../core/gpu/agreement.ts";

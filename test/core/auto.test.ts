@@ -4,7 +4,7 @@ import { array, type Device, DeviceError, full, type Kernels, openDevice } from 
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSession } from "#gpu";
-import { autoDevice } from "../../core/auto.ts";
+import { autoDevice } from "../../core/device/auto.ts";
 import { gpuDevice } from "../../core/gpu/index.ts";
 import type { SyncSession } from "../../core/gpu/session.ts";
 

@@ -11,8 +11,8 @@ import {
   rowNorms,
   solve,
   svd,
-} from "../../core/linalg.ts";
-import { random } from "../../core/random.ts";
+} from "../../core/math/linalg.ts";
+import { random } from "../../core/math/random.ts";
 
 const test = suite("linalg");
 

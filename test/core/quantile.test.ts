@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { erf, erfc, normalCdf, normalQuantile, portableLog } from "../../core/quantile.ts";
+import { erf, erfc, normalCdf, normalQuantile, portableLog } from "../../core/math/quantile.ts";
 
 const test = suite("quantile");
 

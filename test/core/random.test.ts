@@ -2,8 +2,8 @@ import * as fc from "fast-check";
 import { ArgumentError } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { normalCdf } from "../../core/quantile.ts";
-import { type Random, random, randomFromState, threefry2x32 } from "../../core/random.ts";
+import { normalCdf } from "../../core/math/quantile.ts";
+import { type Random, random, randomFromState, threefry2x32 } from "../../core/math/random.ts";
 
 const test = suite("random");
 

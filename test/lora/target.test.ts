@@ -13,7 +13,7 @@ import {
   matchTargets,
   nearestNames,
   type TargetCandidate,
-} from "../../lora/target.ts";
+} from "../../lora/model/target.ts";
 
 const test = suite("targets");
 

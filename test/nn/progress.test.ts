@@ -3,8 +3,8 @@
 import { SingleBar } from "cli-progress";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { progressBar } from "../../nn/progress.node.ts";
-import { barLook } from "../../notebooks/support/progress.ts";
+import { progressBar } from "../../nn/train/progress.node.ts";
+import { barLook } from "../../notebooks/support/terminal/progress.ts";
 
 const test = suite("progress bars");
 

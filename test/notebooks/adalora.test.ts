@@ -5,21 +5,21 @@ import { random } from "lowrank/core";
 import { orthogonality } from "lowrank/lora";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { livesOf } from "../../notebooks/support/adalora-lives.ts";
+import { livesOf } from "../../notebooks/papers/adalora/lives.ts";
 import {
   bestRanks,
   bestResidual,
   type Planted,
   runPlanted,
   SideBySide,
-} from "../../notebooks/support/adalora-planted.ts";
+} from "../../notebooks/papers/adalora/planted.ts";
 import {
   adaLora,
   distanceToOrthonormal,
   lora,
   prunedLora,
   type Recipe,
-} from "../../notebooks/support/adalora-runs.ts";
+} from "../../notebooks/papers/adalora/runs.ts";
 
 const adalora = suite("adalora notebook");
 

@@ -16,10 +16,10 @@ import { join } from "node:path";
 import { random } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Pretraining, pretrained } from "../../notebooks/support/base-model.ts";
-import { taskDomain } from "../../notebooks/support/domain.ts";
-import { anyStyle } from "../../notebooks/support/house-style.ts";
-import { withLock } from "../../notebooks/support/lock.ts";
+import { taskDomain } from "../../notebooks/support/data/domain.ts";
+import { anyStyle } from "../../notebooks/support/data/house-style.ts";
+import { type Pretraining, pretrained } from "../../notebooks/support/experiments/base-model.ts";
+import { withLock } from "../../notebooks/support/runner/lock.ts";
 
 const bases = suite<{ folder: string }>("base models");
 
@@ -96,7 +96,7 @@ bases("a cached model whose bytes, fields or files were changed is not used", ({
 function holder(file: string, milliseconds: number) {
   const program = `
     import { writeFileSync } from "node:fs";
-    import { withLock } from ${JSON.stringify(new URL("../../notebooks/support/lock.ts", import.meta.url).href)};
+    import { withLock } from ${JSON.stringify(new URL("../../notebooks/support/runner/lock.ts", import.meta.url).href)};
     withLock(${JSON.stringify(file)}, () => {
       process.stdout.write("held");
       for (const until = Date.now() + ${milliseconds}; Date.now() < until; );

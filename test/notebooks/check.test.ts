@@ -10,11 +10,11 @@ import { agree, differences } from "../../notebooks/support/check/compare.ts";
 import { type ShownTable, tablesIn } from "../../notebooks/support/check/tables.ts";
 import { readNotebook } from "../../notebooks/support/gallery/notebook.ts";
 import { meanStd, replication, table } from "../../notebooks/support/index.ts";
-import { toIpynb } from "../../notebooks/support/ipynb.ts";
-import { parsePercent } from "../../notebooks/support/percent.ts";
-import type { RunRecord } from "../../notebooks/support/record.ts";
-import type { MimeBundle } from "../../notebooks/support/session.ts";
-import { silentTerminal } from "../../notebooks/support/terminal.ts";
+import { toIpynb } from "../../notebooks/support/notebook/ipynb.ts";
+import { parsePercent } from "../../notebooks/support/notebook/percent.ts";
+import type { RunRecord } from "../../notebooks/support/notebook/record.ts";
+import type { MimeBundle } from "../../notebooks/support/notebook/session.ts";
+import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 
 const check = suite("notebooks:check");
 
@@ -205,8 +205,10 @@ check("--update takes changed prose over, and keeps the outputs", async () => {
 });
 
 check("--update takes over where an import lies now", async () => {
-  const { folder, check } = small({ source: SOURCE.replace("./a.ts", "./support/b.ts") });
-  assert.is(await check("--update"), 0);
+  const { folder, said, check } = small({ source: SOURCE.replace("./a.ts", "./support/b.ts") });
+  await check("--update");
+  await check();
+  assert.match(said.join("\n"), /✓ small: committed/);
   const { cells } = await readNotebook(join(folder, "small.ipynb"));
   assert.match(cells[1].source, /{ a } from ".\/support\/b.ts"/);
   rmSync(folder, { recursive: true });

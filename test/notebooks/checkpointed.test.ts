@@ -3,11 +3,11 @@ import { inject } from "lowrank/lora";
 import { GPT2 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { gpt2Fields } from "../../notebooks/support/base-model.ts";
-import { checkpointBlocks } from "../../notebooks/support/checkpointed.ts";
-import { taskDomain } from "../../notebooks/support/domain.ts";
-import { adamW, trainingMemory } from "../../notebooks/support/family.ts";
-import { arithmetic } from "../../notebooks/support/tasks.ts";
+import { taskDomain } from "../../notebooks/support/data/domain.ts";
+import { arithmetic } from "../../notebooks/support/data/tasks.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { checkpointBlocks } from "../../notebooks/support/experiments/checkpointed.ts";
+import { adamW, trainingMemory } from "../../notebooks/support/experiments/family.ts";
 
 const checkpointed = suite("checkpointed blocks");
 

@@ -4,11 +4,16 @@ import { type IndexLike, indices, random } from "lowrank/core";
 import { type LanguageModel, Module } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { acceptability, entailment, LONGEST, sentiment } from "../../notebooks/support/classification.ts";
-import { encode, taskDomain, VOCABULARY } from "../../notebooks/support/domain.ts";
-import { accuracy } from "../../notebooks/support/evaluation.ts";
-import { anyStyle } from "../../notebooks/support/house-style.ts";
-import { examples } from "../../notebooks/support/tasks.ts";
+import {
+  acceptability,
+  entailment,
+  LONGEST,
+  sentiment,
+} from "../../notebooks/support/data/classification.ts";
+import { encode, taskDomain, VOCABULARY } from "../../notebooks/support/data/domain.ts";
+import { anyStyle } from "../../notebooks/support/data/house-style.ts";
+import { examples } from "../../notebooks/support/data/tasks.ts";
+import { accuracy } from "../../notebooks/support/experiments/evaluation.ts";
 
 const classification = suite("classification tasks");
 

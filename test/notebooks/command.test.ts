@@ -4,8 +4,8 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type CommandOptions, runNotebooks } from "../../notebooks/support/command.ts";
-import type { Terminal } from "../../notebooks/support/terminal.ts";
+import { type CommandOptions, runNotebooks } from "../../notebooks/support/runner/command.ts";
+import type { Terminal } from "../../notebooks/support/terminal/terminal.ts";
 import { violations } from "./nbformat.ts";
 
 const command = suite<{ out: string }>("npm start");

@@ -11,8 +11,8 @@ import {
   nearShift,
   nodeTypes,
   ownText,
-} from "../../notebooks/support/data.ts";
-import { NotebookError } from "../../notebooks/support/errors.ts";
+} from "../../notebooks/support/data/declarations.ts";
+import { NotebookError } from "../../notebooks/support/terminal/errors.ts";
 
 const data = suite("text data");
 

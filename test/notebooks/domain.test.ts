@@ -3,11 +3,17 @@ import { random } from "lowrank/core";
 import { GPT2 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { gpt2Fields } from "../../notebooks/support/base-model.ts";
-import { countedLabels, decode, encode, taskDomain, textDomain } from "../../notebooks/support/domain.ts";
-import { validationLoss } from "../../notebooks/support/evaluation.ts";
-import { anyStyle, houseStyle, LONGEST } from "../../notebooks/support/house-style.ts";
-import { arithmetic, examples } from "../../notebooks/support/tasks.ts";
+import {
+  countedLabels,
+  decode,
+  encode,
+  taskDomain,
+  textDomain,
+} from "../../notebooks/support/data/domain.ts";
+import { anyStyle, houseStyle, LONGEST } from "../../notebooks/support/data/house-style.ts";
+import { arithmetic, examples } from "../../notebooks/support/data/tasks.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { validationLoss } from "../../notebooks/support/experiments/evaluation.ts";
 
 const domains = suite("domains");
 

@@ -2,10 +2,14 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { display } from "../../notebooks/support/display.ts";
-import { type ExecuteOptions, type Execution, executeNotebook } from "../../notebooks/support/execute.ts";
-import { toIpynb } from "../../notebooks/support/ipynb.ts";
-import { silentTerminal } from "../../notebooks/support/terminal.ts";
+import {
+  type ExecuteOptions,
+  type Execution,
+  executeNotebook,
+} from "../../notebooks/support/notebook/execute.ts";
+import { toIpynb } from "../../notebooks/support/notebook/ipynb.ts";
+import { display } from "../../notebooks/support/show/display.ts";
+import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 import { joined, violations } from "./nbformat.ts";
 
 const execution = suite("execution");

@@ -2,9 +2,9 @@ import * as fc from "fast-check";
 import { random } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { decode, taskDomain } from "../../notebooks/support/domain.ts";
-import { limited } from "../../notebooks/support/limited.ts";
-import { arithmetic } from "../../notebooks/support/tasks.ts";
+import { decode, taskDomain } from "../../notebooks/support/data/domain.ts";
+import { limited } from "../../notebooks/support/data/limited.ts";
+import { arithmetic } from "../../notebooks/support/data/tasks.ts";
 
 const few = suite("few rows");
 

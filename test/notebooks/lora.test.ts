@@ -5,18 +5,6 @@ import { countParameters, inject } from "lowrank/lora";
 import { type Conv1D, GPT2 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { gpt2Fields } from "../../notebooks/support/base-model.ts";
-import { prefixEmbedding, prefixLayer } from "../../notebooks/support/baselines.ts";
-import { corner } from "../../notebooks/support/latency.ts";
-import {
-  arithmetic,
-  glueCounts,
-  gpt2Counts,
-  gpt3Counts,
-  printedAs,
-  table1,
-} from "../../notebooks/support/lora-tables.ts";
-import { distanceToPlanted } from "../../notebooks/support/planted-update.ts";
 import {
   amplification,
   captured,
@@ -25,7 +13,19 @@ import {
   randomBasis,
   singularVectors,
   updatesOf,
-} from "../../notebooks/support/subspaces.ts";
+} from "../../notebooks/papers/lora/subspaces.ts";
+import {
+  arithmetic,
+  glueCounts,
+  gpt2Counts,
+  gpt3Counts,
+  printedAs,
+  table1,
+} from "../../notebooks/papers/lora/tables.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { prefixEmbedding, prefixLayer } from "../../notebooks/support/experiments/baselines.ts";
+import { corner } from "../../notebooks/support/experiments/latency.ts";
+import { distanceToPlanted } from "../../notebooks/support/experiments/planted-update.ts";
 
 const test = suite("support of the lora notebook");
 

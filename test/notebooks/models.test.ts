@@ -5,7 +5,7 @@ import { countParameters } from "lowrank/lora";
 import { GPT2 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { gpt2Fields } from "../../notebooks/support/base-model.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
 import {
   adapterH,
   adapterL,
@@ -13,8 +13,8 @@ import {
   bitFit,
   fullFineTuning,
   lastBlocks,
-} from "../../notebooks/support/baselines.ts";
-import { separateAttention } from "../../notebooks/support/separate-attention.ts";
+} from "../../notebooks/support/experiments/baselines.ts";
+import { separateAttention } from "../../notebooks/support/experiments/separate-attention.ts";
 
 const models = suite("models of the notebooks");
 

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { timeLeft } from "../../notebooks/support/overview.ts";
+import { timeLeft } from "../../notebooks/support/runner/overview.ts";
 
 const times = suite("time left");
 

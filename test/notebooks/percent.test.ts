@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { NotebookError } from "../../notebooks/support/errors.ts";
-import { type Cell, markCells, parsePercent } from "../../notebooks/support/percent.ts";
+import { type Cell, markCells, parsePercent } from "../../notebooks/support/notebook/percent.ts";
+import { NotebookError } from "../../notebooks/support/terminal/errors.ts";
 
 const percent = suite("percent format");
 

@@ -2,10 +2,10 @@ import * as Plot from "@observablehq/plot";
 import { Resvg } from "@resvg/resvg-js";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { meanStd } from "../../notebooks/support/format.ts";
-import { barPlot, heatmap, linePlot, type Picture, plot } from "../../notebooks/support/plot.ts";
-import { canDrawText, renderPng, renderSvg } from "../../notebooks/support/plot-image.ts";
-import { textBars, textHeat, textLines } from "../../notebooks/support/plot-text.ts";
+import { meanStd } from "../../notebooks/support/show/format.ts";
+import { barPlot, heatmap, linePlot, type Picture, plot } from "../../notebooks/support/show/plot.ts";
+import { canDrawText, renderPng, renderSvg } from "../../notebooks/support/show/plot-image.ts";
+import { textBars, textHeat, textLines } from "../../notebooks/support/show/plot-text.ts";
 
 const plots = suite("plots");
 

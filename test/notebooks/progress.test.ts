@@ -1,8 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { progress } from "../../notebooks/support/progress.ts";
-import { Session, withSession } from "../../notebooks/support/session.ts";
-import { silentTerminal, type Terminal } from "../../notebooks/support/terminal.ts";
+import { Session, withSession } from "../../notebooks/support/notebook/session.ts";
+import { progress } from "../../notebooks/support/terminal/progress.ts";
+import { silentTerminal, type Terminal } from "../../notebooks/support/terminal/terminal.ts";
 
 const bars = suite("progress");
 

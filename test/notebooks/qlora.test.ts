@@ -7,11 +7,11 @@ import { GPT2 } from "lowrank/nn";
 import { formats, qloraBytes, quantize, quantizedLayers } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { checkpointBlocks } from "../../notebooks/support/checkpointed.ts";
-import { dataTypes, e2m1, e3m0, lossOf, roundTo, roundWeights } from "../../notebooks/support/qlora-books.ts";
-import { elo, eloInOrders, expectedScore, judge } from "../../notebooks/support/qlora-elo.ts";
-import { activationBytes, measureStep } from "../../notebooks/support/qlora-memory.ts";
-import { Bfloat16Linear, toFewBits, withLora } from "../../notebooks/support/qlora-recipes.ts";
+import { dataTypes, e2m1, e3m0, lossOf, roundTo, roundWeights } from "../../notebooks/papers/qlora/books.ts";
+import { elo, eloInOrders, expectedScore, judge } from "../../notebooks/papers/qlora/elo.ts";
+import { activationBytes, measureStep } from "../../notebooks/papers/qlora/memory.ts";
+import { Bfloat16Linear, toFewBits, withLora } from "../../notebooks/papers/qlora/recipes.ts";
+import { checkpointBlocks } from "../../notebooks/support/experiments/checkpointed.ts";
 
 const test = suite("qlora notebook");
 

@@ -1,9 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { NotebookError, nearest } from "../../notebooks/support/errors.ts";
-import { Session, withSession } from "../../notebooks/support/session.ts";
-import { defineSettings, settingsTable } from "../../notebooks/support/settings.ts";
-import { silentTerminal } from "../../notebooks/support/terminal.ts";
+import { Session, withSession } from "../../notebooks/support/notebook/session.ts";
+import { defineSettings, settingsTable } from "../../notebooks/support/notebook/settings.ts";
+import { NotebookError, nearest } from "../../notebooks/support/terminal/errors.ts";
+import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 
 const settings = suite("settings");
 

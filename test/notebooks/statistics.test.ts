@@ -2,8 +2,14 @@ import * as fc from "fast-check";
 import { random } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { deviation } from "../../notebooks/support/magnitude-direction.ts";
-import { atLeast, atMost, leastSquares, mean, weakest } from "../../notebooks/support/statistics.ts";
+import { deviation } from "../../notebooks/papers/dora/magnitude-direction.ts";
+import {
+  atLeast,
+  atMost,
+  leastSquares,
+  mean,
+  weakest,
+} from "../../notebooks/support/experiments/statistics.ts";
 
 const statistics = suite("statistics of the notebooks");
 const close = (a: number, b: number, scale = 1): void =>

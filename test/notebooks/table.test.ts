@@ -1,14 +1,14 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { display } from "../../notebooks/support/display.ts";
-import { formatNumber, meanStd } from "../../notebooks/support/format.ts";
-import { parsePercent } from "../../notebooks/support/percent.ts";
-import { replication } from "../../notebooks/support/replication.ts";
-import { Session, withSession } from "../../notebooks/support/session.ts";
-import { table } from "../../notebooks/support/table.ts";
-import { silentTerminal } from "../../notebooks/support/terminal.ts";
-import { width } from "../../notebooks/support/text.ts";
+import { parsePercent } from "../../notebooks/support/notebook/percent.ts";
+import { Session, withSession } from "../../notebooks/support/notebook/session.ts";
+import { display } from "../../notebooks/support/show/display.ts";
+import { formatNumber, meanStd } from "../../notebooks/support/show/format.ts";
+import { replication } from "../../notebooks/support/show/replication.ts";
+import { table } from "../../notebooks/support/show/table.ts";
+import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
+import { width } from "../../notebooks/support/terminal/text.ts";
 
 const tables = suite("tables");
 

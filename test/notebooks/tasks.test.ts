@@ -10,7 +10,7 @@ import {
   recall,
   split,
   type Task,
-} from "../../notebooks/support/tasks.ts";
+} from "../../notebooks/support/data/tasks.ts";
 
 const tasks = suite("generated tasks");
 

@@ -17,7 +17,7 @@ import { type AdamSettings, AdamW } from "lowrank/nn";
 import { PagedAdamW, type PagedAdamWOptions, Pager, PagingError } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openPageFile } from "../../quant/pages.node.ts";
+import { openPageFile } from "../../quant/optim/pages.node.ts";
 import { watching } from "../support/faults.ts";
 
 const test = suite("PagedAdamW");
@@ -328,7 +328,7 @@ test("page files are removed by close, at the end of the process, and after a cr
   const own = makeTemporaryFolder("lowrank-test-");
   const run = (end: string): string => {
     const script = `
-      import { openPageFile } from ${JSON.stringify(join(process.cwd(), "quant/pages.node.ts"))};
+      import { openPageFile } from ${JSON.stringify(join(process.cwd(), "quant/optim/pages.node.ts"))};
       const file = openPageFile(${JSON.stringify(own)});
       file.write(new Uint8Array(100), 50);
       process.stdout.write(file.path);

@@ -7,7 +7,7 @@
 
 import { array, type Kernels, NDArray, type Random, random, withPrecision } from "lowrank/core";
 import * as assert from "uvu/assert";
-import { reference } from "../../core/reference.ts";
+import { reference } from "../../core/device/reference.ts";
 
 /** u: rounding once to float32 has a relative error of at most this. */
 export const UNIT = 2 ** -24;

@@ -7,7 +7,7 @@
 import * as fc from "fast-check";
 import { Tensor } from "lowrank/autograd";
 import { type FloatArray, NDArray, type Shape, sizeOf, stridesOf } from "lowrank/core";
-import { newStorage } from "../../core/storage.ts";
+import { newStorage } from "../../core/array/storage.ts";
 import { numbers } from "./numbers.ts";
 
 /** Lengths around the kernels' tiles (2, 4, 8 rows; 4, 8, 16 columns), and some others. */

@@ -1,6 +1,6 @@
 /** @file `npm run notebooks:check`: are the notebooks' numbers the ones that are committed? */
 import { fileURLToPath } from "node:url";
-import { endWithParent } from "../interrupt.ts";
+import { endWithParent } from "../runner/interrupt.ts";
 import { checkNotebooks } from "./command.ts";
 
 if (process.env.npm_lifecycle_event) endWithParent();

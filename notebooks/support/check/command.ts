@@ -1,12 +1,12 @@
 /** @file The command behind `npm run notebooks:check`: its options, its report, its exit code. */
 import { join } from "node:path";
 import { writeFileAtomic } from "lowrank/core";
-import { runNotebooks } from "../command.ts";
-import { NotebookError, report } from "../errors.ts";
-import { choose, notebooksIn } from "../folder.ts";
 import { readNotebook } from "../gallery/notebook.ts";
-import { parseOptions } from "../options.ts";
-import { processTerminal, type Terminal } from "../terminal.ts";
+import { choose, notebooksIn } from "../notebook/folder.ts";
+import { runNotebooks } from "../runner/command.ts";
+import { NotebookError, report } from "../terminal/errors.ts";
+import { parseOptions } from "../terminal/options.ts";
+import { processTerminal, type Terminal } from "../terminal/terminal.ts";
 import { faults, isOf, recordIn, withProseOf } from "./committed.ts";
 import { differences } from "./compare.ts";
 import { keep, kept, type QuickRun } from "./quick.ts";

@@ -1,10 +1,10 @@
 /** @file Whether a committed `.ipynb` is what it should be: of its source as it stands, and of a full run of it. */
 import { readFile } from "node:fs/promises";
 import type { Notebook } from "../gallery/notebook.ts";
-import { toIpynb } from "../ipynb.ts";
-import { type Cell, parsePercent } from "../percent.ts";
-import type { RunRecord } from "../record.ts";
-import type { MimeBundle } from "../session.ts";
+import { toIpynb } from "../notebook/ipynb.ts";
+import { type Cell, parsePercent } from "../notebook/percent.ts";
+import type { RunRecord } from "../notebook/record.ts";
+import type { MimeBundle } from "../notebook/session.ts";
 
 const SEEDS = 3;
 
@@ -53,11 +53,12 @@ const same = (a: readonly AnyCell[], b: readonly AnyCell[]): boolean =>
     ({ type, title, source }, i) => type === b[i].type && title === b[i].title && source === b[i].source,
   );
 
-/** Where an imported module lies changes nothing that it computes. */
-const withoutPlaces = <C extends AnyCell>(cell: C): C => ({
-  ...cell,
-  source: cell.source.replace(/(\bfrom )"\.[^"]*"/g, '$1"."'),
-});
+/** Where an imported module lies, and so in which order the imports stand, changes nothing that a cell computes. */
+function withoutPlaces<C extends AnyCell>(cell: C): C {
+  const imports = /^import\b[^;]*? from "\.[^"]*";\n?/gm;
+  const places = Array.from(cell.source.matchAll(imports), ([text]) => text.replace(/"\.[^"]*";\n?$/, ""));
+  return { ...cell, source: [...places.sort(), cell.source.replace(imports, "")].join("\n") };
+}
 
 const cellsOf = async (source: string): Promise<Cell[]> =>
   parsePercent(await readFile(source, "utf8"), source);

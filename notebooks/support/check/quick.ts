@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "lowrank/core";
-import { NotebookError } from "../errors.ts";
+import { NotebookError } from "../terminal/errors.ts";
 import type { ShownTable } from "./tables.ts";
 
 export interface QuickRun {

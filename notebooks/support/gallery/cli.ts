@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import open from "open";
-import { NotebookError } from "../errors.ts";
+import { NotebookError } from "../terminal/errors.ts";
 import { writeGallery } from "./index.ts";
 import { saveScreenshots } from "./screenshots.ts";
 

@@ -1,5 +1,5 @@
 /** @file A notebook as the gallery knows it: its parts as HTML, and what its card on the index says. */
-import type { Verdict } from "../session.ts";
+import type { Verdict } from "../notebook/session.ts";
 import { type Html, html } from "./html.ts";
 import type { Cell, Notebook } from "./notebook.ts";
 import { outputHtml, picture, verdictsIn } from "./output.ts";

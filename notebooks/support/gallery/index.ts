@@ -3,7 +3,7 @@ import { access, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } fro
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { NotebookError } from "../errors.ts";
+import { NotebookError } from "../terminal/errors.ts";
 import { createEntry, type Entry } from "./entry.ts";
 import { readNotebook } from "./notebook.ts";
 import { GENERATOR, indexPage, notebookPage } from "./page.ts";

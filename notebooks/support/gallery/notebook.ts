@@ -1,7 +1,7 @@
 /** @file Reads an `.ipynb` file, nbformat 4, and refuses what is none. */
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { NotebookError } from "../errors.ts";
+import { NotebookError } from "../terminal/errors.ts";
 
 export interface Notebook {
   readonly path: string;

@@ -1,6 +1,6 @@
 /** @file A cell's output as HTML: of its forms, the richest. */
 import { parseHTML } from "linkedom";
-import type { Verdict } from "../session.ts";
+import type { Verdict } from "../notebook/session.ts";
 import { Html, html } from "./html.ts";
 import type { Output } from "./notebook.ts";
 import type { Renderer } from "./prose.ts";

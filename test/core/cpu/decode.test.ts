@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { openDevice, random, scope } from "lowrank/core";
 import { suite } from "uvu";
 import { setThreads } from "../../../core/cpu/index.ts";
-import { reference } from "../../../core/reference.ts";
+import { reference } from "../../../core/device/reference.ts";
 
 const test = suite("cpu decode");
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { array, mT, type NDArray, openDevice, scope, sizeOf, withDevice } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { reference } from "../../../core/reference.ts";
+import { reference } from "../../../core/device/reference.ts";
 import { numbers } from "../../support/numbers.ts";
 import { extent, layout, view } from "../../support/views.ts";
 

@@ -13,7 +13,7 @@ import {
 } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { reference } from "../../../core/reference.ts";
+import { reference } from "../../../core/device/reference.ts";
 import { numbers } from "../../support/numbers.ts";
 import { extent, layout, packed } from "../../support/views.ts";
 

@@ -1,9 +1,9 @@
 /** @file Kernels over a memory of a test's own. */
 
 import { type Kernels, openDevice } from "lowrank/core";
+import { currentArena, setArena } from "../../../core/array/storage.ts";
 import { arenaOf, kernelsOf } from "../../../core/cpu/index.ts";
 import type { Machine } from "../../../core/cpu/machine.ts";
-import { currentArena, setArena } from "../../../core/storage.ts";
 
 /** Runs `fn` with a machine's kernels, and its arena for the temporaries of scopes inside. */
 export function withMachine(machine: Machine, fn: (kernels: Kernels) => void): void {

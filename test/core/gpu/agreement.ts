@@ -4,10 +4,10 @@ import * as fc from "fast-check";
 import { array, contiguous, NDArray, permute, random, reshape, zeros } from "lowrank/core";
 import * as assert from "uvu/assert";
 import { openSession } from "#gpu";
+import { reference } from "../../../core/device/reference.ts";
 import { type GpuDevice, gpuDevice } from "../../../core/gpu/index.ts";
 import type { Plan } from "../../../core/gpu/plan.ts";
 import type { SyncSession } from "../../../core/gpu/session.ts";
-import { reference } from "../../../core/reference.ts";
 import { layout, view } from "../../support/views.ts";
 import type { Law } from "./modes.ts";
 

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { deviceNames } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { reference } from "../../../core/reference.ts";
-import { selfCheck } from "../../../core/self-check.ts";
+import { reference } from "../../../core/device/reference.ts";
+import { selfCheck } from "../../../core/device/self-check.ts";
 import { useSwiftShader } from "./swiftshader.ts";
 
 const test = suite("npm run devices");
@@ -11,7 +11,7 @@ const test = suite("npm run devices");
 useSwiftShader();
 
 const devices = (args: string[], env: Record<string, string> = {}) =>
-  spawnSync(process.execPath, ["--import", "tsx", "core/devices-cli.ts", ...args], {
+  spawnSync(process.execPath, ["--import", "tsx", "core/device/devices-cli.ts", ...args], {
     encoding: "utf8",
     env: { ...process.env, ...env },
   });

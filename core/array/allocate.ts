@@ -1,0 +1,35 @@
+/** @file Large arrays on the host: the system may refuse them, and then the error says how much was asked. */
+
+import { DeviceError } from "../errors.ts";
+
+/**
+ * What `make` makes, an array of `bytes` bytes.
+ * @throws DeviceError when the system does not grant them; nothing has changed then
+ */
+export function allocate<T>(bytes: number, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new DeviceError(
+      `memory: no room for an array of ${mebibytes(bytes)} MiB (${error.message}). Use smaller batches, shorter ` +
+        "sequences or checkpoint(); put scope() around each step, so that its temporaries are given back",
+      { cause: error },
+    );
+  }
+}
+
+/** `length` float32s, zeros. @throws DeviceError when the system does not grant them */
+export const allocateFloats = (length: number): Float32Array<ArrayBuffer> =>
+  allocate(length * 4, () => new Float32Array(length));
+
+/** `length` float64s, zeros. @throws DeviceError when the system does not grant them */
+export const allocateDoubles = (length: number): Float64Array<ArrayBuffer> =>
+  allocate(length * 8, () => new Float64Array(length));
+
+/** `length` bytes, zeros. @throws DeviceError when the system does not grant them */
+export const allocateBytes = (length: number): Uint8Array<ArrayBuffer> =>
+  allocate(length, () => new Uint8Array(length));
+
+const mebibytes = (bytes: number): string =>
+  (bytes / 2 ** 20).toLocaleString("en", { maximumFractionDigits: 1 });

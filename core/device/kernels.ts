@@ -1,0 +1,118 @@
+/**
+ * @file The kernels a device can have. `reference` has all of them, as the readable specification; another
+ * device brings those it does better, and the rest run on the reference's loops (see `kernel` in device.ts).
+ *
+ * The functions that users call (matmul.ts, elementwise.ts, …) check and broadcast; a kernel may rely on it.
+ * Unless said otherwise inputs are contiguous and results are fresh contiguous arrays.
+ */
+
+import type { NDArray } from "../array/ndarray.ts";
+import type { Shape } from "../array/shape.ts";
+
+/** x ↦ f(x). The `…Grad` entries are derivatives that backward passes need as one pass over memory. */
+export const unaryNames = [
+  "neg",
+  "abs",
+  "sign",
+  "square",
+  "sqrt",
+  "rsqrt",
+  "reciprocal",
+  "exp",
+  "expm1",
+  "log",
+  "log1p",
+  "sin",
+  "cos",
+  "tanh",
+  "sigmoid",
+  "softplus",
+  "relu",
+  "step",
+  "erf",
+  "gelu",
+  "geluGrad",
+  "geluTanh",
+  "geluTanhGrad",
+  "silu",
+  "siluGrad",
+  "floor",
+  "round",
+  "bfloat16",
+  "float16",
+] as const;
+export type UnaryName = (typeof unaryNames)[number];
+
+/** (a, b) ↦ f(a, b); comparisons give 1 or 0, `masked` a b, and 0 where b is 0, be a infinite or NaN there. */
+export const binaryNames = [
+  "add",
+  "sub",
+  "mul",
+  "div",
+  "pow",
+  "max",
+  "min",
+  "eq",
+  "gt",
+  "ge",
+  "masked",
+] as const;
+export type BinaryName = (typeof binaryNames)[number];
+
+export type ReduceName = "sum" | "max" | "min";
+
+/** Constants of one AdamW step, with the bias corrections 1 − βᵗ already worked out. */
+export interface AdamStep {
+  readonly lr: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly eps: number;
+  readonly weightDecay: number;
+  readonly correction1: number;
+  readonly correction2: number;
+}
+
+/**
+ * Numbers in 4 bits each: number i is values[code i] · scales[⌊i / blockSize⌋], rounded to float32. They never change:
+ * a device keeps what it has made of them as long as this object is there.
+ */
+export interface Codes {
+  readonly shape: Shape;
+  /** Two to a byte, the earlier in the high half. */
+  readonly codes: Uint8Array;
+  /** What the codes stand for. */
+  readonly values: Float32Array; // [16]
+  /** A getter may work them out anew. */
+  readonly scales: Float32Array;
+  /** For `decodeMatmul` a power of two up to 4096. */
+  readonly blockSize: number;
+}
+
+export interface Kernels {
+  /** Y = A B. A [...p, n, k], B [...p, k, m], equal batch axes, none of n, k, m or p zero; any strides. */
+  matmul(a: NDArray, b: NDArray): NDArray;
+  unary(name: UnaryName, x: NDArray): NDArray;
+  /** a and b contiguous, of shapes that broadcast to `shape`. */
+  binary(name: BinaryName, a: NDArray, b: NDArray, shape: Shape): NDArray;
+  /** x seen as [outer, n, inner], reduced over n; n > 0. The result has outer·inner elements. */
+  reduce(name: ReduceName, x: NDArray, outer: number, n: number, inner: number, shape: Shape): NDArray;
+  /** Softmax, or its logarithm, of each row of x [rows, n]. */
+  softmax(x: NDArray, log: boolean): NDArray;
+  /**
+   * Softmax over what a query may see: x [rows, n], row i belongs to query i mod `queries`, and the last query sees
+   * all n keys, the one before it n − 1, and so on. What is not seen is 0. queries ≤ n.
+   */
+  causalSoftmax(x: NDArray, queries: number): NDArray;
+  /** From y = softmax(x) and dY, rows of n: dX = y ∘ (dY − Σ dY ∘ y). Where y is 0, masked, dY does not enter. */
+  softmaxGrad(y: NDArray, dY: NDArray): NDArray;
+  /** x̂ = (x − mean) / √(var + eps) for each row, and r = 1/√(var + eps) [rows]. `centre` false: RMS norm, mean 0. */
+  normalize(x: NDArray, eps: number, centre: boolean): { xHat: NDArray; r: NDArray };
+  /** From x̂, r and dX̂: dX = r (dX̂ − mean(dX̂) − x̂ mean(dX̂ ∘ x̂)); without the middle term when not `centre`. */
+  normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray;
+  /** The numbers that codes stand for. */
+  decode(from: Codes): NDArray;
+  /** Y = A Wᵀ if `transposed`, else Y = A W. A [n, k], any strides; W [out, in]; nothing empty. */
+  decodeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray;
+  /** One AdamW step on `parameter`, `m` and `v`, all in place: contiguous, of the gradient's shape. */
+  adam(parameter: NDArray, gradient: NDArray, m: NDArray, v: NDArray, step: AdamStep): void;
+}

@@ -1,0 +1,300 @@
+/** @file The `reference` device: plain loops in the order of the definitions. What every other device must agree with. */
+
+import { broadcastTo, mT } from "../array/movement.ts";
+import { empty, type NDArray } from "../array/ndarray.ts";
+import { type Shape, sizeOf } from "../array/shape.ts";
+import type { FloatArray } from "../array/storage.ts";
+import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from "../files/float16.ts";
+import { erf } from "../math/quantile.ts";
+import type { BinaryName, Codes, Kernels, ReduceName, UnaryName } from "./kernels.ts";
+
+const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
+
+/** Φ(x), the standard normal distribution function. */
+const phi = (x: number): number => 0.5 * (1 + erf(x * Math.SQRT1_2));
+/** φ(x) = Φ′(x). */
+const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
+
+const SQRT_2_PI = Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715; // Hendrycks & Gimpel 2016 (arXiv:1606.08415): gelu(x) ≈ x/2 (1 + tanh(√(2/π)(x + 0.044715x³)))
+const geluTanh = (x: number): number => 0.5 * x * (1 + Math.tanh(SQRT_2_PI * (x + CUBIC * x * x * x)));
+const geluTanhGrad = (x: number): number => {
+  const t = Math.tanh(SQRT_2_PI * (x + CUBIC * x * x * x));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * SQRT_2_PI * (1 + 3 * CUBIC * x * x);
+};
+
+const unaryFunctions: Record<UnaryName, (x: number) => number> = {
+  neg: (x) => -x,
+  abs: Math.abs,
+  sign: Math.sign,
+  square: (x) => x * x,
+  sqrt: Math.sqrt,
+  rsqrt: (x) => 1 / Math.sqrt(x),
+  reciprocal: (x) => 1 / x,
+  exp: Math.exp,
+  expm1: Math.expm1,
+  log: Math.log,
+  log1p: Math.log1p,
+  sin: Math.sin,
+  cos: Math.cos,
+  tanh: Math.tanh,
+  sigmoid,
+  softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  relu: (x) => Math.max(x, 0),
+  step: (x) => (x > 0 ? 1 : 0),
+  erf,
+  gelu: (x) => x * phi(x),
+  geluGrad: (x) => phi(x) + x * density(x),
+  geluTanh,
+  geluTanhGrad,
+  silu: (x) => x * sigmoid(x),
+  siluGrad: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
+  floor: Math.floor,
+  round: Math.round,
+  bfloat16: (x) => bfloat16ToNumber(numberToBfloat16(x)),
+  float16: (x) => float16ToNumber(numberToFloat16(x)),
+};
+
+const binaryFunctions: Record<BinaryName, (a: number, b: number) => number> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  // IEEE 754: 1 to any power, NaN and ±∞ too, and (−1)^±∞ are 1; JavaScript says NaN.
+  pow: (a, b) => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b),
+  max: Math.max,
+  min: Math.min,
+  eq: (a, b) => (a === b ? 1 : 0),
+  gt: (a, b) => (a > b ? 1 : 0),
+  ge: (a, b) => (a >= b ? 1 : 0),
+  masked: (a, b) => (b === 0 ? 0 : a * b),
+};
+
+const reduceFunctions: Record<ReduceName, (a: number, b: number) => number> = {
+  sum: binaryFunctions.add,
+  max: Math.max,
+  min: Math.min,
+};
+
+function matmul(a: NDArray, b: NDArray): NDArray {
+  const batch = a.shape.slice(0, -2);
+  const [n, k] = a.shape.slice(-2);
+  const m = b.shape[b.rank - 1];
+  const result = empty([...batch, n, m]);
+  const A = a.storage.data;
+  const B = b.storage.data;
+  const Y = result.storage.data;
+  const [aRow, aCol] = a.strides.slice(-2);
+  const [bRow, bCol] = b.strides.slice(-2);
+  for (let p = 0; p < sizeOf(batch); p++) {
+    const a0 = a.offset + batchOffset(p, batch, a.strides);
+    const b0 = b.offset + batchOffset(p, batch, b.strides);
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < m; j++) {
+        let sum = 0; // in double precision; rounded once, on storing
+        for (let l = 0; l < k; l++) sum += A[a0 + i * aRow + l * aCol] * B[b0 + l * bRow + j * bCol];
+        Y[(p * n + i) * m + j] = sum;
+      }
+    }
+  }
+  return result;
+}
+
+/** Offset of batch number `p` (row-major over `batch`) under `strides`, whose last two entries are not batch axes. */
+export function batchOffset(p: number, batch: Shape, strides: readonly number[]): number {
+  let offset = 0;
+  for (let axis = batch.length - 1; axis >= 0; axis--) {
+    offset += (p % batch[axis]) * strides[axis];
+    p = Math.floor(p / batch[axis]);
+  }
+  return offset;
+}
+
+function unary(name: UnaryName, x: NDArray): NDArray {
+  const result = empty(x.shape);
+  const f = unaryFunctions[name];
+  const X = x.data;
+  const Y = result.storage.data;
+  for (let i = 0; i < Y.length; i++) Y[i] = f(X[i]);
+  return result;
+}
+
+function binary(name: BinaryName, a: NDArray, b: NDArray, shape: Shape): NDArray {
+  const result = empty(shape);
+  const f = binaryFunctions[name];
+  const A = broadcastTo(a, shape).data;
+  const B = broadcastTo(b, shape).data;
+  const Y = result.storage.data;
+  for (let i = 0; i < Y.length; i++) Y[i] = f(A[i], B[i]);
+  return result;
+}
+
+function reduce(
+  name: ReduceName,
+  x: NDArray,
+  outer: number,
+  n: number,
+  inner: number,
+  shape: Shape,
+): NDArray {
+  const result = empty(shape);
+  const f = reduceFunctions[name];
+  const X = x.data;
+  const Y = result.storage.data;
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      let value = X[o * n * inner + i]; // in double precision
+      for (let j = 1; j < n; j++) value = f(value, X[(o * n + j) * inner + i]);
+      Y[o * inner + i] = value;
+    }
+  }
+  return result;
+}
+
+function softmax(x: NDArray, log: boolean): NDArray {
+  const result = empty(x.shape);
+  const [rows, n] = x.shape;
+  const X = x.data;
+  const Y = result.storage.data;
+  for (let row = 0; row < rows; row++) {
+    const at = row * n;
+    let max = -Infinity;
+    for (let j = 0; j < n; j++) max = Math.max(max, X[at + j]);
+    if (max === -Infinity) max = 0; // a row of −∞: 0/0, NaN, as by definition
+    let sum = 0;
+    for (let j = 0; j < n; j++) sum += Math.exp(X[at + j] - max);
+    const logSum = Math.log(sum);
+    for (let j = 0; j < n; j++) Y[at + j] = log ? X[at + j] - max - logSum : Math.exp(X[at + j] - max) / sum;
+  }
+  return result;
+}
+
+function causalSoftmax(x: NDArray, queries: number): NDArray {
+  const result = empty(x.shape);
+  const [rows, n] = x.shape;
+  const X = x.data;
+  const Y = result.storage.data;
+  for (let row = 0; row < rows; row++) {
+    const at = row * n;
+    const seen = n - queries + 1 + (row % queries);
+    let max = -Infinity;
+    for (let j = 0; j < seen; j++) max = Math.max(max, X[at + j]);
+    if (max === -Infinity) max = 0;
+    let sum = 0;
+    for (let j = 0; j < seen; j++) sum += Y[at + j] = Math.exp(X[at + j] - max);
+    for (let j = 0; j < seen; j++) Y[at + j] /= sum;
+    for (let j = seen; j < n; j++) Y[at + j] = 0;
+  }
+  return result;
+}
+
+function softmaxGrad(y: NDArray, dY: NDArray): NDArray {
+  const result = empty(y.shape);
+  const [rows, n] = y.shape;
+  const Y = y.data;
+  const G = dY.data;
+  const dX = result.storage.data;
+  for (let row = 0; row < rows; row++) {
+    const at = row * n;
+    let dot = 0;
+    for (let j = 0; j < n; j++) dot += Y[at + j] === 0 ? 0 : G[at + j] * Y[at + j];
+    for (let j = 0; j < n; j++) dX[at + j] = Y[at + j] === 0 ? 0 : Y[at + j] * (G[at + j] - dot);
+  }
+  return result;
+}
+
+function normalize(x: NDArray, eps: number, centre: boolean): { xHat: NDArray; r: NDArray } {
+  const [rows, n] = x.shape;
+  const xHat = empty(x.shape);
+  const r = empty([rows]);
+  const X = x.data;
+  const Y = xHat.storage.data;
+  const R = r.storage.data;
+  for (let row = 0; row < rows; row++) {
+    const at = row * n;
+    let mean = 0;
+    if (centre) {
+      for (let j = 0; j < n; j++) mean += X[at + j];
+      mean /= n;
+    }
+    let variance = 0;
+    for (let j = 0; j < n; j++) variance += (X[at + j] - mean) ** 2;
+    const scale = 1 / Math.sqrt(variance / n + eps);
+    for (let j = 0; j < n; j++) Y[at + j] = (X[at + j] - mean) * scale;
+    R[row] = scale;
+  }
+  return { xHat, r };
+}
+
+function normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray {
+  const result = empty(xHat.shape);
+  const [rows, n] = xHat.shape;
+  const X = xHat.data;
+  const R = r.data;
+  const G = dXHat.data;
+  const dX = result.storage.data;
+  for (let row = 0; row < rows; row++) {
+    const at = row * n;
+    let mean = 0;
+    let dot = 0;
+    for (let j = 0; j < n; j++) {
+      if (centre) mean += G[at + j];
+      dot += G[at + j] * X[at + j];
+    }
+    mean /= n;
+    dot /= n;
+    for (let j = 0; j < n; j++) dX[at + j] = R[row] * (G[at + j] - mean - X[at + j] * dot);
+  }
+  return result;
+}
+
+const adam: Kernels["adam"] = (parameter, gradient, m, v, step) => {
+  const { lr, beta1, beta2, eps, weightDecay, correction1, correction2 } = step;
+  const [W, M, V] = [parameter, m, v].map(({ storage, offset, size }) =>
+    storage.write().subarray(offset, offset + size),
+  );
+  const G = gradient.data;
+  for (let i = 0; i < G.length; i++) {
+    M[i] = beta1 * M[i] + (1 - beta1) * G[i];
+    V[i] = beta2 * V[i] + (1 - beta2) * G[i] * G[i];
+    const update = M[i] / correction1 / (Math.sqrt(V[i] / correction2) + eps);
+    W[i] = W[i] - lr * weightDecay * W[i] - lr * update;
+  }
+};
+
+/** Writes numbers from number `start` on into `y`, where they have the same places. */
+export function decodeInto(y: FloatArray, { codes, values, scales, blockSize }: Codes, start = 0): void {
+  for (let i = start; i < y.length; i++) {
+    const code = (codes[Math.floor(i / 2)] >> (i % 2 ? 0 : 4)) & 15;
+    y[i] = Math.fround(values[code] * scales[Math.floor(i / blockSize)]);
+  }
+}
+
+const decode: Kernels["decode"] = (from) => {
+  const result = empty(from.shape);
+  decodeInto(result.storage.data, from);
+  return result;
+};
+
+/** `decodeMatmul` in two steps: W as numbers, then the product. */
+export const decodeThenMultiply =
+  ({ decode, matmul }: Pick<Kernels, "decode" | "matmul">): Kernels["decodeMatmul"] =>
+  (a, codes, transposed) => {
+    const W = decode(codes);
+    return matmul(a, transposed ? mT(W) : W);
+  };
+
+export const reference: Kernels = {
+  matmul,
+  unary,
+  binary,
+  reduce,
+  softmax,
+  causalSoftmax,
+  softmaxGrad,
+  normalize,
+  normalizeGrad,
+  decode,
+  decodeMatmul: decodeThenMultiply({ decode, matmul }),
+  adam,
+};

@@ -1,0 +1,35 @@
+/**
+ * @file The laws of the family. Each is a sentence with its equation and a check of it on a trial: a small layer, an
+ * adapter, numbers. The tests run every law on hundreds of random trials; anyone can run one:
+ *
+ *     laws.mergedIsAdapted.check({ ...trial, method: "dora" })      { holds: true, error: 1.2e-7, bound: 2.0e-5 }
+ */
+
+import { algebraLaws } from "./algebra.ts";
+import { guarded } from "./concern.ts";
+import type { Law, Trial } from "./law.ts";
+import { methodLaws } from "./methods.ts";
+import { operationLaws } from "./operations.ts";
+import { trainingLaws } from "./training.ts";
+
+export { concerns } from "./concern.ts";
+export type { Finding, Law, Trial } from "./law.ts";
+
+/** A trial to begin with. */
+export const trial: Trial = {
+  method: "lora",
+  site: "linear",
+  out: 6,
+  in: 5,
+  rank: 2,
+  alpha: 4,
+  batch: 3,
+  values: "real",
+  seed: 0,
+};
+
+const groups = { ...operationLaws, ...algebraLaws, ...trainingLaws, ...methodLaws };
+
+export const laws: Readonly<Record<keyof typeof groups, Law>> = Object.fromEntries(
+  Object.entries<Law>(groups).map(([key, law]) => [key, guarded(key, law)]),
+) as Record<keyof typeof groups, Law>;

@@ -1,0 +1,155 @@
+/**
+ * @file A site: a layer seen as one matrix W [out, in], whatever the layer is, so that each method is written once.
+ *
+ *     linear, Conv1D, quantized    W = denseWeight()                   A x = x Aᵀ
+ *     embedding                    W = tableᵀ [dim, num]               A x = the columns of A that the ids name
+ *     convolution                  W = kernel [out, in/groups · k]     A x = the convolution with A's rows as kernels
+ *
+ * For a convolution that is PEFT's form: A has the layer's stride, padding and dilation, B is pointwise. With groups,
+ * all groups share A (in PEFT, A and B are grouped themselves, and r is divided among the groups).
+ */
+
+import { concat, linear, matmul, mT, mul, reshape, type Tensor, takeRows } from "../../autograd/index.ts";
+import {
+  AdapterError,
+  type IndexLike,
+  type NDArray,
+  mT as transposed,
+  reshape as withShape,
+} from "../../core/index.ts";
+import {
+  Conv1d,
+  Conv2d,
+  conv1d,
+  conv2d,
+  Embedding,
+  isLinearLike,
+  type LinearLike,
+  type Module,
+  overrides,
+} from "../../nn/index.ts";
+
+/** What goes into a layer: activations, or ids for an embedding. */
+export type LayerInput = Tensor | IndexLike;
+
+export interface Site {
+  readonly kind: "linear" | "embedding" | "convolution";
+  /** The size of the matrix: W [out, in]. */
+  readonly out: number;
+  readonly in: number;
+  /** What a convolution's W was before it became a matrix: kernel lengths k…, groups. */
+  readonly convolution?: { readonly kernel: readonly number[]; readonly groups: number };
+  /** W [out, in], dense. */
+  weight(): Tensor;
+  /** Changes whenever W was changed in place. */
+  version(): number;
+  /** W x, without the bias: [..., out]; images [batch, out, ...]. */
+  project(x: LayerInput): Tensor;
+  /** A x for A [r, in]: [..., r]; images [batch, r, ...]. */
+  down(x: LayerInput, A: Tensor): Tensor;
+  /** B z for B [out, r], z what `down` gave: [..., out]; images [batch, out, ...]. */
+  up(z: Tensor, B: Tensor): Tensor;
+  /** g ∘ y for one factor g [out] per output unit. */
+  scaleOutput(y: Tensor, g: Tensor): Tensor;
+  /** y + b, b the layer's bias, if it has one. */
+  addBias(y: Tensor): Tensor;
+  /** A layer of the same kind that holds W [out, in] instead. */
+  withWeight(W: NDArray): Module;
+}
+
+/** The site that `layer` is. @throws AdapterError when it is of no kind that an adapter can go on, or computes in a way of its own */
+export function siteOf(layer: Module, name = layer.constructor.name): Site {
+  checkComputation(layer, name);
+  if (isLinearLike(layer)) return linearSite(layer);
+  if (layer instanceof Embedding) return embeddingSite(layer);
+  if (layer instanceof Conv1d) {
+    return convolutionSite(layer, (x, W) => conv1d(x, W, null, layer.options));
+  }
+  if (layer instanceof Conv2d) {
+    return convolutionSite(layer, (x, W) => conv2d(x, W, null, layer.options));
+  }
+  throw new AdapterError(
+    `inject: expected a linear, embedding or convolution layer at ${name}; got ${layer.constructor.name}`,
+  );
+}
+
+/**
+ * Adapters compute beside W x, and merging changes W: a layer that does more would do it to one and not to the other.
+ * @throws AdapterError naming what the layer's class overrides
+ */
+function checkComputation(layer: Module, name: string): void {
+  const changed = overrides(layer);
+  if (changed.length === 0) return;
+  throw new AdapterError(
+    `inject: expected a layer whose weight says all that it computes at ${name}; got ${layer.constructor.name}, with ` +
+      `${changed.join(" and ")} of its own, which an adapter would go past. Do what it does besides in a module around ` +
+      "the layer, implement LinearLike in full (forward, project, denseWeight, withWeight), or exclude it",
+  );
+}
+
+/** Parameters' in-place changes, counted. */
+const versionOf = (layer: Module): number =>
+  layer.parameters().reduce((sum, { value }) => sum + value.storage.version, 0);
+
+function linearSite(layer: LinearLike): Site {
+  const round = (x: Tensor): Tensor => layer.round?.(x) ?? x;
+  const times = (x: Tensor, W: Tensor): Tensor => round(linear(round(x), round(W)));
+  return {
+    kind: "linear",
+    out: layer.outFeatures,
+    in: layer.inFeatures,
+    weight: () => layer.denseWeight(),
+    version: () => versionOf(layer),
+    project: (x) => layer.project(x as Tensor),
+    down: (x, A) => times(x as Tensor, A),
+    up: times,
+    scaleOutput: (y, g) => mul(y, g),
+    addBias: (y) => (layer.bias ? round(y.add(round(layer.bias))) : y),
+    withWeight: (W) => layer.withWeight(W),
+  };
+}
+
+function embeddingSite(layer: Embedding): Site {
+  return {
+    kind: "embedding",
+    out: layer.embeddingDim,
+    in: layer.numEmbeddings,
+    weight: () => mT(layer.weight),
+    version: () => versionOf(layer),
+    project: (ids) => layer.forward(ids as IndexLike),
+    down: (ids, A) => takeRows(mT(A), ids as IndexLike),
+    up: (z, B) => linear(z, B),
+    scaleOutput: (y, g) => mul(y, g),
+    addBias: (y) => y,
+    withWeight: (W) => layer.withWeight(transposed(W)),
+  };
+}
+
+function convolutionSite(layer: Conv1d | Conv2d, convolve: (x: Tensor, kernel: Tensor) => Tensor): Site {
+  const [out, ...rest] = layer.weight.shape; //                  [out, in/groups, k...]
+  const { groups = 1 } = layer.options;
+  const into = rest.reduce((product, length) => product * length, 1);
+  const perUnit = (v: Tensor): Tensor => reshape(v, [out, ...rest.slice(1).map(() => 1)]);
+  return {
+    kind: "convolution",
+    out,
+    in: into,
+    convolution: { kernel: rest.slice(1), groups },
+    weight: () => reshape(layer.weight, [out, into]),
+    version: () => versionOf(layer),
+    project: (x) => convolve(x as Tensor, layer.weight),
+    down(x, A) {
+      const kernel = reshape(A, [A.shape[0], ...rest]); //       [r, in/groups, k...]
+      return convolve(x as Tensor, groups === 1 ? kernel : concat(Array(groups).fill(kernel), 0)); // [batch, groups r, ...]
+    },
+    up(z, B) {
+      const [batch, , ...extent] = z.shape;
+      const r = B.shape[1];
+      const Z = reshape(z, [batch, groups, r, extent.reduce((product, length) => product * length, 1)]);
+      return reshape(matmul(reshape(B, [groups, out / groups, r]), Z), [batch, out, ...extent]);
+    },
+    scaleOutput: (y, g) => mul(y, perUnit(g)),
+    addBias: (y) => (layer.bias ? y.add(perUnit(layer.bias)) : y),
+    withWeight: (W) => layer.withWeight(withShape(W, layer.weight.shape)),
+  };
+}

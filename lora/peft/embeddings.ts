@@ -1,0 +1,83 @@
+/**
+ * @file Tables of tokens and heads that an adapter's file holds whole though modules_to_save does not name them: PEFT's
+ * `save_embedding_layers`, which it sets by itself where tokens were added. PEFT takes them over into the base, whose
+ * number of tokens must have been changed before; here the base is resized, and the weights are frozen copies that are
+ * there while the adapter acts.
+ */
+
+import { CheckpointError, type SafeTensor } from "../../core/index.ts";
+import { type Module, type PretrainedModel, resizeTokenEmbeddings, tokenModules } from "../../nn/index.ts";
+import { AdaptedModel } from "../model/adapted-model.ts";
+import type { Candidate } from "../model/candidates.ts";
+import { type Place, placesIn } from "../model/saved-parameters.ts";
+import { baseKey, PREFIX } from "./keys.ts";
+
+/** Places of embeddings and bias-free heads whose weights are in the file. */
+export function savedEmbeddings(
+  all: readonly Candidate[],
+  tensors: ReadonlyMap<string, SafeTensor>,
+): { readonly place: Place; readonly key: string }[] {
+  return all
+    .filter(({ kind }) => kind === "embedding" || kind === "head")
+    .flatMap((candidate) => {
+      const places = [...placesIn(candidate)];
+      const key = `${PREFIX}${candidate.name}.weight`;
+      return places.length === 1 && tensors.has(key) ? [{ place: places[0], key }] : [];
+    });
+}
+
+/**
+ * Gives the base as many tokens as the file's tables have rows; the new rows are the file's. Nothing is done where they
+ * are as many, or the file has no table.
+ * @returns a function that puts everything back
+ * @throws CheckpointError when tables disagree, one of them is not in the file, or the model is adapted already
+ */
+export function fitVocabulary(
+  model: Module | AdaptedModel,
+  tensors: ReadonlyMap<string, SafeTensor>,
+  source: string,
+): () => void {
+  const nothing = (): void => {};
+  const base = model instanceof AdaptedModel ? model.model : model;
+  const paths = tokenModules(base);
+  if (!paths) return nothing;
+  const found = [paths.table, paths.head].flatMap((path) => {
+    if (path === null) return [];
+    const tensor = tensors.get(`${PREFIX}${path}.weight`) ?? tensors.get(baseKey(path, "weight"));
+    return tensor?.shape.length === 2 ? [{ path, tensor, rows: tensor.shape[0] }] : [];
+  });
+  const tokens = (base as PretrainedModel).config.vocab_size;
+  const other = found.find(({ rows }) => rows !== tokens);
+  if (!other) return nothing;
+  if (new Set(found.map(({ rows }) => rows)).size > 1)
+    throw new CheckpointError(
+      `${source}: ${found.map(({ path, rows }) => `${path} has ${rows} rows`).join(", ")}; expected one number of tokens`,
+    );
+  if (model instanceof AdaptedModel)
+    throw new CheckpointError(
+      `${source}: it has ${other.rows} tokens where this model has ${tokens}; load it on the plain model first, which is resized then`,
+    );
+  const undo = resizeTokenEmbeddings(base as PretrainedModel, other.rows);
+  for (const { path, tensor } of found) {
+    const [place] = placesIn({ name: path, module: base.getModule(path) });
+    const values = tensor.floats();
+    const old = place.original.value.data.subarray(0, Math.min(tokens, other.rows) * place.original.shape[1]);
+    if (values.length === place.original.size) {
+      values.set(old);
+      place.original.assign(values);
+    }
+  }
+  const held = new Set(
+    found.map(({ path }) => placesIn({ name: path, module: base.getModule(path) }).next().value?.original),
+  );
+  for (const path of [paths.table, paths.head]) {
+    if (path === null) continue;
+    const [place] = placesIn({ name: path, module: base.getModule(path) });
+    if (held.has(place.original)) continue;
+    undo();
+    throw new CheckpointError(
+      `${source}: it has ${other.rows} tokens where this model has ${tokens}, but no ${path}.weight`,
+    );
+  }
+  return undo;
+}

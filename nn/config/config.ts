@@ -1,0 +1,396 @@
+/**
+ * @file The configurations of the models, in the fields of Hugging Face's config.json.
+ *
+ * `modelConfig(fields)` fills in what is absent or null with Hugging Face's own defaults, resolves what depends on
+ * other fields (n_inner, num_key_value_heads, head_dim), and refuses what no model can have. A field that it does not
+ * know, or that asks for something there is no code for, is refused by name (see config-fields.ts). A GPT2Config,
+ * LlamaConfig or BertConfig in hand is therefore complete and sound, and nothing that was asked for is missing in it.
+ */
+
+import { ArgumentError } from "../../core/index.ts";
+import { Fields, isInteger } from "./fields.ts";
+import { type RopeScaling, readRope } from "./rope.ts";
+
+export type {
+  DynamicRopeScaling,
+  LinearRopeScaling,
+  Llama3RopeScaling,
+  RopeScaling,
+  YarnRopeScaling,
+} from "./rope.ts";
+
+/** "gelu" is the erf form, "gelu_new" and "gelu_pytorch_tanh" the tanh form. */
+const activations = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"] as const;
+export type ActivationName = (typeof activations)[number];
+
+/** GPT-2, and GPT-3 by its sizes. */
+export interface GPT2Config {
+  readonly model_type: "gpt2";
+  readonly vocab_size: number;
+  readonly n_positions: number;
+  readonly n_embd: number;
+  readonly n_layer: number;
+  readonly n_head: number;
+  /** Width of the MLP; 4 n_embd unless given. */
+  readonly n_inner: number;
+  readonly activation_function: ActivationName;
+  readonly layer_norm_epsilon: number;
+  readonly embd_pdrop: number;
+  readonly attn_pdrop: number;
+  readonly resid_pdrop: number;
+  readonly initializer_range: number;
+  /** Whether attention scores are divided by √(head width). */
+  readonly scale_attn_weights: boolean;
+  readonly tie_word_embeddings: boolean;
+}
+
+/**
+ * LLaMA 1, 2 and 3, and two of the same build: Mistral, whose attention has a window, and Qwen2, with biases on queries,
+ * keys and values only.
+ */
+export interface LlamaConfig {
+  readonly model_type: "llama" | "mistral" | "qwen2";
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  /** Grouped queries: so many key and value heads; num_attention_heads unless given. */
+  readonly num_key_value_heads: number;
+  /** hidden_size / num_attention_heads unless given. */
+  readonly head_dim: number;
+  readonly hidden_act: ActivationName;
+  readonly max_position_embeddings: number;
+  readonly rms_norm_eps: number;
+  readonly rope_theta: number;
+  readonly rope_scaling: RopeScaling | null;
+  /** Of this many tokens a query sees the latest; null for all. Up to so many the two are one; beyond is refused. */
+  readonly sliding_window: number | null;
+  /** On queries, keys, values and, but for Qwen2, the output. */
+  readonly attention_bias: boolean;
+  readonly mlp_bias: boolean;
+  readonly attention_dropout: number;
+  readonly initializer_range: number;
+  readonly tie_word_embeddings: boolean;
+}
+
+/** BERT and RoBERTa encoders. RoBERTa counts positions from pad_token_id + 1. */
+export interface BertConfig {
+  readonly model_type: "bert" | "roberta";
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly hidden_act: ActivationName;
+  readonly max_position_embeddings: number;
+  readonly type_vocab_size: number;
+  readonly layer_norm_eps: number;
+  readonly hidden_dropout_prob: number;
+  readonly attention_probs_dropout_prob: number;
+  /** Before the classifier; hidden_dropout_prob when null. */
+  readonly classifier_dropout: number | null;
+  readonly initializer_range: number;
+  readonly pad_token_id: number;
+  /** Classes of a sequence classifier on top; 0 for the bare encoder with its pooler. */
+  readonly num_labels: number;
+}
+
+/** DeBERTa v2 and v3, as far as counting their parameters needs. */
+export interface DebertaV2Config {
+  readonly model_type: "deberta-v2";
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  /** Relative positions fall into buckets on either side: a table of 2 position_buckets rows. */
+  readonly position_buckets: number;
+  /** Kernel of the convolution beside the first layer (v2-xlarge, v2-xxlarge); 0 for none. */
+  readonly conv_kernel_size: number;
+}
+
+/** BART, as far as counting its parameters needs. */
+export interface BartConfig {
+  readonly model_type: "bart";
+  readonly vocab_size: number;
+  readonly d_model: number;
+  readonly encoder_layers: number;
+  readonly decoder_layers: number;
+  readonly encoder_ffn_dim: number;
+  readonly decoder_ffn_dim: number;
+  readonly encoder_attention_heads: number;
+  readonly decoder_attention_heads: number;
+  readonly max_position_embeddings: number;
+}
+
+export type ModelConfig = GPT2Config | LlamaConfig | BertConfig | DebertaV2Config | BartConfig;
+
+interface ConfigByType {
+  readonly gpt2: GPT2Config;
+  readonly llama: LlamaConfig;
+  readonly mistral: LlamaConfig;
+  readonly qwen2: LlamaConfig;
+  readonly bert: BertConfig;
+  readonly roberta: BertConfig;
+  readonly "deberta-v2": DebertaV2Config;
+  readonly bart: BartConfig;
+}
+type ModelType = keyof ConfigByType;
+
+/** Some fields of a configuration; null means absent, as Hugging Face writes it. */
+export type ConfigFields<T extends ModelType> = { readonly model_type: T } & {
+  readonly [K in Exclude<keyof ConfigByType[T], "model_type">]?: ConfigByType[T][K] | null;
+};
+
+/** Fields of any model. Every complete ModelConfig is one. */
+export type ModelFields = { readonly [T in ModelType]: ConfigFields<T> }[ModelType];
+
+/**
+ * The complete configuration that `fields` (typed, or a parsed config.json) stand for.
+ *
+ * @throws ArgumentError on an unknown model_type, a field of the wrong type or range, one that is unknown or asks for what
+ *   there is no code for, or widths that do not divide into heads.
+ */
+export function modelConfig<T extends ModelType>(fields: ConfigFields<T>): ConfigByType[T];
+export function modelConfig(fields: Readonly<Record<string, unknown>>): ModelConfig;
+export function modelConfig(fields: Readonly<Record<string, unknown>>): ModelConfig {
+  const model_type = fields?.model_type;
+  if (typeof model_type !== "string" || !Object.hasOwn(readers, model_type)) {
+    const known = Object.keys(readers).join(", ");
+    throw new ArgumentError("modelConfig", `model_type to be one of ${known}`, { model_type });
+  }
+  const given = new Fields(fields);
+  given.ignore("model_type");
+  const config = readers[model_type as ModelType](given);
+  given.done(model_type);
+  return config;
+}
+
+/** Other names that transformers has for the same functions. */
+const synonyms: Readonly<Record<string, ActivationName>> = {
+  gelu_fast: "gelu_new",
+  gelu_python: "gelu",
+  gelu_python_tanh: "gelu_pytorch_tanh",
+  swish: "silu",
+};
+
+function readActivation(f: Fields, name: string, fallback: ActivationName): ActivationName {
+  const others = [...activations, ...Object.keys(synonyms)].filter((other) => other !== fallback);
+  const given = f.oneOf<string>(name, [fallback, ...others]);
+  return synonyms[given] ?? (given as ActivationName);
+}
+
+/** Refuses `whole` unless `part` divides it; each is given as { name: value }. */
+function checkMultiple(
+  whole: Readonly<Record<string, number>>,
+  part: Readonly<Record<string, number>>,
+): void {
+  const [[wholeName, w]] = Object.entries(whole);
+  const [[partName, p]] = Object.entries(part);
+  if (w % p !== 0) {
+    throw new ArgumentError("modelConfig", `${wholeName} to be a multiple of ${partName}`, {
+      ...whole,
+      ...part,
+    });
+  }
+}
+
+const readers: { readonly [T in ModelType]: (fields: Fields) => ConfigByType[T] } = {
+  gpt2: readGPT2,
+  llama: readLlama,
+  mistral: readMistral,
+  qwen2: readQwen2,
+  bert: (f) => readBert(f, { model_type: "bert", vocab_size: 30522, pad_token_id: 0 }),
+  roberta: (f) => readBert(f, { model_type: "roberta", vocab_size: 50265, pad_token_id: 1 }),
+  "deberta-v2": readDebertaV2,
+  bart: readBart,
+};
+
+function readGPT2(f: Fields): GPT2Config {
+  const n_embd = f.size("n_embd", 768);
+  const n_head = f.size("n_head", 12);
+  checkMultiple({ n_embd }, { n_head });
+  const n_layer = f.layers("n_layer", 12);
+  const n_positions = f.size("n_positions", 1024);
+  // The names that other models have for these: the same, where they say the same.
+  f.only({ hidden_size: [n_embd], num_attention_heads: [n_head], num_hidden_layers: [n_layer] });
+  f.only({ max_position_embeddings: [n_positions], head_dim: [n_embd / n_head] });
+  f.only({ scale_attn_by_inverse_layer_idx: [false], is_causal: [true], is_decoder: [false, true] });
+  f.ignore("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout");
+  f.ignore("summary_proj_to_labels", "summary_type", "summary_use_proj");
+  return {
+    model_type: "gpt2",
+    vocab_size: f.size("vocab_size", 50257),
+    n_positions,
+    n_embd,
+    n_layer,
+    n_head,
+    n_inner: f.size("n_inner", 4 * n_embd),
+    activation_function: readActivation(f, "activation_function", "gelu_new"),
+    layer_norm_epsilon: f.positive("layer_norm_epsilon", 1e-5),
+    embd_pdrop: f.dropout("embd_pdrop", 0.1),
+    attn_pdrop: f.dropout("attn_pdrop", 0.1),
+    resid_pdrop: f.dropout("resid_pdrop", 0.1),
+    initializer_range: f.positive("initializer_range", 0.02),
+    scale_attn_weights: f.flag("scale_attn_weights", true),
+    tie_word_embeddings: f.flag("tie_word_embeddings", true),
+  };
+}
+
+type LlamaDefaults = Partial<
+  Pick<
+    LlamaConfig,
+    "vocab_size" | "intermediate_size" | "max_position_embeddings" | "num_key_value_heads" | "sliding_window"
+  >
+>;
+
+function readLlama(f: Fields): LlamaConfig {
+  return {
+    ...readDecoder(f, "llama", {}),
+    attention_bias: f.flag("attention_bias", false),
+    mlp_bias: f.flag("mlp_bias", false),
+  };
+}
+
+function readMistral(f: Fields): LlamaConfig {
+  f.only({ attention_bias: [false], mlp_bias: [false] });
+  const sizes = { intermediate_size: 14336, max_position_embeddings: 131072, num_key_value_heads: 8 };
+  const decoder = readDecoder(f, "mistral", { ...sizes, sliding_window: 4096 });
+  return { ...decoder, attention_bias: false, mlp_bias: false };
+}
+
+function readQwen2(f: Fields): LlamaConfig {
+  f.only({ attention_bias: [true], mlp_bias: [false], use_sliding_window: [false] });
+  f.ignore("sliding_window", "max_window_layers"); // they count only where use_sliding_window is true
+  const sizes = { vocab_size: 151936, intermediate_size: 22016, max_position_embeddings: 32768 };
+  const decoder = readDecoder(f, "qwen2", { ...sizes, num_key_value_heads: 32 });
+  return { ...decoder, sliding_window: null, attention_bias: true, mlp_bias: false };
+}
+
+/** What Llama and its relatives have in common. */
+function readDecoder(
+  f: Fields,
+  model_type: LlamaConfig["model_type"],
+  defaults: LlamaDefaults,
+): Omit<LlamaConfig, "attention_bias" | "mlp_bias"> {
+  const hidden_size = f.size("hidden_size", 4096);
+  const num_attention_heads = f.size("num_attention_heads", 32);
+  const isGrouped = f.has("num_key_value_heads") || defaults.num_key_value_heads === undefined;
+  const num_key_value_heads = isGrouped
+    ? f.size("num_key_value_heads", num_attention_heads)
+    : (defaults.num_key_value_heads as number);
+  const head_dim = f.size("head_dim", hidden_size / num_attention_heads);
+  checkMultiple({ num_attention_heads }, { num_key_value_heads });
+  if (!isInteger(head_dim)) checkMultiple({ hidden_size }, { num_attention_heads });
+  checkMultiple({ head_dim }, { "the two halves that rotary embedding turns": 2 });
+  const max_position_embeddings = f.size("max_position_embeddings", defaults.max_position_embeddings ?? 2048);
+  const sliding_window =
+    model_type === "qwen2" ? null : readWindow(f, model_type, defaults.sliding_window ?? null);
+  const kinds = ["full_attention", ...(sliding_window === null ? [] : ["sliding_attention"])];
+  f.only({ layer_types: (v) => Array.isArray(v) && v.every((kind) => kinds.includes(kind)) });
+  f.only({ is_causal: [true], is_decoder: [false, true] });
+  f.only({ attention_multiplier: [head_dim ** -0.5], query_pre_attn_scalar: [head_dim] });
+  return {
+    model_type,
+    vocab_size: f.size("vocab_size", defaults.vocab_size ?? 32000),
+    hidden_size,
+    intermediate_size: f.size("intermediate_size", defaults.intermediate_size ?? 11008),
+    num_hidden_layers: f.layers("num_hidden_layers", 32),
+    num_attention_heads,
+    num_key_value_heads,
+    head_dim,
+    hidden_act: readActivation(f, "hidden_act", "silu"),
+    max_position_embeddings,
+    rms_norm_eps: f.positive("rms_norm_eps", 1e-6),
+    ...readRope(f, max_position_embeddings),
+    sliding_window,
+    attention_dropout: f.dropout("attention_dropout", 0),
+    initializer_range: f.positive("initializer_range", 0.02),
+    tie_word_embeddings: f.flag("tie_word_embeddings", false),
+  };
+}
+
+/** Null, unlike absence, is no window. Mistral's goes by it alone: in transformers its configuration has no switch. */
+function readWindow(f: Fields, model_type: "llama" | "mistral", fallback: number | null): number | null {
+  const isUsed = f.flag("use_sliding_window", true) || model_type === "mistral";
+  f.ignore("max_window_layers");
+  const given = f.has("sliding_window") ? null : fallback;
+  const window = f.sizeOrNull("sliding_window") ?? given;
+  return isUsed ? window : null;
+}
+
+function readBert(
+  f: Fields,
+  defaults: Pick<BertConfig, "model_type" | "vocab_size" | "pad_token_id">,
+): BertConfig {
+  const hidden_size = f.size("hidden_size", 768);
+  const num_attention_heads = f.size("num_attention_heads", 12);
+  checkMultiple({ hidden_size }, { num_attention_heads });
+  f.only({ position_embedding_type: ["absolute"], is_decoder: [false], is_causal: [false] });
+  f.only({ directionality: ["bidi"], pooler_type: ["first_token_transform"], embedding_size: [hidden_size] });
+  f.only({ head_dim: [hidden_size / num_attention_heads] });
+  f.ignore("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head");
+  f.ignore("tie_word_embeddings"); // of the head that predicted words in pretraining
+  return {
+    model_type: defaults.model_type,
+    vocab_size: f.size("vocab_size", defaults.vocab_size),
+    hidden_size,
+    intermediate_size: f.size("intermediate_size", 3072),
+    num_hidden_layers: f.layers("num_hidden_layers", 12),
+    num_attention_heads,
+    hidden_act: readActivation(f, "hidden_act", "gelu"),
+    max_position_embeddings: f.size("max_position_embeddings", 512),
+    type_vocab_size: f.size("type_vocab_size", 2),
+    layer_norm_eps: f.positive("layer_norm_eps", 1e-12),
+    hidden_dropout_prob: f.dropout("hidden_dropout_prob", 0.1),
+    attention_probs_dropout_prob: f.dropout("attention_probs_dropout_prob", 0.1),
+    classifier_dropout: f.dropout("classifier_dropout", null),
+    initializer_range: f.positive("initializer_range", 0.02),
+    pad_token_id: f.count("pad_token_id", defaults.pad_token_id),
+    num_labels: f.count("num_labels", 0),
+  };
+}
+
+function readDebertaV2(f: Fields): DebertaV2Config {
+  const hidden_size = f.size("hidden_size", 1536);
+  const num_attention_heads = f.size("num_attention_heads", 24);
+  checkMultiple({ hidden_size }, { num_attention_heads });
+  // Fields with parameters of their own, at the values that the published models have.
+  f.only({ relative_attention: [true], share_att_key: [true], position_biased_input: [false] });
+  f.only({ type_vocab_size: [0], embedding_size: [hidden_size], norm_rel_ebd: ["layer_norm"] });
+  f.ignore("max_relative_positions", "pos_att_type", "attention_head_size", "conv_act", "conv_groups");
+  f.ignore("hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps");
+  f.ignore("max_position_embeddings", "initializer_range", "pooler_hidden_size", "pooler_hidden_act");
+  f.ignore("pooler_dropout", "padding_idx", "cls_dropout", "legacy", "tie_word_embeddings");
+  return {
+    model_type: "deberta-v2",
+    vocab_size: f.size("vocab_size", 128100),
+    hidden_size,
+    intermediate_size: f.size("intermediate_size", 6144),
+    num_hidden_layers: f.layers("num_hidden_layers", 24),
+    num_attention_heads,
+    position_buckets: f.size("position_buckets", 256),
+    conv_kernel_size: f.count("conv_kernel_size", 0),
+  };
+}
+
+function readBart(f: Fields): BartConfig {
+  f.only({ normalize_embedding: [true], static_position_embeddings: [false], tie_word_embeddings: [true] });
+  f.only({ is_encoder_decoder: [true, false], extra_pos_embeddings: [2], add_final_layer_norm: [false] });
+  f.ignore("activation_function", "dropout", "attention_dropout", "activation_dropout", "init_std");
+  f.ignore("encoder_layerdrop", "decoder_layerdrop", "classif_dropout", "normalize_before");
+  f.ignore("scale_embedding", "num_hidden_layers", "add_bias_logits", "force_bos_token_to_be_generated");
+  return {
+    model_type: "bart",
+    vocab_size: f.size("vocab_size", 50265),
+    d_model: f.size("d_model", 1024),
+    encoder_layers: f.layers("encoder_layers", 12),
+    decoder_layers: f.layers("decoder_layers", 12),
+    encoder_ffn_dim: f.size("encoder_ffn_dim", 4096),
+    decoder_ffn_dim: f.size("decoder_ffn_dim", 4096),
+    encoder_attention_heads: f.size("encoder_attention_heads", 16),
+    decoder_attention_heads: f.size("decoder_attention_heads", 16),
+    max_position_embeddings: f.size("max_position_embeddings", 1024),
+  };
+}

@@ -1,0 +1,132 @@
+/**
+ * @file The rotary fields of Llama's configuration, in all the forms in which they are found.
+ *
+ * Once `rope_theta` and `rope_scaling` stood beside each other, the latter with its kind under `type`, later under
+ * `rope_type`; transformers 5 has both in one record, `rope_parameters`, beside which `rope_theta` may still stand. They
+ * mean the same, and two that say different things are refused.
+ */
+
+import { ArgumentError } from "../../core/index.ts";
+import type { Fields } from "./fields.ts";
+
+/** Positions divided by `factor` (Chen et al., 2023, arXiv:2306.15595). */
+export interface LinearRopeScaling {
+  readonly rope_type: "linear";
+  readonly factor: number;
+}
+
+/**
+ * "NTK-aware" frequencies whose base grows with the length of the text, from max_position_embeddings on. Up to there
+ * nothing is scaled; beyond, a model here takes no tokens.
+ */
+export interface DynamicRopeScaling {
+  readonly rope_type: "dynamic";
+  readonly factor: number;
+}
+
+/** YaRN (Peng et al., 2023, arXiv:2309.00071). */
+export interface YarnRopeScaling {
+  readonly rope_type: "yarn";
+  readonly factor: number;
+  readonly original_max_position_embeddings: number;
+  /** On cosines and sines; 0.1 ln(factor) + 1 unless given (§3.4). */
+  readonly attention_factor: number;
+  readonly beta_fast: number;
+  readonly beta_slow: number;
+  /** Whether the ends of the ramp are rounded to whole pairs. */
+  readonly truncate: boolean;
+}
+
+/** The stretched rotary frequencies of Llama 3.1 and later. */
+export interface Llama3RopeScaling {
+  readonly rope_type: "llama3";
+  readonly factor: number;
+  readonly low_freq_factor: number;
+  readonly high_freq_factor: number;
+  readonly original_max_position_embeddings: number;
+}
+
+export type RopeScaling = LinearRopeScaling | DynamicRopeScaling | YarnRopeScaling | Llama3RopeScaling;
+
+interface Rope {
+  readonly rope_theta: number;
+  readonly rope_scaling: RopeScaling | null;
+}
+
+/** @throws ArgumentError on a kind of scaling that there is no code for, and on fields that contradict each other */
+export function readRope(f: Fields, max_position_embeddings: number): Rope {
+  const beside = f.positive("rope_theta", null);
+  const records = ["rope_parameters", "rope_scaling"].flatMap((name) => {
+    const record = f.record(name);
+    return record ? [readRecord(record, max_position_embeddings, name)] : [];
+  });
+  const thetas = [beside, ...records.map(({ theta }) => theta)].filter((theta) => theta !== null);
+  const scalings = records.map(({ scaling }) => JSON.stringify(scaling));
+  if (new Set(thetas).size > 1)
+    throw new ArgumentError("modelConfig", "one rope_theta", { rope_theta: thetas });
+  if (new Set(scalings).size > 1)
+    throw new ArgumentError("modelConfig", "rope_parameters or rope_scaling, not both", {
+      rope_parameters: scalings[0],
+      rope_scaling: scalings[1],
+    });
+  return { rope_theta: thetas[0] ?? 10000, rope_scaling: records[0]?.scaling ?? null };
+}
+
+const kinds = ["default", "linear", "dynamic", "yarn", "llama3"] as const;
+
+function readRecord(
+  f: Fields,
+  max: number,
+  name: string,
+): { theta: number | null; scaling: RopeScaling | null } {
+  const theta = f.positive("rope_theta", null);
+  f.only({ partial_rotary_factor: [1] });
+  const older = f.given("type") ? f.oneOf("type", kinds) : null;
+  const kind = f.given("rope_type") || older === null ? f.oneOf("rope_type", kinds) : older;
+  if (older !== null && older !== kind)
+    throw new ArgumentError("modelConfig", `${name}: one type`, { type: older, rope_type: kind });
+  const scaling = kind === "default" ? null : readers[kind](f, max);
+  f.done(`${name} of type ${kind}`);
+  return { theta, scaling };
+}
+
+type Scaled = Exclude<(typeof kinds)[number], "default">;
+
+const readers: { readonly [K in Scaled]: (f: Fields, max: number) => RopeScaling } = {
+  linear: (f) => ({ rope_type: "linear", factor: f.positive("factor") }),
+  dynamic: (f, max) => {
+    f.only({ original_max_position_embeddings: [max] });
+    return { rope_type: "dynamic", factor: f.positive("factor") };
+  },
+  yarn: (f, max) => {
+    const original = f.size("original_max_position_embeddings", max);
+    const factor = f.has("factor") ? f.positive("factor", max / original) : f.positive("factor");
+    const scales = [f.number("mscale"), f.number("mscale_all_dim")];
+    const [mscale, all] = scales.map((scale) => attentionScale(factor, scale || 1));
+    const attention_factor = f.positive(
+      "attention_factor",
+      scales.every(Boolean) ? mscale / all : attentionScale(factor, 1),
+    );
+    return {
+      rope_type: "yarn",
+      factor,
+      original_max_position_embeddings: original,
+      attention_factor,
+      beta_fast: f.positive("beta_fast", 32),
+      beta_slow: f.positive("beta_slow", 1),
+      truncate: f.flag("truncate", true),
+    };
+  },
+  llama3: (f, max) => ({
+    rope_type: "llama3",
+    factor: f.positive("factor"),
+    low_freq_factor: f.positive("low_freq_factor"),
+    high_freq_factor: f.positive("high_freq_factor"),
+    original_max_position_embeddings: f.size("original_max_position_embeddings", max),
+  }),
+};
+
+/** YaRN's scale of the attention scores' root. */
+function attentionScale(factor: number, mscale: number): number {
+  return factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1;
+}

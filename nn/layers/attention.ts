@@ -1,0 +1,247 @@
+/**
+ * @file Attention (Vaswani et al., 2017, arXiv:1706.03762): softmax(Q Kᵀ / √d) V, for one or many heads, with
+ * grouped queries (Ainslie et al., 2023, arXiv:2305.13245) and rotary positions.
+ */
+
+import {
+  add,
+  causalSoftmax,
+  concat,
+  matmul,
+  mT,
+  mul,
+  reshape,
+  slice,
+  softmax,
+  type Tensor,
+  tensor,
+  transpose,
+  where,
+} from "../../autograd/index.ts";
+import {
+  ArgumentError,
+  allWithin,
+  broadcastTo,
+  type IndexLike,
+  type Random,
+  ShapeError,
+  sameShape,
+} from "../../core/index.ts";
+import { Module } from "../module/module.ts";
+import { checkLayer } from "../module/options.ts";
+import type { KeyValueCache } from "./cache.ts";
+import { Dropout } from "./dropout.ts";
+import { defaultRandom } from "./init.ts";
+import { checkSizes, Linear, type LinearLike } from "./linear.ts";
+import type { Rotary } from "./rotary.ts";
+
+export interface AttentionOptions {
+  /** The last query sees all keys, the one before it all but one, and so on. */
+  readonly causal?: boolean;
+  /**
+   * Added to the scores, [..., queries, keys] or what broadcasts to it: 0 keeps, −∞ hides. A query from which all keys
+   * are hidden gets zeros (as in PyTorch from 2.5 on), and what a key and its value hold that no query sees, be it NaN,
+   * does not enter.
+   */
+  readonly mask?: Tensor;
+  /** 1/√d unless given. */
+  readonly scale?: number;
+  /** Applied to the attention weights. */
+  readonly dropout?: Dropout;
+}
+
+/**
+ * softmax(scale · q kᵀ + mask) v.
+ *
+ * @param q [batch, heads, time, d]
+ * @param k [batch, groups, keys, d]: each serves heads/groups consecutive heads of q
+ * @param v [batch, groups, keys, e]
+ * @returns [batch, heads, time, e]
+ * @throws ShapeError when shapes do not fit
+ */
+export function scaledDotProductAttention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  options: AttentionOptions = {},
+): Tensor {
+  checkLayer("scaledDotProductAttention", options, ["causal", "mask", "scale", "dropout"]);
+  const { causal = false, mask, scale, dropout } = options;
+  const [batch, heads, time, d] = q.shape;
+  const [, groups, keys] = k.shape;
+  const ranks = [q, k, v].every((x) => x.shape.length === 4);
+  const fits = k.shape[0] === batch && k.shape[3] === d && heads % groups === 0;
+  if (!ranks || !fits || !sameShape(v.shape.slice(0, 3), k.shape.slice(0, 3))) {
+    throw new ShapeError(
+      "attention",
+      "q [batch, heads, time, d], k [batch, groups, keys, d] and v [batch, groups, keys, e], heads a multiple of groups",
+      { q: q.shape, k: k.shape, v: v.shape },
+    );
+  }
+  const hidden = mask ? hiddenBy(mask, [batch, heads, time, keys], groups, causal) : null;
+  if ((causal || mask) && !(isTame(k) && isTame(v))) {
+    const { unseen } = hidden ?? {};
+    if (unseen) [k, v] = [k, v].map((x) => where(unseen, 0, x));
+    if (1 < time && time <= keys && !(isTame(k) && isTame(v)))
+      return queryByQuery(q, k, v, { causal, mask, scale, dropout });
+  }
+  // The queries of one group lie one after the other: they are only more rows against the same keys.
+  const rows = (heads / groups) * time;
+  const Q = reshape(mul(q, scale ?? 1 / Math.sqrt(d)), [batch, groups, rows, d]);
+  let S = reshape(matmul(Q, mT(k)), [batch, heads, time, keys]); //            Q Kᵀ / √d
+  if (mask) S = add(S, mask);
+  if (hidden?.blind) S = where(hidden.blind, 0, S);
+  let P = causal ? causalSoftmax(S) : softmax(S); //                           [batch, heads, time, keys]
+  if (hidden?.blind) P = where(hidden.blind, 0, P);
+  if (dropout) P = dropout.forward(P);
+  const Y = matmul(reshape(P, [batch, groups, rows, keys]), v); //             [batch, groups, rows, e]
+  return reshape(Y, [batch, heads, time, v.shape[3]]);
+}
+
+/**
+ * What a mask hides wholly: `blind` [..., time, 1] is 1 at queries that see no key, `unseen` [..., groups, keys, 1] is 1
+ * at keys that no query sees; null where there are none. Axes on which the mask repeats have length 1.
+ */
+function hiddenBy(
+  mask: Tensor,
+  scores: readonly [number, number, number, number],
+  groups: number,
+  causal: boolean,
+): { readonly blind: Tensor | null; readonly unseen: Tensor | null } {
+  broadcastTo(mask.value, scores); // throws when it does not
+  const own = (axis: number): number => mask.shape.at(axis - 4) ?? 1;
+  const [, , time, keys] = scores;
+  const [B, H, T] = [own(0), own(1), causal ? time : own(2)];
+  const G = H === 1 ? 1 : groups;
+  const { data } = broadcastTo(mask.value, [B, H, T, keys]);
+  const blind = new Float32Array(B * H * T).fill(1);
+  const unseen = new Float32Array(B * G * keys).fill(1);
+  for (let row = 0; row < B * H * T; row++) {
+    const [b, h, t] = [Math.floor(row / (H * T)), Math.floor(row / T) % H, row % T];
+    const group = (b * G + Math.floor((h * G) / H)) * keys;
+    const seen = causal ? keys - time + t + 1 : keys;
+    for (let key = 0; key < seen; key++) {
+      if (data[row * keys + key] === -Infinity) continue;
+      blind[row] = 0;
+      unseen[group + key] = 0;
+    }
+  }
+  return {
+    blind: blind.includes(1) ? tensor(blind, [B, H, T, 1]) : null,
+    unseen: unseen.includes(1) ? tensor(unseen, [B, G, keys, 1]) : null,
+  };
+}
+
+/** True where 0 times a product of elements is 0: none is NaN, infinite, or so large that products are. */
+const isTame = (x: Tensor): boolean => allWithin(x.value, 2 ** 40);
+
+/** Each query by itself, over the keys that it sees: what it does not see does not enter its result, be it NaN. */
+function queryByQuery(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+  const { causal, mask, ...rest } = options;
+  const [time, keys] = [q.shape[2], k.shape[2]];
+  const results = Array.from({ length: time }, (_, t) => {
+    const seen = causal ? keys - time + t + 1 : keys;
+    let row = mask;
+    if (row && (row.shape.at(-2) ?? 1) > 1) row = slice(row, -2, t, t + 1);
+    if (row && (row.shape.at(-1) ?? 1) > 1) row = slice(row, -1, 0, seen);
+    const [K, V] = [k, v].map((x) => slice(x, 2, 0, seen));
+    return scaledDotProductAttention(slice(q, 2, t, t + 1), K, V, { ...rest, mask: row });
+  });
+  return concat(results, 2);
+}
+
+/** [batch, time, heads · d] → [batch, heads, time, d], without a copy. */
+export function splitHeads(x: Tensor, heads: number): Tensor {
+  const [batch, time, width] = x.shape;
+  return transpose(reshape(x, [batch, time, heads, width / heads]), 1, 2);
+}
+
+/** [batch, heads, time, d] → [batch, time, heads · d]. */
+export function mergeHeads(x: Tensor): Tensor {
+  const [batch, heads, time, d] = x.shape;
+  return reshape(transpose(x, 1, 2), [batch, time, heads * d]);
+}
+
+export interface MultiHeadAttentionOptions {
+  /** So many key and value heads, each for heads/kvHeads consecutive query heads; as many as heads unless given. */
+  readonly kvHeads?: number;
+  /** dim/heads unless given. */
+  readonly headDim?: number;
+  readonly causal?: boolean;
+  /** Turns queries and keys by their positions. */
+  readonly rotary?: Rotary | null;
+  readonly bias?: boolean;
+  /** A bias on the output layer; as `bias` unless given. */
+  readonly outputBias?: boolean;
+  /** Of attention weights. */
+  readonly dropout?: number;
+  /** See `LinearOptions`. */
+  readonly std?: number;
+  readonly rng?: Random;
+}
+
+export interface AttendOptions {
+  /** Keys and values of earlier calls, to which this call's are added. */
+  readonly cache?: KeyValueCache;
+  /** Positions for rotary embedding, [time] or [batch, time]; counted on from what the cache holds unless given. */
+  readonly positions?: IndexLike;
+  /** See `AttentionOptions`. */
+  readonly mask?: Tensor;
+}
+
+/** Self-attention: x [batch, time, dim] → [batch, time, dim]. */
+export class MultiHeadAttention extends Module {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly causal: boolean;
+  readonly rotary: Rotary | null;
+  q_proj: LinearLike;
+  k_proj: LinearLike;
+  v_proj: LinearLike;
+  o_proj: LinearLike;
+  readonly dropout: Dropout;
+
+  /** @throws ArgumentError unless kvHeads divides heads, and heads divides dim or headDim is given */
+  constructor(dim: number, heads: number, options: MultiHeadAttentionOptions = {}) {
+    super();
+    const own = ["kvHeads", "headDim", "causal", "rotary"];
+    checkLayer("MultiHeadAttention", options, [...own, "bias", "outputBias", "dropout", "std", "rng"]);
+    const { kvHeads = heads, headDim = dim / heads, causal = false, rotary = null } = options;
+    const { bias = true, outputBias = bias, dropout = 0, std, rng = defaultRandom() } = options;
+    checkSizes("MultiHeadAttention", { dim, heads, kvHeads, headDim });
+    if (heads % kvHeads !== 0)
+      throw new ArgumentError("MultiHeadAttention", "heads a multiple of kvHeads", { heads, kvHeads });
+    this.heads = heads;
+    this.kvHeads = kvHeads;
+    this.headDim = headDim;
+    this.causal = causal;
+    this.rotary = rotary;
+    this.q_proj = new Linear(dim, heads * headDim, { bias, std, rng });
+    this.k_proj = new Linear(dim, kvHeads * headDim, { bias, std, rng });
+    this.v_proj = new Linear(dim, kvHeads * headDim, { bias, std, rng });
+    this.o_proj = new Linear(heads * headDim, dim, { bias: outputBias, std, rng });
+    this.dropout = new Dropout(dropout, { rng });
+  }
+
+  forward(x: Tensor, options: AttendOptions = {}): Tensor {
+    checkLayer("MultiHeadAttention", options, ["cache", "positions", "mask"]);
+    const { cache, positions, mask } = options;
+    let q = splitHeads(this.q_proj.forward(x), this.heads); //     [batch, heads, time, headDim]
+    let k = splitHeads(this.k_proj.forward(x), this.kvHeads); //   [batch, kvHeads, time, headDim]
+    let v = splitHeads(this.v_proj.forward(x), this.kvHeads);
+    if (this.rotary) {
+      const angles = this.rotary.angles(positions ?? x.shape[1], cache?.lengthOf(this));
+      q = this.rotary.turn(q, angles);
+      k = this.rotary.turn(k, angles);
+    }
+    if (cache) [k, v] = cache.extend(this, k, v); //               [batch, kvHeads, keys, headDim]
+    const y = scaledDotProductAttention(q, k, v, { causal: this.causal, mask, dropout: this.dropout });
+    return this.o_proj.forward(mergeHeads(y));
+  }
+
+  override describe(): string {
+    const groups = this.kvHeads === this.heads ? "" : `, ${this.kvHeads} key/value heads`;
+    return `${this.heads} heads of ${this.headDim}${groups}${this.causal ? ", causal" : ""}`;
+  }
+}

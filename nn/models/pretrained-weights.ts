@@ -1,0 +1,88 @@
+/**
+ * @file The weights of a model folder: one file, or shards with an index. Headers are read at once, the values of a
+ * tensor when it is assigned, so that a model of many gigabytes is never in memory twice.
+ */
+
+import {
+  CheckpointError,
+  exists,
+  listFolder,
+  openSafetensors,
+  parseJsonObject,
+  readFile,
+  type SafeTensor,
+} from "../../core/index.ts";
+
+const WEIGHTS = "model.safetensors";
+const INDEX = `${WEIGHTS}.index.json`;
+
+export interface FolderWeights {
+  /** The file or index that names them, for messages. */
+  readonly path: string;
+  readonly tensors: ReadonlyMap<string, SafeTensor>;
+}
+
+/**
+ * @param place the path of a file of the folder, by its name
+ * @throws CheckpointError when there are none in this format, a shard is missing, or one is not what the index says
+ */
+export function folderWeights(folder: string, place: (name: string) => string): FolderWeights {
+  const path = place(WEIGHTS);
+  if (exists(path)) return { path, tensors: openSafetensors(path).tensors };
+  if (exists(place(INDEX))) return shards(place);
+  throw new CheckpointError(`${folder}: no ${WEIGHTS}${insteadOf(folder)}`);
+}
+
+/** What is there in its place, and what to do. */
+function insteadOf(folder: string): string {
+  const files = exists(folder) ? listFolder(folder) : [];
+  const other = files.find((name) => /\.(bin|pt|pth|ckpt|h5|msgpack|gguf|onnx)(\.index\.json)?$/.test(name));
+  const safe = files.find((name) => name.endsWith(".safetensors"));
+  if (other?.match(/\.(bin|pt|pth|ckpt)/))
+    return `, but ${other}, a pickle of PyTorch: convert it with transformers' save_pretrained(folder, safe_serialization=True)`;
+  if (other !== undefined)
+    return `, but ${other}, which is another format: convert it with transformers' from_pretrained and save_pretrained`;
+  if (safe !== undefined) return `, but ${safe}: a model's file has the name ${WEIGHTS}`;
+  return files.length > 0
+    ? `; the folder holds ${files.slice(0, 8).join(", ")}`
+    : "; there is no such folder, or it is empty";
+}
+
+/** The tensors of all shards, each from the file that the index names for it. */
+function shards(place: (name: string) => string): FolderWeights {
+  const path = place(INDEX);
+  const map = readIndex(path);
+  const files = [...new Set(map.values())];
+  for (const file of files) {
+    if (!/^[^/\\]+\.safetensors$/.test(file))
+      throw new CheckpointError(
+        `${path}: expected names of safetensors files in this folder; got ${JSON.stringify(file)}`,
+      );
+    if (!exists(place(file)))
+      throw new CheckpointError(
+        `${path}: the shard ${file} is missing: expected all ${files.length} of them`,
+      );
+  }
+  const tensors = new Map<string, SafeTensor>();
+  for (const file of files) {
+    for (const [name, tensor] of openSafetensors(place(file)).tensors) {
+      if (map.get(name) !== file)
+        throw new CheckpointError(
+          `${path}: ${file} holds ${name}, for which the index names ${map.get(name) ?? "no file"}`,
+        );
+      tensors.set(name, tensor);
+    }
+  }
+  const absent = [...map.keys()].filter((name) => !tensors.has(name));
+  if (absent.length > 0)
+    throw new CheckpointError(`${path}: ${map.get(absent[0])} does not hold ${absent[0]}, as the index says`);
+  return { path, tensors };
+}
+
+function readIndex(path: string): Map<string, string> {
+  const weights = parseJsonObject(path, readFile(path)).weight_map;
+  const isMap = typeof weights === "object" && weights !== null && !Array.isArray(weights);
+  if (!isMap || !Object.values(weights).every((file) => typeof file === "string"))
+    throw new CheckpointError(`${path}: expected weight_map to name the file of every tensor`);
+  return new Map(Object.entries(weights as Record<string, string>));
+}

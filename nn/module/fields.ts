@@ -1,0 +1,103 @@
+/**
+ * @file What a module's fields hold: parameters and modules, also those in lists, Maps and plain objects, as in
+ * PyTorch's ParameterList and ModuleDict; and what looks like a parameter but is where none is found.
+ */
+
+import { Parameter, Tensor } from "../../autograd/index.ts";
+import { LowrankError } from "../../core/index.ts";
+
+/** A value and where it stands: its name below the module, such as `layers.0.fc1`. */
+export class Place<T = unknown> {
+  readonly name: string;
+  readonly value: T;
+  readonly #holder: object;
+  readonly #key: unknown;
+  /** Where the holder itself stands, when it is a list, a Map or an object in a field. */
+  readonly #outer: Place | null;
+
+  constructor(name: string, value: T, holder: object, key: unknown, outer: Place | null) {
+    this.name = name;
+    this.value = value;
+    this.#holder = holder;
+    this.#key = key;
+    this.#outer = outer;
+  }
+
+  /** Puts another value there. A frozen list or object is replaced by a frozen copy that holds it. */
+  put(value: unknown): void {
+    const [holder, key] = [this.#holder, this.#key];
+    if (holder instanceof Map) holder.set(key, value);
+    else if (this.#outer && Object.isFrozen(holder)) {
+      const copy = Array.isArray(holder) ? [...holder] : { ...holder };
+      write(copy, key as string, this.name, value);
+      this.#outer.put(Object.freeze(copy));
+    } else write(holder, key as string, this.name, value);
+  }
+}
+
+type Container = readonly unknown[] | ReadonlyMap<unknown, unknown> | Readonly<Record<string, unknown>>;
+
+/** Lists, Maps and plain objects: what is looked into. */
+export function isContainer(value: unknown): value is Container {
+  if (typeof value !== "object" || value === null) return false;
+  if (Array.isArray(value) || value instanceof Map) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** Everything in the fields of `module`, in their order, lists, Maps and plain objects taken apart. */
+export function* places(module: object): Generator<Place> {
+  for (const [name, value] of Object.entries(module)) {
+    const place = new Place(name, value, module, name, null);
+    if (isContainer(value)) yield* apart(place, []);
+    else yield place;
+  }
+}
+
+/** The parameters in the fields of `module` itself, not those of the modules in it. One in two places comes twice. */
+export function* parametersIn(module: object): Generator<Place<Parameter>> {
+  for (const place of places(module)) if (place.value instanceof Parameter) yield place as Place<Parameter>;
+}
+
+function* apart(place: Place, outer: readonly unknown[]): Generator<Place> {
+  const { name, value } = place;
+  if (!isContainer(value)) yield place;
+  else if (!outer.includes(value)) {
+    for (const [i, [key, item]] of entriesOf(value).entries()) {
+      const path = `${name}.${typeof key === "object" || typeof key === "symbol" ? i : key}`;
+      yield* apart(new Place(path, item, value, key, place), [...outer, value]);
+    }
+  }
+}
+
+const entriesOf = (value: Container): (readonly [unknown, unknown])[] =>
+  value instanceof Map ? [...value] : Array.isArray(value) ? [...value.entries()] : Object.entries(value);
+
+function write(holder: object, key: string, name: string, value: unknown): void {
+  if (!Reflect.set(holder, key, value))
+    throw new LowrankError(`${name}: cannot be replaced, it is read-only`);
+}
+
+/**
+ * What trains, as it seems, but is in no place where parameters are found: parameters and modules in Sets and in
+ * instances of classes that are no modules, and tensors that require a gradient without being parameters.
+ * @param isPart true for a parameter or module that should have been found
+ */
+export function* hiddenIn(
+  module: object,
+  isPart: (value: unknown) => boolean,
+): Generator<{ readonly name: string; readonly why: string }> {
+  for (const { name, value } of places(module)) {
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) continue;
+    if ("namedModules" in value) continue; // a module that its holder's children() leaves out on purpose
+    if (value instanceof Tensor) {
+      if (value.requiresGrad && value.isLeaf && !(value instanceof Parameter))
+        yield { name, why: "is a tensor that requires a gradient: make it with parameter()" };
+      continue;
+    }
+    const items = value instanceof Set ? [...value] : Object.values(value);
+    const inside = items.flatMap((item) => [...apart(new Place(name, item, value, name, null), [])]);
+    if (inside.some((place) => isPart(place.value)))
+      yield { name, why: `holds them in a ${value.constructor?.name ?? "class of its own"}` };
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * @file Module: a tree of named parameters.
+ *
+ * Parameters and modules are found in plain fields, and in lists, Maps and plain objects there, however nested. Their
+ * names are PyTorch's: `fc.weight`; `h.0.attn` in a list; `layers.fc1` in a Map or an object.
+ *
+ * They cannot be found in private fields (`#weight`), closures, Sets and instances of classes that are no modules.
+ * `parameters()` warns of the latter two, and `fit` of any parameter that the loss depends on and nobody trains.
+ */
+
+import { Parameter, type Tensor } from "../../autograd/index.ts";
+import {
+  ArgumentError,
+  CheckpointError,
+  checkOptions,
+  LowrankError,
+  type NDArray,
+  type Storage,
+  sameShape,
+  warn,
+} from "../../core/index.ts";
+import { hiddenIn, parametersIn, places } from "./fields.ts";
+
+/** Values by parameter name. */
+export type StateDict = Map<string, NDArray>;
+
+export interface LoadStateOptions {
+  /** Everything must fit, or nothing is loaded. @default true */
+  readonly strict?: boolean;
+}
+
+/** Names that did not fit when a state was loaded. */
+export interface LoadReport {
+  /** Parameters that got no value. */
+  readonly missing: readonly string[];
+  /** Values for which there is no parameter. */
+  readonly unexpected: readonly string[];
+  /** Parameters whose value has another shape, with both shapes. */
+  readonly misshapen: readonly string[];
+}
+
+/** Copies a value as `cloneModule` copies a field: the same value always gives the same copy. */
+export type Copier = <T>(value: T) => T;
+
+export abstract class Module {
+  /** False during evaluation: dropout does nothing. Set it by `train()` and `eval()`. */
+  training = true;
+
+  /** The modules in this module's own fields, with their names: `["h.0", block]`. */
+  *children(): Generator<[string, Module]> {
+    for (const { name, value } of places(this)) if (value instanceof Module) yield [name, value];
+  }
+
+  /** This module under the name "", and every module below it, parents first; one in two places under both names. */
+  *namedModules(prefix = ""): Generator<[string, Module]> {
+    yield* walk(this, prefix, []);
+  }
+
+  /**
+   * Every parameter once, under its first name; tied parameters have one name.
+   * @throws LowrankError when two parameters have the same name, as a key with a dot in it can bring about
+   */
+  *namedParameters(): Generator<[string, Parameter]> {
+    const seen = new Set<Parameter>();
+    const names = new Set<string>();
+    for (const [path, module] of this.namedModules()) {
+      for (const { name: field, value } of parametersIn(module)) {
+        if (seen.has(value)) continue;
+        seen.add(value);
+        const name = join(path, field);
+        if (names.has(name)) throw new LowrankError(`namedParameters: two parameters have the name ${name}`);
+        names.add(name);
+        yield [name, value];
+      }
+    }
+  }
+
+  /** The parameters of `namedParameters`. Warns of what holds parameters where they are not found. */
+  parameters(): Parameter[] {
+    const found = Array.from(this.namedParameters(), ([, parameter]) => parameter);
+    const known = new Set<unknown>(found);
+    const modules = [...this.namedModules()];
+    for (const [, module] of modules) known.add(module);
+    const isPart = (value: unknown): boolean =>
+      (value instanceof Module || value instanceof Parameter) && !known.has(value);
+    for (const [path, module] of modules) {
+      for (const { name, why } of hiddenIn(module, isPart)) {
+        warn(
+          `${this.constructor.name}: ${join(path, name)} ${why}; parameters are found in fields, lists, Maps and ` +
+            "plain objects only",
+        );
+      }
+    }
+    return found;
+  }
+
+  /** The module at a dotted path. @throws LowrankError naming the part that is missing */
+  getModule(path: string): Module {
+    for (const [name, module] of this.namedModules()) if (name === path) return module;
+    throw new LowrankError(`getModule: expected the path of a module; got ${JSON.stringify(path)}`);
+  }
+
+  /** Puts `module` in the place of the one at `path`. @throws LowrankError when there is none */
+  replaceModule(path: string, module: Module): void {
+    if (!(module instanceof Module))
+      throw new ArgumentError("replaceModule", "a path and a module", { module: typeof module });
+    for (const [parentName, parent] of this.namedModules()) {
+      const child = [...parent.children()].find(([name]) => join(parentName, name) === path);
+      const place = child && [...places(parent)].find(({ name }) => name === child[0]);
+      if (place) {
+        place.put(module);
+        return;
+      }
+    }
+    throw new LowrankError(`replaceModule: expected the path of a module; got ${JSON.stringify(path)}`);
+  }
+
+  /** Training behaviour (dropout active) for this module and those below. */
+  train(on = true): this {
+    for (const [, module] of this.namedModules()) module.training = on;
+    return this;
+  }
+
+  /** Evaluation behaviour. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Makes every parameter trainable, or freezes it. */
+  requiresGrad_(required = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad = required;
+    return this;
+  }
+
+  /** Forgets all gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.zeroGrad();
+  }
+
+  /** The values of all parameters by name, not copied. */
+  stateDict(): StateDict {
+    return new Map(Array.from(this.namedParameters(), ([name, parameter]) => [name, parameter.value]));
+  }
+
+  /**
+   * Overwrites the parameters with `values`.
+   * @param options strict: every name and shape must fit. Otherwise what fits is taken and the rest reported.
+   * @default strict: true
+   * @returns the names that did not fit, all empty when strict
+   * @throws CheckpointError listing every missing, unexpected and misshapen entry; the module is then unchanged
+   */
+  loadStateDict(values: StateDict, options: LoadStateOptions = {}): LoadReport {
+    checkOptions("loadStateDict", options, ["strict"]);
+    if (options.strict !== false) this.checkStateDict(values);
+    const own = [...this.namedParameters()];
+    const report = compare(new Map(own), values);
+    const assigned = own.flatMap(([name, parameter]) => {
+      const value = values.get(name);
+      return value && sameShape(value.shape, parameter.shape) ? [{ parameter, value }] : [];
+    });
+    for (const { value } of assigned) void value.data; // throws when it was released, before anything is changed
+    for (const { parameter, value } of assigned) parameter.assign(value);
+    return report;
+  }
+
+  /** What `loadStateDict` checks. @throws CheckpointError as it does; nothing is changed */
+  checkStateDict(values: StateDict): void {
+    const report = compare(new Map(this.namedParameters()), values);
+    const problems = Object.entries(report).flatMap(([what, names]) =>
+      names.length > 0 ? [`${what}: ${names.join(", ")}`] : [],
+    );
+    if (problems.length > 0) throw new CheckpointError(`loadStateDict: ${problems.join("; ")}`);
+  }
+
+  *storages(): Generator<Storage> {
+    for (const parameter of this.parameters()) yield* parameter.storages();
+  }
+
+  /**
+   * Overridden by classes with private fields, for `cloneModule`: a new module like this one, every part that is to be
+   * its own put through `copy`. Without it the copy has the public fields only.
+   */
+  cloneWith?(copy: Copier): Module;
+
+  /** Weights that the module holds packed and not as parameters: sums count them by the numbers they stand for. */
+  packedWeights?(): Iterable<{ readonly size: number }>;
+
+  /** What `toString` prints after the class name: sizes and settings of this module itself. */
+  describe(): string {
+    return "";
+  }
+
+  /** The tree of modules with shapes, parameters and what is trainable. */
+  toString(): string {
+    return [...treeLines(this, "", "", []), summary(this)].join("\n");
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+}
+
+/** A module that maps one tensor to one tensor. */
+export interface Layer extends Module {
+  forward(x: Tensor): Tensor;
+}
+
+const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);
+
+/** What of `values` does not fit the parameters. */
+function compare(own: ReadonlyMap<string, Parameter>, values: StateDict): LoadReport {
+  if (!(values instanceof Map))
+    throw new ArgumentError("loadStateDict", "a Map of arrays by parameter name", { values });
+  return {
+    missing: [...own.keys()].filter((name) => !values.has(name)),
+    unexpected: [...values.keys()].filter((name) => !own.has(name)),
+    misshapen: [...own].flatMap(([name, { shape }]) => {
+      const given = values.get(name);
+      if (!given || sameShape(given.shape, shape)) return [];
+      return [`${name} (expected [${shape.join(", ")}], got [${given.shape.join(", ")}])`];
+    }),
+  };
+}
+
+/** `module` and those below. One that stands inside itself is passed over there. */
+function* walk(module: Module, path: string, outer: readonly Module[]): Generator<[string, Module]> {
+  yield [path, module];
+  const within = [...outer, module];
+  for (const [name, child] of module.children())
+    if (!within.includes(child)) yield* walk(child, join(path, name), within);
+}
+
+function* treeLines(
+  module: Module,
+  name: string,
+  indent: string,
+  outer: readonly Module[],
+): Generator<string> {
+  const parameters = Array.from(
+    parametersIn(module),
+    ({ name: field, value: { shape, requiresGrad } }) =>
+      `${field} [${shape.join(", ")}]${requiresGrad ? "" : " frozen"}`,
+  );
+  const label = `${module.constructor.name}(${module.describe()})`;
+  yield [`${indent}${name ? `${name}: ` : ""}${label}`, ...parameters].join("  ");
+  const within = [...outer, module];
+  for (const [child, next] of module.children())
+    if (!within.includes(next)) yield* treeLines(next, child, `${indent}  `, within);
+}
+
+/** Numbers in the parameters of `module` and in its packed weights, each once. */
+export function countNumbers(module: Module): number {
+  const packed = Array.from(module.namedModules(), ([, one]) => [...(one.packedWeights?.() ?? [])]).flat();
+  const held = new Set<{ readonly size: number }>([...module.parameters(), ...packed]);
+  return Array.from(held, ({ size }) => size).reduce((sum, size) => sum + size, 0);
+}
+
+function summary(module: Module): string {
+  const parameters = module.parameters();
+  const total = countNumbers(module);
+  const trainable = parameters.reduce((sum, { size, requiresGrad }) => sum + (requiresGrad ? size : 0), 0);
+  const percent = total > 0 ? ((100 * trainable) / total).toFixed(2) : "0";
+  return `${total.toLocaleString("en")} parameters, ${trainable.toLocaleString("en")} trainable (${percent} %)`;
+}

@@ -1,0 +1,215 @@
+/** @file Checkpoints of a training run, one safetensors file: parameters, optimizer state, generators, losses. */
+
+import { exists } from "#disk";
+import {
+  ArgumentError,
+  array,
+  CheckpointError,
+  currentPrecision,
+  loadSafetensors,
+  type NDArray,
+  parseJsonObject,
+  Random,
+  type RandomState,
+  randomFromState,
+  type SafeTensor,
+  saveSafetensors,
+  tensorBytes,
+} from "../../core/index.ts";
+import { places } from "../module/fields.ts";
+import type { Module, StateDict } from "../module/module.ts";
+import type { Optimizer } from "../optim/index.ts";
+import { type Evaluations, type SavedEvaluations, savedEvaluations } from "./evaluations.ts";
+
+/** What a run needs besides arrays. Kept as JSON in the file's metadata. */
+interface Progress {
+  /** The optimizer's kind. */
+  readonly optimizer: string;
+  readonly optimizerSteps: readonly number[];
+  readonly generators: readonly RandomState[];
+  readonly losses: readonly number[];
+  /** Of runs that evaluate. */
+  readonly evaluations?: SavedEvaluations;
+}
+
+/** Anything besides model and optimizer that a run goes on from, such as AdaLoRA's budget allocator. */
+export interface Stateful {
+  stateDict(): StateDict;
+  /** @throws CheckpointError when the state is another's; nothing is changed then */
+  loadStateDict(values: StateDict): void;
+}
+
+const MODEL = "model.";
+const OPTIMIZER = "optimizer.";
+const STATE = "state.";
+const BEST = "best.";
+
+/**
+ * Writes the run's state, whole or not at all.
+ * @param losses one per step taken
+ * @throws ArgumentError when a loss is not finite, CheckpointError when the file cannot be written; an older one is then
+ *   as it was
+ */
+export function saveCheckpoint(
+  path: string,
+  model: Module,
+  optimizer: Optimizer<{ lr: number }>,
+  losses: readonly number[],
+  state?: Stateful,
+  evaluations?: Evaluations,
+): void {
+  const wrong = losses.findIndex((loss) => !Number.isFinite(loss));
+  if (wrong >= 0)
+    throw new ArgumentError("saveCheckpoint", "finite losses", { step: wrong, loss: losses[wrong] });
+  const { kind, steps, arrays } = optimizer.stateDict();
+  const evaluated = evaluations?.save();
+  const progress: Progress = {
+    optimizer: kind ?? optimizer.kind,
+    optimizerSteps: steps,
+    generators: generatorsOf(model).map((generator) => generator.state()),
+    losses: Array.from(losses),
+    evaluations: evaluated?.numbers,
+  };
+  saveSafetensors(
+    path,
+    [
+      ...Array.from(model.stateDict(), ([name, value]) => entry(MODEL + name, value)),
+      ...Array.from(arrays, ([name, value]) => entry(OPTIMIZER + name, value)),
+      ...Array.from(state?.stateDict() ?? [], ([name, value]) => entry(STATE + name, value)),
+      ...Array.from(evaluated?.weights ?? [], ([name, value]) => entry(BEST + name, value)),
+    ],
+    { metadata: new Map([["progress", JSON.stringify(progress)]]) },
+  );
+}
+
+/**
+ * Brings model, optimizer, generators and `state` to the state in the file, and appends its losses to `losses`.
+ * @returns the number of steps taken; 0 when there is no file
+ * @throws CheckpointError when the file is of another run, or not whole; PagingError when a `PagedAdamW` finds no room.
+ *   Nothing is changed then: all that is in the file is checked before anything is assigned
+ */
+export function loadCheckpoint(
+  path: string,
+  model: Module,
+  optimizer: Optimizer<{ lr: number }>,
+  losses: number[],
+  state?: Stateful,
+  evaluations?: Evaluations,
+): number {
+  if (!exists(path)) return 0;
+  const { tensors, metadata } = loadSafetensors(path);
+  const generators = generatorsOf(model);
+  const progress = parseProgress(path, metadata.get("progress"), generators.length);
+  const parts = partsOf(path, tensors);
+  const optimizerState = {
+    kind: progress.optimizer,
+    steps: progress.optimizerSteps,
+    arrays: parts[OPTIMIZER],
+  };
+  model.checkStateDict(parts[MODEL]);
+  optimizer.checkState(optimizerState);
+  const evaluated = progress.evaluations ?? { evaluations: [], stopped: false };
+  evaluations?.check(path, evaluated, parts[BEST]);
+  const before = state?.stateDict();
+  if (parts[STATE].size > 0 && !state) {
+    const [first] = parts[STATE].keys();
+    throw new CheckpointError(
+      `${path}: it holds a state besides model and optimizer (${first}, …); expected the option state, as when it was saved`,
+    );
+  }
+  if (parts[STATE].size === 0 && before && before.size > 0)
+    throw new CheckpointError(`${path}: expected the values of state; got a file that was saved without it`);
+
+  state?.loadStateDict(parts[STATE]);
+  try {
+    optimizer.loadStateDict(optimizerState);
+  } catch (error) {
+    if (before) state?.loadStateDict(before);
+    throw error;
+  }
+  model.loadStateDict(parts[MODEL]);
+  generators.forEach((generator, i) => {
+    generator.restore(progress.generators[i]);
+  });
+  for (const loss of progress.losses) losses.push(loss);
+  evaluations?.load(evaluated, parts[BEST]);
+  return progress.losses.length;
+}
+
+/** Every generator in a field of the model, once. */
+function generatorsOf(model: Module): Random[] {
+  const found = new Set<Random>();
+  for (const [, module] of model.namedModules()) {
+    for (const { value } of places(module)) if (value instanceof Random) found.add(value);
+  }
+  return [...found];
+}
+
+const entry = (name: string, { shape, data }: NDArray) =>
+  [name, tensorBytes(data instanceof Float64Array ? "F64" : "F32", shape, data)] as const;
+
+/** The file's arrays by what they belong to. @throws CheckpointError for one that belongs to nothing, or would be rounded */
+function partsOf(path: string, tensors: ReadonlyMap<string, SafeTensor>) {
+  const prefixes = [MODEL, OPTIMIZER, STATE, BEST] as const;
+  const parts = Object.fromEntries(prefixes.map((prefix) => [prefix, new Map()])) as Record<
+    (typeof prefixes)[number],
+    StateDict
+  >;
+  const exact = currentPrecision() === "float64" ? ["F64", "F32"] : ["F32"];
+  for (const [name, tensor] of tensors) {
+    const fail = (problem: string): never => {
+      throw new CheckpointError(`${path}: ${name}: ${problem}`);
+    };
+    const prefix = prefixes.find((one) => name.startsWith(one));
+    if (!prefix) return fail(`expected a name that begins with ${prefixes.join(" or ")}`);
+    if (!exact.includes(tensor.dtype))
+      fail(`expected ${exact.join(" or ")} in a run in ${currentPrecision()}; got ${tensor.dtype}`);
+    parts[prefix].set(name.slice(prefix.length), array(tensor.floats(), tensor.shape));
+  }
+  return parts;
+}
+
+/** What the metadata say, all of it checked. */
+function parseProgress(path: string, text: string | undefined, generators: number): Progress {
+  if (text === undefined)
+    throw new CheckpointError(
+      `${path}: expected a checkpoint written by fit; got a file without its progress`,
+    );
+  const fields = parseJsonObject(`${path}: progress`, text);
+  const unknown = Object.keys(fields).find((name) => !progressFields.includes(name));
+  if (unknown !== undefined)
+    throw new CheckpointError(`${path}: progress: expected ${progressFields.join(", ")}; got ${unknown}`);
+  const list = (name: keyof Progress, expected: string, fits: (item: unknown) => boolean): unknown[] => {
+    const items = fields[name];
+    if (!Array.isArray(items)) throw new CheckpointError(`${path}: progress: expected ${name}, a list`);
+    const wrong = items.findIndex((item) => !fits(item));
+    if (wrong < 0) return items;
+    const got = JSON.stringify(items[wrong]).slice(0, 80);
+    throw new CheckpointError(`${path}: progress: ${name}[${wrong}]: expected ${expected}; got ${got}`);
+  };
+  const isCount = (item: unknown): boolean => Number.isSafeInteger(item) && (item as number) >= 0;
+  if (typeof fields.optimizer !== "string")
+    throw new CheckpointError(`${path}: progress: expected optimizer, the name of one`);
+  const progress = {
+    optimizer: fields.optimizer,
+    optimizerSteps: list("optimizerSteps", "a non-negative integer", isCount),
+    generators: list("generators", "the state of a random generator", isRandomState),
+    losses: list("losses", "a finite number", Number.isFinite),
+    evaluations: fields.evaluations === undefined ? undefined : savedEvaluations(path, fields.evaluations),
+  } as unknown as Progress;
+  if (progress.generators.length === generators) return progress;
+  throw new CheckpointError(
+    `${path}: expected the states of ${generators} random generators; got ${progress.generators.length}`,
+  );
+}
+
+const progressFields = ["optimizer", "optimizerSteps", "generators", "losses", "evaluations"];
+
+function isRandomState(value: unknown): boolean {
+  try {
+    randomFromState(value as RandomState);
+    return Object.keys(value as RandomState).length === 2;
+  } catch {
+    return false;
+  }
+}

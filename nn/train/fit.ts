@@ -1,0 +1,243 @@
+/** @file The training loop: forward, backward, clip, step, in a scope per step; evaluation, checkpoints, resume. */
+
+import { progressBar } from "#progress";
+import { leavesOf, noGrad, Parameter, Tensor } from "../../autograd/index.ts";
+import {
+  ArgumentError,
+  AutogradError,
+  checkOptions,
+  keepingCopies,
+  LowrankError,
+  scope,
+  synchronous,
+  warn,
+} from "../../core/index.ts";
+import { Module } from "../module/module.ts";
+import { clipGradientNorm, noGradients, Optimizer, type Schedule } from "../optim/index.ts";
+import { loadCheckpoint, type Stateful, saveCheckpoint } from "./checkpoint.ts";
+import { checkCount, type EvaluateOptions, type Evaluation, Evaluations } from "./evaluations.ts";
+
+export interface FitOptions<Batch> {
+  /** Number of optimizer steps of the whole run. */
+  readonly steps: number;
+  readonly optimizer: Optimizer<{ lr: number }>;
+  /** The batch of a step, counted from 0. A function of the step alone, so that a resumed run sees the same batches. */
+  readonly batch: (step: number) => Batch;
+  /** A scalar. */
+  readonly loss: (batch: Batch) => Tensor;
+  /** Factor on the rates that the optimizer's groups have at the start. */
+  readonly schedule?: Schedule;
+  /** Gradients are scaled down to this global norm. */
+  readonly maxGradNorm?: number;
+  /** Called every `every` steps and after the last, in evaluation mode without recording. */
+  readonly evaluate?: EvaluateOptions;
+  /** Called between backward and the optimizer's step, when weights and gradients belong together. */
+  readonly beforeStep?: (step: number) => void;
+  /** Called after each step: what AdaLoRA's allocator needs, before the gradients are forgotten. */
+  readonly afterStep?: (step: number) => void;
+  /** Called last in each step. Returns "stop" to end the run with it; anything else means nothing. */
+  readonly onStep?: (report: StepReport) => unknown;
+  /** A bar on the terminal, or one of your own. Shown when standard error is a terminal unless false. */
+  readonly progress?: boolean | string;
+  /** Saved every `every` steps and after the last; a run that finds the file continues from it. */
+  readonly checkpoint?: { readonly path: string; readonly every: number };
+  /** What goes into the checkpoint besides model and optimizer. */
+  readonly state?: Stateful;
+}
+
+export interface StepReport {
+  readonly step: number;
+  readonly loss: number;
+  readonly gradNorm: number | null;
+}
+
+export interface FitResult {
+  /** The loss of each step's batch before its update. */
+  readonly losses: readonly number[];
+  readonly evaluations: readonly Evaluation[];
+  /** The best evaluation, the first of equals; null without any. */
+  readonly best: Evaluation | null;
+  /** True when the run ended before its last step, because it was told to or its patience was over. */
+  readonly stopped: boolean;
+  readonly seconds: number;
+}
+
+const known = [
+  ...[
+    "steps",
+    "optimizer",
+    "batch",
+    "loss",
+    "schedule",
+    "maxGradNorm",
+    "evaluate",
+    "beforeStep",
+    "afterStep",
+  ],
+  ...["onStep", "progress", "checkpoint", "state"],
+];
+
+/** Names that trainers of other libraries give the options. */
+const elsewhere: Readonly<Record<string, string>> = {
+  epochs: "steps",
+  max_steps: "steps",
+  num_train_epochs: "steps",
+  lr: "the rate in the optimizer",
+  learning_rate: "the rate in the optimizer",
+  scheduler: "schedule",
+  lr_scheduler: "schedule",
+  max_grad_norm: "maxGradNorm",
+  clip: "maxGradNorm",
+  data: "batch",
+  callback: "onStep",
+  patience: "evaluate: { patience }",
+  keepBest: "evaluate: { keepBest }",
+};
+
+/**
+ * Trains `model`. Interrupted and resumed from a checkpoint, it takes the very steps of an uninterrupted run, and stops
+ * where that would have stopped. Modes (training or not) and rates are afterwards what they were before.
+ *
+ *     for each step:   rate = base rate · schedule(step)
+ *                      loss(batch(step)).backward();  clip;  beforeStep;  optimizer.step();  afterStep
+ *                      optimizer.zeroGrad();  onStep;  evaluate and save where due
+ *
+ * Each step and each evaluation is a `scope`: what is computed in it is released at its end. In `beforeStep`,
+ * `afterStep`, `onStep` and `evaluate.run`, what `copy` and `clone()` make stays, as parameters (`cloneModule`) and plain
+ * numbers do.
+ *
+ * @throws ArgumentError on options that are unknown or make no sense, and asynchronous functions; AutogradError when no
+ *   parameter of the optimizer gets a gradient; LowrankError when the loss or the gradients' norm stops being a number
+ */
+export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult {
+  const evaluations = checkFit(model, options);
+  const { steps, optimizer, schedule, maxGradNorm, evaluate, checkpoint, progress = true } = options;
+  const rates = optimizer.groups.map((group) => group.lr);
+  const modes = modesOf(model);
+  const losses: number[] = [];
+  const start = checkpoint
+    ? loadCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations)
+    : 0;
+  const bar =
+    progress === false
+      ? null
+      : progressBar(Math.max(0, steps - start), progress === true ? "training" : progress);
+  const began = performance.now();
+  const call = <T>(name: string, fn: () => T): T => synchronous(`fit: ${name}`, keepingCopies(fn));
+
+  model.train();
+  try {
+    for (let step = start; step < steps && !evaluations.stopped; step++) {
+      const factor = schedule ? schedule(step) : 1;
+      if (!(factor >= 0 && factor < Infinity))
+        throw new ArgumentError("fit", "a schedule of factors from 0", { [`schedule(${step})`]: factor });
+      optimizer.groups.forEach((group, i) => {
+        group.lr = rates[i] * factor;
+      });
+      scope(() => {
+        const loss = lossOf(step, options);
+        if (step === start) warnOfStrangers(model, optimizer, loss);
+        loss.backward();
+        const gradNorm =
+          maxGradNorm === undefined ? null : clipGradientNorm(optimizer.parameters(), maxGradNorm);
+        if (gradNorm !== null && !Number.isFinite(gradNorm))
+          throw new LowrankError(`fit: the norm of the gradients of step ${step} is ${gradNorm}; ${advice}`);
+        call("beforeStep", () => options.beforeStep?.(step));
+        if (!optimizer.hasGradients) throw new AutogradError(`fit: ${noGradients}`);
+        optimizer.step();
+        call("afterStep", () => options.afterStep?.(step));
+        optimizer.zeroGrad();
+        losses.push(loss.item());
+        const said = call("onStep", () => options.onStep?.({ step, loss: loss.item(), gradNorm }));
+        if (said === "stop") evaluations.stopped = true;
+      });
+      const done = step + 1;
+      const isDue = (every: number): boolean => done % every === 0 || done === steps;
+      if (evaluate && (isDue(evaluate.every) || evaluations.stopped))
+        evaluations.add(
+          done,
+          evaluated(model, () => keepingCopies(evaluate.run)),
+        );
+      if (checkpoint && (isDue(checkpoint.every) || evaluations.stopped))
+        saveCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations);
+      bar?.tick();
+    }
+    evaluations.restore();
+  } finally {
+    bar?.done();
+    optimizer.groups.forEach((group, i) => {
+      group.lr = rates[i];
+    });
+    for (const [module, training] of modes) module.training = training;
+  }
+  const { all, best, stopped } = evaluations;
+  return { losses, evaluations: all, best, stopped, seconds: (performance.now() - began) / 1000 };
+}
+
+const advice = "lower the rate, or look with detectAnomaly()";
+
+/** @throws ArgumentError on options that are unknown or make no sense */
+function checkFit<Batch>(model: Module, options: FitOptions<Batch>): Evaluations {
+  const refuse = (expected: string, got: Readonly<Record<string, unknown>>): never => {
+    throw new ArgumentError("fit", expected, got);
+  };
+  if (!(model instanceof Module)) refuse("a module to train, then the options", { model: typeof model });
+  checkOptions("fit", options ?? {}, known, elsewhere);
+  const { steps, optimizer, maxGradNorm = 1, progress = true, checkpoint, state } = options ?? {};
+  if (!Number.isSafeInteger(steps) || steps < 0) refuse("steps a non-negative integer", { steps });
+  if (!(optimizer instanceof Optimizer))
+    refuse("optimizer, such as new AdamW(model.parameters())", { optimizer });
+  for (const name of ["batch", "loss"] as const)
+    if (typeof options[name] !== "function") refuse(`${name}, a function`, { [name]: options[name] });
+  for (const name of ["schedule", "beforeStep", "afterStep", "onStep"] as const) {
+    const given: unknown = options[name];
+    if (given !== undefined && typeof given !== "function") refuse(`${name}, a function`, { [name]: given });
+  }
+  if (!(typeof maxGradNorm === "number" && maxGradNorm >= 0)) refuse("maxGradNorm ≥ 0", { maxGradNorm });
+  if (!["boolean", "string"].includes(typeof progress))
+    refuse("progress true, false or a text", { progress });
+  if (state !== undefined && typeof state?.stateDict !== "function")
+    refuse("state with stateDict and loadStateDict", { state });
+  if (checkpoint !== undefined) {
+    checkOptions("fit: checkpoint", checkpoint, ["path", "every"], { file: "path", save_steps: "every" });
+    if (typeof checkpoint.path !== "string") refuse("checkpoint.path, a text", { path: checkpoint.path });
+    checkCount("fit: checkpoint", "every", checkpoint.every);
+  }
+  return new Evaluations(model, options.evaluate);
+}
+
+/** The loss of a step. @throws LowrankError unless it is a finite scalar */
+function lossOf<Batch>(step: number, { batch, loss }: FitOptions<Batch>): Tensor {
+  const value = synchronous("fit: loss", loss(synchronous("fit: batch", batch(step))));
+  if (!(value instanceof Tensor))
+    throw new ArgumentError("fit", "loss to return a scalar tensor", { loss: value });
+  const number = value.item();
+  if (!Number.isFinite(number))
+    throw new LowrankError(`fit: the loss of step ${step} is ${number}; ${advice}`);
+  return value;
+}
+
+/** Warns when the loss depends on parameters that are neither found in the model nor given to the optimizer. */
+function warnOfStrangers(model: Module, optimizer: Optimizer<{ lr: number }>, loss: Tensor): void {
+  const known = new Set<unknown>([...model.parameters(), ...optimizer.parameters()]);
+  const strangers = leavesOf(loss).filter((leaf) => leaf instanceof Parameter && !known.has(leaf));
+  if (strangers.length === 0) return;
+  const shapes = strangers.map(({ shape }) => `[${shape.join(", ")}]`).join(", ");
+  warn(
+    `fit: the loss depends on parameters that are neither in the model nor in the optimizer, and do not train: ${shapes}. ` +
+      "Private fields, closures and Sets are not looked into (see Module); detach() what is not meant to train",
+  );
+}
+/** `run` in evaluation mode, without recording, its temporaries released; the mode before is restored. */
+export function evaluated<T>(model: Module, run: () => T): T {
+  const before = modesOf(model);
+  model.eval();
+  try {
+    return scope(() => noGrad(run));
+  } finally {
+    for (const [module, training] of before) module.training = training;
+  }
+}
+
+const modesOf = (model: Module): (readonly [Module, boolean])[] =>
+  Array.from(model.namedModules(), ([, module]) => [module, module.training] as const);

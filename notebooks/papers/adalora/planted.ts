@@ -1,0 +1,121 @@
+/**
+ * @file A task whose best allocation is known. Layers stand side by side; each is to learn a planted change ΔW_k of
+ * known singular values, from white inputs, so that the expected loss of an update is Σ_k ‖ΔW_k − s P_k Λ_k Q_k‖²_F. By
+ * Eckart and Young the best b triplets of all are those of the b largest singular values, and the least loss is the sum
+ * of the others' squares.
+ */
+import { add, noGrad, Tensor } from "lowrank/autograd";
+import { array, qr, type Random, random, scope } from "lowrank/core";
+import { evaluated, fit, Linear, linearDecay, Module, mseLoss } from "lowrank/nn";
+import type { Prepared } from "../../support/experiments/family.ts";
+
+/** A layer's size, and the singular values of the change that it has to learn, largest first. */
+export interface Planted {
+  readonly name: string;
+  readonly out: number;
+  readonly in: number;
+  readonly singularValues: readonly number[];
+}
+
+/** Layers side by side: one input x_k [..., in] and one output y_k [..., out] each. */
+export class SideBySide extends Module {
+  readonly layers: Linear[];
+
+  constructor(planted: readonly Planted[], rng: Random) {
+    super();
+    this.layers = planted.map(
+      (one, k) => new Linear(one.in, one.out, { bias: false, rng: rng.split(`layer ${k}`) }),
+    );
+  }
+
+  forward(inputs: readonly Tensor[]): Tensor[] {
+    return this.layers.map((layer, k) => layer.forward(inputs[k]));
+  }
+}
+
+export interface PlantedRun<T> {
+  readonly trainable: number;
+  /** Σ_k ‖ΔW_k − what was learned‖²_F / Σ_k ‖ΔW_k‖²_F: 1 before training. */
+  readonly residual: number;
+  readonly read: T;
+}
+
+/** Trains what `prepare` makes of the layers (linear decay after a warm-up of a tenth), and measures what is left. */
+export function runPlanted<A, T>(
+  planted: readonly Planted[],
+  prepare: (model: SideBySide) => Prepared<A>,
+  { steps, rows, seed }: { readonly steps: number; readonly rows: number; readonly seed: number },
+  read: (adapted: A) => T,
+): PlantedRun<T> {
+  const rng = random(seed);
+  const [model, teacher] = [new SideBySide(planted, rng), new SideBySide(planted, rng)];
+  for (const [k, { weight }] of teacher.layers.entries()) {
+    const change = plant(planted[k], rng.split(`change ${k}`));
+    weight.assign(weight.toArray().map((w, i) => w + change[i]));
+  }
+  const total = planted.reduce((sum, { singularValues }) => sum + energy(singularValues), 0);
+  /** Σ_k of the mean over rows of ‖y_k − goal_k‖², as a part of Σ_k ‖ΔW_k‖²_F. */
+  const distance = (inputs: readonly Tensor[]): Tensor => {
+    const goals = noGrad(() => teacher.forward(inputs));
+    return model
+      .forward(inputs)
+      .map((y, k) => mseLoss(y, goals[k]).mul(planted[k].out / total))
+      .reduce((sum, one) => add(sum, one));
+  };
+
+  const { module, adapted, optimizer, penalty, beforeStep, afterStep } = prepare(model);
+  fit(module, {
+    steps,
+    optimizer,
+    schedule: linearDecay({ warmup: Math.ceil(steps / 10), total: steps }),
+    batch: (step) => {
+      const source = rng.split("batches").split(step);
+      return planted.map((one) => new Tensor(array(source.normal(rows * one.in, 0, 1), [rows, one.in])));
+    },
+    loss: (inputs) => (penalty ? add(distance(inputs), penalty()) : distance(inputs)),
+    maxGradNorm: 1,
+    beforeStep,
+    afterStep,
+    progress: false,
+  });
+  // Rows √in e_i are white: the mean over them of ‖D x‖² is ‖D‖²_F.
+  const basis = planted.map((one) => {
+    const rows = Float32Array.from({ length: one.in ** 2 }, (_, i) =>
+      i % (one.in + 1) === 0 ? Math.sqrt(one.in) : 0,
+    );
+    return new Tensor(array(rows, [one.in, one.in]));
+  });
+  return {
+    trainable: optimizer.parameters().reduce((sum, { size }) => sum + size, 0),
+    residual: evaluated(module, () => distance(basis).item()),
+    read: scope(() => read(adapted)),
+  };
+}
+
+/** The least residual that `ranks` allow. */
+export function bestResidual(planted: readonly Planted[], ranks: readonly number[]): number {
+  const left = planted.map(({ singularValues }, k) => energy(singularValues.slice(ranks[k])));
+  const all = planted.map(({ singularValues }) => energy(singularValues));
+  return left.reduce((sum, one) => sum + one, 0) / all.reduce((sum, one) => sum + one, 0);
+}
+
+/** How many triplets each layer has in the best choice of `budget`: those of the largest singular values. */
+export function bestRanks(planted: readonly Planted[], budget: number): number[] {
+  const all = planted.flatMap(({ singularValues }, k) => singularValues.map((value) => ({ k, value })));
+  const chosen = all.sort((a, b) => b.value - a.value).slice(0, budget);
+  return planted.map((_, k) => chosen.filter((one) => one.k === k).length);
+}
+
+/** ΔW = U diag(σ) Vᵀ [out, in], row by row; U and V with orthonormal columns, drawn. */
+function plant({ out, in: into, singularValues }: Planted, rng: Random): Float64Array {
+  const n = singularValues.length;
+  const orthonormal = (rows: number, name: string): Float64Array =>
+    qr(rng.split(name).normal(rows * n, 0, 1), rows, n).Q; // [rows, n]
+  const [U, V] = [orthonormal(out, "U"), orthonormal(into, "V")];
+  return Float64Array.from({ length: out * into }, (_, at) => {
+    const [i, j] = [Math.floor(at / into), at % into];
+    return singularValues.reduce((sum, σ, k) => sum + U[i * n + k] * σ * V[j * n + k], 0);
+  });
+}
+
+const energy = (values: readonly number[]): number => values.reduce((sum, value) => sum + value ** 2, 0);

@@ -1,0 +1,83 @@
+/**
+ * @file What a QLoRA step of a GPT-2 keeps in memory: by formula, and on the meter. Temporaries of a step live until
+ * its scope ends, so that at the peak all that the forward pass computed is there, and the gradients on their way.
+ */
+import { type Bytes, categories, liveBytes, measureMemory, scope } from "lowrank/core";
+import { AdamW, type GPT2 } from "lowrank/nn";
+import type { Batch } from "../../support/data/domain.ts";
+
+export interface StepShape {
+  readonly rows: number;
+  readonly time: number;
+  readonly d: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly vocabulary: number;
+  readonly rank: number;
+  /** Each block in a checkpoint. */
+  readonly checkpointed: boolean;
+}
+
+/** Numbers of one block per token, adapters on its four linear layers, whose outputs are 3d, d, 4d and d wide. */
+export function blockNumbers({ time, d, heads, rank: r }: StepShape): Readonly<Record<string, number>> {
+  return {
+    "two layer norms": 2 * (3 * d + 1), //                          x − mean, that over σ, y; 1/σ
+    "W x, B A x, their sum, + b": 4 * (3 * d + d + 4 * d + d),
+    "A x and s A x, four times": 8 * r,
+    "scores and softmax": 2 * heads * time, //                      of each token to every other
+    "scaled queries, keys, heads, merged heads": 4 * d,
+    GELU: 4 * d,
+    "two sums with the residual": 2 * d,
+  };
+}
+
+/** Bytes of activations at the peak, gradients on their way among them. */
+export function activationBytes(step: StepShape): number {
+  const { rows, time, d, layers, heads, vocabulary, checkpointed } = step;
+  const block = Object.values(blockNumbers(step)).reduce((sum, n) => sum + n, 0);
+  const blocks = checkpointed ? layers * d + block : layers * block; // inputs of all and one again, or all
+  const around = 3 * d + (3 * d + 1) + 2 * vocabulary; //              embeddings, last norm, logits and their softmax
+  const onTheWay = Math.max(12 * d, 2 * heads * time + d); //          through the MLP, or through attention
+  return 4 * rows * time * (blocks + around + onTheWay);
+}
+
+/** Bytes at the peak of one step (its optimizer's state is there already), by category and together. */
+export interface StepMemory {
+  readonly peak: Readonly<Bytes>;
+  readonly peakTotal: number;
+  /** Numbers of parameters that train, and of those that do not. */
+  readonly trained: number;
+  readonly frozen: number;
+}
+
+/** Makes a model, takes two training steps on `batch`, meters the second, and releases the model. */
+export function measureStep(make: () => GPT2, { ids, labels }: Batch): StepMemory {
+  const others = liveBytes();
+  const model = make();
+  model.train();
+  const parameters = model.parameters();
+  const optimizer = new AdamW(
+    parameters.filter(({ requiresGrad }) => requiresGrad),
+    { lr: 1e-3 },
+  );
+  const step = (): void => {
+    model.loss(ids, labels).backward();
+    optimizer.step();
+    optimizer.zeroGrad();
+  };
+  scope(step);
+  const { peak, peakTotal } = measureMemory(step);
+  const before = (category: keyof Bytes): number =>
+    category === "workspace" || category === "saved" ? 0 : others[category];
+  const own = categories.map((category) => [category, peak[category] - before(category)]);
+  const states = optimizer.parameters().flatMap((p) => Object.values(optimizer.state(p).arrays));
+  for (const { storage } of states) storage.release();
+  for (const storage of model.storages()) storage.release();
+  const size = (list: readonly { readonly size: number }[]) => list.reduce((sum, each) => sum + each.size, 0);
+  return {
+    peak: Object.fromEntries(own) as Bytes,
+    peakTotal: peakTotal - categories.reduce((sum, category) => sum + before(category), 0),
+    trained: size(optimizer.parameters()),
+    frozen: size(parameters) - size(optimizer.parameters()),
+  };
+}

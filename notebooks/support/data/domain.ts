@@ -1,0 +1,138 @@
+/**
+ * @file A domain as a model meets it: batches of token ids to learn from, and held-out ones to be judged by. Text
+ * becomes windows at random places, a generated task becomes rows of prompt and completion.
+ */
+import { createHash } from "node:crypto";
+import type { Indices, Random } from "lowrank/core";
+import { holdOut } from "./declarations.ts";
+import { type Example, examples, split, type Task } from "./tasks.ts";
+
+/** Ids [rows, time + 1]; labels alike, −100 where nothing is to be predicted. */
+export interface Batch {
+  readonly ids: Indices;
+  readonly labels: Indices;
+}
+
+export interface Domain {
+  readonly name: string;
+  /** Changes when the text or the examples do. */
+  readonly hash: string;
+  /** `rows` rows for training, drawn by `random`. */
+  batch(rows: number, random: Random): Batch;
+  /** The same rows at every call. */
+  readonly validation: readonly Batch[];
+}
+
+/** Symbols of the texts here: the line feed and the 95 printable ASCII characters. */
+export const VOCABULARY = 96;
+
+/** The label of what is not to be predicted. */
+export const IGNORED = -100;
+const VALIDATION_ROWS = 32; // a batch of them
+
+/** 0 for the line feed, 1 … 95 for space … ~. Throws a RangeError on any other character. */
+export function encode(text: string): Int32Array {
+  return Int32Array.from({ length: text.length }, (_, i) => {
+    const code = text.charCodeAt(i);
+    if (code === 10) return 0;
+    if (code < 32 || code > 126)
+      throw new RangeError(`encode: expected printable ASCII; got code ${code} at ${i}`);
+    return code - 31;
+  });
+}
+
+/** The characters of `ids`. */
+export function decode(ids: ArrayLike<number>): string {
+  return Array.from(ids, (id) => (id === 0 ? "\n" : String.fromCharCode(id + 31))).join("");
+}
+
+/** Windows of `time` + 1 characters. Of the held-out tenth of the text, `windows` evenly spaced ones are judged. */
+export function textDomain(
+  name: string,
+  text: string,
+  { time, windows }: { readonly time: number; readonly windows: number },
+): Domain {
+  const { train, validation } = holdOut(text);
+  const [learned, held] = [encode(train), encode(validation)];
+  const width = time + 1;
+  const spacing = Math.floor((held.length - width) / windows);
+  if (spacing < 1)
+    throw new RangeError(`${name}: expected a text for ${windows} windows of ${width}; it is too short`);
+  const at = (ids: Int32Array, starts: readonly number[]): Batch => {
+    const data = new Int32Array(starts.length * width);
+    starts.forEach((start, row) => {
+      data.set(ids.subarray(start, start + width), row * width);
+    });
+    const rows = { data, shape: [starts.length, width] };
+    return { ids: rows, labels: rows };
+  };
+  return {
+    name,
+    hash: hashOf(text),
+    batch: (rows, random) =>
+      at(
+        learned,
+        Array.from({ length: rows }, () => random.integer(learned.length - width + 1)),
+      ),
+    validation: inBatches(
+      Array.from({ length: windows }, (_, i) => i * spacing),
+      (starts) => at(held, starts),
+    ),
+  };
+}
+
+/**
+ * Fresh examples of a task, none with a prompt that is kept for validation. Only the completion is to be predicted;
+ * rows end with line feeds. Throws a RangeError when an example does not fit into `time` + 1 characters.
+ */
+export function taskDomain(
+  task: Task,
+  { time, test, random }: { readonly time: number; readonly test: number; readonly random: Random },
+): Domain {
+  const held = split(task, { train: 0, test }, random).test;
+  const kept = new Set(held.map(({ prompt }) => prompt));
+  const fresh = (source: Random): Example => {
+    let example = task.sample(source);
+    while (kept.has(example.prompt)) example = task.sample(source);
+    return example;
+  };
+  const rows = (list: readonly Example[]): Batch => {
+    const shape = [list.length, time + 1];
+    const ids = new Int32Array(shape[0] * shape[1]); // line feeds
+    const labels = new Int32Array(ids.length).fill(IGNORED);
+    list.forEach(({ prompt, completion }, row) => {
+      const line = encode(prompt + completion);
+      if (line.length > shape[1])
+        throw new RangeError(
+          `${task.name}: expected at most ${shape[1]} characters; got ${line.length}: ${prompt}`,
+        );
+      ids.set(line, row * shape[1]);
+      labels.set(line.subarray(prompt.length), row * shape[1] + prompt.length);
+    });
+    return { ids: { data: ids, shape }, labels: { data: labels, shape } };
+  };
+  return {
+    name: task.name,
+    hash: hashOf(JSON.stringify([held, examples(task, 1000, random)])),
+    batch: (count, source) => rows(Array.from({ length: count }, () => fresh(source))),
+    validation: inBatches(held, rows),
+  };
+}
+
+/** How many labels of a batch count: those that a position before predicts. */
+export function countedLabels({ labels: { data, shape } }: Batch): number {
+  let count = 0;
+  for (let i = 0; i < data.length; i++) if (i % shape[1] > 0 && data[i] !== IGNORED) count++;
+  return count;
+}
+
+function inBatches<T>(list: readonly T[], make: (part: readonly T[]) => Batch): Batch[] {
+  const count = Math.ceil(list.length / VALIDATION_ROWS);
+  return Array.from({ length: count }, (_, i) =>
+    make(list.slice(i * VALIDATION_ROWS, (i + 1) * VALIDATION_ROWS)),
+  );
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}

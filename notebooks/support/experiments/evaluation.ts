@@ -1,0 +1,40 @@
+/** @file The held-out loss of a language model, and how often it is right. */
+import { argmax } from "lowrank/autograd";
+import { scope } from "lowrank/core";
+import { evaluated, type LanguageModel, nextTokenLoss } from "lowrank/nn";
+import { type Batch, countedLabels, type Domain, IGNORED } from "../data/domain.ts";
+
+/** Mean cross-entropy in nats over all validation labels that count. */
+export function validationLoss(model: LanguageModel, { validation }: Domain): number {
+  const sums = evaluated(model, () =>
+    validation.map(({ ids, labels }) =>
+      scope(() => nextTokenLoss(model, ids, labels, { reduction: "sum" }).item()),
+    ),
+  );
+  const counted = validation.reduce((n, batch) => n + countedLabels(batch), 0);
+  return sums.reduce((total, sum) => total + sum, 0) / counted;
+}
+
+/**
+ * The fraction of validation rows whose every label that counts is the likeliest symbol in its place, given those
+ * before it: for a task, the completions that greedy decoding gets right. Exact: a count over a count.
+ */
+export function accuracy(model: LanguageModel, { validation }: Domain): number {
+  const right = evaluated(model, () => validation.map((batch) => scope(() => rowsRight(model, batch))));
+  const rows = validation.reduce((n, { ids }) => n + ids.shape[0], 0);
+  return right.reduce((total, n) => total + n, 0) / rows;
+}
+
+function rowsRight(model: LanguageModel, { ids, labels }: Batch): number {
+  const [rows, width] = ids.shape;
+  const read = new Int32Array(rows * (width - 1)); // the last symbol is only predicted
+  for (let row = 0; row < rows; row++)
+    read.set(ids.data.subarray(row * width, (row + 1) * width - 1), row * (width - 1));
+  const likeliest = argmax(model.forward({ data: read, shape: [rows, width - 1] })).data;
+  const right = (row: number): boolean =>
+    Array.from({ length: width - 1 }, (_, i) => i).every((i) => {
+      const label = labels.data[row * width + i + 1];
+      return label === IGNORED || label === likeliest[row * (width - 1) + i];
+    });
+  return Array.from({ length: rows }, (_, row) => row).filter(right).length;
+}

@@ -1,0 +1,51 @@
+/** @file The notebooks of a folder: their names, their titles, the choice among them. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { NotebookError, unknownName } from "../terminal/errors.ts";
+import { declaredSettings } from "./execute.ts";
+import { parsePercent } from "./percent.ts";
+import { declaredTable } from "./settings.ts";
+
+/** Names of the notebooks: the `.ts` files of the folder itself. */
+export async function notebooksIn(folder: string): Promise<string[]> {
+  const files = await readdir(folder);
+  const names = files.filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3));
+  if (names.length === 0) throw new NotebookError(`no notebooks in ${folder}`);
+  return names.sort();
+}
+
+/** Those of `names` that are asked for; all unless any is. @throws NotebookError for a name that is none of them */
+export function choose(asked: readonly string[], names: readonly string[]): readonly string[] {
+  for (const name of asked) if (!names.includes(name)) throw unknownName("notebook", name, names);
+  return asked.length > 0 ? [...new Set(asked)] : names;
+}
+
+/** A line for each: its name and its title. */
+export async function listing(folder: string, names: readonly string[]): Promise<string> {
+  const width = Math.max(...names.map((name) => name.length));
+  const titles = await Promise.all(names.map((name) => title(join(folder, `${name}.ts`))));
+  return names.map((name, i) => `${name.padEnd(width)}  ${titles[i]}`.trimEnd()).join("\n");
+}
+
+/** The settings of each, with both their values; in a terminal of so many columns. */
+export async function settingsListing(
+  folder: string,
+  names: readonly string[],
+  columns?: number,
+): Promise<string> {
+  const lists: string[] = [];
+  for (const name of names) {
+    const path = join(folder, `${name}.ts`);
+    const settings = await declaredSettings(path);
+    const heading = `${name}: ${await title(path)}`;
+    lists.push(settings ? declaredTable(settings, heading).toText(columns) : `${heading}\n(no settings)`);
+  }
+  return lists.join("\n\n");
+}
+
+/** The first heading of the prose. */
+async function title(path: string): Promise<string> {
+  const cells = parsePercent(await readFile(path, "utf8"), path);
+  const prose = cells.filter(({ type }) => type === "markdown").map(({ source }) => source);
+  return /^#+ (.*)$/m.exec(prose.join("\n"))?.[1] ?? "";
+}

@@ -1,0 +1,123 @@
+/**
+ * @file What a running notebook and its runner share: the cell being executed, the outputs so far, the
+ * settings asked for, and the terminal. One notebook runs at a time; without a runner (`tsx notebooks/lora.ts`)
+ * there is no session, and what is displayed is only printed.
+ */
+
+import { processTerminal, type Terminal } from "../terminal/terminal.ts";
+import type { Cell } from "./percent.ts";
+
+/** One value in several forms, by media type. `text/plain` is always among them. */
+export type MimeBundle = Readonly<Record<string, string>> & { readonly "text/plain": string };
+
+export type SettingValue = number | string | boolean | readonly number[];
+
+export type Verdict = "holds" | "partly" | "does not hold";
+
+export interface SessionOptions {
+  readonly name: string;
+  readonly cells: readonly Cell[];
+  readonly full: boolean;
+  /** Settings given on the command line, as text: name → value. */
+  readonly overrides: ReadonlyMap<string, string>;
+  /** The value for the setting "seeds" of a notebook that has one. */
+  readonly seeds: string | undefined;
+  readonly terminal: Terminal;
+  /** Called with the settings once the notebook has declared them. */
+  readonly onSettings?: (settings: object) => void;
+}
+
+export class Session {
+  readonly name: string;
+  readonly cells: readonly Cell[];
+  readonly full: boolean;
+  readonly overrides: ReadonlyMap<string, string>;
+  readonly seeds: string | undefined;
+  readonly terminal: Terminal;
+  readonly onSettings: (settings: object) => void;
+  /** outputs[i]: what cell i displayed, in order. */
+  readonly outputs: MimeBundle[][];
+  readonly verdicts: Verdict[] = [];
+  readonly started = performance.now();
+  tables = 0;
+  /** The values in force, once the notebook has declared its settings, and so looked at `overrides`. */
+  settings: Readonly<Record<string, SettingValue>> | null = null;
+  private cell = -1;
+
+  constructor({ name, cells, full, overrides, seeds, terminal, onSettings = () => {} }: SessionOptions) {
+    this.name = name;
+    this.cells = cells;
+    this.full = full;
+    this.overrides = overrides;
+    this.seeds = seeds;
+    this.terminal = terminal;
+    this.onSettings = onSettings;
+    this.outputs = cells.map(() => []);
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.started) / 1000;
+  }
+
+  /** The current cell's index; an import that displays something counts as the first cell. */
+  get current(): number {
+    return Math.max(this.cell, 0);
+  }
+
+  enter(index: number): void {
+    // Top-level code runs from top to bottom, once. Anything else means a marker inside a block or function.
+    if (index !== this.cell + 1) throw outOfOrder(this.name, this.cells[index]);
+    this.cell = index;
+    const cell = this.cells[index];
+    if (cell.type === "markdown") for (const heading of headings(cell.source)) this.terminal.heading(heading);
+  }
+
+  finish(): void {
+    if (this.cell !== this.cells.length - 1) throw outOfOrder(this.name, this.cells[this.cell + 1]);
+  }
+
+  /** Keeps an output of the current cell and prints it, in the terminal as `text`. */
+  show(output: MimeBundle, text = output["text/plain"]): void {
+    this.outputs[this.current].push(output);
+    this.terminal.print(text);
+  }
+}
+
+let running: Session | null = null;
+
+export function currentSession(): Session | null {
+  return running;
+}
+
+/** The terminal of the running notebook, or the process's own. */
+export function currentTerminal(): Terminal {
+  return running?.terminal ?? processTerminal;
+}
+
+/** Runs `body` with `session` as the current one. */
+export async function withSession(session: Session, body: () => Promise<void>): Promise<void> {
+  if (running)
+    throw new Error(`${session.name}: ${running.name} is still running; notebooks run one at a time`);
+  running = session;
+  try {
+    await body();
+  } finally {
+    running = null;
+  }
+}
+
+/** Called at each cell boundary by the marked program (`markCells`). */
+export function enterCell(index: number): void {
+  running?.enter(index);
+}
+
+function outOfOrder(name: string, cell: Cell): Error {
+  return new Error(`${name}: the cell at line ${cell.line} is not at the top level of the file`);
+}
+
+function headings(markdown: string): string[] {
+  return markdown
+    .split("\n")
+    .filter((line) => /^#{1,3} /.test(line))
+    .map((line) => line.replace(/^#+ /, ""));
+}

@@ -1,0 +1,23 @@
+/** @file One notebook in a process of its own: started by parallel.ts, to which it sends what happens. */
+
+import { type RunRequest, type RunResult, runNotebook } from "../notebook/run.ts";
+import { report } from "../terminal/errors.ts";
+import { silentTerminal, type Terminal } from "../terminal/terminal.ts";
+import { endWithParent } from "./interrupt.ts";
+
+/** What is sent: a line about the run, and at the end the result or the error. */
+export type ChildMessage =
+  | { readonly line: string }
+  | { readonly result: RunResult }
+  | { readonly error: string };
+
+endWithParent();
+const send = (message: ChildMessage): void => void process.send?.(message);
+const terminal: Terminal = { ...silentTerminal, status: (line) => send({ line }) };
+
+try {
+  send({ result: await runNotebook(JSON.parse(process.argv[2]) as RunRequest, terminal) });
+} catch (error) {
+  send({ error: report(error) });
+  process.exitCode = 1;
+}

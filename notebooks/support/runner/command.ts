@@ -1,0 +1,196 @@
+/** @file The command behind `npm start`: its options, its errors, its exit code. */
+import { mkdir, readdir, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join, relative, resolve } from "node:path";
+import { type DeviceName, setDevice } from "lowrank/core";
+import { kept } from "../check/quick.ts";
+import { readNotebook } from "../gallery/notebook.ts";
+import { choose, listing, notebooksIn, settingsListing } from "../notebook/folder.ts";
+import type { RunRecord } from "../notebook/record.ts";
+import { type RunRequest, type RunResult, runNotebook } from "../notebook/run.ts";
+import { NotebookError, report } from "../terminal/errors.ts";
+import { parseOptions, positiveInteger } from "../terminal/options.ts";
+import { processTerminal, type Terminal } from "../terminal/terminal.ts";
+import { uninterrupted } from "./interrupt.ts";
+import { type Job, runAll } from "./parallel.ts";
+
+const HELP = `Usage: npm start -- [NAME ...] [options]
+
+Runs notebooks, all of them unless named. One that is named alone prints its tables here. Each is written with its
+outputs as NAME.ipynb, and all together as a site:
+
+  npm start                     the quick setting       → out/NAME.ipynb, out/gallery/index.html
+  npm start -- --full           the long one            → notebooks/NAME.ipynb, gallery/index.html
+  npm start -- NAME --full ...  with anything changed   → out/, as above
+
+out/ and gallery/ are ignored by Git. The files beside the notebooks are committed, and always from the long setting.
+
+  --list              list the notebooks, or the settings of those named, and stop
+  --full              the long setting; without it, the quick one
+  --seeds N           independent runs to average over (the setting "seeds")
+  --set NAME=VALUE    change a setting; may be repeated; needs one notebook
+  --device NAME       compute on this device (npm run devices lists them)
+  --jobs N            run N notebooks at a time; by default as many as there are cores
+  --out DIR           write there instead
+  --open              open the site in the browser at the end
+  --help              this text`;
+
+export interface CommandOptions {
+  /** The folder in which the notebooks lie. */
+  readonly folder: string;
+  /** Where runs are written that are not for keeping. */
+  readonly runs: string;
+  readonly terminal?: Terminal;
+  /** Writes a site from these `.ipynb` files and returns the path of its first page. */
+  readonly gallery?: (options: { notebooks: readonly string[]; out: string }) => Promise<string>;
+}
+
+/** Runs the command with `args` and returns its exit code: 0, or 1 after an error, which has been reported. */
+export async function runNotebooks(args: readonly string[], options: CommandOptions): Promise<number> {
+  const { terminal = processTerminal } = options;
+  try {
+    await run(args, { gallery: writeGallery, ...options, terminal });
+    return 0;
+  } catch (error) {
+    terminal.status(report(error));
+    return 1;
+  }
+}
+
+/** Loaded when it is needed: what it is made of takes a second to load. */
+const writeGallery: Required<CommandOptions>["gallery"] = async (options) =>
+  (await import("../gallery/index.ts")).writeGallery(options);
+
+async function run(
+  args: readonly string[],
+  { folder, runs, terminal, gallery }: Required<CommandOptions>,
+): Promise<void> {
+  const { values, positionals } = parse(args);
+  if (values.help) return terminal.print(HELP);
+
+  const names = await notebooksIn(folder);
+  const chosen = choose(positionals, names);
+  if (values.list) {
+    const { columns } = terminal;
+    const list = positionals.length > 0 ? settingsListing(folder, chosen, columns) : listing(folder, names);
+    return terminal.print(await list);
+  }
+  const overrides = parseSettings(values.set);
+  const seeds = values.seeds === undefined ? undefined : String(positiveInteger("seeds", values.seeds));
+  if (values.set.length > 0 && chosen.length > 1) {
+    throw new NotebookError(
+      `--set needs one notebook: npm start -- NAME --set ...; one of ${names.join(", ")}`,
+    );
+  }
+  if (values.device !== undefined) {
+    setDevice(values.device as DeviceName); // refuses what is unknown or does not work here
+    process.env.LOWRANK_DEVICE = values.device; // for the notebooks' own processes
+  }
+  const keep = values.full && values.set.length === 0 && !values.seeds && !values.device;
+  const out = resolve(values.out ?? (keep ? folder : runs));
+  await requireFolder(out);
+
+  const requests = chosen.map((name) => ({ name, folder, out, full: values.full, overrides, seeds }));
+  const jobs = Math.min(
+    chosen.length,
+    values.jobs === undefined ? availableParallelism() : positiveInteger("jobs", values.jobs),
+  );
+  const failed = await runRequests(requests, jobs, terminal);
+
+  const site = out === resolve(folder) ? join(out, "..", "gallery") : join(out, "gallery");
+  const written = (await readdir(out)).filter((file) => names.some((name) => file === `${name}.ipynb`));
+  if (written.length > 0) {
+    const notebooks = written.sort().map((file) => join(out, file));
+    const page = await uninterrupted(() => gallery({ notebooks, out: site }));
+    terminal.status(`gallery: ${written.length} notebook${plural(written)} → ${here(page)}`);
+    if (values.open) await openPage(page);
+  }
+  if (failed.length > 0) {
+    throw new NotebookError(`${failed.length} of ${chosen.length} notebooks failed: ${failed.join(", ")}`);
+  }
+}
+
+/** One alone runs here and shows its tables, several in processes of their own. Returns the names of those that failed. */
+async function runRequests(
+  requests: readonly RunRequest[],
+  jobs: number,
+  terminal: Terminal,
+): Promise<readonly string[]> {
+  const onResult = (result: RunResult): void => terminal.status(summary(result));
+  if (requests.length === 1) {
+    onResult(await runNotebook(requests[0], terminal));
+    return [];
+  }
+  return runAll(await withSeconds(requests), { jobs, terminal, onResult });
+}
+
+/** Each with the seconds of its last run in the same setting; where none is known, those of an average one. */
+async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
+  const known = await Promise.all(requests.map(lastSeconds));
+  const all = known.filter((seconds) => seconds !== null);
+  const average = all.length > 0 ? all.reduce((sum, seconds) => sum + seconds, 0) / all.length : 30;
+  return requests.map((request, i) => ({ request, seconds: known[i] ?? average }));
+}
+
+async function lastSeconds({ name, folder, out, full }: RunRequest): Promise<number | null> {
+  for (const file of [join(out, `${name}.ipynb`), join(folder, `${name}.ipynb`)]) {
+    const record = (await readNotebook(file).catch(() => null))?.metadata.lowrank as RunRecord | undefined;
+    if (record?.setting === (full ? "full" : "quick")) return record.seconds;
+  }
+  return full ? null : ((await kept(folder, name).catch(() => null))?.seconds ?? null);
+}
+
+function parse(args: readonly string[]) {
+  return parseOptions(
+    args,
+    {
+      list: { type: "boolean", default: false },
+      full: { type: "boolean", default: false },
+      seeds: { type: "string" },
+      set: { type: "string", multiple: true, default: [] },
+      device: { type: "string" },
+      jobs: { type: "string" },
+      out: { type: "string" },
+      open: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+    "npm start",
+  );
+}
+
+function parseSettings(set: readonly string[]): Record<string, string> {
+  const pairs = set.map((setting) => {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(setting) ?? [];
+    if (name === undefined) throw new NotebookError(`--set: expected NAME=VALUE; got "${setting}"`);
+    return [name.trim(), value.trim()];
+  });
+  return Object.fromEntries(pairs);
+}
+
+async function requireFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(() => {});
+  const found = await stat(path).catch(() => null);
+  if (!found?.isDirectory()) throw new NotebookError(`--out: expected a folder; got "${path}"`);
+}
+
+function summary({ name, tables, file, record: { verdicts, seconds } }: RunResult): string {
+  const { holds, partly, "does not hold": not } = verdicts;
+  const claims = holds + partly + not > 0 ? `, claims: ${holds} hold, ${partly} partly, ${not} do not` : "";
+  return `${name}: ${tables} table${tables === 1 ? "" : "s"}${claims}, ${seconds.toFixed(1)} s → ${here(file)}`;
+}
+
+async function openPage(page: string): Promise<void> {
+  const { openInBrowser } = await import("./open.ts");
+  if (!(await openInBrowser(page)))
+    throw new NotebookError(`--open: no browser could be started; the page is ${page}`);
+}
+
+function plural(list: readonly unknown[]): string {
+  return list.length === 1 ? "" : "s";
+}
+
+/** The path from here, if it is below. */
+function here(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
+}

@@ -1,0 +1,224 @@
+/**
+ * @file Plots, by Observable Plot, each also as a small text plot for the terminal. `linePlot`, `barPlot` and
+ * `heatmap` cover most needs from rows of data; `plot` takes any of Plot's options.
+ */
+import * as Plot from "@observablehq/plot";
+import type { MimeBundle } from "../notebook/session.ts";
+import { extent, formatNumber, isSpread, type Spread, shortNumber } from "./format.ts";
+import { type Heading, renderPng, renderSvg } from "./plot-image.ts";
+import { type Scales, type Series, textBars, textHeat, textLines } from "./plot-text.ts";
+
+export interface PlotText extends Heading {
+  /** What the terminal shows: a text plot, or a sentence. */
+  readonly text?: string;
+}
+
+/** A picture with its text; drawn when shown. */
+export class Picture {
+  readonly options: Plot.PlotOptions;
+  readonly heading: Heading;
+  readonly text: string;
+
+  constructor(options: Plot.PlotOptions, { text = "(plot)", ...heading }: PlotText = {}) {
+    this.options = options;
+    this.heading = heading;
+    this.text = text;
+  }
+
+  toString(): string {
+    return this.heading.title ? `${this.heading.title}\n${this.text}` : this.text;
+  }
+
+  toMime(): MimeBundle {
+    const svg = renderSvg({ ariaLabel: this.heading.title, ...this.options }, this.heading);
+    const png = renderPng(svg);
+    return {
+      "image/svg+xml": svg,
+      ...(png ? { "image/png": png.toString("base64") } : {}),
+      "text/plain": this.toString(),
+    };
+  }
+}
+
+/** Any plot: `plot({ marks: [Plot.dot(rows, { x: "m", y: "v" })] }, { title, text })`. */
+export function plot(options: Plot.PlotOptions, text: PlotText = {}): Picture {
+  return new Picture(options, text);
+}
+
+type Key<Row> = keyof Row & string;
+
+export interface LinePlotOptions<Row> extends Scales {
+  readonly x: Key<Row>;
+  /** A number, or a Spread, which is drawn with its deviation. */
+  readonly y: Key<Row>;
+  /** One line for each value of this column. */
+  readonly series?: Key<Row>;
+  readonly title?: string;
+  readonly xLabel?: string;
+  readonly yLabel?: string;
+  /** More of Plot's options; they win. */
+  readonly plot?: Plot.PlotOptions;
+}
+
+/** Lines through points: a training curve, loss against rank. */
+export function linePlot<Row extends object>(rows: readonly Row[], options: LinePlotOptions<Row>): Picture {
+  const { x, y, series, title, xLabel = x, yLabel = y, xScale = "linear", yScale = "linear" } = options;
+  const points = rows.map((row) => ({
+    x: Number(row[x]),
+    y: Number(row[y]),
+    std: isSpread(row[y]) ? row[y].std : 0,
+    name: series ? String(row[series]) : "",
+  }));
+  const names = unique(points.map(({ name }) => name));
+  const color = series ? "name" : "#4269d0";
+  const spread = points.filter(({ std }) => std > 0);
+  const ticks = xScale === "log" ? logTicks(points.map((p) => p.x)) : undefined;
+  const marks: Plot.Markish[] = [
+    ...(ticks ? [Plot.axisX(ticks, { text: tickFormat, label: xLabel })] : []), // a log scale's own axis labels only some
+    Plot.ruleX(spread, {
+      x: "x",
+      y1: (p) => p.y - p.std,
+      y2: (p) => p.y + p.std,
+      stroke: color,
+      strokeOpacity: 0.5,
+    }),
+    Plot.line(points, { x: "x", y: "y", z: "name", stroke: color }),
+    ...(points.length <= 20 * names.length
+      ? [Plot.dot(points, { x: "x", y: "y", fill: color, r: 2.5 })]
+      : []),
+  ];
+  const chart: Plot.PlotOptions = {
+    grid: true,
+    x: {
+      type: xScale,
+      label: xLabel,
+      ticks,
+      tickFormat,
+    },
+    y: { type: yScale, label: yLabel, nice: true },
+    color: { type: "categorical", domain: names },
+    marks,
+    ...options.plot,
+  };
+  const lines: Series[] = names.map((name) => ({
+    name,
+    points: points.filter((p) => p.name === name).map((p) => [p.x, p.y] as const),
+  }));
+  return new Picture(chart, {
+    title,
+    legend: series !== undefined,
+    text: `${yLabel} against ${xLabel}\n${textLines(lines, { xScale, yScale })}`,
+  });
+}
+
+export interface BarPlotOptions<Row> {
+  /** What is compared. */
+  readonly label: Key<Row>;
+  /** A number, or a Spread, which is drawn with its deviation. */
+  readonly value: Key<Row>;
+  readonly title?: string;
+  readonly valueLabel?: string;
+  readonly plot?: Plot.PlotOptions;
+}
+
+/** Horizontal bars in the rows' order, each with its value. */
+export function barPlot<Row extends object>(rows: readonly Row[], options: BarPlotOptions<Row>): Picture {
+  const { label, value, title, valueLabel = value } = options;
+  const bars = rows.map((row) => {
+    const v = row[value] as number | Spread;
+    const text = isSpread(v) ? v.toString() : shortNumber(v);
+    return { label: String(row[label]), value: Number(v), std: isSpread(v) ? v.std : 0, text };
+  });
+  const spread = bars.filter(({ std }) => std > 0);
+  const [, longest] = extent([...bars.map((bar) => bar.label.length), 0]);
+  const [, widest] = extent([...bars.map((bar) => bar.text.length), 0]);
+  const chart: Plot.PlotOptions = {
+    marginLeft: 20 + 6 * longest,
+    marginRight: 20 + 6 * widest,
+    x: { label: valueLabel, grid: true, nice: true },
+    y: { label: null, domain: unique(bars.map((bar) => bar.label)) },
+    height: 60 + 28 * bars.length,
+    marks: [
+      Plot.barX(bars, { x: "value", y: "label", fill: "#4269d0" }),
+      Plot.ruleY(spread, {
+        y: "label",
+        x1: (b) => b.value - b.std,
+        x2: (b) => b.value + b.std,
+        stroke: "black",
+      }),
+      Plot.text(bars, { x: (b) => b.value + b.std, y: "label", text: "text", dx: 6, textAnchor: "start" }),
+      Plot.ruleX([0]),
+    ],
+    ...options.plot,
+  };
+  return new Picture(chart, { title, text: `${valueLabel}\n${textBars(bars)}` });
+}
+
+export interface HeatmapOptions<Row> {
+  readonly x: Key<Row>;
+  readonly y: Key<Row>;
+  readonly value: Key<Row>;
+  readonly title?: string;
+  readonly xLabel?: string;
+  readonly yLabel?: string;
+  /** Decimals of the numbers in the cells; none are written by default above 12 columns. */
+  readonly digits?: number;
+  /** The values of the palest and the darkest colour; by default the data's own. */
+  readonly domain?: readonly [number, number];
+  readonly plot?: Plot.PlotOptions;
+}
+
+/** A matrix of shaded cells, rows and columns in the order of the data: subspace similarity, a grid of rates. */
+export function heatmap<Row extends object>(rows: readonly Row[], options: HeatmapOptions<Row>): Picture {
+  const { x, y, value, title, xLabel = x, yLabel = y, digits } = options;
+  const cells = rows.map((row) => ({ x: String(row[x]), y: String(row[y]), value: Number(row[value]) }));
+  const xs = unique(cells.map((cell) => cell.x));
+  const ys = unique(cells.map((cell) => cell.y));
+  const finite = cells.map((cell) => cell.value).filter(Number.isFinite);
+  const [low, high] = options.domain ?? extent(finite);
+  const labels = digits !== undefined || xs.length <= 12;
+  const chart: Plot.PlotOptions = {
+    padding: 0,
+    marginLeft: 34 + 6 * extent([...ys.map((label) => label.length), 0])[1],
+    x: { domain: xs, label: xLabel },
+    y: { domain: ys, label: yLabel },
+    color: { scheme: "blues", domain: [low, high] },
+    marks: [
+      Plot.cell(cells, { x: "x", y: "y", fill: "value", inset: 0.5 }),
+      ...(labels
+        ? [
+            Plot.text(cells, {
+              x: "x",
+              y: "y",
+              text: (cell) => formatNumber(cell.value, digits ?? 2),
+              fill: (cell) => (cell.value > low + 0.7 * (high - low) ? "white" : "black"), // the better contrast on "blues"
+            }),
+          ]
+        : []),
+    ],
+    ...options.plot,
+  };
+  const matrix = ys.map((row) =>
+    xs.map((column) => cells.find((cell) => cell.x === column && cell.y === row)?.value ?? Number.NaN),
+  );
+  return new Picture(chart, {
+    title,
+    text: `${yLabel} (down) by ${xLabel} (across)\n${textHeat(ys, xs, matrix)}`,
+  });
+}
+
+/** The values themselves as ticks, where they are few: ranks 1, 2, 4, 8. */
+function logTicks(values: readonly number[]): number[] | undefined {
+  const distinct = unique(values);
+  return distinct.length <= 12 ? distinct : undefined;
+}
+
+function tickFormat(value: number): string {
+  return Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3)
+    ? value.toExponential(0)
+    : String(value);
+}
+
+function unique<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}

@@ -1,0 +1,59 @@
+/** @file Progress through long computations, on standard error: a bar on a terminal, a few plain lines elsewhere. */
+import { type Options, SingleBar } from "cli-progress";
+import { currentTerminal } from "../notebook/session.ts";
+
+export interface Progress {
+  /** `steps` more are done. */
+  tick(steps?: number): void;
+  /** Takes the bar away. Call it also when fewer steps were needed. */
+  done(): void;
+}
+
+/** Announces `total` steps of `label`: `const bar = progress(1000, "pretraining")`, then `bar.tick()` each step. */
+export function progress(total: number, label: string): Progress {
+  const terminal = currentTerminal();
+  if (terminal.progress === "bar") return bar(total, label);
+  if (terminal.progress === "lines") return lines(total, label, (line) => terminal.status(line));
+  return { tick() {}, done() {} };
+}
+
+/**
+ * An interrupt ends the process at once, so the cursor stays visible, lines go on wrapping, and no signal handler is
+ * installed.
+ */
+export const barLook: Options = {
+  barsize: 30,
+  barCompleteChar: "█",
+  barIncompleteChar: "░",
+  clearOnComplete: true,
+  hideCursor: false,
+  linewrap: true,
+  gracefulExit: false,
+  stream: process.stderr,
+};
+
+function bar(total: number, label: string): Progress {
+  // The engine is synchronous: the bar redraws itself inside update().
+  const format = `${label} {bar} {value}/{total}, {eta_formatted} left`;
+  const single = new SingleBar({ ...barLook, format, etaBuffer: 50 });
+  single.start(total, 0);
+  return { tick: (steps = 1) => single.increment(steps), done: () => single.stop() };
+}
+
+/** One line at each quarter, and none for what takes less than five seconds. */
+function lines(total: number, label: string, write: (line: string) => void): Progress {
+  const started = performance.now();
+  let value = 0;
+  let quarter = 0;
+  return {
+    tick(steps = 1) {
+      value += steps;
+      const seconds = (performance.now() - started) / 1000;
+      if (seconds < 5 || Math.floor((4 * value) / total) <= quarter) return;
+      quarter = Math.floor((4 * value) / total);
+      const left = Math.max(0, (seconds / value) * (total - value));
+      write(`${label}: ${value}/${total}, ${Math.round(left)} s left`);
+    },
+    done() {},
+  };
+}

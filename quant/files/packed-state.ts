@@ -1,0 +1,159 @@
+/**
+ * @file One packed weight as entries of a safetensors file, under the names that bitsandbytes gives in a state dict (for
+ * 4 bits the very bytes). For W [out, in] of a layer "h.0.mlp.c_fc", in n codes:
+ *
+ *     h.0.mlp.c_fc.weight                       U8 [bytes, 1]   the codes
+ *     h.0.mlp.c_fc.weight.absmax                F32 [blocks]    the constants; U8 when they are quantized as well
+ *     h.0.mlp.c_fc.weight.quant_map             F32 [16 or 256] what the codes stand for
+ *     h.0.mlp.c_fc.weight.nested_absmax         F32             the constants of the constants
+ *     h.0.mlp.c_fc.weight.nested_quant_map      F32 [256]
+ *     h.0.mlp.c_fc.weight.quant_state.bitsandbytes__nf4   U8    JSON: data type, block size, shape, mean of the constants
+ *
+ * bitsandbytes has nf4 and fp4 in this form. The other formats of quantize() follow it, with `lowrank__int4` and so on
+ * for `bitsandbytes__nf4`.
+ */
+
+import {
+  CheckpointError,
+  parseJsonObject,
+  QuantizationError,
+  type SafeTensor,
+  type TensorBytes,
+  tensorBytes,
+} from "../../core/index.ts";
+import { dynamic8 } from "../codebooks.ts";
+import { NESTED_BLOCK, type NestedAbsmax } from "../double.ts";
+import { bookOf, type Format, formats, QuantizedTensor } from "../layer/quantized-tensor.ts";
+
+/** The key that marks a quantized weight. */
+const stateKey = (format: Format): string =>
+  `quant_state.${format === "nf4" || format === "fp4" ? "bitsandbytes" : "lowrank"}__${format}`;
+
+/** The entries of one packed weight: "" for the codes, "absmax", "quant_map" and so on for the rest. */
+export function packedState(q: QuantizedTensor): Map<string, TensorBytes> {
+  const { packed, constants, format } = q;
+  const book = bookOf[format].values;
+  const entries = new Map([["", tensorBytes("U8", [packed.length, 1], packed)]]);
+  if (constants instanceof Float32Array) {
+    entries.set("absmax", tensorBytes("F32", [constants.length], constants));
+    entries.set("quant_map", tensorBytes("F32", [book.length], book));
+  } else {
+    const { codes, absmax } = constants;
+    entries.set("absmax", tensorBytes("U8", [codes.length], codes));
+    entries.set("quant_map", tensorBytes("F32", [book.length], book));
+    entries.set("nested_absmax", tensorBytes("F32", [absmax.length], absmax));
+    entries.set("nested_quant_map", tensorBytes("F32", [dynamic8.values.length], dynamic8.values));
+  }
+  const text = new TextEncoder().encode(describe(q));
+  entries.set(stateKey(format), tensorBytes("U8", [text.length], text));
+  return entries;
+}
+
+/** The JSON that bitsandbytes writes, in Python's spelling. */
+function describe({ format, blockSize, shape, constants }: QuantizedTensor): string {
+  const nested =
+    constants instanceof Float32Array
+      ? ""
+      : `, "nested_blocksize": ${NESTED_BLOCK}, "nested_dtype": "float32", "nested_offset": ${pythonFloat(constants.offset)}`;
+  return `{"quant_type": "${format}", "blocksize": ${blockSize}, "dtype": "float32", "shape": [${shape.join(", ")}]${nested}}`;
+}
+
+/** The shortest digits, as in JavaScript; but a point in whole numbers, and exponents from 1e-05 down and 1e+16 up. */
+function pythonFloat(x: number): string {
+  const exponent = x === 0 ? 0 : Number(x.toExponential().split("e")[1]);
+  if (exponent >= -4 && exponent < 16) return Number.isInteger(x) ? `${x}.0` : `${x}`;
+  return x.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
+}
+
+/** What the JSON of a quantized weight says, checked. */
+interface Description {
+  readonly format: Format;
+  readonly blockSize: number;
+  readonly shape: readonly number[];
+  readonly offset: number | null;
+}
+
+/** Takes the entries of one weight out of `tensors`. @throws CheckpointError unless they fit together */
+export function readPacked(
+  source: string,
+  weight: string,
+  type: string,
+  tensors: Map<string, SafeTensor>,
+): QuantizedTensor {
+  const fail = (problem: string): never => {
+    throw new CheckpointError(`${source}: ${weight}: ${problem}`);
+  };
+  const take = (key: string, dtype: "U8" | "F32"): SafeTensor => {
+    const name = key ? `${weight}.${key}` : weight;
+    const tensor = tensors.get(name);
+    tensors.delete(name);
+    if (!tensor) return fail(`expected an entry ${name} beside its quant_state; there is none`);
+    if (tensor.dtype !== dtype) fail(`${key || "weight"}: expected ${dtype}; got ${tensor.dtype}`);
+    const { shape } = tensor;
+    const isList = key ? shape.length === 1 : shape.length === 2 && shape[1] === 1;
+    if (!isList)
+      fail(`${key || "weight"}: expected the shape ${key ? "[n]" : "[n, 1]"}; got [${shape.join(", ")}]`);
+    return tensor;
+  };
+  const floats = (key: string): Float32Array => take(key, "F32").values() as Float32Array;
+  const bytes = (key: string): Uint8Array => take(key, "U8").values() as Uint8Array;
+  const checkBook = (key: string, expected: Float32Array): void => {
+    const book = floats(key);
+    // Other machines' libraries differ in the last digits of the 8-bit map.
+    const equal =
+      book.length === expected.length &&
+      book.every((value, i) => Math.abs(value - expected[i]) <= 1e-6 * Math.abs(expected[i]));
+    if (!equal) fail(`${key}: expected the values of the format; got others`);
+  };
+
+  const text = bytes(`quant_state.${type}`);
+  const { format, blockSize, shape, offset } = readDescription(text, type, fail);
+  const packed = bytes("");
+  checkBook("quant_map", bookOf[format].values);
+  let absmax: Float32Array | NestedAbsmax;
+  if (offset === null) absmax = floats("absmax");
+  else {
+    absmax = { codes: bytes("absmax"), absmax: floats("nested_absmax"), offset };
+    checkBook("nested_quant_map", dynamic8.values);
+  }
+  try {
+    return new QuantizedTensor({ format, blockSize, shape, packed, absmax });
+  } catch (error) {
+    if (error instanceof QuantizationError) return fail(error.message);
+    throw error;
+  }
+}
+
+function readDescription(bytes: Uint8Array, type: string, fail: (problem: string) => never): Description {
+  const fields = describedBy(bytes, fail);
+  const format = formats.find((known) => `quant_state.${type}` === stateKey(known));
+  if (!format || fields.quant_type !== format) {
+    return fail(
+      `quant_state: expected one of ${formats.join(", ")}, the same in its name; got ${JSON.stringify(fields.quant_type)} in ${type}`,
+    );
+  }
+  const { shape, blocksize, nested_blocksize, nested_dtype, nested_offset } = fields;
+  const isLength = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) > 0;
+  if (!Array.isArray(shape) || shape.length !== 2 || !shape.every(isLength))
+    return fail(`quant_state: expected a shape [out, in]; got ${JSON.stringify(shape)}`);
+  if (!isLength(blocksize))
+    return fail(`quant_state: expected a blocksize; got ${JSON.stringify(blocksize)}`);
+  const description = { format, blockSize: blocksize, shape: shape as number[] };
+  if (nested_offset === undefined && nested_blocksize === undefined) return { ...description, offset: null };
+  if (nested_blocksize !== NESTED_BLOCK || nested_dtype !== "float32") {
+    return fail(
+      `quant_state: expected nested constants in float32 and blocks of ${NESTED_BLOCK}; got ${nested_dtype} and ${nested_blocksize}`,
+    );
+  }
+  if (typeof nested_offset !== "number" || nested_offset !== Math.fround(nested_offset))
+    return fail(`quant_state: expected nested_offset, a float32; got ${JSON.stringify(nested_offset)}`);
+  return { ...description, offset: nested_offset };
+}
+
+function describedBy(bytes: Uint8Array, fail: (problem: string) => never): Record<string, unknown> {
+  try {
+    return parseJsonObject("quant_state", bytes);
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * @file QuantizedLinear: a frozen linear layer that holds packed bytes only (QLoRA, section 3).
+ *
+ *     Y = X dd(c1, c2, W)ᵀ + b         (Eq. 5 without its adapter; dd, doubleDequant, is Eq. 6)
+ *
+ *     W [out, in]  packed               X [..., in]      Y [..., out]
+ *
+ * The other half of Eq. 5, + s X L1 L2, is any adapter of lora/ on this layer.
+ */
+
+import { add, type Parameter, parameter, type Tensor } from "../../autograd/index.ts";
+import { checkOptions, mT, type NDArray, QuantizationError, sameShape, zeros } from "../../core/index.ts";
+import { Conv1D, Linear, type LinearLike, Module, overrides } from "../../nn/index.ts";
+import { bitsAndBytes, type QuantizeOptions, quantize, quantizeOptions } from "../quantize.ts";
+import { type ComputeDtype, denseOf, roundingTo, timesTransposed } from "./quantized-matmul.ts";
+import type { QuantizedTensor } from "./quantized-tensor.ts";
+
+/** The kind of layer that was quantized, and comes back from `dense`. */
+export type LinearKind = "linear" | "conv1d";
+
+/** A frozen layer of that kind around W [out, in]. */
+export function denseLayer(kind: LinearKind, W: NDArray, bias: Parameter | null): Linear | Conv1D {
+  const weight = parameter(kind === "conv1d" ? mT(W) : W);
+  weight.requiresGrad = false;
+  if (kind === "linear") return Linear.of(weight, bias);
+  return Conv1D.of(weight, bias ?? parameter(zeros([W.shape[0]])));
+}
+
+export interface QuantizedLinearOptions extends QuantizeOptions {
+  /** What products are computed in; float32 unless given. */
+  readonly computeDtype?: ComputeDtype;
+}
+
+interface Settings {
+  readonly bias?: Parameter | null;
+  readonly kind?: LinearKind;
+  readonly computeDtype?: ComputeDtype;
+}
+
+export class QuantizedLinear extends Module implements LinearLike {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** W [out, in], also where the layer was a Conv1D and stored [in, out], as transformers does it. */
+  readonly packed: QuantizedTensor;
+  bias: Parameter | null;
+  readonly kind: LinearKind;
+  readonly computeDtype: ComputeDtype;
+
+  /** @throws QuantizationError unless `packed` is a matrix and the bias has one number a row */
+  constructor(packed: QuantizedTensor, settings: Settings = {}) {
+    super();
+    checkOptions("QuantizedLinear", settings, ["bias", "kind", "computeDtype"]);
+    const { bias = null, kind = "linear", computeDtype = "float32" } = settings;
+    if (packed.shape.length !== 2) {
+      throw new QuantizationError(
+        `QuantizedLinear: expected a matrix [out, in]; got [${packed.shape.join(", ")}]`,
+      );
+    }
+    if (computeDtype !== "float32" && computeDtype !== "bfloat16") {
+      throw new QuantizationError(
+        `computeDtype: expected float32 or bfloat16; got ${JSON.stringify(computeDtype)}`,
+      );
+    }
+    const [outFeatures, inFeatures] = packed.shape;
+    if (bias && !sameShape(bias.shape, [outFeatures])) {
+      throw new QuantizationError(
+        `QuantizedLinear: expected a bias [${outFeatures}]; got [${bias.shape.join(", ")}]`,
+      );
+    }
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
+    this.packed = packed;
+    this.bias = bias;
+    this.kind = kind;
+    this.computeDtype = computeDtype;
+  }
+
+  /**
+   * `layer` quantized, with its very bias.
+   * @throws ArgumentError on an option that there is not; QuantizationError when an element is NaN or infinite, an option
+   *   does not fit, or `layer` is quantized
+   *   already or has adapters on it
+   */
+  static from(layer: Linear | Conv1D, given: QuantizedLinearOptions = {}): QuantizedLinear {
+    checkOptions("QuantizedLinear.from", given, [...quantizeOptions, "computeDtype"], {
+      ...bitsAndBytes,
+      bnb_4bit_compute_dtype: "computeDtype",
+      compute_dtype: "computeDtype",
+    });
+    const { computeDtype, ...options } = given;
+    if (!(layer instanceof Linear || layer instanceof Conv1D)) {
+      const name = (layer as object | null | undefined)?.constructor.name ?? String(layer);
+      throw new QuantizationError(
+        `QuantizedLinear.from: expected a Linear or a Conv1D; got a ${name}. Dequantize it, or take the plain model ` +
+          "of an adapted one (toPlain), first",
+      );
+    }
+    const own = overrides(layer);
+    if (own.length > 0) {
+      throw new QuantizationError(
+        `QuantizedLinear.from: expected a layer whose weight says all that it computes; got a ` +
+          `${layer.constructor.name}, with ${own.join(" and ")} of its own`,
+      );
+    }
+    const kind = layer instanceof Conv1D ? "conv1d" : "linear";
+    const packed = quantize(layer.denseWeight(), options);
+    return new QuantizedLinear(packed, { bias: layer.bias, kind, computeDtype });
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = this.project(x);
+    return this.bias ? this.round(add(y, this.round(this.bias))) : y;
+  }
+
+  /** x rounded to the compute type. */
+  round(x: Tensor): Tensor {
+    return roundingTo(this.computeDtype)(x);
+  }
+
+  project(x: Tensor): Tensor {
+    return timesTransposed(x, this);
+  }
+
+  /** W [out, in] dequantized: a temporary, made anew by every call, without history. */
+  denseWeight(): Tensor {
+    return denseOf(this.packed);
+  }
+
+  /** The settings that W was quantized with, to quantize another alike. */
+  get options(): QuantizeOptions {
+    const { format, blockSize, doubleQuant } = this.packed;
+    return format === "int8-rows" ? { format } : { format, blockSize, doubleQuant };
+  }
+
+  /** W is quantized with this layer's settings. @throws QuantizationError when an element is NaN or infinite */
+  withWeight(W: NDArray): QuantizedLinear {
+    const { bias, kind, computeDtype } = this;
+    return new QuantizedLinear(quantize(W, this.options), { bias, kind, computeDtype });
+  }
+
+  /** A layer of the kind that was quantized, frozen, which holds W [out, in] (the dequantized weight unless given) as it is. */
+  dense(W: NDArray = this.denseWeight().value): Linear | Conv1D {
+    return denseLayer(this.kind, W, this.bias);
+  }
+
+  override packedWeights(): Iterable<QuantizedTensor> {
+    return [this.packed];
+  }
+
+  override describe(): string {
+    const { packed, inFeatures, outFeatures, computeDtype } = this;
+    const { format, blockSize, doubleQuant, bitsPerParameter } = packed;
+    const constants = doubleQuant ? ", double quantization" : "";
+    const compute = computeDtype === "float32" ? "" : `, computes in ${computeDtype}`;
+    return `${inFeatures} → ${outFeatures}, ${format} in blocks of ${blockSize}${constants}, ${bitsPerParameter.toFixed(3)} bits a weight${compute}`;
+  }
+}

@@ -1,0 +1,198 @@
+/** @file QuantizedTensor: packed codes and their constants, and the way back to numbers. */
+
+import { Tensor } from "../../autograd/index.ts";
+import {
+  allocateFloats,
+  type Codes,
+  countFor,
+  fromHost,
+  QuantizationError,
+  type Shape,
+  sizeOf,
+} from "../../core/index.ts";
+import { dequantizeBlocks, packedLength } from "../blockwise.ts";
+import { type CodeBook, dynamic8, fp4, int4, int8, nf4 } from "../codebooks.ts";
+import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "../double.ts";
+import { unpackNibbles } from "../pack.ts";
+
+/**
+ * `nf4`, `fp4`, `int4`: 4 bits, block-wise. `int8`: the 8-bit dynamic map, block-wise. `int8-rows`: integers,
+ * one constant a row, as in LLM.int8.
+ */
+export const formats = ["nf4", "fp4", "int4", "int8", "int8-rows"] as const;
+export type Format = (typeof formats)[number];
+
+/** What the codes of each format stand for. */
+export const bookOf: Readonly<Record<Format, CodeBook>> = {
+  nf4,
+  fp4,
+  int4,
+  int8: dynamic8,
+  "int8-rows": int8,
+};
+
+/** What a QuantizedTensor is made of, as it is stored. */
+export interface QuantizedParts {
+  readonly format: Format;
+  readonly shape: Shape;
+  /** Elements that share a constant: a power of two from 32 to 4096, or the row's length for `int8-rows`. */
+  readonly blockSize: number;
+  readonly packed: Uint8Array;
+  /** The constant of each block; nested when they are quantized themselves (double quantization). */
+  readonly absmax: Float32Array | NestedAbsmax;
+}
+
+export class QuantizedTensor {
+  readonly format: Format;
+  readonly shape: Shape;
+  readonly size: number;
+  readonly blockSize: number;
+  /** The codes: two to a byte for 4 bits, the earlier in the high half; else one. */
+  readonly packed: Uint8Array;
+  /** The constants as stored: one float32 a block, or the parts of double quantization. */
+  readonly constants: Float32Array | NestedAbsmax;
+  /** What kernels take, of formats of 4 bits. */
+  readonly nibbles: Codes | null;
+
+  /**
+   * Takes over the parts, made by `quantize` or read from a file. @throws QuantizationError when they do not
+   * fit together
+   */
+  constructor(parts: QuantizedParts) {
+    checkParts(parts);
+    this.format = parts.format;
+    this.shape = [...parts.shape];
+    this.size = sizeOf(parts.shape);
+    this.blockSize = parts.blockSize;
+    this.packed = parts.packed;
+    this.constants = parts.absmax;
+    this.nibbles = bookOf[this.format].bits === 4 ? nibblesOf(this) : null;
+    countFor(this, "quantized", this.bytes);
+  }
+
+  /** True when the constants are quantized themselves. */
+  get doubleQuant(): boolean {
+    return !(this.constants instanceof Float32Array);
+  }
+
+  /** The constant of each block, as dequantizing uses it. A copy. */
+  get absmax(): Float32Array {
+    return this.constants instanceof Float32Array ? this.constants.slice() : recoverAbsmax(this.constants);
+  }
+
+  /**
+   * Bytes held: codes and constants. The code book, 16 or 256 numbers for all tensors together, is not
+   * counted.
+   */
+  get bytes(): number {
+    const { packed, constants } = this;
+    if (constants instanceof Float32Array) return packed.byteLength + constants.byteLength;
+    return packed.byteLength + constants.codes.byteLength + constants.absmax.byteLength + 4; // and the offset
+  }
+
+  /** 8 · bytes / size: for large 4-bit tensors in blocks of 64, 4.5, or 4.127 with double quantization. */
+  get bitsPerParameter(): number {
+    return this.size === 0 ? 0 : (8 * this.bytes) / this.size;
+  }
+
+  /** The code of each element, one to a byte, in row-major order. */
+  codes(): Uint8Array {
+    return bookOf[this.format].bits === 4 ? unpackNibbles(this.packed, this.size) : this.packed.slice();
+  }
+
+  /** The numbers that the codes stand for, as a dense tensor of the same shape. */
+  dequantize(): Tensor {
+    return new Tensor(fromHost(this.toArray(), this.shape));
+  }
+
+  /** The numbers that the codes stand for, in row-major order. */
+  toArray(): Float32Array {
+    return this.dequantizeInto(allocateFloats(this.size));
+  }
+
+  /**
+   * Writes elements start … end - 1, in row-major order, to the front of `target`, and returns it. Any range
+   * will do; one that begins and ends with a block is fastest.
+   * @throws QuantizationError when the range is not within the tensor or `target` is too short for it
+   */
+  dequantizeInto(target: Float32Array, start = 0, end = this.size): Float32Array {
+    const { packed, constants, blockSize } = this;
+    const within =
+      Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= this.size;
+    if (!within || target.length < end - start) {
+      throw new QuantizationError(
+        `dequantizeInto: expected a range within ${this.size} elements and room for it; got ${start} to ${end}, room for ${target.length}`,
+      );
+    }
+    const first = Math.floor(start / blockSize);
+    const absmax =
+      constants instanceof Float32Array
+        ? constants.subarray(first)
+        : recoverAbsmax(constants, first, Math.ceil(end / blockSize));
+    dequantizeBlocks(bookOf[this.format], packed, absmax, blockSize, target, start, end);
+    return target;
+  }
+}
+
+const nibblesOf = (q: QuantizedTensor): Codes => ({
+  shape: q.shape,
+  codes: q.packed,
+  values: bookOf[q.format].values,
+  get scales() {
+    return q.absmax;
+  },
+  blockSize: q.blockSize,
+});
+
+/** Elements that share a constant in `int8-rows`. */
+export const rowLength = (shape: Shape): number => Math.max(1, shape.at(-1) ?? 1);
+
+/** @throws QuantizationError unless `format` is known and `blockSize` fits it */
+export function checkFormat(format: Format, blockSize: number, shape: Shape): void {
+  if (!formats.includes(format)) {
+    throw new QuantizationError(
+      `format: expected one of ${formats.join(", ")}; got ${JSON.stringify(format)}`,
+    );
+  }
+  if (format === "int8-rows") {
+    if (blockSize === rowLength(shape)) return;
+    throw new QuantizationError(
+      `blockSize: expected none for int8-rows, whose blocks are the rows of [${shape.join(", ")}]; got ${blockSize}`,
+    );
+  }
+  const powerOfTwo = Number.isInteger(blockSize) && (blockSize & (blockSize - 1)) === 0;
+  if (!powerOfTwo || blockSize < 32 || blockSize > 4096) {
+    throw new QuantizationError(`blockSize: expected a power of two from 32 to 4096; got ${blockSize}`);
+  }
+}
+
+function checkParts({ format, shape, blockSize, packed, absmax }: QuantizedParts): void {
+  checkFormat(format, blockSize, shape);
+  const size = sizeOf(shape);
+  const blocks = Math.ceil(size / blockSize);
+  checkCount("packed", packedLength(bookOf[format].bits, size), packed.length, "bytes");
+  if (absmax instanceof Float32Array) {
+    checkCount("absmax", blocks, absmax.length, "constants");
+    if (!absmax.every((value) => value >= 0 && value < Infinity)) throw notConstants("absmax");
+    return;
+  }
+  if (format === "int8-rows") {
+    throw new QuantizationError(
+      "doubleQuant: expected a block-wise format; got int8-rows, one constant a row",
+    );
+  }
+  checkCount("nested codes", blocks, absmax.codes.length, "bytes");
+  checkCount("nested absmax", Math.ceil(blocks / NESTED_BLOCK), absmax.absmax.length, "constants");
+  if (!absmax.absmax.every((value) => value >= 0 && value < Infinity)) throw notConstants("nested absmax");
+  if (!Number.isFinite(absmax.offset)) throw notConstants("offset");
+}
+
+function checkCount(what: string, expected: number, got: number, unit: string): void {
+  if (got === expected) return;
+  throw new QuantizationError(
+    `${what}: expected ${expected} ${unit}; got ${got}. The file is cut short, or its shape or block size is not that of the codes`,
+  );
+}
+
+const notConstants = (what: string) =>
+  new QuantizationError(`${what}: expected finite magnitudes; got a NaN, an infinity or a negative number`);

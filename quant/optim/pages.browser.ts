@@ -1,0 +1,14 @@
+/** @file Page files, in a browser: there are none. */
+
+import { LowrankError } from "../../core/index.ts";
+import type * as node from "./pages.node.ts";
+
+export type { PageFile } from "./pages.node.ts";
+
+export const openPageFile: typeof node.openPageFile = () => {
+  throw new LowrankError(
+    "PagedAdamW: a browser has no files to page to; use AdamW8bit, or give an openFile of your own",
+  );
+};
+
+export const removeStale: typeof node.removeStale = () => [];
