@@ -8,6 +8,8 @@ export * from "./array/elementwise.ts";
 export * from "./array/gather.ts";
 export * from "./array/indices.ts";
 export * from "./array/matmul.ts";
+/** @deprecated Named dequantizeMatmul now. */
+export { dequantizeMatmul as decodeMatmul } from "./array/matmul.ts";
 export * from "./array/movement.ts";
 export * from "./array/ndarray.ts";
 export { checkNumbers, type Nested } from "./array/nested.ts";

@@ -41,12 +41,13 @@ export function matmul(a: NDArray, b: NDArray): NDArray {
 
 /**
  * Y = A Wᵀ if `transposed`, else Y = A W. A [n, k]; W [out, in] in 4-bit codes, which a gpu device keeps
- * and decodes in the product. Elsewhere W is decoded first: call it in a `scope` to have the numbers released.
+ * and dequantizes in the product. Elsewhere W is dequantized first: call it in a `scope` to have the numbers released.
  * @throws ShapeError when k is not the length that W has
  */
-export function decodeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray {
+export function dequantizeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray {
   const [m, k] = transposed ? W.shape : W.shape.toReversed();
-  if (a.rank !== 2 || a.shape[1] !== k) throw new ShapeError("decodeMatmul", `A [n, ${k}]`, { A: a.shape });
+  if (a.rank !== 2 || a.shape[1] !== k)
+    throw new ShapeError("dequantizeMatmul", `A [n, ${k}]`, { A: a.shape });
   if (a.size === 0 || m === 0) return zeros([a.shape[0], m]);
-  return kernel("decodeMatmul")(a, W, transposed);
+  return kernel("dequantizeMatmul")(a, W, transposed);
 }

@@ -2,9 +2,9 @@
 
 import { type Arena, setArena } from "../array/storage.ts";
 import type { Device, DeviceKernels } from "../device/device.ts";
-import { decodeThenMultiply } from "../device/reference.ts";
+import { dequantizeThenMultiply } from "../device/reference.ts";
 import { adam } from "./adam.ts";
-import { decode } from "./decode.ts";
+import { dequantize } from "./dequantize.ts";
 import { binary, gather, unary } from "./elementwise.ts";
 import { Machine } from "./machine.ts";
 import { matmul } from "./matmul.ts";
@@ -55,11 +55,11 @@ export function arenaOf(machine: Machine): Arena {
 export function kernelsOf(machine: Machine): DeviceKernels {
   const own = {
     matmul: (a, b) => matmul(machine, a, b),
-    decode: (from) => decode(machine, from),
+    dequantize: (from) => dequantize(machine, from),
   } satisfies DeviceKernels;
   return {
     ...own,
-    decodeMatmul: decodeThenMultiply(own),
+    dequantizeMatmul: dequantizeThenMultiply(own),
     unary: (name, x) => unary(machine, name, x),
     binary: (name, a, b, shape) => binary(machine, name, a, b, shape),
     reduce: (name, x, outer, n, inner, shape) => reduce(machine, name, x, outer, n, inner, shape),

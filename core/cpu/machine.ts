@@ -24,7 +24,7 @@ export const kernels = {
   normalize: 9,
   normalizeGrad: 10,
   adam: 11,
-  decode: 12,
+  dequantize: 12,
 } as const;
 
 /** Positions on the job board in 4-byte words, as in assembly/board.ts. */

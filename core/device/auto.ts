@@ -22,7 +22,11 @@ export function autoDevice(
   let gpu: Device | null | undefined;
 
   /** Runs a product where it is worth it; what a GPU cannot address the cpu can. */
-  function run<T>(name: "matmul" | "decodeMatmul", multiplications: number, product: (on: Kernels) => T): T {
+  function run<T>(
+    name: "matmul" | "dequantizeMatmul",
+    multiplications: number,
+    product: (on: Kernels) => T,
+  ): T {
     const on = (device: Device): T => {
       const result = product(device.kernels as Kernels);
       note(device.name, name);
@@ -46,8 +50,8 @@ export function autoDevice(
     kernels: {
       ...cpu.kernels,
       matmul: (a, b) => run("matmul", a.size * b.shape[b.rank - 1], ({ matmul }) => matmul(a, b)),
-      decodeMatmul: (a, W, transposed) =>
-        run("decodeMatmul", a.shape[0] * sizeOf(W.shape), (on) => on.decodeMatmul(a, W, transposed)),
+      dequantizeMatmul: (a, W, transposed) =>
+        run("dequantizeMatmul", a.shape[0] * sizeOf(W.shape), (on) => on.dequantizeMatmul(a, W, transposed)),
     },
   };
 }

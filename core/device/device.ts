@@ -148,7 +148,7 @@ export function kernel<Name extends keyof Kernels>(name: Name): Kernels[Name] {
   const device = currentDevice();
   const runner = device.kernels[name] || !device.name.startsWith("gpu") ? device : openDevice("cpu");
   const own = runner.kernels[name] as Kernels[Name] | undefined;
-  const countsItself = device.name === "auto" && (name === "matmul" || name === "decodeMatmul"); // cpu's, or a GPU's
+  const countsItself = device.name === "auto" && (name === "matmul" || name === "dequantizeMatmul"); // cpu's, or a GPU's
   if (!countsItself) note(own ? runner.name.replace("auto", "cpu") : "reference", name);
   return own ?? reference[name];
 }

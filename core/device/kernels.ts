@@ -84,7 +84,7 @@ export interface Codes {
   readonly values: Float32Array; // [16]
   /** A getter may work them out anew. */
   readonly scales: Float32Array;
-  /** For `decodeMatmul` a power of two up to 4096. */
+  /** For `dequantizeMatmul` a power of two up to 4096. */
   readonly blockSize: number;
 }
 
@@ -110,9 +110,9 @@ export interface Kernels {
   /** From x̂, r and dX̂: dX = r (dX̂ − mean(dX̂) − x̂ mean(dX̂ ∘ x̂)); without the middle term when not `centre`. */
   normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray;
   /** The numbers that codes stand for. */
-  decode(from: Codes): NDArray;
+  dequantize(from: Codes): NDArray;
   /** Y = A Wᵀ if `transposed`, else Y = A W. A [n, k], any strides; W [out, in]; nothing empty. */
-  decodeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray;
+  dequantizeMatmul(a: NDArray, W: Codes, transposed: boolean): NDArray;
   /** One AdamW step on `parameter`, `m` and `v`, all in place: contiguous, of the gradient's shape. */
   adam(parameter: NDArray, gradient: NDArray, m: NDArray, v: NDArray, step: AdamStep): void;
 }

@@ -263,24 +263,24 @@ const adam: Kernels["adam"] = (parameter, gradient, m, v, step) => {
 };
 
 /** Writes numbers from number `start` on into `y`, where they have the same places. */
-export function decodeInto(y: FloatArray, { codes, values, scales, blockSize }: Codes, start = 0): void {
+export function dequantizeInto(y: FloatArray, { codes, values, scales, blockSize }: Codes, start = 0): void {
   for (let i = start; i < y.length; i++) {
     const code = (codes[Math.floor(i / 2)] >> (i % 2 ? 0 : 4)) & 15;
     y[i] = Math.fround(values[code] * scales[Math.floor(i / blockSize)]);
   }
 }
 
-const decode: Kernels["decode"] = (from) => {
+const dequantize: Kernels["dequantize"] = (from) => {
   const result = empty(from.shape);
-  decodeInto(result.storage.data, from);
+  dequantizeInto(result.storage.data, from);
   return result;
 };
 
-/** `decodeMatmul` in two steps: W as numbers, then the product. */
-export const decodeThenMultiply =
-  ({ decode, matmul }: Pick<Kernels, "decode" | "matmul">): Kernels["decodeMatmul"] =>
+/** `dequantizeMatmul` in two steps: W as numbers, then the product. */
+export const dequantizeThenMultiply =
+  ({ dequantize, matmul }: Pick<Kernels, "dequantize" | "matmul">): Kernels["dequantizeMatmul"] =>
   (a, codes, transposed) => {
-    const W = decode(codes);
+    const W = dequantize(codes);
     return matmul(a, transposed ? mT(W) : W);
   };
 
@@ -294,7 +294,7 @@ export const reference: Kernels = {
   softmaxGrad,
   normalize,
   normalizeGrad,
-  decode,
-  decodeMatmul: decodeThenMultiply({ decode, matmul }),
+  dequantize,
+  dequantizeMatmul: dequantizeThenMultiply({ dequantize, matmul }),
   adam,
 };

@@ -9,7 +9,7 @@ import type { Device } from "../device/device.ts";
 import type { Codes } from "../device/kernels.ts";
 import { DeviceError } from "../errors.ts";
 import { DeviceMemory, defaultBudget } from "./memory.ts";
-import { packMatrix, planDecodeProduct } from "./packed-matrix.ts";
+import { packMatrix, planDequantizeProduct } from "./packed-matrix.ts";
 import { planProduct } from "./plan.ts";
 import type { GpuMode, Statistics, SyncSession } from "./session.ts";
 
@@ -48,9 +48,9 @@ export function gpuDevice(mode: GpuMode, open: () => SyncSession, budget?: numbe
     return new NDArray(memory.multiply(plan, a.storage, b.storage), shape); // [...p, n, m]
   }
 
-  function decodeMatmul(A: NDArray, W: Codes, transposed: boolean): NDArray {
+  function dequantizeMatmul(A: NDArray, W: Codes, transposed: boolean): NDArray {
     if (!memory.alive) [session, memory] = start();
-    const plan = planDecodeProduct(name, A, W, transposed, session.limits);
+    const plan = planDequantizeProduct(name, A, W, transposed, session.limits);
     const packed = { of: W, make: () => packMatrix(W) };
     return new NDArray(memory.multiply(plan, A.storage, packed), [A.shape[0], plan.output[0]]); // [n, m]
   }
@@ -59,7 +59,7 @@ export function gpuDevice(mode: GpuMode, open: () => SyncSession, budget?: numbe
     name,
     adapter: session.adapter.name,
     software: session.adapter.software,
-    kernels: { matmul, decodeMatmul },
+    kernels: { matmul, dequantizeMatmul },
     statistics: () => session.statistics(),
     close: () => session.close(),
   };

@@ -12,7 +12,7 @@
  * are integers (the counter not in webasm mode, hence `steps`). So `product` has its positions in variables and is for arrays below that bound; `productWide`
  * works them out in place, in integers only, and is for larger ones.
  *
- * `decodeProduct` is Y = A W and `decodeProductTransposed` Y = A Wᵀ, with W in 4-bit codes that are decoded as they are
+ * `dequantizeProduct` is Y = A W and `dequantizeProductTransposed` Y = A Wᵀ, with W in 4-bit codes that are dequantized as they are
  * read; packed-matrix.ts says how W lies in B.
  */
 
@@ -39,8 +39,8 @@ const stridedArguments = [
   "bInner",
 ] as const;
 
-/** Arguments of `decodeProduct` and `decodeProductTransposed` after the arrays. */
-const decodeArguments = [
+/** Arguments of `dequantizeProduct` and `dequantizeProductTransposed` after the arrays. */
+const dequantizeArguments = [
   "inner",
   "aOffset",
   "aRow",
@@ -59,8 +59,8 @@ const decodeArguments = [
 export const productArguments = {
   product: stridedArguments,
   productWide: stridedArguments,
-  decodeProduct: decodeArguments,
-  decodeProductTransposed: decodeArguments,
+  dequantizeProduct: dequantizeArguments,
+  dequantizeProductTransposed: dequantizeArguments,
 } as const;
 
 export type ProductName = keyof typeof productArguments;
@@ -107,7 +107,7 @@ export const kernelSources: Record<KernelName, string> = {
   // Powers of two multiply and never divide: every GPU rounds products correctly, not so quotients. `past` is how many
   // elements of the block in which a row begins belong to rows before it.
 
-  decodeProduct: `${head("decodeProduct")} {
+  dequantizeProduct: `${head("dequantizeProduct")} {
     const n = Math.floor((this.thread.x + 0.5) / ${CODES_PER_WORD});
     const power = b[powersAt + this.thread.x - ${CODES_PER_WORD} * n];
     let past = 0;
@@ -123,7 +123,7 @@ export const kernelSources: Record<KernelName, string> = {
     return sum;
   }`,
 
-  decodeProductTransposed: `${head("decodeProductTransposed")} {
+  dequantizeProductTransposed: `${head("dequantizeProductTransposed")} {
     const past = rest(rest(this.thread.x, blockSize, perBlock) * ragged, blockSize, perBlock);
     let sum = 0;
     for (let n = 0; n < rowWords; n++) {
@@ -182,8 +182,8 @@ export const helpersOf: Readonly<Record<KernelName, readonly Helper[]>> = {
     ),
     helper("Integer", "steps", ["l", "stride"], "l * stride"),
   ],
-  decodeProduct: [at],
-  decodeProductTransposed: [
+  dequantizeProduct: [at],
+  dequantizeProductTransposed: [
     at,
     helper("Float", "rest", ["i", "n", "perN"], "i - n * Math.floor(i * perN)"), // of i / n, perN = 1 / n
   ],

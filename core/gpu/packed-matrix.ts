@@ -1,5 +1,5 @@
 /**
- * @file A matrix W [out, in] in 4-bit codes, as it lies on a gpu device and as the kernels that decode read it. gpu.js has
+ * @file A matrix W [out, in] in 4-bit codes, as it lies on a gpu device and as the kernels that dequantize read it. gpu.js has
  * arrays of float32s only, so all of it is in one of those:
  *
  *     16 values, what the codes stand for      16⁰, 16⁻¹ … 16⁻⁵      scales, a row of them for each row      words
@@ -66,7 +66,7 @@ export function packMatrix(W: Codes): Float32Array {
  * The plan of Y = A Wᵀ if `transposed`, else of A W, for A [n, k].
  * @throws DeviceError when the product is beyond `limits`
  */
-export function planDecodeProduct(
+export function planDequantizeProduct(
   name: string,
   a: NDArray,
   W: Codes,
@@ -82,7 +82,7 @@ export function planDecodeProduct(
   if (!exact || !isWithin(limits, output, [a.storage.length, length], inner))
     throw tooLarge(name, limits, `A [${n}, ${inner}] and packed W [${out}, ${columns}]`);
   return {
-    kernel: transposed ? "decodeProductTransposed" : "decodeProduct",
+    kernel: transposed ? "dequantizeProductTransposed" : "dequantizeProduct",
     output,
     arguments: {
       inner,

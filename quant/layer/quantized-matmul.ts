@@ -3,14 +3,14 @@
  * right after it, in the backward pass again: between products only the packed bytes exist. The workspace holds W whole,
  * in float32, of one layer at a time.
  *
- * On a gpu device a 4-bit W needs no workspace: its codes are uploaded once, and the kernel of the product decodes them
+ * On a gpu device a 4-bit W needs no workspace: its codes are uploaded once, and the kernel of the product dequantizes them
  * (core/gpu/packed-matrix.ts, also for the bits a weight takes there). Formats of 8 bits and a W rounded to bfloat16 go
- * by the workspace there too, decoded by the cpu and uploaded for each product; `kernelCounts` shows which way was taken.
+ * by the workspace there too, dequantized by the cpu and uploaded for each product; `kernelCounts` shows which way was taken.
  */
 
 import { bfloat16, record, reshape, Tensor } from "../../autograd/index.ts";
 import {
-  decodeMatmul,
+  dequantizeMatmul,
   empty,
   kernel,
   matmul,
@@ -83,7 +83,7 @@ function operand(x: Tensor, length: number, { computeDtype }: PackedMatrix) {
 function product(x: NDArray, W: PackedMatrix, transposed: boolean): NDArray {
   const { nibbles } = W.packed;
   return scope(() => {
-    if (nibbles && W.computeDtype === "float32") return decodeMatmul(x, nibbles, transposed);
+    if (nibbles && W.computeDtype === "float32") return dequantizeMatmul(x, nibbles, transposed);
     const numbers = dequantized(W);
     return matmul(x, transposed ? mT(numbers) : numbers);
   });
@@ -97,7 +97,7 @@ function dequantized({ packed, computeDtype }: PackedMatrix): NDArray {
 
 /** On the device in use where codes have 4 bits; the values are those of `dequantizeInto` to the last bit. */
 function numbersOf(packed: QuantizedTensor): NDArray {
-  if (packed.nibbles) return kernel("decode")(packed.nibbles);
+  if (packed.nibbles) return kernel("dequantize")(packed.nibbles);
   const W = empty(packed.shape);
   const { data } = W.storage;
   if (data instanceof Float32Array) packed.dequantizeInto(data);

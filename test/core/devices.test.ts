@@ -107,8 +107,8 @@ const calls: { readonly [Name in keyof Kernels]: (run: Kernels[Name]) => unknown
   softmaxGrad: (run) => run(ones(2, 3), ones(2, 3)),
   normalize: (run) => run(ones(2, 3), 1e-5, true),
   normalizeGrad: (run) => run(ones(2, 3), ones(2), ones(2, 3), true),
-  decode: (run) => run(codes),
-  decodeMatmul: (run) => run(ones(2, 32), codes, true),
+  dequantize: (run) => run(codes),
+  dequantizeMatmul: (run) => run(ones(2, 32), codes, true),
   adam: (run) => run(ones(3), ones(3), ones(3), ones(3), adamStep),
 };
 const ones = (...shape: number[]): NDArray => full(shape, 1);
@@ -137,7 +137,7 @@ for (const name of Object.keys(calls) as (keyof Kernels)[]) {
       counted(() =>
         withDevice(device, () => scope(() => (calls[name] as (run: unknown) => unknown)(kernel(name)))),
       );
-    const isProduct = name === "matmul" || name === "decodeMatmul";
+    const isProduct = name === "matmul" || name === "dequantizeMatmul";
     assert.equal(runs("reference"), { [`reference ${name}`]: 1 });
     assert.equal(runs("cpu"), { [`cpu ${name}`]: 1 });
     assert.equal(runs("auto"), { [`cpu ${name}`]: 1 });

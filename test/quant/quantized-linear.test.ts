@@ -144,7 +144,7 @@ for (const { name } of working) {
         if (name.startsWith("gpu:")) {
           const ran = (kernel: string) => (kernelCounts()[kernel] ?? 0) - (before[kernel] ?? 0);
           const is4bit = layer.packed.nibbles !== null;
-          assert.equal([ran(`${name} decodeMatmul`), ran(`${name} matmul`)], is4bit ? [2, 0] : [0, 2]);
+          assert.equal([ran(`${name} dequantizeMatmul`), ran(`${name} matmul`)], is4bit ? [2, 0] : [0, 2]);
         }
         const abs = layer.denseWeight().abs();
         return agree(y, z, x.detach().abs().matmul(abs.T), inner) && agree(dX, dZ, dY.abs().matmul(abs), out);
@@ -153,12 +153,12 @@ for (const { name } of working) {
   });
 }
 
-test("on a gpu device a W rounded to bfloat16 is decoded by the cpu, and kernelCounts says so", () => {
+test("on a gpu device a W rounded to bfloat16 is dequantized by the cpu, and kernelCounts says so", () => {
   const layer = QuantizedLinear.from(new Linear(64, 32, { rng: random(10) }), { computeDtype: "bfloat16" });
   const before = kernelCounts();
   withDevice("gpu:webasm", () => scope(() => layer.forward(normal(11, 3, 64)).toArray()));
   const ran = (kernel: string) => (kernelCounts()[kernel] ?? 0) - (before[kernel] ?? 0);
-  assert.equal(["gpu:webasm decodeMatmul", "cpu decode", "gpu:webasm matmul"].map(ran), [0, 1, 1]);
+  assert.equal(["gpu:webasm dequantizeMatmul", "cpu dequantize", "gpu:webasm matmul"].map(ran), [0, 1, 1]);
 });
 
 test("bfloat16 rounds x, W, b and y, and the gradients on their way back", () => {

@@ -33,7 +33,7 @@ function withNoise<T>(seed: number, fn: () => T): T {
     return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, noisy(part)]));
   };
   for (const name of Object.keys(exact) as (keyof Kernels)[]) {
-    if (name === "adam" || name === "decode" || name === "decodeMatmul") continue;
+    if (name === "adam" || name === "dequantize" || name === "dequantizeMatmul") continue;
     const kernel = exact[name] as (...given: unknown[]) => unknown;
     Object.assign(reference, {
       [name]: (...given: unknown[]) =>

@@ -1,7 +1,7 @@
 /** @file What JavaScript calls: `run` a kernel with the arguments on the board, and `serve` for the workers. */
 
 import { runJob, serveJobs } from "./board";
-import { decode } from "./decode";
+import { dequantize } from "./dequantize";
 import { adam, binary, unary } from "./elementwise";
 import { multiplyBatch, multiplyTiles, packOperands } from "./matmul";
 import { normalize, normalizeGrad, reduceColumns, reduceRows, softmax, softmaxGrad } from "./rows";
@@ -21,7 +21,7 @@ function runChunk(kernel: i32, chunk: i32): void {
     case 9: return normalize(chunk);
     case 10: return normalizeGrad(chunk);
     case 11: return adam(chunk);
-    case 12: return decode(chunk);
+    case 12: return dequantize(chunk);
   }
 }
 

@@ -146,7 +146,7 @@ test("pieces of more than a mebibyte: elementwise, columns, AdamW, codes", () =>
           ...[
             cpu.unary("tanh", x),
             cpu.binary("add", x, matrix(2, [m]), [n, m]),
-            cpu.decode(from),
+            cpu.dequantize(from),
             w,
             first,
             second,

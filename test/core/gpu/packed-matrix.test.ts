@@ -23,7 +23,7 @@ test("rows too long to be divided exactly, and more of them than floats can numb
   const A = array([1], [1, 1]);
   const refuses = (W: Codes, transposed: boolean, message: RegExp) =>
     assert.throws(
-      () => webasm.kernels.decodeMatmul?.(A, W, transposed),
+      () => webasm.kernels.dequantizeMatmul?.(A, W, transposed),
       (error: Error) => error instanceof DeviceError && message.test(error.message),
     );
   refuses(zeros(1, 2 ** 20 + 1), false, /packed W \[1, 1048577\] is larger/);
@@ -42,7 +42,8 @@ if (mayCollect) {
       await collectUntil(() => true);
       const [arrays, bytes] = there();
       const A = array([1], [1, 1]);
-      for (let i = 0; i < 50; i++) device.kernels.decodeMatmul?.(A, zeros(1, 64), false).storage.release();
+      for (let i = 0; i < 50; i++)
+        device.kernels.dequantizeMatmul?.(A, zeros(1, 64), false).storage.release();
       assert.ok(there()[0] >= arrays + 50);
       // The last may still be on the stack of the interpreter, and A is there.
       const gone = (): boolean => there()[0] <= arrays + 3 && there()[1] <= bytes + 3 * 4 * 40;

@@ -31,11 +31,11 @@ function codes(shape: Matrix, blockSize: number, seed: number): Codes {
 }
 
 const product = (device: GpuDevice, A: NDArray, W: Codes, transposed: boolean): NDArray =>
-  (device.kernels.decodeMatmul as NonNullable<typeof device.kernels.decodeMatmul>)(A, W, transposed);
+  (device.kernels.dequantizeMatmul as NonNullable<typeof device.kernels.dequantizeMatmul>)(A, W, transposed);
 
 /** Two roundings a term more than of a product of numbers: value · scale is rounded or not, here and there. */
 function agrees(device: GpuDevice, A: NDArray, W: Codes, transposed: boolean): void {
-  const numbers = reference.decode(W);
+  const numbers = reference.dequantize(W);
   assertAgrees(product(device, A, W, transposed), A, transposed ? mT(numbers) : numbers, 2);
 }
 
@@ -141,7 +141,7 @@ law("over the budget codes leave without a download and are made again, and no v
         const y = product(small, x, matrices[i], true);
         assert.ok(deviceBytes() - start <= budget);
         assert.ok(small.statistics().arrays <= 4); // x, y, two matrices
-        assertAgrees(y, x, mT(reference.decode(matrices[i])), 2);
+        assertAgrees(y, x, mT(reference.dequantize(matrices[i])), 2);
       });
     }
   });

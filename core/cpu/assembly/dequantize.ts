@@ -22,7 +22,7 @@ function look(index: v128, p0: v128, p1: v128, p2: v128, p3: v128, scale: v128, 
 
 /** Arguments: codes, the table's planes (64 bytes), scales, y, whole groups of 32 codes, groups to a scale, and how many
  * of the first scale's groups come before. */
-export function decode(chunk: i32): void {
+export function dequantize(chunk: i32): void {
   const codes = pointer(0);
   const planes = pointer(1);
   const scales = pointer(2);

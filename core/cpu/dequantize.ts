@@ -3,7 +3,7 @@
 import { reshape } from "../array/movement.ts";
 import { empty, type NDArray } from "../array/ndarray.ts";
 import type { Codes } from "../device/kernels.ts";
-import { decodeInto } from "../device/reference.ts";
+import { dequantizeInto } from "../device/reference.ts";
 import { kernels, type Machine } from "./machine.ts";
 import { part } from "./operands.ts";
 
@@ -13,7 +13,7 @@ const GROUP = 32;
 /** Bytes of the window that a group takes, at most: codes, numbers and a scale. */
 const GROUP_BYTES = 16 + 128 + 4;
 
-export function decode(machine: Machine, from: Codes): NDArray {
+export function dequantize(machine: Machine, from: Codes): NDArray {
   const result = empty(from.shape);
   const groups = from.blockSize % GROUP === 0 ? Math.floor(result.size / GROUP) : 0;
   const toScale = from.blockSize / GROUP;
@@ -39,10 +39,10 @@ export function decode(machine: Machine, from: Codes): NDArray {
       ];
       const count = last - first;
       const chunks = machine.chunks(count, count * GROUP * 0.3);
-      machine.run(kernels.decode, chunks, [...addresses, count, toScale, first - scale * toScale]);
+      machine.run(kernels.dequantize, chunks, [...addresses, count, toScale, first - scale * toScale]);
     });
   }
-  decodeInto(result.storage.data, from, groups * GROUP);
+  dequantizeInto(result.storage.data, from, groups * GROUP);
   return result;
 }
 

@@ -4,7 +4,7 @@ import { suite } from "uvu";
 import { setThreads } from "../../../core/cpu/index.ts";
 import { reference } from "../../../core/device/reference.ts";
 
-const test = suite("cpu decode");
+const test = suite("cpu dequantize");
 
 const codes = fc.record({
   size: fc.oneof(fc.nat(200), fc.integer({ min: 300_000, max: 300_100 })),
@@ -15,8 +15,8 @@ const codes = fc.record({
 });
 
 test("gives the reference's numbers bit for bit, at any length, block size and number of threads", () => {
-  const decode = openDevice("cpu").kernels.decode;
-  if (!decode) throw new Error("expected a kernel");
+  const dequantize = openDevice("cpu").kernels.dequantize;
+  if (!dequantize) throw new Error("expected a kernel");
   fc.assert(
     fc.property(codes, ({ size, blockSize, seed, threads, inScope }) => {
       setThreads(threads);
@@ -28,8 +28,8 @@ test("gives the reference's numbers bit for bit, at any length, block size and n
         scales: rng.normal(Math.ceil(size / blockSize)),
         blockSize,
       };
-      const expected = reference.decode(from).data;
-      const run = () => decode(from).data.slice();
+      const expected = reference.dequantize(from).data;
+      const run = () => dequantize(from).data.slice();
       const got = inScope ? scope(run) : run();
       return got.length === size && got.every((value, i) => Object.is(value, expected[i]));
     }),
