@@ -45,4 +45,5 @@ export {
   type MemoryReport,
   watch,
 } from "./meter.ts";
+export { fullMatcher } from "./python/pattern/index.ts";
 export { setWarnings, type WarningHandler, warn } from "./warn.ts";

@@ -15,12 +15,10 @@
  * would otherwise train without a word at half the size.
  */
 
-import { AdapterError, nearest } from "../../core/index.ts";
+import { AdapterError, fullMatcher, nearest } from "../../core/index.ts";
 import type { ModuleKind } from "../../nn/index.ts";
-import { fullMatcher } from "../peft/python-pattern.ts";
 
 export type Target = string | RegExp | readonly (string | RegExp)[];
-
 /** A module by its dotted name and what it is to an adapter. */
 export interface TargetCandidate {
   readonly name: string;

@@ -9,9 +9,8 @@
  * Unlike in this library's own language, a name that matches nothing is passed over.
  */
 
-import { CheckpointError } from "../../core/index.ts";
+import { CheckpointError, fullMatcher } from "../../core/index.ts";
 import type { TargetCandidate } from "../model/target.ts";
-import { fullMatcher } from "./python-pattern.ts";
 
 /** The fields that choose modules. */
 export interface ModuleFields {

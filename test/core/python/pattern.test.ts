@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { LowrankError } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { fullMatcher } from "../../lora/peft/python-pattern.ts";
+import { fullMatcher } from "../../../core/python/pattern/index.ts";
 
 const test = suite("Python's expressions");
 

@@ -9,7 +9,7 @@
  * What is matched is always the whole text, as in `re.fullmatch`.
  */
 
-import { LowrankError } from "../../core/index.ts";
+import { LowrankError } from "../../errors.ts";
 
 type Test = (character: string) => boolean;
 type Assertion = (text: readonly string[], at: number) => boolean;
