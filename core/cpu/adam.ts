@@ -3,8 +3,8 @@
 import { reshape } from "../array/movement.ts";
 import { contiguous, type NDArray } from "../array/ndarray.ts";
 import type { AdamStep } from "../device/kernels.ts";
-import { floatBits, kernels, type Machine } from "./machine.ts";
 import type { Operands } from "./operands.ts";
+import { floatBits, kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
 /** Brought in at a time: this stays in the second-level cache, and an AdamW step reads and writes it. */
 const BYTES = 2 ** 18;
@@ -15,7 +15,7 @@ const BYTES = 2 ** 18;
  * brought in block by block, which still takes half the time of plain loops.
  */
 export function adam(
-  machine: Machine,
+  runtime: WasmRuntime,
   parameter: NDArray,
   gradient: NDArray,
   m: NDArray,
@@ -39,7 +39,7 @@ export function adam(
   const arrays = [contiguous(gradient), ...changed].map((x) => reshape(x, [x.size]));
   const run = (operands: Operands, [G, ...inPlace]: readonly NDArray[]): void => {
     const [w, M, V] = inPlace.map((x) => operands.output(x, true).address);
-    machine.run(kernels.adam, 1, [w, operands.input(G).address, M, V, G.size, ...constants]);
+    runtime.run(kernels.adam, 1, [w, operands.input(G).address, M, V, G.size, ...constants]);
   };
-  machine.pieces(arrays, run, { step: 16, limit: Math.min(BYTES, machine.piece) });
+  runtime.pieces(arrays, run, { step: 16, limit: Math.min(BYTES, runtime.piece) });
 }

@@ -4,8 +4,8 @@ import { reshape } from "../array/movement.ts";
 import { empty, type NDArray } from "../array/ndarray.ts";
 import type { Codes } from "../device/kernels.ts";
 import { dequantizeInto } from "../device/reference.ts";
-import { kernels, type Machine } from "./machine.ts";
 import { part } from "./operands.ts";
+import { kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
 /** Codes that the kernel looks up at a time; it does whole groups. */
 const GROUP = 32;
@@ -13,7 +13,7 @@ const GROUP = 32;
 /** Bytes of the window that a group takes, at most: codes, numbers and a scale. */
 const GROUP_BYTES = 16 + 128 + 4;
 
-export function dequantize(machine: Machine, from: Codes): NDArray {
+export function dequantize(runtime: WasmRuntime, from: Codes): NDArray {
   const result = empty(from.shape);
   const groups = from.blockSize % GROUP === 0 ? Math.floor(result.size / GROUP) : 0;
   const toScale = from.blockSize / GROUP;
@@ -21,13 +21,13 @@ export function dequantize(machine: Machine, from: Codes): NDArray {
   const values = bytesOf(Float32Array.from(from.values));
   const planes = values.map((_, i) => values[(i % 16) * 4 + (i >> 4)]);
   const flat = reshape(result, [result.size]);
-  const atATime = Math.floor(machine.piece / GROUP_BYTES);
+  const atATime = Math.floor(runtime.piece / GROUP_BYTES);
   for (let first = 0; first < groups; first += atATime) {
     const last = Math.min(groups, first + atATime);
-    machine.call((operands) => {
+    runtime.call((operands) => {
       const bytes = (array: Uint8Array): number => {
         const address = operands.workspace(array.length);
-        machine.memory.bytes.set(array, address);
+        runtime.memory.bytes.set(array, address);
         return address;
       };
       const scale = Math.floor(first / toScale);
@@ -38,8 +38,8 @@ export function dequantize(machine: Machine, from: Codes): NDArray {
         operands.output(part(flat, 0, first * GROUP, last * GROUP)).address,
       ];
       const count = last - first;
-      const chunks = machine.chunks(count, count * GROUP * 0.3);
-      machine.run(kernels.dequantize, chunks, [...addresses, count, toScale, first - scale * toScale]);
+      const chunks = runtime.chunks(count, count * GROUP * 0.3);
+      runtime.run(kernels.dequantize, chunks, [...addresses, count, toScale, first - scale * toScale]);
     });
   }
   dequantizeInto(result.storage.data, from, groups * GROUP);

@@ -5,8 +5,8 @@ import { contiguous, empty, NDArray } from "../array/ndarray.ts";
 import { type Shape, sameShape, stridesOf } from "../array/shape.ts";
 import type { BinaryName, UnaryName } from "../device/kernels.ts";
 import { reference } from "../device/reference.ts";
-import { kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part } from "./operands.ts";
+import { kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
 /** Elements that the unary kernel does at a time; it writes whole groups. */
 const GROUP = 16;
@@ -55,21 +55,27 @@ const binaryFunctions: { readonly [Name in BinaryName]?: number } = {
 /** (a, b) ↦ a */
 const FIRST = 9;
 
-export function unary(machine: Machine, name: UnaryName, x: NDArray): NDArray {
+export function unary(runtime: WasmRuntime, name: UnaryName, x: NDArray): NDArray {
   const f = unaryFunctions[name];
   if (!f) return reference.unary(name, x);
   const [number, nanoseconds] = f;
   const result = empty(x.shape);
   const run = (operands: Operands, [X, Y]: readonly NDArray[]): void => {
-    const chunks = machine.chunks(Math.ceil(X.size / GROUP), X.size * nanoseconds);
+    const chunks = runtime.chunks(Math.ceil(X.size / GROUP), X.size * nanoseconds);
     const addresses = [operands.input(X).address, operands.output(Y).address];
-    machine.run(kernels.unary, chunks, [...addresses, X.size, number]);
+    runtime.run(kernels.unary, chunks, [...addresses, X.size, number]);
   };
-  machine.pieces([flat(x), flat(result)], run, { step: GROUP });
+  runtime.pieces([flat(x), flat(result)], run, { step: GROUP });
   return result;
 }
 
-export function binary(machine: Machine, name: BinaryName, a: NDArray, b: NDArray, shape: Shape): NDArray {
+export function binary(
+  runtime: WasmRuntime,
+  name: BinaryName,
+  a: NDArray,
+  b: NDArray,
+  shape: Shape,
+): NDArray {
   const number = binaryFunctions[name];
   if (number === undefined) return reference.binary(name, a, b, shape);
   const result = empty(shape);
@@ -80,24 +86,24 @@ export function binary(machine: Machine, name: BinaryName, a: NDArray, b: NDArra
     b = contiguous(broadcastTo(b, shape));
     axes = joinedAxes(a, b, shape);
   }
-  if (footprint(a) + footprint(b) + footprint(result) <= machine.piece)
-    zip(machine, number, a, b, result, axes);
+  if (footprint(a) + footprint(b) + footprint(result) <= runtime.piece)
+    zip(runtime, number, a, b, result, axes);
   else {
     const lengths = axes.map(({ length }) => length);
     const viewed = (x: NDArray, strides: readonly number[]): NDArray =>
       new NDArray(x.storage, lengths, strides, x.offset);
     const views = [axes.map((axis) => axis.a), axes.map((axis) => axis.b), stridesOf(lengths)];
     const [A, B, Y] = [a, b, result].map((x, i) => viewed(x, views[i]));
-    zipInParts(machine, number, A, B, Y);
+    zipInParts(runtime, number, A, B, Y);
   }
   return result;
 }
 
 /** y = f(a, b): views of the same shape, halved along their outermost axes until they fit. */
-function zipInParts(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray): void {
-  if (footprint(a) + footprint(b) + footprint(y) <= machine.piece) {
+function zipInParts(runtime: WasmRuntime, f: number, a: NDArray, b: NDArray, y: NDArray): void {
+  if (footprint(a) + footprint(b) + footprint(y) <= runtime.piece) {
     const axes = y.shape.map((length, axis) => ({ length, a: a.strides[axis], b: b.strides[axis] }));
-    zip(machine, f, a, b, y, axes);
+    zip(runtime, f, a, b, y, axes);
     return;
   }
   const axis = y.shape.findIndex((length) => length > 1);
@@ -107,19 +113,19 @@ function zipInParts(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDAr
     [middle, y.shape[axis]],
   ]) {
     const [A, B, Y] = [a, b, y].map((x) => part(x, axis, from, to));
-    zipInParts(machine, f, A, B, Y);
+    zipInParts(runtime, f, A, B, Y);
   }
 }
 
 /** y = f(a, b) along at most four axes, of which the innermost has steps of 0 or 1. */
-function zip(machine: Machine, f: number, a: NDArray, b: NDArray, y: NDArray, axes: JointAxis[]): void {
+function zip(runtime: WasmRuntime, f: number, a: NDArray, b: NDArray, y: NDArray, axes: JointAxis[]): void {
   const inner = axes.pop() ?? { length: 1, a: 1, b: 1 };
   while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
   const rows = y.size / inner.length;
-  machine.call((operands) => {
+  runtime.call((operands) => {
     const nanoseconds = y.size * 0.4 + rows * 5;
-    const chunks = machine.chunks(rows > 1 ? rows : Math.ceil(inner.length / GROUP), nanoseconds);
-    machine.run(kernels.binary, chunks, [
+    const chunks = runtime.chunks(rows > 1 ? rows : Math.ceil(inner.length / GROUP), nanoseconds);
+    runtime.run(kernels.binary, chunks, [
       ...[operands.input(a).address, operands.input(b).address, operands.output(y).address],
       ...[f, inner.length, inner.a, inner.b],
       ...axes.map((axis) => axis.length),
@@ -136,7 +142,7 @@ function flat(x: NDArray): NDArray {
 
 /** Copies a strided view whose rows are contiguous; false for others. */
 export function gather(
-  machine: Machine,
+  runtime: WasmRuntime,
   from: number,
   shape: Shape,
   strides: readonly number[],
@@ -147,11 +153,11 @@ export function gather(
   if (inner?.a !== 1 || axes.length > 3) return false;
   while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
   const rows = axes[0].length * axes[1].length * axes[2].length;
-  const chunks = machine.chunks(
+  const chunks = runtime.chunks(
     rows > 1 ? rows : Math.ceil(inner.length / GROUP),
     rows * (inner.length * 0.2 + 5),
   );
-  machine.run(kernels.binary, chunks, [
+  runtime.run(kernels.binary, chunks, [
     ...[from, from, to, FIRST, inner.length, 1, 0],
     ...axes.map((axis) => axis.length),
     ...axes.map((axis) => axis.a),

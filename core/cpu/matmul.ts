@@ -14,8 +14,8 @@
 import { mT } from "../array/movement.ts";
 import { empty, type NDArray } from "../array/ndarray.ts";
 import { type Shape, sizeOf } from "../array/shape.ts";
-import { kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part, placedStrides } from "./operands.ts";
+import { kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
 /** Multiplications and additions in a nanosecond on one thread, about. */
 const FLOPS_PER_NANOSECOND = 30;
@@ -37,14 +37,14 @@ interface Product {
   readonly adds: boolean;
 }
 
-export function matmul(machine: Machine, a: NDArray, b: NDArray): NDArray {
+export function matmul(runtime: WasmRuntime, a: NDArray, b: NDArray): NDArray {
   const k = a.shape[a.rank - 1];
   const y = empty([...a.shape.slice(0, -1), b.shape[b.rank - 1]]);
-  multiply(machine, { a, b, y, steps: Math.ceil(k / Math.ceil(k / STEPS)), adds: false });
+  multiply(runtime, { a, b, y, steps: Math.ceil(k / Math.ceil(k / STEPS)), adds: false });
   return y;
 }
 
-function multiply(machine: Machine, product: Product): void {
+function multiply(runtime: WasmRuntime, product: Product): void {
   const { a, b, y } = product;
   const batch = y.shape.slice(0, -2);
   const products = sizeOf(batch);
@@ -53,19 +53,19 @@ function multiply(machine: Machine, product: Product): void {
   const { left, right, isSwapped } = oriented(product);
   const layout = layoutOf(left, right, isSwapped ? mT(y) : y);
   const own = layout.copyBytes + layout.packedBytes;
-  const workspace = isSmall ? 12 * products + (own + 64) * machine.threads : own;
+  const workspace = isSmall ? 12 * products + (own + 64) * runtime.threads : own;
   const brought = [a, b, y].map(footprint);
-  if (workspace + brought[0] + brought[1] + brought[2] > machine.room) {
+  if (workspace + brought[0] + brought[1] + brought[2] > runtime.room) {
     const [leftBytes, rightBytes] = [layout.copyBytes, layout.packedBytes];
     const bytes = [
       brought[0] + (isSwapped ? rightBytes : leftBytes),
       brought[1] + (isSwapped ? leftBytes : rightBytes),
       brought[2],
     ];
-    for (const half of halves(product, bytes)) multiply(machine, half);
+    for (const half of halves(product, bytes)) multiply(runtime, half);
     return;
   }
-  machine.call((operands) => {
+  runtime.call((operands) => {
     const A = operands.input(left);
     const B = operands.input(right);
     const Y = operands.output(y, product.adds);
@@ -78,14 +78,14 @@ function multiply(machine: Machine, product: Product): void {
     };
     const offsets = [A, B, Y].map(({ strides }) => offsetsOf(batch, strides));
     if (isSmall) {
-      several(machine, operands, args, products, offsets);
+      several(runtime, operands, args, products, offsets);
       return;
     }
     const [packed, copy] = [operands.workspace(layout.packedBytes), operands.workspace(layout.copyBytes)];
     const [ofA, ofB, ofY] = offsets;
     for (let p = 0; p < products; p++) {
       const [a, b, y] = [A.address + ofA[p], B.address + ofB[p], Y.address + ofY[p]];
-      single(machine, { ...args, a, b, y }, packed, copy);
+      single(runtime, { ...args, a, b, y }, packed, copy);
     }
   });
 }
@@ -228,7 +228,7 @@ function offsetsOf(batch: Shape, strides: readonly number[]): Float64Array {
 
 /** Many small products. */
 function several(
-  machine: Machine,
+  runtime: WasmRuntime,
   operands: Operands,
   p: Arguments,
   products: number,
@@ -236,39 +236,39 @@ function several(
 ): void {
   const tables = offsets.map((bytes) => {
     const address = operands.workspace(products * 4);
-    machine.memory.words.set(bytes, address / 4); // modulo 2³², as the kernels compute
+    runtime.memory.words.set(bytes, address / 4); // modulo 2³², as the kernels compute
     return address;
   });
   const own = p.copyBytes + p.packedBytes + 64;
-  machine.run(
+  runtime.run(
     kernels.multiplyBatch,
-    machine.chunks(products, (2 * products * p.n * p.k * p.m) / FLOPS_PER_NANOSECOND),
+    runtime.chunks(products, (2 * products * p.n * p.k * p.m) / FLOPS_PER_NANOSECOND),
     [
       ...[p.a, p.aRow, p.aCol, p.b, p.bRow, p.bCol, p.y, p.yRow, p.yCol, p.n, p.k, p.m, p.steps, products],
-      ...[...tables, operands.workspace(own * machine.threads), own],
+      ...[...tables, operands.workspace(own * runtime.threads), own],
       ...[Number(p.copiesA), p.copyRow, p.copyBytes, Number(p.packsB)],
     ],
   );
 }
 
 /** One product; `packed` and `copy` are where what is packed and copied goes. */
-function single(machine: Machine, p: Arguments, packed: number, copy: number): void {
+function single(runtime: WasmRuntime, p: Arguments, packed: number, copy: number): void {
   const { n, k, m, copiesA, packsB } = p;
   const strips = Math.ceil(m / 16);
   if (packsB || copiesA) {
-    const forB = packsB ? machine.chunks(strips, k * m) : 0;
-    const forA = copiesA ? machine.chunks(Math.ceil(n / 4), n * k) : 0;
-    machine.run(kernels.packOperands, forA + forB, [
+    const forB = packsB ? runtime.chunks(strips, k * m) : 0;
+    const forA = copiesA ? runtime.chunks(Math.ceil(n / 4), n * k) : 0;
+    runtime.run(kernels.packOperands, forA + forB, [
       ...[p.a, p.aRow, p.aCol, p.b, p.bRow, p.bCol, n, k, m],
       ...[packed, copy, p.copyRow, forB],
     ]);
   }
-  const wanted = machine.chunks(n * m, (2 * n * k * m) / FLOPS_PER_NANOSECOND);
+  const wanted = runtime.chunks(n * m, (2 * n * k * m) / FLOPS_PER_NANOSECOND);
   // Blocks of at most 64 rows keep their part of A in the second-level cache while the strips of B pass.
   const groups = Math.ceil(n / 8);
   const rowBlocks = Math.min(groups, Math.max(Math.ceil(n / 64), wanted));
   const stripBlocks = Math.min(strips, Math.ceil(wanted / rowBlocks));
-  machine.run(kernels.multiplyTiles, rowBlocks * stripBlocks, [
+  runtime.run(kernels.multiplyTiles, rowBlocks * stripBlocks, [
     ...(copiesA ? [copy, p.copyRow, 4] : [p.a, p.aRow, p.aCol]),
     ...(packsB ? [packed, 0] : [p.b, p.bRow]),
     ...[Number(packsB), p.y, p.yRow, p.yCol, n, k, m, p.steps, Number(p.adds), rowBlocks, stripBlocks],

@@ -5,8 +5,8 @@ import { contiguous, empty, type NDArray } from "../array/ndarray.ts";
 import type { Shape } from "../array/shape.ts";
 import type { ReduceName } from "../device/kernels.ts";
 import { reference } from "../device/reference.ts";
-import { floatBits, kernels, type Machine } from "./machine.ts";
 import { footprint, type Operands, part } from "./operands.ts";
+import { floatBits, kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
 const functions: Record<ReduceName, number> = { sum: 0, max: 1, min: 2 };
 
@@ -32,7 +32,7 @@ const COLUMNS = 256;
 const LONGEST_ROW = 2 ** 19;
 
 export function reduce(
-  machine: Machine,
+  runtime: WasmRuntime,
   name: ReduceName,
   x: NDArray,
   outer: number,
@@ -43,59 +43,59 @@ export function reduce(
   const result = empty(shape);
   const f = functions[name];
   x = contiguous(x);
-  if (inner === 1) reduceRows(machine, f, reshape(x, [outer, n]), reshape(result, [outer, 1]));
+  if (inner === 1) reduceRows(runtime, f, reshape(x, [outer, n]), reshape(result, [outer, 1]));
   else {
     const longest = inner % 4 === 0 ? COLUMN.inGroups : COLUMN.oneByOne;
     const block = n <= longest ? n : BLOCK;
-    reduceColumns(machine, f, reshape(x, [outer, n, inner]), reshape(result, [outer, 1, inner]), block);
+    reduceColumns(runtime, f, reshape(x, [outer, n, inner]), reshape(result, [outer, 1, inner]), block);
   }
   return result;
 }
 
 /** x [rows, n] over n, to y [rows, 1]. */
-function reduceRows(machine: Machine, f: number, x: NDArray, y: NDArray): void {
+function reduceRows(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray): void {
   const [rows, n] = x.shape;
   const pieces = Math.ceil(n / ROW);
   const partial = pieces === 1 ? y : empty([rows, pieces]);
   const run = (operands: Operands, [X, Y]: readonly NDArray[]): void => {
     const [count, length] = X.shape;
-    const chunks = machine.chunks(Y.size, X.size * 0.3);
+    const chunks = runtime.chunks(Y.size, X.size * 0.3);
     const addresses = [operands.input(X).address, operands.output(Y).address];
-    machine.run(kernels.reduceRows, chunks, [...addresses, count, length, Math.min(n, ROW), f]);
+    runtime.run(kernels.reduceRows, chunks, [...addresses, count, length, Math.min(n, ROW), f]);
   };
-  if (footprint(part(x, 0, 0, 1)) <= machine.piece) machine.pieces([x, partial], run);
+  if (footprint(part(x, 0, 0, 1)) <= runtime.piece) runtime.pieces([x, partial], run);
   else {
-    const atATime = Math.max(1, Math.floor(machine.piece / 4 / ROW));
+    const atATime = Math.max(1, Math.floor(runtime.piece / 4 / ROW));
     for (let row = 0; row < rows; row++) {
       for (let from = 0; from < pieces; from += atATime) {
         const to = Math.min(pieces, from + atATime);
         const X = part(part(x, 0, row, row + 1), 1, from * ROW, Math.min(n, to * ROW));
         const Y = part(part(partial, 0, row, row + 1), 1, from, to);
-        machine.call((operands) => run(operands, [X, Y]));
+        runtime.call((operands) => run(operands, [X, Y]));
       }
     }
   }
   if (pieces === 1) return;
-  reduceRows(machine, f, partial, y);
+  reduceRows(runtime, f, partial, y);
   partial.storage.release();
 }
 
 /** x [outer, n, inner] over n, to y [outer, 1, inner]: first each block, then their results. */
-function reduceColumns(machine: Machine, f: number, x: NDArray, y: NDArray, block: number): void {
+function reduceColumns(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, block: number): void {
   const [outer, n, inner] = x.shape;
   const blocks = Math.ceil(n / block);
   const partial = blocks === 1 ? y : empty([outer, blocks, inner]);
-  reduceBlocks(machine, f, x, partial, block);
+  reduceBlocks(runtime, f, x, partial, block);
   if (blocks === 1) return;
-  reduceColumns(machine, f, partial, y, block);
+  reduceColumns(runtime, f, partial, y, block);
   partial.storage.release();
 }
 
 /** x [outer, n, inner], in blocks of n, to y [outer, blocks, inner]; in parts when x or y does not fit. */
-function reduceBlocks(machine: Machine, f: number, x: NDArray, y: NDArray, block: number): void {
+function reduceBlocks(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, block: number): void {
   const bytes = footprint(x) + footprint(y);
   const [outer, blocks, inner] = y.shape;
-  const axis = bytes <= machine.piece ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= machine.room ? -1 : 2;
+  const axis = bytes <= runtime.piece ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= runtime.room ? -1 : 2;
   if (axis >= 0) {
     const [length, step] = [y.shape[axis], axis === 1 ? block : 1];
     // The kernel sums the columns after the last group of four in another order: the groups stay as they are.
@@ -105,17 +105,17 @@ function reduceBlocks(machine: Machine, f: number, x: NDArray, y: NDArray, block
       [middle, length],
     ]) {
       const X = part(x, axis, from * step, Math.min(x.shape[axis], to * step));
-      reduceBlocks(machine, f, X, part(y, axis, from, to), block);
+      reduceBlocks(runtime, f, X, part(y, axis, from, to), block);
     }
     return;
   }
-  machine.call((operands) => {
+  runtime.call((operands) => {
     const [X, Y] = [operands.input(x), operands.output(y)];
     // Narrower pieces, of whole cache lines, when there are too few for the threads.
-    const shares = Math.ceil(machine.threads / (outer * blocks));
+    const shares = Math.ceil(runtime.threads / (outer * blocks));
     const columns = Math.min(COLUMNS, Math.ceil(inner / shares / 16) * 16);
     const items = outer * blocks * Math.ceil(inner / columns);
-    machine.run(kernels.reduceColumns, machine.chunks(items, x.size * 0.3), [
+    runtime.run(kernels.reduceColumns, runtime.chunks(items, x.size * 0.3), [
       ...[X.address, X.strides[0] * 4, X.strides[1] * 4, Y.address, Y.strides[0] * 4, Y.strides[1] * 4],
       ...[outer, x.shape[1], inner, block, f, columns],
     ]);
@@ -123,33 +123,33 @@ function reduceBlocks(machine: Machine, f: number, x: NDArray, y: NDArray, block
 }
 
 /** With `queries` above 1, each row's last elements are not seen, as `Kernels.causalSoftmax` says. */
-export function softmax(machine: Machine, x: NDArray, log: boolean, queries: number): NDArray {
+export function softmax(runtime: WasmRuntime, x: NDArray, log: boolean, queries: number): NDArray {
   const [, n] = x.shape;
   if (n > LONGEST_ROW) return queries > 1 ? reference.causalSoftmax(x, queries) : reference.softmax(x, log);
   const result = empty(x.shape);
-  machine.pieces([x, result], (operands, [X, Y], from) => {
+  runtime.pieces([x, result], (operands, [X, Y], from) => {
     const [rows] = X.shape;
     const addresses = [operands.input(X).address, operands.output(Y).address];
-    const chunks = machine.chunks(rows, X.size);
-    machine.run(kernels.softmax, chunks, [...addresses, rows, n, log ? 1 : 0, queries, from % queries]);
+    const chunks = runtime.chunks(rows, X.size);
+    runtime.run(kernels.softmax, chunks, [...addresses, rows, n, log ? 1 : 0, queries, from % queries]);
   });
   return result;
 }
 
-export function softmaxGrad(machine: Machine, y: NDArray, dY: NDArray): NDArray {
+export function softmaxGrad(runtime: WasmRuntime, y: NDArray, dY: NDArray): NDArray {
   const [, n] = y.shape;
   if (n > LONGEST_ROW) return reference.softmaxGrad(y, dY);
   const result = empty(y.shape);
-  machine.pieces([y, dY, result], (operands, [Y, G, dX]) => {
+  runtime.pieces([y, dY, result], (operands, [Y, G, dX]) => {
     const [rows] = Y.shape;
     const addresses = [operands.input(Y).address, operands.input(G).address, operands.output(dX).address];
-    machine.run(kernels.softmaxGrad, machine.chunks(rows, Y.size * 0.5), [...addresses, rows, n]);
+    runtime.run(kernels.softmaxGrad, runtime.chunks(rows, Y.size * 0.5), [...addresses, rows, n]);
   });
   return result;
 }
 
 export function normalize(
-  machine: Machine,
+  runtime: WasmRuntime,
   x: NDArray,
   eps: number,
   centre: boolean,
@@ -158,17 +158,17 @@ export function normalize(
   if (n > LONGEST_ROW) return reference.normalize(x, eps, centre);
   const xHat = empty(x.shape);
   const r = empty([x.shape[0]]);
-  machine.pieces([x, xHat, r], (operands, [X, Y, R]) => {
+  runtime.pieces([x, xHat, r], (operands, [X, Y, R]) => {
     const [rows] = X.shape;
     const addresses = [operands.input(X).address, operands.output(Y).address, operands.output(R).address];
-    const chunks = machine.chunks(rows, X.size * 0.6);
-    machine.run(kernels.normalize, chunks, [...addresses, rows, n, centre ? 1 : 0, floatBits(eps)]);
+    const chunks = runtime.chunks(rows, X.size * 0.6);
+    runtime.run(kernels.normalize, chunks, [...addresses, rows, n, centre ? 1 : 0, floatBits(eps)]);
   });
   return { xHat, r };
 }
 
 export function normalizeGrad(
-  machine: Machine,
+  runtime: WasmRuntime,
   xHat: NDArray,
   r: NDArray,
   dXHat: NDArray,
@@ -177,11 +177,11 @@ export function normalizeGrad(
   const [, n] = xHat.shape;
   if (n > LONGEST_ROW) return reference.normalizeGrad(xHat, r, dXHat, centre);
   const result = empty(xHat.shape);
-  machine.pieces([xHat, r, dXHat, result], (operands, [X, R, G, dX]) => {
+  runtime.pieces([xHat, r, dXHat, result], (operands, [X, R, G, dX]) => {
     const [rows] = X.shape;
     const addresses = [...[X, R, G].map((x) => operands.input(x).address), operands.output(dX).address];
-    const chunks = machine.chunks(rows, X.size * 0.7);
-    machine.run(kernels.normalizeGrad, chunks, [...addresses, rows, n, centre ? 1 : 0]);
+    const chunks = runtime.chunks(rows, X.size * 0.7);
+    runtime.run(kernels.normalizeGrad, chunks, [...addresses, rows, n, centre ? 1 : 0]);
   });
   return result;
 }

@@ -6,7 +6,7 @@ import { adam, binary, unary } from "./elementwise";
 import { multiplyBatch, multiplyTiles, packOperands } from "./matmul";
 import { normalize, normalizeGrad, reduceColumns, reduceRows, softmax, softmaxGrad } from "./rows";
 
-/** Numbers as in core/cpu/machine.ts. */
+/** Numbers as in core/cpu/wasm-runtime.ts. */
 function runChunk(kernel: i32, chunk: i32): void {
   switch (kernel) {
     case 0: return packOperands(chunk);

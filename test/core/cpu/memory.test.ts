@@ -3,10 +3,10 @@
 import { array, binary, copy, matmul, mT, scope, unary, withDevice } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Machine } from "../../../core/cpu/machine.ts";
 import { Memory } from "../../../core/cpu/memory.ts";
+import { WasmRuntime } from "../../../core/cpu/wasm-runtime.ts";
 import { numbers } from "../../support/numbers.ts";
-import { withMachine } from "./with-machine.ts";
+import { withRuntime } from "./with-runtime.ts";
 
 const test = suite("cpu memory");
 
@@ -40,9 +40,9 @@ test("arrays are where their address says; a full arena says null; the arena end
 });
 
 test("addresses above 2 GiB: kernels read and write there", () => {
-  const machine = new Machine(4096);
-  const far = machine.memory.arena.take(2 ** 31) as number;
-  withMachine(machine, (cpu) => {
+  const runtime = new WasmRuntime(4096);
+  const far = runtime.memory.arena.take(2 ** 31) as number;
+  withRuntime(runtime, (cpu) => {
     scope(() => {
       const x = copy(array(numbers(1, 70 * 70), [70, 70]));
       assert.ok((x.storage.address as number) > far && (x.storage.address as number) > 2 ** 31);

@@ -17,16 +17,16 @@ import {
 } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Machine } from "../../../core/cpu/machine.ts";
+import { WasmRuntime } from "../../../core/cpu/wasm-runtime.ts";
 import { numbers } from "../../support/numbers.ts";
 import { extent, layout, view } from "../../support/views.ts";
-import { withMachine } from "./with-machine.ts";
+import { withRuntime } from "./with-runtime.ts";
 
 const test = suite("cpu streaming");
 
 /** Everything fits; almost nothing does. */
-const whole = new Machine(256);
-const narrow = new Machine(16, 2 ** 17);
+const whole = new WasmRuntime(256);
+const narrow = new WasmRuntime(16, 2 ** 17);
 
 const bits = (x: NDArray): Uint32Array => new Uint32Array(Float32Array.from(x.data).buffer);
 
@@ -41,11 +41,11 @@ function assertEqual(actual: readonly Uint32Array[], expected: readonly Uint32Ar
 /** What `run` makes over each memory, with operands and results outside it, and inside as far as there is room. */
 function assertSame(run: (cpu: Kernels) => readonly NDArray[]): void {
   let expected: Uint32Array[] = [];
-  withMachine(whole, (cpu) => {
+  withRuntime(whole, (cpu) => {
     expected = run(cpu).map(bits);
   });
-  for (const machine of [whole, narrow]) {
-    withMachine(machine, (cpu) => {
+  for (const runtime of [whole, narrow]) {
+    withRuntime(runtime, (cpu) => {
       assertEqual(run(cpu).map(bits), expected);
       scope(() => assertEqual(run(cpu).map(bits), expected));
     });
@@ -135,10 +135,10 @@ test("pieces of more than a mebibyte: elementwise, columns, AdamW, codes", () =>
     correction1: 0.1,
     correction2: 0.01,
   };
-  const big = new Machine(16);
-  const [expected, actual] = [whole, big].map((machine) => {
+  const big = new WasmRuntime(16);
+  const [expected, actual] = [whole, big].map((runtime) => {
     const results: Uint32Array[] = [];
-    withMachine(machine, (cpu) => {
+    withRuntime(runtime, (cpu) => {
       const [w, g, first, second] = [1, 2, 3, 4].map((seed) => array(numbers(seed, 70_001).map(Math.abs)));
       cpu.adam(w, g, first, second, step);
       results.push(
@@ -161,8 +161,8 @@ test("pieces of more than a mebibyte: elementwise, columns, AdamW, codes", () =>
 });
 
 test("a full arena: the next results lie outside, equal; after the scope all of it is free again", () => {
-  const small = new Machine(16);
-  withMachine(small, (cpu) => {
+  const small = new WasmRuntime(16);
+  withRuntime(small, (cpu) => {
     const rng = random(1);
     for (let round = 0; round < 3; round++) {
       scope(() => {
@@ -182,8 +182,8 @@ test("a full arena: the next results lie outside, equal; after the scope all of 
 });
 
 test("what the system refuses is a DeviceError that says how much, and the next step works", () => {
-  const small = new Machine(16);
-  withMachine(small, (cpu) => {
+  const small = new WasmRuntime(16);
+  withRuntime(small, (cpu) => {
     for (const refuse of [
       () => zeros([2 ** 40]),
       () => scope(() => cpu.matmul(matrix(1, [2 ** 20, 1]), matrix(2, [1, 2 ** 20]))),
@@ -199,8 +199,8 @@ test("what the system refuses is a DeviceError that says how much, and the next 
 });
 
 test("a scope that throws gives everything back", () => {
-  const small = new Machine(16);
-  withMachine(small, (cpu) => {
+  const small = new WasmRuntime(16);
+  withRuntime(small, (cpu) => {
     assert.throws(
       () =>
         scope(() => {

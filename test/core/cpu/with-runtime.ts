@@ -3,15 +3,15 @@
 import { type Kernels, openDevice } from "lowrank/core";
 import { currentArena, setArena } from "../../../core/array/storage.ts";
 import { arenaOf, kernelsOf } from "../../../core/cpu/index.ts";
-import type { Machine } from "../../../core/cpu/machine.ts";
+import type { WasmRuntime } from "../../../core/cpu/wasm-runtime.ts";
 
-/** Runs `fn` with a machine's kernels, and its arena for the temporaries of scopes inside. */
-export function withMachine(machine: Machine, fn: (kernels: Kernels) => void): void {
+/** Runs `fn` with a runtime's kernels, and its arena for the temporaries of scopes inside. */
+export function withRuntime(runtime: WasmRuntime, fn: (kernels: Kernels) => void): void {
   openDevice("cpu");
   const before = currentArena();
-  setArena(arenaOf(machine));
+  setArena(arenaOf(runtime));
   try {
-    fn(kernelsOf(machine) as Kernels);
+    fn(kernelsOf(runtime) as Kernels);
   } finally {
     setArena(before);
   }

@@ -54,7 +54,7 @@ export function floatBits(x: number): number {
   return new Uint32Array(Float32Array.of(x).buffer)[0];
 }
 
-export class Machine {
+export class WasmRuntime {
   readonly memory: Memory;
   readonly #module: WebAssembly.Module;
   readonly #exports: Exports;
