@@ -55,7 +55,7 @@ function multiply(runtime: WasmRuntime, product: Product): void {
   const own = layout.copyBytes + layout.packedBytes;
   const workspace = isSmall ? 12 * products + (own + 64) * runtime.threads : own;
   const brought = [a, b, y].map(footprint);
-  if (workspace + brought[0] + brought[1] + brought[2] > runtime.room) {
+  if (workspace + brought[0] + brought[1] + brought[2] > runtime.windowCapacity) {
     const [leftBytes, rightBytes] = [layout.copyBytes, layout.packedBytes];
     const bytes = [
       brought[0] + (isSwapped ? rightBytes : leftBytes),

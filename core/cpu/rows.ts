@@ -95,7 +95,8 @@ function reduceColumns(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, 
 function reduceBlocks(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, block: number): void {
   const bytes = footprint(x) + footprint(y);
   const [outer, blocks, inner] = y.shape;
-  const axis = bytes <= runtime.piece ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= runtime.room ? -1 : 2;
+  const axis =
+    bytes <= runtime.piece ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= runtime.windowCapacity ? -1 : 2;
   if (axis >= 0) {
     const [length, step] = [y.shape[axis], axis === 1 ? block : 1];
     // The kernel sums the columns after the last group of four in another order: the groups stay as they are.

@@ -89,13 +89,13 @@ export class WasmRuntime {
   }
 
   /** Bytes that the operands of one call may take in the window; a little is left for rounding up. */
-  get room(): number {
+  get windowCapacity(): number {
     return this.memory.window.bytes - SLACK;
   }
 
   /** Bytes brought in at a time where the order allows pieces. */
   get piece(): number {
-    return Math.min(PIECE, this.room / 2);
+    return Math.min(PIECE, this.windowCapacity / 2);
   }
 
   /** Threads that take part from now on, this one included; always 1 without shared memory. */
