@@ -110,8 +110,8 @@ export class Operands {
     );
   }
 
-  /** Takes what the kernel wrote in the window where it belongs. */
-  deliver(): void {
+  /** Copies what the kernel wrote in the window back into the arrays outside the arena. */
+  writeBack(): void {
     for (const { y, at } of this.#results) {
       const source = this.#memory.floats.subarray(at, at + y.size);
       scatterStrided(source, y.storage.data, y.offset, y.shape, y.strides);

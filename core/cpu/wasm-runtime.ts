@@ -132,7 +132,7 @@ export class WasmRuntime {
   call(fn: (operands: Operands) => void): void {
     const operands = new Operands(this.memory);
     fn(operands);
-    operands.deliver();
+    operands.writeBack();
   }
 
   /**
