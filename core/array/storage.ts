@@ -203,12 +203,12 @@ const collection =
 
 let arena: Arena | null = null;
 
-/** The arena from which temporaries inside a scope are taken; set by the device that can compute there. */
-export function setArena(next: Arena | null): void {
+/** Takes temporaries inside a scope from the arena `next` from now on, and returns the arena before it. */
+export function setArena(next: Arena | null): Arena | null {
+  const before = arena;
   arena = next;
+  return before;
 }
-
-export const currentArena = (): Arena | null => arena;
 
 /** Copies a strided view of `source` to the front of `target`, if both are in the arena and it can. */
 export function gatherInArena(
