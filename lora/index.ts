@@ -1,5 +1,6 @@
 /** @file The LoRA family: one file per paper, and what is done with their adapters. */
 
+export { type Candidate, candidates, matchTargets, type Target, type TargetCandidate } from "../nn/index.ts";
 export { AdaLoRA, type AdaLoraOptions, type OrthogonalityOptions, orthogonality } from "./adalora/adalora.ts";
 export {
   type Allocation,
@@ -33,11 +34,9 @@ export { type AdapterConfig, type Method, type MethodOptions, methods, type Plac
 export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./model/adapted-layer.ts";
 export { AdaptedModel, type AnyModel, type LossOf, type Names } from "./model/adapted-model.ts";
 export { Adapter, type AdapterOptions } from "./model/adapter.ts";
-export { type Candidate, candidates } from "./model/candidates.ts";
 export { inject } from "./model/inject.ts";
 export type { OwnParameter } from "./model/saved-parameters.ts";
 export type { AdapterStatus, TrainableReport } from "./model/status.ts";
-export { matchTargets, type Target, type TargetCandidate } from "./model/target.ts";
 export { type LayerInput, type Site, siteOf } from "./model/weight-view.ts";
 export {
   type AdapterFiles,

@@ -2,6 +2,7 @@
 
 import type { Random } from "../core/index.ts";
 import { AdapterError, checkOptions, nearest, optionNames } from "../core/index.ts";
+import type { Target } from "../nn/index.ts";
 import { AdaLoRA } from "./adalora/adalora.ts";
 import { DoRA } from "./dora.ts";
 import { LoRA } from "./lora.ts";
@@ -10,7 +11,6 @@ import { LoraConv } from "./loralib/conv.ts";
 import { MergedLinear } from "./loralib/merged-linear.ts";
 import type { Adapter } from "./model/adapter.ts";
 import { elsewhere } from "./model/elsewhere.ts";
-import type { Target } from "./model/target.ts";
 import type { Site } from "./model/weight-view.ts";
 
 export const methods = {

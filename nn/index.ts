@@ -32,9 +32,25 @@ export * from "./models/pretrained.ts";
 export { resizeTokenEmbeddings, tokenModules } from "./models/resize.ts";
 export * from "./module/clone.ts";
 export { type Place, parametersIn } from "./module/fields.ts";
+export { isAdaptable, isInnerLinear, kindOf, type ModuleKind, outputHeads } from "./module/kinds.ts";
 export * from "./module/module.ts";
+export { type Candidate, candidates } from "./module/named-modules.ts";
 export { overrides } from "./module/overrides.ts";
 export * from "./module/save-module.ts";
+export {
+  blockName,
+  checkLayers,
+  endExpression,
+  endsInName,
+  isInside,
+  layerNumber,
+  matchModules,
+  matchPattern,
+  matchTargets,
+  nearestNames,
+  type Target,
+  type TargetCandidate,
+} from "./module/targets.ts";
 export * from "./optim/index.ts";
 export { loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";
 export type { EvaluateOptions, Evaluation } from "./train/evaluations.ts";

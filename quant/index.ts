@@ -1,5 +1,6 @@
 /** @file Fewer bits: code books, block-wise quantization, double quantization, and what they cost. */
 
+export { outputHeads } from "../nn/index.ts";
 export { type Blocks, dequantizeBlocks, quantizeBlocks } from "./blockwise.ts";
 export {
   type CodeBook,
@@ -27,7 +28,6 @@ export {
   bytesOf,
   dequantizeModel,
   type LayerName,
-  outputHeads,
   type QuantizedLayerReport,
   type QuantizeModelOptions,
   type QuantizeModelReport,

@@ -28,25 +28,23 @@
 
 import { AdapterError, ArgumentError, checkOptions, nearest, sizeOf } from "../../core/index.ts";
 import {
+  blockName,
+  checkLayers,
   configurations,
   hiddenSize,
+  layerNumber,
   layout,
   type ModelConfig,
   type ModuleLayout,
-  modelConfig,
-  parameterCount,
-} from "../../nn/index.ts";
-import { elsewhere } from "../model/elsewhere.ts";
-import {
-  blockName,
-  checkLayers,
-  layerNumber,
   matchModules,
   matchPattern,
   matchTargets,
+  modelConfig,
+  parameterCount,
   type Target,
   type TargetCandidate,
-} from "../model/target.ts";
+} from "../../nn/index.ts";
+import { elsewhere } from "../model/elsewhere.ts";
 import type {
   AdaloraSpec,
   AdapterSpec,

@@ -1,8 +1,7 @@
 /** @file What `countParameters` is asked: the model, the method's options and the layers it goes on. */
 
 import { optionNames } from "../../core/index.ts";
-import type { ConfigurationName, ModelFields } from "../../nn/index.ts";
-import type { Target } from "../model/target.ts";
+import type { ConfigurationName, ModelFields, Target } from "../../nn/index.ts";
 
 /** The model: a name in the registry `configurations`, or fields of a config.json. */
 export interface ModelSpec {

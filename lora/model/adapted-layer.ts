@@ -53,6 +53,11 @@ export class AdaptedLayer extends Module {
     for (const [name, adapter] of this.adapters) yield [`adapters.${name}`, adapter];
   }
 
+  /** Targets see the original layer here. */
+  override get wraps(): Module {
+    return this.original;
+  }
+
   /** The original layer as a matrix: what adapters see, but those that go on a remainder. */
   get site(): Site {
     return this.#siteOf(this.original);

@@ -1,15 +1,22 @@
 /** @file What adding an adapter to a model will do, worked out and checked before anything is changed. */
 
 import { AdapterError, random, warn } from "../../core/index.ts";
-import { defaultRandom, type Module } from "../../nn/index.ts";
+import {
+  type Candidate,
+  candidates,
+  defaultRandom,
+  isInside,
+  type Module,
+  matchModules,
+  matchPattern,
+  matchTargets,
+} from "../../nn/index.ts";
 import { loftqAt } from "../init/residual.ts";
 import { type AdapterConfig, adapterClass, type Placement } from "../methods.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
-import { type Candidate, candidates } from "./candidates.ts";
 import { checkValues } from "./low-rank.ts";
 import { type Place, placesIn } from "./saved-parameters.ts";
-import { matchModules, matchPattern, matchTargets } from "./target.ts";
 import { type Site, siteOf } from "./weight-view.ts";
 
 export interface Plan {
@@ -58,8 +65,7 @@ function siteAt({ name, module }: Candidate): Site {
 /** Names of the candidates that `target` means and of those inside them. */
 function inside(all: readonly Candidate[], target: NonNullable<Placement["modulesToSave"]>): Set<string> {
   const matched = matchModules("modulesToSave", all, target);
-  const within = (name: string): boolean =>
-    [...matched].some((outer) => name === outer || name.startsWith(`${outer}.`));
+  const within = (name: string): boolean => [...matched].some((outer) => isInside(name, outer));
   return new Set(all.map(({ name }) => name).filter(within));
 }
 

@@ -5,9 +5,8 @@
 
 import type { Parameter } from "../../autograd/index.ts";
 import { AdapterError } from "../../core/index.ts";
-import { cloneParameter, type Module, parametersIn } from "../../nn/index.ts";
+import { type Candidate, cloneParameter, type Module, parametersIn } from "../../nn/index.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
-import type { Candidate } from "./candidates.ts";
 
 /** A parameter of the base model by where it stands. */
 export interface Place {

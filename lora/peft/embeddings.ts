@@ -6,9 +6,14 @@
  */
 
 import { CheckpointError, type SafeTensor } from "../../core/index.ts";
-import { type Module, type PretrainedModel, resizeTokenEmbeddings, tokenModules } from "../../nn/index.ts";
+import {
+  type Candidate,
+  type Module,
+  type PretrainedModel,
+  resizeTokenEmbeddings,
+  tokenModules,
+} from "../../nn/index.ts";
 import { AdaptedModel } from "../model/adapted-model.ts";
-import type { Candidate } from "../model/candidates.ts";
 import { type Place, placesIn } from "../model/saved-parameters.ts";
 import { baseKey, PREFIX } from "./keys.ts";
 

@@ -10,7 +10,7 @@
  */
 
 import { CheckpointError, fullMatcher } from "../../core/index.ts";
-import type { TargetCandidate } from "../model/target.ts";
+import { endExpression, endsInName, isInnerLinear, isInside, type TargetCandidate } from "../../nn/index.ts";
 
 /** The fields that choose modules. */
 export interface ModuleFields {
@@ -28,9 +28,7 @@ export interface ModuleFields {
 export function savedModules(modules: readonly TargetCandidate[], save: readonly string[]): Set<string> {
   const names = modules.map(({ name }) => name);
   const matched = names.filter((name) => save.some((end) => name.endsWith(end)));
-  return new Set(
-    names.filter((name) => matched.some((outer) => name === outer || name.startsWith(`${outer}.`))),
-  );
+  return new Set(names.filter((name) => matched.some((outer) => isInside(name, outer))));
 }
 
 /** Full names of the modules of any kind that get an adapter, in the order of `modules`; all when the target is null. */
@@ -40,7 +38,7 @@ export function targetedModules(modules: readonly TargetCandidate[], fields: Mod
   const excluded = nameMatcher("exclude_modules", fields.exclude);
   const inLayers = layerMatcher(fields);
   const isTarget = ({ name, kind }: TargetCandidate): boolean =>
-    fields.target === "all-linear" ? kind === "linear" || kind === "conv1d" : targeted(name);
+    fields.target === "all-linear" ? isInnerLinear(kind) : targeted(name);
   return modules
     .filter((module) => isTarget(module) && !saved.has(module.name))
     .map(({ name }) => name)
@@ -71,13 +69,13 @@ function patternRules<T>(field: string, pattern: Readonly<Record<string, T>>) {
   return Object.entries(pattern).map(([key, value]) => ({
     key,
     value,
-    matches: compile(field, key, (source) => `(.*\\.)?(${source})$`),
+    matches: compile(field, key, endExpression),
   }));
 }
 
 function nameMatcher(field: string, names: string | readonly string[]): (name: string) => boolean {
   if (typeof names === "string") return compile(field, names);
-  return (name) => names.some((end) => name === end || name.endsWith(`.${end}`));
+  return (name) => names.some((end) => endsInName(name, end));
 }
 
 /** Numbers of blocks apply to lists of names only. A module's number is the first that stands after the pattern. */

@@ -10,17 +10,24 @@ import {
   sameShape,
   warn,
 } from "../../core/index.ts";
-import { cloneParameter, type Module } from "../../nn/index.ts";
+import {
+  type Candidate,
+  candidates,
+  cloneParameter,
+  endsInName,
+  isAdaptable,
+  type Module,
+  nearestNames,
+  type Target,
+} from "../../nn/index.ts";
 import type { AdaLoRA } from "../adalora/adalora.ts";
 import type { AdapterConfig } from "../methods.ts";
 import { AdaptedLayer } from "../model/adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "../model/adapted-model.ts";
 import type { Adapter } from "../model/adapter.ts";
-import { type Candidate, candidates } from "../model/candidates.ts";
 import { elsewhere } from "../model/elsewhere.ts";
 import { injectWith } from "../model/inject.ts";
 import { type OwnParameter, type Place, placesIn } from "../model/saved-parameters.ts";
-import { nearestNames, type Target } from "../model/target.ts";
 import { type PeftConfig, parsePeftConfig } from "./config.ts";
 import { fitVocabulary, savedEmbeddings } from "./embeddings.ts";
 import { baseKey, layerOfKey, ownKey, PREFIX, type Slot, slotsOf } from "./keys.ts";
@@ -205,7 +212,7 @@ function expectedContent(
   const { modules, masks, rank } = config;
   const all = [...candidates(model)];
   const byName = new Map(all.map((candidate) => [candidate.name, candidate]));
-  const adaptable = all.filter(({ kind }) => kind !== "norm" && kind !== "other");
+  const adaptable = all.filter(({ kind }) => isAdaptable(kind));
   const inFile = new Set(Array.from(tensors.keys(), layerOfKey));
   const targeted = new Set(targetedModules(all, modules));
   const layers = adaptable
@@ -438,7 +445,7 @@ function targetOf(
 ): Target {
   const plain = blocks === null && exclude.length === 0 && save.length === 0;
   if (plain && target !== null && typeof target !== "string" && !target.includes("all-linear"))
-    return target.filter((end) => layers.some((name) => name === end || name.endsWith(`.${end}`)));
+    return target.filter((end) => layers.some((name) => endsInName(name, end)));
   return exactly(layers);
 }
 

@@ -8,13 +8,12 @@ import {
   type TensorBytes,
   tensorBytes,
 } from "../../core/index.ts";
-import { Conv1D } from "../../nn/index.ts";
+import { type Candidate, Conv1D, candidates } from "../../nn/index.ts";
 import type { AdaLoRA } from "../adalora/adalora.ts";
 import type { AdapterConfig } from "../methods.ts";
 import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
 import type { Adapter } from "../model/adapter.ts";
-import { type Candidate, candidates } from "../model/candidates.ts";
 import { elsewhere } from "../model/elsewhere.ts";
 import type { OwnParameter } from "../model/saved-parameters.ts";
 import { placesIn } from "../model/saved-parameters.ts";

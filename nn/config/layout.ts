@@ -4,6 +4,7 @@
  */
 
 import { type Shape, sizeOf } from "../../core/index.ts";
+import { isInnerLinear, type ModuleKind } from "../module/kinds.ts";
 import type {
   BartConfig,
   BertConfig,
@@ -12,9 +13,6 @@ import type {
   LlamaConfig,
   ModelConfig,
 } from "./config.ts";
-
-/** What a module is to an adapter. A `head` is a linear layer that gives the model's output: logits or classes. */
-export type ModuleKind = "linear" | "conv1d" | "convolution" | "embedding" | "head" | "norm" | "other";
 
 export interface ParameterLayout {
   /** `module name + ".weight"` or `".bias"`. */
@@ -72,7 +70,7 @@ export function parameterCount(modules: readonly ModuleLayout[]): number {
 /** Number of weights in linear layers other than the head: what QLoRA holds in 4 bits. */
 export function linearWeightCount(modules: readonly ModuleLayout[]): number {
   return modules
-    .filter(({ kind }) => kind === "linear" || kind === "conv1d")
+    .filter(({ kind }) => isInnerLinear(kind))
     .reduce((count, { inFeatures, outFeatures }) => count + inFeatures * outFeatures, 0);
 }
 

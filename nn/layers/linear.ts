@@ -138,6 +138,10 @@ export class Conv1D extends Module implements LinearLike {
   }
 }
 
+/** True for the linear layers whose weight is a plain parameter: Linear, Conv1D, and classes that extend them. */
+export const isDenseLinear = (module: Module): module is Linear | Conv1D =>
+  module instanceof Linear || module instanceof Conv1D;
+
 /** A new parameter with these values, trainable if `before` is. */
 export function parameterLike(before: Parameter, values: NDArray): Parameter {
   const after = parameter(values);

@@ -182,6 +182,14 @@ export abstract class Module {
    */
   cloneWith?(copy: Copier): Module;
 
+  /**
+   * For a layer that stands in the place of another and changes what that one computes, such as an adapted layer: the
+   * other layer. Targets then see the wrapper as a layer of that kind, and what is inside it as no layers of the model.
+   */
+  get wraps(): Module | null {
+    return null;
+  }
+
   /** Weights that the module holds packed and not as parameters: sums count them by the numbers they stand for. */
   packedWeights?(): Iterable<{ readonly size: number }>;
 

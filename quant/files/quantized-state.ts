@@ -13,7 +13,7 @@ import {
   type TensorBytes,
   tensorBytes,
 } from "../../core/index.ts";
-import { Conv1D, Linear, type Module } from "../../nn/index.ts";
+import { Conv1D, isDenseLinear, type Linear, type Module } from "../../nn/index.ts";
 import { quantizedLayers, tiedParameters } from "../layer/quantize-model.ts";
 import { type LinearKind, QuantizedLinear } from "../layer/quantized-linear.ts";
 import type { ComputeDtype } from "../layer/quantized-matmul.ts";
@@ -120,4 +120,4 @@ export function loadQuantizedState(
 }
 
 const isLinear = (module: Module | undefined): module is Linear | Conv1D | QuantizedLinear =>
-  module instanceof Linear || module instanceof Conv1D || module instanceof QuantizedLinear;
+  module !== undefined && (isDenseLinear(module) || module instanceof QuantizedLinear);

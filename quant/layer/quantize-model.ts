@@ -3,12 +3,15 @@
 import type { Parameter } from "../../autograd/index.ts";
 import { checkOptions, QuantizationError, scope } from "../../core/index.ts";
 import {
-  Conv1D,
+  type Conv1D,
   cloneModule,
+  endsInName,
+  isDenseLinear,
   isLinearLike,
-  Linear,
+  type Linear,
   type LinearLike,
   type Module,
+  outputHeads,
   overrides,
 } from "../../nn/index.ts";
 import { type QuantizationErrorReport, quantizationError } from "../quantization-error.ts";
@@ -22,9 +25,6 @@ export interface QuantizeModelOptions extends QuantizedLinearOptions {
   /** Linear layers, or modules with linear layers in them, to leave as they are: `outputHeads` unless given. */
   readonly skip?: readonly LayerName[];
 }
-
-/** What gives a model its output is left in full precision, as in QLoRA. Names of Hugging Face's models. */
-export const outputHeads: readonly string[] = ["lm_head", "classifier", "score", "head"];
 
 export interface QuantizedLayerReport {
   readonly name: string;
@@ -101,7 +101,7 @@ function chooseLayers(model: Module, skip: readonly LayerName[]) {
   const skipping = modules.filter(([name]) => skip.some((pattern) => holds(name, pattern)));
   const spared = new Set(skipping.map(([, module]) => module));
   for (const [name, module] of modules) if (!spared.has(module)) checkLayer(name || "the model", module);
-  const linear = modules.filter((entry): entry is [string, Linear | Conv1D] => isDense(entry[1]));
+  const linear = modules.filter((entry): entry is [string, Linear | Conv1D] => isDenseLinear(entry[1]));
   const shared = tiedParameters(modules);
   const layers: Named<Linear | Conv1D>[] = [];
   const skipped = new Map<Module, { name: string; reason: "skip" | "tied" }>();
@@ -139,7 +139,7 @@ function checkLayer(name: string, module: Module): void {
     refuse(`quantized to ${module.packed.format} already; dequantizeModel() first`);
   if (!isLinearLike(module)) return;
   const its = `a ${module.constructor.name}`;
-  if (!isDense(module)) {
+  if (!isDenseLinear(module)) {
     const wraps = Array.from(module.children(), ([, child]) => child).some(isLinearLike);
     refuse(
       wraps
@@ -158,12 +158,9 @@ function ownParts(layer: Module): string[] {
   return [...new Set([...overrides(layer), ...Object.keys(layer).filter((name) => !plain.includes(name))])];
 }
 
-const isDense = (module: Module): module is Linear | Conv1D =>
-  module instanceof Linear || module instanceof Conv1D;
-
 const matches = (name: string, pattern: LayerName): boolean =>
   typeof pattern === "string"
-    ? name === pattern || name.endsWith(`.${pattern}`)
+    ? endsInName(name, pattern)
     : new RegExp(pattern, pattern.flags.replace(/[gy]/g, "")).test(name); // g and y remember a place
 
 /** True when the pattern means the module of that name, or one that it lies in. */
@@ -239,7 +236,7 @@ export function dequantizeModel<M extends Module>(model: M): M {
 /** The module itself where no packed weight is. */
 function denseCopy(module: Module): Module {
   if (module instanceof QuantizedLinear) return scope(() => module.dense());
-  if (!isLinearLike(module) || isDense(module)) return module;
+  if (!isLinearLike(module) || isDenseLinear(module)) return module;
   const inner = quantizedLayers(module).next().value; // below what adapts it
   if (!inner) return module;
   return scope(() => denseLayer(inner[1].kind, module.denseWeight().value, module.bias as Parameter | null));

@@ -13,7 +13,7 @@ import {
   matchTargets,
   nearestNames,
   type TargetCandidate,
-} from "../../lora/model/target.ts";
+} from "../../nn/module/targets.ts";
 
 const test = suite("targets");
 

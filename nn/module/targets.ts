@@ -16,7 +16,7 @@
  */
 
 import { AdapterError, fullMatcher, nearest } from "../../core/index.ts";
-import type { ModuleKind } from "../../nn/index.ts";
+import { isAdaptable, isInnerLinear, type ModuleKind } from "./kinds.ts";
 
 export type Target = string | RegExp | readonly (string | RegExp)[];
 /** A module by its dotted name and what it is to an adapter. */
@@ -40,7 +40,7 @@ export function matchTargets(
   exclude: Target = [],
   layers?: readonly number[],
 ): string[] {
-  const adaptable = modules.filter(isAdaptable);
+  const adaptable = modules.filter(({ kind }) => isAdaptable(kind));
   const included = matchAll("target", target, adaptable, modules);
   if (included.size === 0)
     throw new AdapterError('target: expected names, a RegExp or "all-linear"; got none');
@@ -100,6 +100,16 @@ export function matchPattern<T>(
   );
 }
 
+/** True when `end` is a module's full name, or the end of it from a dot on: "attn.c_proj" is h.0.attn.c_proj. */
+export const endsInName = (name: string, end: string): boolean => name === end || name.endsWith(`.${end}`);
+
+/** The expression, in Python's language, for whole names that end with `key` from a dot on: how PEFT reads a pattern's key. */
+export const endExpression = (key: string): string => `(.*\\.)?(${key})$`;
+
+/** True for the module `outer` itself and for every module inside it, by their names. */
+export const isInside = (name: string, outer: string): boolean =>
+  name === outer || name.startsWith(`${outer}.`);
+
 /** Number of the block a module belongs to: the first whole number among the parts of its name. */
 export function layerNumber(name: string): number | undefined {
   const number = blockName(name)?.split(".").at(-1);
@@ -138,14 +148,6 @@ export function nearestNames(wanted: string, names: readonly string[], count = 3
 /** The distinct ends of `names`, `parts` dotted parts long. */
 function lastParts(names: readonly string[], parts: number): string[] {
   return [...new Set(names.map((name) => name.split(".").slice(-parts).join(".")))];
-}
-
-function isAdaptable({ kind }: TargetCandidate): boolean {
-  return kind !== "norm" && kind !== "other";
-}
-
-function isLinear({ kind }: TargetCandidate): boolean {
-  return kind === "linear" || kind === "conv1d";
 }
 
 /** Names of the `candidates` that `target` means. `modules`, all there are, serve only to explain a miss. */
@@ -187,15 +189,15 @@ function matchOne(
 }
 
 function predicate(target: string | RegExp): (module: TargetCandidate) => boolean {
-  if (target === "all-linear") return isLinear;
-  if (typeof target === "string") return ({ name }) => name === target || name.endsWith(`.${target}`);
+  if (target === "all-linear") return ({ kind }) => isInnerLinear(kind);
+  if (typeof target === "string") return ({ name }) => endsInName(name, target);
   const whole = new RegExp(`^(?:${target.source})$`, target.flags.replace(/[gy]/g, "")); // g and y remember a place
   return ({ name }) => whole.test(name);
 }
 
 function endsWithPattern(option: string, key: string): (name: string) => boolean {
   try {
-    return fullMatcher(`(.*\\.)?(${key})$`);
+    return fullMatcher(endExpression(key));
   } catch (cause) {
     throw new AdapterError(
       `${option}: expected keys that are names or regular expressions; got "${key}"; as Python reads them, as PEFT does: ` +
