@@ -33,6 +33,17 @@ export * from "./device/device.ts";
 export * from "./device/kernels.ts";
 export * from "./errors.ts";
 export * from "./files/index.ts";
+export {
+  exactly,
+  forAll,
+  type Guard,
+  type GuardedLaw,
+  guardLaws,
+  type Law,
+  type LawResult,
+  together,
+  within,
+} from "./law.ts";
 export * from "./math/linalg.ts";
 export { erf, erfc, normalCdf, normalQuantile } from "./math/quantile.ts";
 export * from "./math/random.ts";

@@ -1,5 +1,7 @@
 /** @file The LoRA family: one file per paper, and what is done with their adapters. */
 
+/** @deprecated Named LawResult now, in lowrank/core. */
+export type { LawResult as Finding } from "../core/index.ts";
 export { type Candidate, candidates, matchTargets, type Target, type TargetCandidate } from "../nn/index.ts";
 export { AdaLoRA, type AdaLoraOptions, type OrthogonalityOptions, orthogonality } from "./adalora/adalora.ts";
 export {
@@ -24,7 +26,7 @@ export type * from "./count/spec.ts";
 export { DoRA, type DoRAOptions } from "./dora.ts";
 export { type FirstValues, firstValues, type Init, type InitOptions } from "./init/index.ts";
 export type { LoftQ } from "./init/residual.ts";
-export { concerns, type Finding, type Law, laws, type Trial, trial } from "./laws/index.ts";
+export { concerns, type Law, laws, type Trial, trial } from "./laws/index.ts";
 export { LoRA } from "./lora.ts";
 export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
 export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";

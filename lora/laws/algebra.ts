@@ -1,10 +1,19 @@
 /** @file Laws of ΔW: its rank, its scale, its sums. */
 
 import { noGrad } from "../../autograd/index.ts";
-import { array, binary, frobeniusNorm, type NDArray, svd } from "../../core/index.ts";
+import {
+  array,
+  binary,
+  exactly,
+  frobeniusNorm,
+  type NDArray,
+  svd,
+  together,
+  within,
+} from "../../core/index.ts";
 import { compose, convert } from "../algebra/compose.ts";
 import { type Method, methods } from "../methods.ts";
-import { exactly, type Law, together, within } from "./law.ts";
+import type { Law } from "./law.ts";
 import {
   adapterOf,
   distance,

@@ -5,15 +5,16 @@
  *     laws.mergedIsAdapted.check({ ...trial, method: "dora" })      { holds: true, error: 1.2e-7, bound: 2.0e-5 }
  */
 
+import { type GuardedLaw, guardLaws } from "../../core/index.ts";
 import { algebraLaws } from "./algebra.ts";
-import { guarded } from "./concern.ts";
+import { guard } from "./concern.ts";
 import type { Law, Trial } from "./law.ts";
 import { methodLaws } from "./methods.ts";
 import { operationLaws } from "./operations.ts";
 import { trainingLaws } from "./training.ts";
 
 export { concerns } from "./concern.ts";
-export type { Finding, Law, Trial } from "./law.ts";
+export type { Law, Trial } from "./law.ts";
 
 /** A trial to begin with. */
 export const trial: Trial = {
@@ -30,6 +31,8 @@ export const trial: Trial = {
 
 const groups = { ...operationLaws, ...algebraLaws, ...trainingLaws, ...methodLaws };
 
-export const laws: Readonly<Record<keyof typeof groups, Law>> = Object.fromEntries(
-  Object.entries<Law>(groups).map(([key, law]) => [key, guarded(key, law)]),
-) as Record<keyof typeof groups, Law>;
+export const laws: Readonly<Record<keyof typeof groups, GuardedLaw<Trial, Law>>> = guardLaws<
+  Trial,
+  Law,
+  keyof typeof groups
+>("laws", groups, guard);

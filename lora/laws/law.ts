@@ -1,5 +1,6 @@
-/** @file What a law is: a sentence, its equation, and a check of it on a trial. */
+/** @file What the laws of the LoRA family are tried on, and which methods a law is true of. */
 
+import type { Law as AnyLaw } from "../../core/index.ts";
 import type { Method } from "../methods.ts";
 
 /** The layer, the adapter and the numbers that a law is tried on. */
@@ -21,34 +22,12 @@ export interface Trial {
   readonly seed: number;
 }
 
-/** What a check found: the law holds where error ≤ bound. */
-export interface Finding {
-  readonly holds: boolean;
-  /** The largest distance between what should be equal. */
-  readonly error: number;
-  /** What rounding may make of it, derived in the check; 0 where it must be equal to the last bit. */
-  readonly bound: number;
-}
-
-export interface Law {
-  readonly name: string;
-  /** In words. */
-  readonly statement: string;
-  readonly equation: string;
+/** A law of the LoRA family. */
+export interface Law extends AnyLaw<Trial> {
   /** The methods of which it is true. */
   readonly methods: readonly Method[];
-  /** Whether it speaks of exact numbers; trials with values of the other kind do not concern it. */
+  /** The kind of numbers that it is true of; of both kinds if left out. */
   readonly values?: Trial["values"];
-  /** @throws AdapterError on a trial that the law does not speak of (see `concerns`), and on one that is none */
-  check(trial: Trial): Finding;
+  /** @throws AdapterError on a trial that the law does not apply to (see `concerns`), and on a malformed trial */
+  check: AnyLaw<Trial>["check"];
 }
-
-/** error ≤ bound, and both numbers. */
-export const within = (error: number, bound: number): Finding => ({ holds: error <= bound, error, bound });
-
-/** True or not: error 0 or infinite. */
-export const exactly = (holds: boolean): Finding => within(holds ? 0 : Number.POSITIVE_INFINITY, 0);
-
-/** All of these hold: the finding of one that does not, else of the one with the largest bound. */
-export const together = (...findings: readonly Finding[]): Finding =>
-  findings.find(({ holds }) => !holds) ?? findings.reduce((a, b) => (b.bound > a.bound ? b : a));

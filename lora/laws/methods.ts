@@ -1,7 +1,7 @@
 /** @file Laws of single methods: DoRA's norms, AdaLoRA's budget. */
 
 import { backward } from "../../autograd/index.ts";
-import { copy, random, rowNorms } from "../../core/index.ts";
+import { copy, exactly, random, rowNorms, together, within } from "../../core/index.ts";
 import { AdamW } from "../../nn/index.ts";
 import type { AdaLoRA } from "../adalora/adalora.ts";
 import { BudgetAllocator } from "../adalora/allocator.ts";
@@ -9,7 +9,7 @@ import { tripletScores } from "../adalora/importance.ts";
 import type { DoRA } from "../dora.ts";
 import { inject } from "../model/inject.ts";
 import { siteOf } from "../model/weight-view.ts";
-import { exactly, type Law, type Trial, together, within } from "./law.ts";
+import type { Law, Trial } from "./law.ts";
 import {
   adapterOf,
   configOf,
@@ -38,13 +38,13 @@ export const methodLaws = {
       const norms = rowNorms(layer.mergedWeight(["a"]).data, out, into);
       const direction = rowNorms((adapterOf(model) as DoRA).direction(layer.site).value.data, out, into);
       const W0 = rowNorms(layer.site.weight().value.data, out, into);
-      const findings = Array.from(norms, (norm, i) => {
+      const results = Array.from(norms, (norm, i) => {
         if (direction[i] === 0) return within(norm, 0);
         // g V' − W0 + W0: three roundings of entries up to |g V'| + |W0|, and those of the norm, in/2 + 4 of them.
         const bound = (into + 8) * unit() * 2 * (Math.abs(m.value.data[i]) + W0[i]);
         return within(Math.abs(norm - Math.abs(m.value.data[i])), bound);
       });
-      return together(...findings);
+      return together(...results);
     },
   },
 

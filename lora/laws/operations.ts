@@ -1,9 +1,9 @@
 /** @file Laws of what is done with adapters: adding, merging, disabling, choosing by row, saving. */
 
 import { gradients, type Tensor } from "../../autograd/index.ts";
-import { copy } from "../../core/index.ts";
+import { copy, exactly, together, within } from "../../core/index.ts";
 import { type Method, methods } from "../methods.ts";
-import { exactly, type Law, together, within } from "./law.ts";
+import type { Law } from "./law.ts";
 import {
   adapterOf,
   distance,
@@ -135,7 +135,7 @@ export const operationLaws = {
     check(trial) {
       const x = inputOf(trial);
       const base = outputOf(plainModel(trial), x);
-      const findings = [false, true].flatMap((merged) => {
+      const results = [false, true].flatMap((merged) => {
         const model = trainedModel(trial);
         if (merged) model.merge();
         const before = outputOf(model, x);
@@ -148,7 +148,7 @@ export const operationLaws = {
           within(distance(outputOf(model, x), before), 0),
         ];
       });
-      return together(...findings);
+      return together(...results);
     },
   },
 

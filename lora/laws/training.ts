@@ -1,13 +1,13 @@
 /** @file Laws of training: what moves, what is kept for the gradient, how much there is to train. */
 
 import { backward, type Parameter, savedBytes, type Tensor } from "../../autograd/index.ts";
-import { copy, random } from "../../core/index.ts";
+import { copy, exactly, random, together, within } from "../../core/index.ts";
 import { AdamW, GPT2, SGD } from "../../nn/index.ts";
 import { countParameters } from "../count/index.ts";
 import { loraPlus } from "../lora-plus.ts";
 import { type AdapterConfig, type Method, methods } from "../methods.ts";
 import { inject } from "../model/inject.ts";
-import { exactly, type Law, together, within } from "./law.ts";
+import type { Law } from "./law.ts";
 import { adapterOf, distance, inputOf, outputOf, trainedModel } from "./trial.ts";
 
 const all = Object.keys(methods) as Method[];
