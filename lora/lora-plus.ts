@@ -1,7 +1,7 @@
 /**
  * @file LoRA+: Efficient Low Rank Adaptation of Large Models. Hayou, Ghosh & Yu, 2024, arXiv:2402.12354.
  *
- *     A ← A − η g_A          B ← B − λ η g_B          λ > 1                   (Eq. 3, §4)
+ *     A ← A − η g_A          B ← B − λ η g_B          λ > 1                         (§4)
  *
  * The layer is LoRA's; only the rates differ. With width n the change of the output through A and that through B are
  * both Θ(1) only if η_A = Θ(1/n) and η_B = Θ(1): equal rates learn inefficiently. λ around 2⁴ for RoBERTa, 2¹ to 2² for

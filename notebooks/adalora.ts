@@ -169,7 +169,7 @@ display(
 //
 // | what | the text | the authors' code | here |
 // | --- | --- | --- | --- |
-// | $b^{(t)}$ while it falls | $\big(1 - \tfrac{t - t_i - t_f}{T - t_i - t_f}\big)^3$ (equation 14) | $\big(1 - \tfrac{t - t_i}{T - t_i - t_f}\big)^3$, rounded down | the code's |
+// | $b^{(t)}$ while it falls | $\big(1 - \tfrac{t - t_i - t_f}{T - t_i - t_f}\big)^3$ (equation 12) | $\big(1 - \tfrac{t - t_i}{T - t_i - t_f}\big)^3$, rounded down | the code's |
 // | $R$ | squared norms, summed over the matrices | norms, not squared, averaged over all $P$ and $Q$ | the text's; `form: "code"` |
 // | scores at | $w$ and $\partial \mathcal{L}/\partial w$ of step $t$ | $w$ after the optimizer's step, with the gradient from before | the text's |
 // | ties at the threshold | | all who score no more than the threshold go | exactly $b^{(t)}$ stay; `ties: "drop"` |
@@ -177,7 +177,7 @@ display(
 // | the factor | $\alpha / r$ | $\alpha / (r + 10^{-5})$, $r$ the rank at the start | the text's; `ranknum: true` |
 // | adapted matrices | lists $W_q, W_k, W_v, W_{f1}, W_{f2}$ | these and the attention's output: six in a block | whatever `target` says |
 //
-// Equation 14 as printed exceeds $b^{(0)}$: with $T = 3000$, $t_i = 500$, $t_f = 1500$, from 864 to 576,
+// Equation 12 as printed (14 in ar5iv's count, which the code below uses) exceeds $b^{(0)}$: with $T = 3000$, $t_i = 500$, $t_f = 1500$, from 864 to 576,
 
 // %% The budget, printed and run
 

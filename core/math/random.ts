@@ -2,7 +2,7 @@
  * @file Random numbers: seeded, splittable, and the same on every platform and in every run.
  *
  * The generator is Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror & Shaw, 2011, "Parallel Random Numbers: As
- * Easy as 1, 2, 3", SC'11, §4.2): a keyed permutation of 64 bits, reduced from the cipher Threefish. The i-th pair
+ * Easy as 1, 2, 3", SC'11): a keyed permutation of 64 bits, reduced from the cipher Threefish. The i-th pair
  * of words of a stream is that permutation of the counter i, so a stream has no state but its key and a position,
  * and any part of it can be had at once. It passes BigCrush, counters and keys in sequence included.
  *

@@ -5,8 +5,8 @@
  *            b(T) + (b(0) − b(T)) (1 − (t − t_i)/(T − t_i − t_f))³     t_i < t ≤ T − t_f      rounded down
  *            b(T)                                                t > T − t_f            the final fine-tuning
  *
- * Eq. 14 prints t − t_i − t_f over T − t_i − t_f; taken literally it exceeds b(0) at the start. This is the authors'
- * code, and PEFT's. T, t_i and t_f are in steps counted from 1, as in Algorithm 1.
+ * Eq. 12 (Appendix A) prints t − t_i − t_f over T − t_i − t_f; taken literally it exceeds b(0) at the start. This is the
+ * authors' code, and PEFT's. T, t_i and t_f are in steps counted from 1, as in Algorithm 1.
  */
 
 import { ArgumentError } from "../../core/index.ts";

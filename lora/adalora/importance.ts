@@ -1,5 +1,5 @@
 /**
- * @file AdaLoRA's importance scores: what a triplet is worth. Zhang et al., 2023, arXiv:2303.10512, §3.3.
+ * @file AdaLoRA's importance scores: what a triplet is worth. Zhang et al., 2023, arXiv:2303.10512, §3.2.
  *
  *     I_t(w) = |w ∂L/∂w|                                                 sensitivity        (Eq. 8)
  *     Ī_t = β₁ Ī_{t−1} + (1 − β₁) I_t                                    smoothed           (Eq. 9)

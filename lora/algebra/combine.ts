@@ -8,7 +8,7 @@
  *     dare-ties         mean where the signs agree, of w_i drop(ΔW_i)
  *
  * TIES: Yadav et al., 2023, arXiv:2306.01708, Algorithm 1: trim, elect the sign of the larger total, average those that
- * have it. DARE: Yu et al., 2023, arXiv:2311.03099, Eq. 1–3. Departures: each matrix is trimmed by itself, where
+ * have it. DARE: Yu et al., 2023, arXiv:2311.03099, §3.1. Departures: each matrix is trimmed by itself, where
  * TIES trims the whole model at once; weights are part of what is merged, so a negative one turns the vote too (in PEFT
  * the vote is taken without them); λ of TIES' step 4 is in the weights.
  */

@@ -6,12 +6,12 @@
  * W [out, in × kernel]):
  *
  *   method          trains                       added but frozen     source
- *   lora            r (d_in + d_out)                                  Hu et al. 2021, §4.1
+ *   lora            r (d_in + d_out)                                  Hu et al. 2021, §5.1
  *   rslora          as lora                                           Kalajdzievski 2023
  *   lora-plus       as lora                                           Hayou et al. 2024 (an optimizer recipe)
  *   lora-fa         r d_out                      r d_in               Zhang et al. 2023: A stays as drawn
  *   adalora         r (d_in + d_out) + r                              Zhang et al. 2023, §3.1: P, Q and diag Λ
- *   dora            r (d_in + d_out) + d_out                          Liu et al. 2024, §4, one magnitude per output
+ *   dora            r (d_in + d_out) + d_out                          Liu et al. 2024, §4.1, one magnitude per output
  *   vera            r + d_out                    r (max d_in +        Kopiczko et al. 2024: vectors d and b on two
  *                                                   max d_out)        random matrices that all layers share
  *   dvora           r + 2 d_out                  as vera              Liu et al. 2024, table 5: vera with magnitudes

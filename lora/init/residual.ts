@@ -2,7 +2,7 @@
  * @file First values of A and B that take a part of the weight over: the layer keeps the remainder R = W − s B A.
  *
  *     pissa    s B A = U_r S_r V_rᵀ, the r largest singular triplets of W      Meng et al. 2024, arXiv:2404.02948, Eq. 2–4
- *     olora    s B A = s Q_r R_r, the first r columns and rows of W = Q R      Büyükakyüz 2024, arXiv:2406.01775, §3
+ *     olora    s B A = s Q_r R_r, the first r columns and rows of W = Q R      Büyükakyüz 2024, arXiv:2406.01775
  *     loftq    min ‖W − (q(R) + s B A)‖_F, q quantization                      Li et al. 2023, arXiv:2310.08659, Alg. 1
  *
  * PiSSA and LoftQ share √S between A and B. In LoftQ's own code B A has no factor s; here s B A is what leaves W, as in
