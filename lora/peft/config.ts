@@ -7,6 +7,7 @@
 
 import { CheckpointError, parseJsonObject } from "../../core/index.ts";
 import type { AdapterConfig } from "../methods.ts";
+import { methodOfForm, type PeftForm, type PeftMethod } from "./methods.ts";
 import type { ModuleFields } from "./modules.ts";
 
 /** A JSON object. */
@@ -14,7 +15,7 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 /** What a configuration says, in this library's words. */
 export interface PeftConfig {
-  readonly method: "lora" | "dora" | "adalora";
+  readonly method: PeftMethod;
   /** r; init_r for AdaLoRA. */
   readonly rank: number;
   readonly alpha: number;
@@ -96,7 +97,7 @@ const adaloraDefaults: Fields = {
   total_step: 1,
 };
 
-export const defaultFields = (peftType: "LORA" | "ADALORA"): Fields =>
+export const defaultFields = (peftType: PeftForm["type"]): Fields =>
   peftType === "LORA" ? loraDefaults : adaloraDefaults;
 
 /** Fields that change what is computed, or what is in the file, and that only their neutral values are read with. */
@@ -135,8 +136,8 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
       throw new CheckpointError(`${source}: ${name} is not supported; got ${show(fields[name])}`);
   }
   const adalora = type === "ADALORA";
-  const dora = read.boolean("use_dora");
-  if (adalora && dora) throw new CheckpointError(`${source}: use_dora does not go with peft_type ADALORA`);
+  const method = methodOfForm(type, read.boolean("use_dora"));
+  if (!method) throw new CheckpointError(`${source}: use_dora does not go with peft_type ${type}`);
   const init = fields.init_lora_weights ?? true;
   const divides = init === "pissa" || init === "olora";
   if (!divides && !plainInits.includes(init))
@@ -146,7 +147,7 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
     );
   read.boolean("fan_in_fan_out");
   return {
-    method: adalora ? "adalora" : dora ? "dora" : "lora",
+    method,
     rank: read.number(adalora ? "init_r" : "r", adalora ? 12 : 8, "a positive integer", isRank),
     alpha: read.number("lora_alpha", 8, "a finite number", Number.isFinite),
     dropout: read.number("lora_dropout", 0, "a number from 0 to below 1", (p) => p >= 0 && p < 1),

@@ -1,78 +1,77 @@
 /**
- * @file The tensors of adapter_model.safetensors: their names and shapes, for each kind of layer.
+ * @file Names and shapes of the tensors of adapter_model.safetensors. All names begin with base_model.model.
  *
- *     linear        lora_A.weight [r, in]                lora_B.weight [out, r]
- *     embedding     lora_embedding_A [r, num]            lora_embedding_B [dim, r]
- *     convolution   lora_A.weight [r, in, k...]          lora_B.weight [out, r, 1...]
- *     DoRA          and lora_magnitude_vector [out], [1, out, 1...] at a convolution
- *     AdaLoRA       lora_A [r, in · k]   (our Q)         lora_B [out, r]   (our P)         lora_E [r, 1]   (our λ)
- *
- * All begin with base_model.model. and the name of the layer.
+ *     base_model.model.LAYER.lora_A.weight         an adapter's tensor (see methods.ts)
+ *     base_model.model.LAYER.base_layer.bias       a parameter of an adapted layer itself
+ *     base_model.model.lm_head.weight              a parameter of any other module
  */
 
 import { AdapterError, type Shape } from "../../core/index.ts";
 import { Conv1d, Conv2d, Embedding, type Module } from "../../nn/index.ts";
 import { siteOf } from "../model/weight-view.ts";
+import { type PeftMethod, peftForms } from "./methods.ts";
 
 export const PREFIX = "base_model.model.";
 
-/** Where a parameter of an adapter stands in the file. */
+/** Where a parameter of an adapter is in the file. */
 export interface Slot {
   readonly key: string;
   readonly shape: Shape;
 }
 
-/** The slots of one layer's adapter, by the field of the adapter that they fill. @throws AdapterError where PEFT has none */
+/**
+ * The tensors of one layer's adapter, by the name of the adapter's parameter.
+ * @param rank of the tensors in the file: without the triplets that were pruned
+ * @throws AdapterError when PEFT has no such adapter on a layer of this kind
+ */
 export function slotsOf(
-  method: "lora" | "dora" | "adalora",
+  method: PeftMethod,
   path: string,
   layer: Module,
   rank: number,
 ): Readonly<Record<string, Slot>> {
-  const site = siteOf(layer, path);
-  const kernel = layer instanceof Conv1d || layer instanceof Conv2d ? layer.weight.shape.slice(2) : [];
-  if ((layer instanceof Conv1d || layer instanceof Conv2d) && (layer.options.groups ?? 1) > 1)
+  const { tensors, onEmbeddings } = peftForms[method];
+  const isEmbedding = layer instanceof Embedding;
+  if (isEmbedding && !onEmbeddings)
+    throw new AdapterError(
+      `PEFT format: ${path} is an embedding, on which PEFT has no adapter of the method ${method}`,
+    );
+  const sizes = { rank, ...sizesOf(layer, path) };
+  return Object.fromEntries(
+    Object.entries(tensors).map(([parameter, { key, embeddingKey = key, shape }]) => [
+      parameter,
+      { key: `${PREFIX}${path}.${isEmbedding ? embeddingKey : key}`, shape: shape(sizes) },
+    ]),
+  );
+}
+
+function sizesOf(layer: Module, path: string) {
+  const { out, in: columns } = siteOf(layer, path);
+  if (!(layer instanceof Conv1d || layer instanceof Conv2d))
+    return { out, in: columns, channels: columns, kernel: [] };
+  if ((layer.options.groups ?? 1) > 1)
     throw new AdapterError(
       `PEFT format: ${path} is a convolution with groups, whose adapters have another form there`,
     );
-  const slot = (end: string, shape: Shape): Slot => ({ key: `${PREFIX}${path}.${end}`, shape });
-  const ones = kernel.map(() => 1);
-  if (method === "adalora") {
-    if (site.kind === "embedding")
-      throw new AdapterError(`PEFT format: ${path} is an embedding, for which PEFT has no AdaLoRA`);
-    return {
-      Q: slot("lora_A", [rank, site.in]),
-      P: slot("lora_B", [site.out, rank]),
-      lambda: slot("lora_E", [rank, 1]),
-    };
-  }
-  const channels = site.in / kernel.reduce((product, length) => product * length, 1);
-  const factors =
-    layer instanceof Embedding
-      ? {
-          A: slot("lora_embedding_A", [rank, site.in]),
-          B: slot("lora_embedding_B", [site.out, rank]),
-        }
-      : {
-          A: slot("lora_A.weight", [rank, channels, ...kernel]),
-          B: slot("lora_B.weight", [site.out, rank, ...ones]),
-        };
-  if (method === "lora") return factors;
-  const magnitude = kernel.length > 0 ? [1, site.out, ...ones] : [site.out];
-  return { ...factors, m: slot("lora_magnitude_vector", magnitude) };
+  const [, channels, ...kernel] = layer.weight.shape;
+  return { out, in: columns, channels, kernel };
 }
 
-/** The layer that a key of an adapter's part names; null for other keys. */
+/** What follows a layer's name in the keys of adapters' tensors. */
+const ends = Object.values(peftForms)
+  .flatMap(({ tensors }) => Object.values(tensors))
+  .flatMap(({ key, embeddingKey = key }) => [`.${key}`, `.${embeddingKey}`]);
+
+/** The layer that the key of an adapter's tensor names; null for other keys. */
 export function layerOfKey(key: string): string | null {
-  const part = /^(.+)\.lora_(?:embedding_)?[ABE](?:\.weight)?$|^(.+)\.lora_magnitude_vector$/.exec(key);
-  const name = part?.[1] ?? part?.[2];
-  return name?.startsWith(PREFIX) ? name.slice(PREFIX.length) : null;
+  const end = ends.find((one) => key.endsWith(one));
+  return (end && key.startsWith(PREFIX) && key.slice(PREFIX.length, -end.length)) || null;
 }
 
-/** The key of an adapter's own copy of a parameter. An adapted layer's bias stands below the layer it wraps. */
-export function ownKey(name: string, adapted: (layer: string) => boolean): string {
+/** The key of an adapter's own copy of a parameter. An adapted layer's bias is below the layer that it wraps. */
+export function ownKey(name: string, isAdapted: (layer: string) => boolean): string {
   const layer = name.slice(0, Math.max(0, name.lastIndexOf(".")));
-  return adapted(layer) ? baseKey(layer, name.slice(layer.length + 1)) : PREFIX + name;
+  return isAdapted(layer) ? baseKey(layer, name.slice(layer.length + 1)) : PREFIX + name;
 }
 
 /** The key of a parameter of an adapted layer itself. */

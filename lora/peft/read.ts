@@ -1,7 +1,8 @@
 /** @file From the files of a PEFT adapter to an adapter on a model: everything is checked before anything is changed. */
 
-import { Parameter, tensor } from "../../autograd/index.ts";
+import { Parameter } from "../../autograd/index.ts";
 import {
+  AdapterError,
   CheckpointError,
   checkOptions,
   parseSafetensors,
@@ -20,7 +21,6 @@ import {
   nearestNames,
   type Target,
 } from "../../nn/index.ts";
-import type { AdaLoRA } from "../adalora/adalora.ts";
 import type { AdapterConfig } from "../methods.ts";
 import { AdaptedLayer } from "../model/adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "../model/adapted-model.ts";
@@ -31,6 +31,8 @@ import { type OwnParameter, type Place, placesIn } from "../model/saved-paramete
 import { type PeftConfig, parsePeftConfig } from "./config.ts";
 import { fitVocabulary, savedEmbeddings } from "./embeddings.ts";
 import { baseKey, layerOfKey, ownKey, PREFIX, type Slot, slotsOf } from "./keys.ts";
+import { expanded } from "./masks.ts";
+import { type PeftForm, peftForms } from "./methods.ts";
 import { type ModuleFields, patternValues, savedModules, targetedModules, usedPattern } from "./modules.ts";
 
 /** The two files of an adapter. */
@@ -87,8 +89,8 @@ export function readAdapter<M extends AnyModel>(
   const config = parsePeftConfig(text, `${source}: adapter_config.json`);
   const file = `${source}: adapter_model.safetensors`;
   const tensors = prefixed(parseSafetensors(weights, file).tensors);
-  if (method === "lora-fa" && config.method !== "lora")
-    throw new CheckpointError(`${source}: expected LoRA for the method lora-fa; got ${config.method}`);
+  if (method !== undefined && peftForms[method] !== peftForms[config.method])
+    throw new CheckpointError(`${source}: expected LoRA for the method ${method}; got ${config.method}`);
   const undo = fitVocabulary(model, tensors, file);
   try {
     return readInto(model, { config, tensors, source, text, name, file, method, seed });
@@ -127,11 +129,16 @@ function readInto<M extends AnyModel>(
   } else adapted = injectWith(model as M, { ...settings, name }, copies);
 
   const valuesOf = ({ key }: Slot): Float32Array | Float64Array => values.get(key) as Float32Array;
+  const { triplets } = peftForms[config.method] as PeftForm;
   for (const [layer, adapter] of adapted.adapter(name)) {
     const slots = content.slots.get(layer) as Readonly<Record<string, Slot>>;
     const mask = config.masks?.get(layer);
-    if (mask?.includes(false)) (adapter as AdaLoRA).kept = tensor(mask.map(Number), [mask.length, 1]);
-    for (const [field, slot] of Object.entries(slots)) assign(adapter, field, valuesOf(slot), mask);
+    if (triplets && mask?.includes(false)) triplets.keepOnly(adapter, mask);
+    for (const [field, slot] of Object.entries(slots)) {
+      const parameter = parameterOf(adapter, field);
+      const values = valuesOf(slot);
+      parameter.assign(triplets && mask ? expanded(parameter, triplets.axes[field], mask, values) : values);
+    }
   }
   if (config.unknown.length > 0)
     warn(
@@ -421,6 +428,7 @@ const list = (what: string, keys: readonly string[]): string[] => {
 /** The configuration that makes such an adapter here. */
 function adapterConfig(config: PeftConfig, { layers, saved, embeddings }: Content): Record<string, unknown> {
   const { method, rank, alpha, dropout, rankStabilized, init, bias } = config;
+  const form: PeftForm = peftForms[method];
   const rankPattern = usedPattern("rank_pattern", config.rankPattern, layers);
   const alphaPattern = usedPattern("alpha_pattern", config.alphaPattern, layers);
   return {
@@ -428,7 +436,7 @@ function adapterConfig(config: PeftConfig, { layers, saved, embeddings }: Conten
     rank,
     alpha,
     dropout,
-    ...(method === "adalora" ? { ranknum: true } : { rankStabilized }),
+    ...(form.options ?? { rankStabilized }),
     ...(init && { init }),
     target: targetOf(config.modules, layers),
     ...(Object.keys(rankPattern).length > 0 && { rankPattern }),
@@ -455,44 +463,8 @@ export const exactly = (names: readonly string[]): RegExp => new RegExp(names.ma
 /** An expression for this name and no other. */
 export const escaped = (name: string): string => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** Gives a field of an adapter the values of the file; with a mask, to the triplets that were kept. */
-function assign(
-  adapter: Adapter,
-  field: string,
-  values: Float32Array | Float64Array,
-  mask: readonly boolean[] | undefined,
-): void {
-  const parameter = (adapter as unknown as Record<string, Parameter>)[field];
-  if (!mask) {
-    parameter.assign(values);
-    return;
-  }
-  const all = Float64Array.from(parameter.value.data);
-  const stride = tripletStride(field, parameter.shape);
-  let from = 0;
-  forKept(all.length, stride, mask, (at) => {
-    all[at] = values[from++];
-  });
-  parameter.assign(all);
-}
-
-/** How the triplet of element `at` is found: floor(at / step) mod count. */
-interface Stride {
-  readonly step: number;
-  readonly count: number;
-}
-
-/** P [out, r] has triplets along its last axis, λ [r, 1] and Q [r, in] along the first. */
-export function tripletStride(field: string, shape: Shape): Stride {
-  return field === "P" ? { step: 1, count: shape[1] } : { step: shape[1], count: shape[0] };
-}
-
-/** Calls `visit` with the place of every element whose triplet is kept, in row-major order. */
-export function forKept(
-  size: number,
-  { step, count }: Stride,
-  mask: readonly boolean[],
-  visit: (at: number) => void,
-): void {
-  for (let at = 0; at < size; at++) if (mask[Math.floor(at / step) % count]) visit(at);
+/** The parameter of an adapter by its name. */
+export function parameterOf(adapter: Adapter, name: string): Parameter {
+  for (const [own, parameter] of adapter.namedParameters()) if (own === name) return parameter;
+  throw new AdapterError(`PEFT format: expected a parameter ${name} of ${adapter.method}; there is none`);
 }

@@ -1,6 +1,5 @@
 /** @file From an adapter on a model to PEFT's files. */
 
-import type { Parameter } from "../../autograd/index.ts";
 import {
   AdapterError,
   checkOptions,
@@ -9,7 +8,6 @@ import {
   tensorBytes,
 } from "../../core/index.ts";
 import { type Candidate, Conv1D, candidates } from "../../nn/index.ts";
-import type { AdaLoRA } from "../adalora/adalora.ts";
 import type { AdapterConfig } from "../methods.ts";
 import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
@@ -17,26 +15,20 @@ import type { Adapter } from "../model/adapter.ts";
 import { elsewhere } from "../model/elsewhere.ts";
 import type { OwnParameter } from "../model/saved-parameters.ts";
 import { placesIn } from "../model/saved-parameters.ts";
-import {
-  defaultFields,
-  equalJson,
-  type Fields,
-  type PeftConfig,
-  parsePeftConfig,
-  writeFields,
-} from "./config.ts";
+import { defaultFields, equalJson, type Fields, parsePeftConfig, writeFields } from "./config.ts";
 import { ownKey, slotsOf } from "./keys.ts";
+import { type Masks, maskFields, masksOf, shortened } from "./masks.ts";
+import { isPeftMethod, type PeftForm, type PeftMethod, peftForms } from "./methods.ts";
 import { type ModuleFields, patternValues, savedModules, targetedModules } from "./modules.ts";
 import {
   type AdapterFiles,
   bareLayer,
   escaped,
   exactly,
-  forKept,
   type Origin,
   originOf,
   ownPlaces,
-  tripletStride,
+  parameterOf,
 } from "./read.ts";
 
 export interface WriteOptions {
@@ -61,13 +53,12 @@ export function writeAdapter(adapted: AdaptedModel, options: WriteOptions = {}):
   if (adapted.merged.includes(name))
     throw new AdapterError(`saveAdapter: ${name} is merged; expected it in its layers; unmerge() first`);
   const facts = factsOf(adapted, name, parts);
-  const masks = facts.method === "adalora" ? masksOf(parts, facts.origin) : null;
-
-  const type = facts.method === "adalora" ? "ADALORA" : "LORA";
+  const { type, triplets } = facts.form;
+  const masks = triplets ? masksOf(triplets, parts, facts.origin?.config.masks ?? null) : null;
   const same = facts.origin?.config.fields.peft_type === type ? facts.origin : undefined;
   const determined = {
     peft_type: type,
-    ...(facts.method === "adalora" ? adaloraFields(facts, masks) : loraFields(facts)),
+    ...(type === "ADALORA" ? adaloraFields(facts, masks) : loraFields(facts)),
     ...moduleFields(facts),
   };
   const taken = Object.keys(given).find((field) => Object.hasOwn(determined, field));
@@ -101,7 +92,8 @@ type Entry = [string, TensorBytes];
 /** What an adapter is, whatever it was made from. */
 interface Facts {
   readonly name: string;
-  readonly method: PeftConfig["method"];
+  readonly method: PeftMethod;
+  readonly form: PeftForm;
   readonly parts: ReadonlyMap<string, Adapter>;
   readonly own: readonly OwnParameter[];
   readonly config: AdapterConfig;
@@ -113,25 +105,19 @@ interface Facts {
   readonly transposed: boolean;
 }
 
-const methods: Readonly<Record<string, PeftConfig["method"]>> = {
-  lora: "lora",
-  "lora-fa": "lora",
-  dora: "dora",
-  adalora: "adalora",
-};
-
 function factsOf(adapted: AdaptedModel, name: string, parts: ReadonlyMap<string, Adapter>): Facts {
   const kinds = new Set(Array.from(parts.values(), ({ method }) => method));
-  const [kind] = kinds;
-  if (kinds.size !== 1 || !Object.hasOwn(methods, kind))
+  const [method] = kinds;
+  if (kinds.size !== 1 || !isPeftMethod(method))
     throw new AdapterError(
-      `saveAdapter: expected one method of ${Object.keys(methods).join(", ")}; ${name} is ${[...kinds].join(" and ")}`,
+      `saveAdapter: expected one method of ${Object.keys(peftForms).join(", ")}; ${name} is ${[...kinds].join(" and ")}`,
     );
   const config = adapted.config(name);
   const { model, layers } = adapted;
   return {
     name,
-    method: methods[kind],
+    method,
+    form: peftForms[method],
     parts,
     own: adapted.ownParameters(name),
     config,
@@ -160,7 +146,7 @@ function common({ parts, name }: Facts): { lora_dropout: number } {
 }
 
 function loraFields(facts: Facts): Fields {
-  const { parts, config, origin, name, method } = facts;
+  const { parts, config, origin, name, form } = facts;
   const values = [...parts.values()];
   const sizes = config as { rank?: number; alpha?: number; rankStabilized?: boolean };
   const stabilized = firstThat(
@@ -185,7 +171,7 @@ function loraFields(facts: Facts): Fields {
     lora_alpha: alpha.base,
     alpha_pattern: alpha.pattern,
     use_rslora: stabilized,
-    use_dora: method === "dora",
+    use_dora: form.useDora,
     init_lora_weights: initField(facts),
   };
 }
@@ -227,7 +213,7 @@ function initField({ config, origin, parts, layers, name }: Facts): unknown {
 
 function adaloraFields(facts: Facts, masks: Masks): Fields {
   const { parts, name, origin } = facts;
-  const [first, ...rest] = [...parts.values()] as AdaLoRA[];
+  const [first, ...rest] = parts.values();
   const { rank, scaling } = first;
   if (!rest.every((part) => part.rank === rank && part.scaling === scaling))
     throw new AdapterError(`saveAdapter: PEFT's AdaLoRA has one rank and alpha; ${name} has several`);
@@ -243,35 +229,10 @@ function adaloraFields(facts: Facts, masks: Masks): Fields {
     ...common(facts),
     init_r: rank,
     lora_alpha: alpha,
-    rank_pattern: masks && maskFields(masks, origin),
+    rank_pattern:
+      masks && (masks === origin?.config.masks ? origin.config.fields.rank_pattern : maskFields(masks)),
     ...(!origin && { target_r: rank }),
   };
-}
-
-type Masks = ReadonlyMap<string, readonly boolean[]> | null;
-
-/**
- * Which triplets are written: those that the file had, where they hold all that is not zero; else those with λ ≠ 0. All
- * are, when no λ is zero, or every one is, as at the start.
- */
-function masksOf(parts: ReadonlyMap<string, Adapter>, origin: Origin | undefined): Masks {
-  const alive = new Map(
-    Array.from(parts, ([path, part]) => [
-      path,
-      Array.from((part as AdaLoRA).lambda.value.data, (λ, i) => λ !== 0 && (part as AdaLoRA).isKept(i)),
-    ]),
-  );
-  const before = origin?.config.masks;
-  const holds = (mask: readonly boolean[] | undefined, path: string): boolean =>
-    mask === undefined || (alive.get(path) ?? []).every((lives, i) => !lives || mask[i]);
-  if (before && [...parts.keys()].every((path) => holds(before.get(path), path))) return before;
-  const all = [...alive.values()].flat();
-  return all.includes(true) && all.includes(false) ? alive : null;
-}
-
-function maskFields(masks: NonNullable<Masks>, origin: Origin | undefined): unknown {
-  if (origin?.config.masks === masks) return origin.config.fields.rank_pattern;
-  return Object.fromEntries(Array.from(masks, ([path, mask]) => [`${path}.lora_E`, mask]));
 }
 
 /** Where the adapter is, and what of the base it brings copies of. */
@@ -366,18 +327,17 @@ function holders(modules: readonly Candidate[], chosen: ReadonlySet<string>): Se
 function partTensors(
   path: string,
   part: Adapter,
-  { method, layers }: Facts,
+  { method, form, layers }: Facts,
   mask: readonly boolean[] | undefined,
   dtype: "F32" | "F16" | "BF16",
 ): Entry[] {
   const rank = mask ? mask.filter(Boolean).length : part.rank;
   const slots = slotsOf(method, path, bareLayer(layers.get(path) as AdaptedLayer), rank);
   return Object.entries(slots).map(([field, { key, shape }]) => {
-    const { value } = (part as unknown as Record<string, Parameter>)[field];
-    const all = value.data;
-    const kept: number[] = [];
-    if (mask) forKept(all.length, tripletStride(field, value.shape), mask, (at) => kept.push(all[at]));
-    return [key, tensorBytes(dtype, shape, mask ? kept : all)];
+    const parameter = parameterOf(part, field);
+    const axis = form.triplets?.axes[field];
+    const values = mask && axis !== undefined ? shortened(parameter, axis, mask) : parameter.value.data;
+    return [key, tensorBytes(dtype, shape, values)];
   });
 }
 

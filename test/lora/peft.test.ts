@@ -618,7 +618,7 @@ test("what PEFT's format cannot say is not written", () => {
   const write = (config: Partial<AdapterConfig>) => () => filesOf(config);
   const fails = (run: () => unknown, message: RegExp) =>
     assert.throws(run, (error: unknown) => error instanceof AdapterError && message.test(error.message));
-  fails(write({ method: "adalora", target: "embed" }), /PEFT has no AdaLoRA/);
+  fails(write({ method: "adalora", target: "embed" }), /PEFT has no adapter of the method adalora/);
   fails(write({ method: "adalora", target: "fc", alpha: 0 }), /takes r for an alpha that is not positive/);
   fails(write({ method: "adalora", target: "fc", rankPattern: { "h.0.fc": 1 } }), /one rank and alpha/);
   const grouped = Object.assign(new Zoo(), { sound: new Conv1d(4, 4, 1, { groups: 2 }) });
