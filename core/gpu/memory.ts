@@ -1,91 +1,42 @@
 /**
- * @file A device's memory: which storages live in a session. Operands are uploaded when they are not there and
- * stay; products stay. Over the budget, the least recently used come home: slower, but nothing is lost. What is made
- * of something constant (a packed matrix) stays as well, and is made again rather than brought home.
+ * @file The memory of one gpu session: brings operands to the device, keeps what is there, and evicts when it is full.
+ *
+ *     Storage    an operand, uploaded by its first product, or a product, whose values are on the device only
+ *     Constant   an operand that never changes (a packed matrix): packed and uploaded by its first product
+ *
+ * An array stays on the device after the product that needed it, so that a frozen weight is uploaded once. It leaves
+ *
+ *   - when the device is over its budget and it is the least recently used: a storage's values are downloaded first, a
+ *     constant's are made again when they are needed. That is slower, but loses nothing;
+ *   - when its storage is written on the host, released, or collected, or its constant is collected;
+ *   - when the device is lost, and with it the values that were nowhere else.
  */
 
-import { type FloatArray, type Resident, residentStorage, Storage } from "../array/storage.ts";
+import { type FloatArray, residentStorage, Storage } from "../array/storage.ts";
 import { DeviceError } from "../errors.ts";
-import { countDevice } from "../meter.ts";
 import type { Plan } from "./plan.ts";
+import { type Constant, ConstantCopy, type Evictable, ResidentArray, ResidentList } from "./resident.ts";
 import { SessionError, type SyncSession } from "./session.ts";
 
 const GiB = 2 ** 30;
 
-/** Bytes kept on a device. An adapter does not tell how much memory it has; too much shows as an error, see `#attempt`. */
+/**
+ * Bytes kept on a device at most. An adapter does not tell how much memory it has: this is a guess, and `#attempt` lowers
+ * it when the device runs out of memory earlier.
+ */
 export const defaultBudget = (software: boolean): number => (software ? 1 : 4) * GiB;
-
-class ResidentArray implements Resident {
-  readonly owner: DeviceMemory;
-  readonly number: number;
-  readonly length: number;
-
-  constructor(owner: DeviceMemory, number: number, length: number) {
-    this.owner = owner;
-    this.number = number;
-    this.length = length;
-  }
-
-  read(): Float32Array {
-    return this.owner.read(this);
-  }
-
-  free(): void {
-    this.owner.forget(this);
-  }
-}
-
-/** An operand that the host holds in another form, for good: the device's form of it, made when it is not there. */
-export interface Constant {
-  /** Whose form it is. The device's copy stays until this is collected, at most. */
-  readonly of: object;
-  make(): Float32Array;
-}
-
-/** The device's copy of a Constant. */
-class ConstantCopy {
-  readonly resident: ResidentArray;
-  #isThere = true;
-
-  constructor(resident: ResidentArray) {
-    this.resident = resident;
-    countDevice(4 * resident.length);
-  }
-
-  get isThere(): boolean {
-    return this.#isThere;
-  }
-
-  evict(): void {
-    if (!this.#isThere) return;
-    this.#isThere = false;
-    collectedConstants?.unregister(this);
-    this.resident.free();
-    countDevice(-4 * this.resident.length);
-  }
-}
-
-/** What is asked to leave the device. */
-type Holder = Storage | ConstantCopy;
-
-const collectedConstants =
-  typeof FinalizationRegistry === "undefined"
-    ? null
-    : new FinalizationRegistry<ConstantCopy>((copy) => copy.evict());
 
 export class DeviceMemory {
   readonly #name: string;
   readonly #session: SyncSession;
   #budget: number;
+  /** All arrays on the device. Each is listed right after it is made, and taken off when it is freed. */
+  readonly #residents = new ResidentList();
+  /** Bytes of the arrays on the device. */
   #bytes = 0;
-  #alive = true;
-  /**
-   * Least recently used first. Held weakly, so that the collector frees what nobody uses; but not before the
-   * running job has ended, because a WeakRef made earlier would keep its target until then even once evicted.
-   */
-  readonly #residents = new Map<ResidentArray, Holder | WeakRef<Storage>>();
+  /** The copies of constants, by the constants' `of`. One that was evicted stays here until it is made again. */
   readonly #constants = new WeakMap<object, ConstantCopy>();
-  #loosening = false;
+  #alive = true;
 
   constructor(name: string, session: SyncSession, budget: number) {
     this.#name = name;
@@ -93,122 +44,122 @@ export class DeviceMemory {
     this.#budget = budget;
   }
 
-  /** False once the device is lost. */
+  /** False once the device is lost. The next session needs a memory of its own. */
   get alive(): boolean {
     return this.#alive;
   }
 
-  /** The storage of Y, planned for the arrays in `a` and `b`. */
+  /**
+   * Runs the product `plan` of `a` and `b`. The values of the storage that it returns are on the device only.
+   * @throws DeviceError when the device fails
+   */
   multiply(plan: Plan, a: Storage, b: Storage | Constant): Storage {
-    const operands: Holder[] = b instanceof Storage ? [a, b] : [a];
-    const A = this.#bring(a, operands);
-    const B = b instanceof Storage ? this.#bring(b, operands) : this.#bringConstant(b, operands);
+    const keep: Evictable[] = b instanceof Storage ? [a, b] : [a];
+    const A = this.#bring(a, keep);
+    let B: ResidentArray;
+    if (b instanceof Storage) B = this.#bring(b, keep);
+    else {
+      const copy = this.#bringConstant(b, keep);
+      keep.push(copy);
+      B = copy.array;
+    }
     const [x, y, z] = plan.output;
-    const result = this.#make("matmul", x * y * z, operands, () =>
+    const result = this.#make("matmul", x * y * z, keep, () =>
       this.#session.matmul(plan, A.number, B.number),
     );
     const storage = residentStorage(result.length, result);
-    this.#touch(result, storage);
+    this.#residents.touch(result, storage);
     return storage;
   }
 
-  /** For a resident array's `read`. */
-  read(resident: ResidentArray): Float32Array {
-    return this.#attempt("reading", [], () => this.#session.download(resident.number, resident.length));
+  /** Downloads an array. `ResidentArray.read` calls it. */
+  read(array: ResidentArray): Float32Array {
+    return this.#attempt("reading", [], () => this.#session.download(array.number, array.length));
   }
 
-  /** For a resident array's `free`. */
-  forget(resident: ResidentArray): void {
-    if (!this.#owned.delete(resident)) return;
-    this.#residents.delete(resident);
-    this.#bytes -= 4 * resident.length;
-    if (this.#alive) this.#session.free(resident.number);
+  /** Frees an array. `ResidentArray.free` calls it. */
+  free(array: ResidentArray): void {
+    if (!this.#residents.delete(array)) return;
+    this.#bytes -= 4 * array.length;
+    if (this.#alive) this.#session.free(array.number);
   }
-  readonly #owned = new Set<ResidentArray>();
 
-  #bring(storage: Storage, keep: readonly Holder[]): ResidentArray {
-    const resident = storage.on(this, (data: FloatArray) =>
+  /** The storage's array on the device, uploaded if it is not there. */
+  #bring(storage: Storage, keep: readonly Evictable[]): ResidentArray {
+    const array = storage.on(this, (data: FloatArray) =>
       this.#make("upload", data.length, keep, () =>
         this.#session.upload(data instanceof Float32Array ? data : Float32Array.from(data)),
       ),
     ) as ResidentArray;
-    this.#touch(resident, storage);
-    return resident;
+    this.#residents.touch(array, storage);
+    return array;
   }
 
-  /** Its copy joins those to keep. */
-  #bringConstant({ of, make }: Constant, keep: Holder[]): ResidentArray {
+  /** The constant's copy on the device, made and uploaded if it is not there. */
+  #bringConstant({ of, make }: Constant, keep: readonly Evictable[]): ConstantCopy {
     let copy = this.#constants.get(of);
     if (!copy?.isThere) {
       const data = make();
-      copy = new ConstantCopy(this.#make("upload", data.length, keep, () => this.#session.upload(data)));
+      const array = this.#make("upload", data.length, keep, () => this.#session.upload(data));
+      copy = new ConstantCopy(of, array);
       this.#constants.set(of, copy);
-      collectedConstants?.register(of, copy, copy);
     }
-    keep.push(copy);
-    this.#touch(copy.resident, copy);
-    return copy.resident;
+    this.#residents.touch(copy.array, copy);
+    return copy;
   }
 
-  #make(what: string, length: number, keep: readonly Holder[], create: () => number): ResidentArray {
+  /** Makes room for `length` numbers, and then the array that `create` makes of them. The caller lists it. */
+  #make(what: string, length: number, keep: readonly Evictable[], create: () => number): ResidentArray {
     this.#evict(this.#budget - 4 * length, keep);
-    const resident = new ResidentArray(this, this.#attempt(what, keep, create), length);
-    this.#owned.add(resident);
+    const array = new ResidentArray(this, this.#attempt(what, keep, create), length);
     this.#bytes += 4 * length;
-    return resident;
+    return array;
   }
 
-  #touch(resident: ResidentArray, holder: Holder): void {
-    this.#residents.delete(resident);
-    this.#residents.set(resident, holder);
-    if (this.#loosening) return;
-    this.#loosening = true;
-    queueMicrotask(() => {
-      this.#loosening = false;
-      for (const [key, held] of this.#residents) {
-        if (held instanceof Storage) this.#residents.set(key, new WeakRef(held));
-      }
-    });
-  }
-
-  /** Asks holders to leave, least recently used first, until at most `bytes` are on the device or only `keep` is left. */
-  #evict(bytes: number, keep: readonly Holder[]): void {
-    for (const [resident, held] of this.#residents) {
+  /** Evicts, least recently used first, until at most `bytes` are on the device or only `keep` is left there. */
+  #evict(bytes: number, keep: readonly Evictable[]): void {
+    for (const [array, owner] of this.#residents) {
       if (this.#bytes <= bytes) return;
-      const holder = held instanceof WeakRef ? held.deref() : held;
-      if (!holder) resident.free();
-      else if (!keep.includes(holder)) holder.evict();
+      if (!owner) array.free();
+      else if (!keep.includes(owner)) owner.evict();
     }
   }
 
-  /** Out of memory once: makes room and tries again, and from then on keeps no more than fitted. */
-  #attempt<T>(what: string, keep: readonly Holder[], work: () => T): T {
+  /**
+   * Runs `work`. When the device is out of memory, everything but `keep` is evicted and `work` runs once more; from then
+   * on the budget is what was on the device at that moment.
+   */
+  #attempt<T>(what: string, keep: readonly Evictable[], work: () => T): T {
     try {
       return work();
     } catch (error) {
-      if (!(error instanceof SessionError && error.fault === "memory")) throw this.#told(what, error);
+      if (!(error instanceof SessionError && error.fault === "memory")) throw this.#failure(what, error);
     }
     this.#budget = Math.min(this.#budget, this.#bytes);
     this.#evict(0, keep);
     try {
       return work();
     } catch (error) {
-      throw this.#told(what, error);
+      throw this.#failure(what, error);
     }
   }
 
-  #told(what: string, error: unknown): Error {
+  /** `error` as a DeviceError of the call `what`. If it says that the device is lost, the memory ends here. */
+  #failure(what: string, error: unknown): Error {
     if (error instanceof DeviceError) return error;
-    const { message } = error as Error;
-    const lost = error instanceof SessionError && error.fault === "lost";
-    if (lost && this.#alive) {
-      this.#alive = false;
-      this.#session.close();
-      for (const held of this.#residents.values()) if (held instanceof ConstantCopy) held.evict();
-    }
-    const advice = lost
+    const isLost = error instanceof SessionError && error.fault === "lost";
+    if (isLost && this.#alive) this.#end();
+    const advice = isLost
       ? "; values that were only there are gone, the next product opens the device anew"
       : "";
+    const { message } = error as Error;
     return new DeviceError(`${this.#name}: ${what}: ${message}${advice}`, { cause: error });
+  }
+
+  /** Closes the session of a lost device. Storages keep their arrays, so that reading one fails with the reason. */
+  #end(): void {
+    this.#alive = false;
+    this.#session.close();
+    for (const [, owner] of this.#residents) if (owner instanceof ConstantCopy) owner.evict();
   }
 }
