@@ -151,6 +151,17 @@ law("over the budget codes leave without a download and are made again, and no v
   small.close();
 });
 
+law("a product beyond the budget keeps its own operands on the device", (device) => {
+  const mode = device.name.slice(4) as GpuMode;
+  const small = gpuDevice(mode, () => openSession(mode), 4);
+  const W = codes([8, 64], 64, 1);
+  scope(() => {
+    const x = operand(2, 64, 5);
+    assertAgrees(product(small, x, W, true), x, mT(reference.dequantize(W)), 2);
+  });
+  small.close();
+});
+
 law("a matrix takes 32/6 bits a weight and 32 for each block's scale", () => {
   const [out, inner, blockSize] = [64, 768, 64];
   const bits = (32 * packMatrix(codes([out, inner], blockSize, 1)).length) / (out * inner);
