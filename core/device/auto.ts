@@ -1,7 +1,7 @@
 /** @file The device `auto`: the cpu, and for large products a real GPU if one answers. */
 
 import { sizeOf } from "../array/shape.ts";
-import { TooLarge } from "../gpu/plan.ts";
+import { TooLarge } from "../gpu/limits.ts";
 import type { Device } from "./device.ts";
 import type { Kernels } from "./kernels.ts";
 

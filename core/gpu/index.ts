@@ -11,9 +11,9 @@ import { DeviceError } from "../errors.ts";
 import { DeviceMemory, defaultBudget } from "./memory.ts";
 import { packMatrix, planDequantizeProduct } from "./packed-matrix.ts";
 import { planProduct } from "./plan.ts";
-import type { GpuMode, Statistics, SyncSession } from "./session.ts";
+import type { GpuMode, Statistics, SyncSession } from "./sync-session.ts";
 
-export type { GpuMode } from "./session.ts";
+export type { GpuMode } from "./sync-session.ts";
 
 /** A gpu device, with what tests and the curious ask of it. */
 export interface GpuDevice extends Device {

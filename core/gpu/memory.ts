@@ -16,7 +16,7 @@ import { type FloatArray, residentStorage, Storage } from "../array/storage.ts";
 import { DeviceError } from "../errors.ts";
 import type { Plan } from "./plan.ts";
 import { type Constant, ConstantCopy, type Evictable, ResidentArray, ResidentList } from "./resident.ts";
-import { SessionError, type SyncSession } from "./session.ts";
+import { SessionError, type SyncSession } from "./sync-session.ts";
 
 const GiB = 2 ** 30;
 

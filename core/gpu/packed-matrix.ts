@@ -16,7 +16,8 @@
 import type { NDArray } from "../array/ndarray.ts";
 import type { Codes } from "../device/kernels.ts";
 import { CODES_PER_WORD, EXACT } from "./kernels.ts";
-import { isWithin, type Limits, type Plan, tooLarge } from "./plan.ts";
+import { isWithin, type Limits, tooLarge } from "./limits.ts";
+import type { Plan } from "./plan.ts";
 
 const POWERS_AT = 16;
 const SCALES_AT = POWERS_AT + CODES_PER_WORD;

@@ -5,26 +5,13 @@
  */
 
 import { contiguous, type NDArray } from "../array/ndarray.ts";
-import { sizeOf } from "../array/shape.ts";
-import { DeviceError } from "../errors.ts";
 import { type ArgumentsOf, EXACT, type ProductName } from "./kernels.ts";
+import { isWithin, type Limits, type Threads, tooLarge } from "./limits.ts";
 
 /** A product for a kernel: thread counts along x, y, z, and the arguments that follow the two arrays. */
 export type Plan<Name extends ProductName = ProductName> = {
   readonly [N in Name]: { readonly kernel: N; readonly output: Threads; readonly arguments: ArgumentsOf<N> };
 }[Name];
-type Threads = readonly [x: number, y: number, z: number];
-
-/** What a mode can address. */
-export interface Limits {
-  /** Most threads along x, y and z. */
-  readonly threads: Threads;
-  /** Longest array, and longest inner axis. */
-  readonly length: number;
-  readonly inner: number;
-  /** A result that is one plane becomes a texture of exactly its shape; a stack of lines is folded to any shape. */
-  readonly foldsPlanes: boolean;
-}
 
 /** An axis of the result, with the steps it makes in A and in B. */
 interface Axis {
@@ -93,28 +80,6 @@ export function planProduct(
     },
   };
 }
-
-/** True when results, operands of these lengths and sums of this length can be addressed. */
-export function isWithin(
-  limits: Limits,
-  output: Threads,
-  lengths: readonly number[],
-  inner: number,
-): boolean {
-  const fits = output.every((count, axis) => count <= limits.threads[axis]);
-  return fits && Math.max(...lengths, sizeOf(output)) <= limits.length && inner <= limits.inner;
-}
-
-/** A product beyond what a device can address, refused before anything is done. */
-export class TooLarge extends DeviceError {
-  override readonly name = "DeviceError";
-}
-
-export const tooLarge = (name: string, limits: Limits, operands: string): TooLarge =>
-  new TooLarge(
-    `${name}: matmul of ${operands} is larger than this device can address ` +
-      `(results up to ${limits.threads.join(" x ")}, arrays up to ${limits.length} values); use "cpu"`,
-  );
 
 /** Adds an axis inside those there, merged with the innermost when both operands step through them as one. */
 function append(axes: Axis[], next: Axis): void {

@@ -1,7 +1,9 @@
 /** @file gpu.js in a browser: its synchronous modes. The function of `platform.node.ts`. */
 
 import * as gpujs from "gpu.js";
-import { type GpuJs, type GpuMode, openSyncSession, SessionError, type SyncSession } from "./session.ts";
+import type { GpuJs } from "./gpu-js.ts";
+import { openSyncSession } from "./session.ts";
+import { type GpuMode, SessionError, type SyncSession } from "./sync-session.ts";
 
 /** gpu.js's browser build exports one class that carries everything; bundlers hand it over as the default. */
 const library = ((gpujs as { default?: unknown }).default ?? gpujs) as GpuJs;

@@ -2,7 +2,9 @@
 
 import { createRequire } from "node:module";
 import { Bridge } from "./bridge.node.ts";
-import { type GpuJs, type GpuMode, openSyncSession, SessionError, type SyncSession } from "./session.ts";
+import type { GpuJs } from "./gpu-js.ts";
+import { openSyncSession } from "./session.ts";
+import { type GpuMode, SessionError, type SyncSession } from "./sync-session.ts";
 import { mayHaveDriver } from "./vulkan.node.ts";
 
 /** Opens a session. gpu.js is loaded here and not before: a program that computes on the cpu does without. */

@@ -5,90 +5,34 @@
  */
 
 import {
+  type DeviceArray,
+  flatten,
+  type GpuInstance,
+  type GpuJs,
+  type HostArray,
+  type Kernel,
+  type KernelResult,
+  type MaybePromise,
+  type Nested,
+  then,
+} from "./gpu-js.ts";
+import {
   type ArgumentsOf,
   argumentTypes,
-  EXACT,
   helpersOf,
   type KernelName,
   kernelSources,
   productArguments,
 } from "./kernels.ts";
-import type { Limits, Plan } from "./plan.ts";
-
-export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
-
-/** What of gpu.js is used. */
-export interface GpuJs {
-  readonly GPU: new (settings: { mode: string }) => GpuInstance;
-  readonly input: (value: Float32Array, size: number[]) => HostArray;
-}
-interface GpuInstance {
-  readonly Kernel: new (...parameters: never[]) => unknown;
-  createKernel(source: string, settings: object): Kernel;
-}
-interface Kernel {
-  (...values: unknown[]): MaybePromise<KernelResult>;
-  setOutput(output: number[]): void;
-  destroy(): void;
-  readonly kernel: object;
-  readonly context: unknown;
-}
-/** gpu.js's wrapper of a flat array. */
-interface HostArray {
-  readonly value: Float32Array;
-}
-/** A texture or buffer on the device. */
-interface DeviceArray {
-  toArray(): MaybePromise<Nested>;
-  delete(): void;
-}
-type Nested = Float32Array | readonly Nested[];
-type KernelResult = DeviceArray | Nested;
-
-export type MaybePromise<T> = T | Promise<T>;
-
-/** `next(value)`, at once or when the value is there. */
-export function then<T, R>(value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return value instanceof Promise ? value.then(next) : next(value);
-}
-
-/** `failed` concerns one call; `memory` may pass once arrays are freed; `lost` ends the session. */
-export type Fault = "failed" | "memory" | "lost";
-
-export class SessionError extends Error {
-  readonly fault: Fault;
-
-  constructor(fault: Fault, message: string) {
-    super(message);
-    this.fault = fault;
-  }
-}
-
-export interface Adapter {
-  readonly name: string;
-  /** True when no GPU hardware computes: an emulated adapter, or none at all. */
-  readonly software: boolean;
-}
-
-/** What a session has done, and how many arrays it holds now. */
-export interface Statistics {
-  readonly uploads: number;
-  readonly products: number;
-  readonly downloads: number;
-  readonly arrays: number;
-}
-
-/** What the rest of the device sees: a session that answers at once, itself or behind a worker. */
-export interface SyncSession {
-  readonly adapter: Adapter;
-  readonly limits: Limits;
-  upload(data: Float32Array): number;
-  matmul(plan: Plan, a: number, b: number): number;
-  download(array: number, length: number): Float32Array;
-  free(array: number): void;
-  statistics(): Statistics;
-  close(): void;
-}
+import { type Limits, limitsOf } from "./limits.ts";
+import type { Plan } from "./plan.ts";
+import {
+  type Adapter,
+  type GpuMode,
+  SessionError,
+  type Statistics,
+  type SyncSession,
+} from "./sync-session.ts";
 
 /** Opens a mode in which gpu.js answers at once: every one but WebGPU. */
 export function openSyncSession(library: GpuJs, mode: Exclude<GpuMode, "webgpu">): SyncSession {
@@ -107,9 +51,6 @@ export async function openWebGpuSession(library: GpuJs): Promise<Session> {
 function checkStart(product: number): void {
   if (product !== 6) throw new SessionError("failed", `the adapter computes 2 x 3 = ${product}`);
 }
-
-/** Most threads along z, so that z / middle, with its ½, is sure to fall between the right integers. */
-const BATCHES = 2 ** 20;
 
 /** An upload longer than this leaves no staging buffer of its size behind. */
 const LARGE = 2 ** 20;
@@ -332,49 +273,9 @@ export class Session {
   }
 }
 
-/** @param device what WebGPU says of its device */
-function limitsOf(mode: GpuMode, device?: GPUSupportedLimits): Limits {
-  const int32 = 2 ** 31 - 1;
-  switch (mode) {
-    case "webgpu": {
-      const groups = device?.maxComputeWorkgroupsPerDimension ?? 65535; // gpu.js's are 8 x 8 x 1
-      const bytes = Math.min(
-        device?.maxStorageBufferBindingSize ?? 2 ** 27,
-        device?.maxBufferSize ?? 2 ** 28,
-      );
-      const length = Math.min(int32, Math.floor(bytes / 4));
-      return { threads: [groups * 8, groups * 8, groups], length, inner: length, foldsPlanes: true };
-    }
-    case "webgl2":
-      return { threads: [int32, int32, BATCHES], length: int32, inner: int32, foldsPlanes: false };
-    case "headlessgl": // integers are promised 24 bits only, before GLSL ES 3.0
-      return { threads: [EXACT, EXACT, BATCHES], length: EXACT, inner: EXACT, foldsPlanes: false };
-    case "webasm": // positions in bytes are int32s; loop counters are floats
-      return { threads: [int32, int32, BATCHES], length: 2 ** 29, inner: EXACT, foldsPlanes: true };
-    case "cpu":
-      return { threads: [int32, int32, BATCHES], length: int32, inner: int32, foldsPlanes: true };
-  }
-}
-
 const errorFilters = ["out-of-memory", "internal", "validation"] as const;
 
 const named = (name: string, fallback: boolean): Adapter => ({
   name,
   software: fallback || /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render/i.test(name),
 });
-
-/** The values of nested rows, side by side. */
-function flatten(nested: Nested): Float32Array {
-  if (nested instanceof Float32Array) return nested;
-  const rows: Float32Array[] = [];
-  const visit = (level: Nested): void => {
-    if (level instanceof Float32Array) rows.push(level);
-    else for (const item of level) visit(item);
-  };
-  visit(nested);
-  const flat = new Float32Array(rows.length === 0 ? 0 : rows.length * rows[0].length);
-  rows.forEach((row, index) => {
-    flat.set(row, index * row.length);
-  });
-  return flat;
-}

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { openSession } from "#gpu";
 import { autoDevice } from "../../core/device/auto.ts";
 import { gpuDevice } from "../../core/gpu/index.ts";
-import type { SyncSession } from "../../core/gpu/session.ts";
+import type { SyncSession } from "../../core/gpu/sync-session.ts";
 
 const test = suite("auto");
 

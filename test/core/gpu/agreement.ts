@@ -7,7 +7,7 @@ import { openSession } from "#gpu";
 import { reference } from "../../../core/device/reference.ts";
 import { type GpuDevice, gpuDevice } from "../../../core/gpu/index.ts";
 import type { Plan } from "../../../core/gpu/plan.ts";
-import type { SyncSession } from "../../../core/gpu/session.ts";
+import type { SyncSession } from "../../../core/gpu/sync-session.ts";
 import { layout, view } from "../../support/views.ts";
 import type { Law } from "./modes.ts";
 
