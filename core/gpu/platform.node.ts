@@ -1,11 +1,11 @@
 /** @file gpu.js and WebGPU, in Node. The library imports this as `#gpu`; `platform.browser.ts` has the same function. */
 
 import { createRequire } from "node:module";
-import { Bridge } from "./bridge.node.ts";
 import type { GpuJs } from "./gpu-js.ts";
 import { openSyncSession } from "./session.ts";
 import { type GpuMode, SessionError, type SyncSession } from "./sync-session.ts";
-import { mayHaveDriver } from "./vulkan.node.ts";
+import { Bridge } from "./webgpu/bridge.node.ts";
+import { mayHaveDriver } from "./webgpu/vulkan.node.ts";
 
 /** Opens a session. gpu.js is loaded here and not before: a program that computes on the cpu does without. */
 export function openSession(mode: GpuMode): SyncSession {
@@ -13,7 +13,7 @@ export function openSession(mode: GpuMode): SyncSession {
     if (!mayHaveDriver())
       throw new SessionError("failed", "no adapter answers: no Vulkan driver is installed");
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    return new Bridge(new URL(`./worker.node.${extension}`, import.meta.url));
+    return new Bridge(new URL(`./webgpu/worker.node.${extension}`, import.meta.url));
   }
   if (mode === "webgl2") throw new SessionError("failed", "WebGL 2 is found in browsers only");
   try {

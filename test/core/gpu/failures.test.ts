@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { array, DeviceError, type NDArray, zeros } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Bridge } from "../../../core/gpu/bridge.node.ts";
 import { gpuDevice, openGpu } from "../../../core/gpu/index.ts";
+import { Bridge } from "../../../core/gpu/webgpu/bridge.node.ts";
 import { deviceOrReason } from "./modes.ts";
 
 const test = suite("gpu: failures");

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Control } from "../../../core/gpu/protocol.ts";
+import { Control } from "../../../core/gpu/webgpu/protocol.ts";
 
 const test = suite("gpu: the bridge's protocol");
 

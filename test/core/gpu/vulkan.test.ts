@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { mayHaveDriver } from "../../../core/gpu/vulkan.node.ts";
+import { mayHaveDriver } from "../../../core/gpu/webgpu/vulkan.node.ts";
 
 const test = suite<{ folder: string }>("gpu: Vulkan drivers");
 

@@ -1,7 +1,7 @@
 /** @file A worker whose gpu.js makes shaders that do not compile. */
 
-import { loadDawn, serveThread } from "../../../../core/gpu/dawn.node.ts";
 import { openWebGpuSession } from "../../../../core/gpu/session.ts";
+import { loadDawn, serveThread } from "../../../../core/gpu/webgpu/dawn.node.ts";
 
 serveThread(async () => {
   const library = await loadDawn();

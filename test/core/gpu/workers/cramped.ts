@@ -1,7 +1,7 @@
 /** @file A worker whose device has WebGPU's default limits: 128 MiB in a buffer that kernels use. */
 
-import { loadDawn, serveThread } from "../../../../core/gpu/dawn.node.ts";
 import { openWebGpuSession } from "../../../../core/gpu/session.ts";
+import { loadDawn, serveThread } from "../../../../core/gpu/webgpu/dawn.node.ts";
 import { keepDevice } from "./replacing.ts";
 
 serveThread(async () => {

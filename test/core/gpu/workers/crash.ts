@@ -1,7 +1,7 @@
 /** @file A worker that crashes at the first upload. */
 
-import { loadDawn, serveThread } from "../../../../core/gpu/dawn.node.ts";
 import { openWebGpuSession } from "../../../../core/gpu/session.ts";
+import { loadDawn, serveThread } from "../../../../core/gpu/webgpu/dawn.node.ts";
 import { replacing } from "./replacing.ts";
 
 serveThread(async () =>

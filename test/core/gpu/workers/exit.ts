@@ -1,5 +1,5 @@
 /** @file A worker that ends before it has served anything. */
 
-import { serveThread } from "../../../../core/gpu/dawn.node.ts";
+import { serveThread } from "../../../../core/gpu/webgpu/dawn.node.ts";
 
 serveThread(() => process.exit(1));

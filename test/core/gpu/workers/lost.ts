@@ -1,7 +1,7 @@
 /** @file A worker whose device is destroyed at the second product. */
 
-import { loadDawn, serveThread } from "../../../../core/gpu/dawn.node.ts";
 import { openWebGpuSession } from "../../../../core/gpu/session.ts";
+import { loadDawn, serveThread } from "../../../../core/gpu/webgpu/dawn.node.ts";
 import { keepDevice, replacing } from "./replacing.ts";
 
 serveThread(async () => {

@@ -1,7 +1,7 @@
 /** @file A worker on Dawn's null backend: it computes nothing, but its memory ends at 512 MiB. */
 
-import { loadDawn, serveThread } from "../../../../core/gpu/dawn.node.ts";
 import { Session } from "../../../../core/gpu/session.ts";
+import { loadDawn, serveThread } from "../../../../core/gpu/webgpu/dawn.node.ts";
 
 serveThread(async () => {
   const session = new Session(await loadDawn(["backend=null"]), "webgpu");

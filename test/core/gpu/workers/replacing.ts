@@ -1,6 +1,6 @@
 /** @file For workers that misbehave: sessions with other methods, and the device that gpu.js asks for. */
 
-import type { Served } from "../../../../core/gpu/serve.ts";
+import type { Served } from "../../../../core/gpu/webgpu/serve.ts";
 
 /** `session` with some of its methods replaced. */
 export function replacing(session: Served, methods: Partial<Served>): Served {

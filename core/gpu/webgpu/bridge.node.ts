@@ -4,10 +4,10 @@
  */
 
 import { Worker } from "node:worker_threads";
-import type { Limits } from "./limits.ts";
-import type { Plan } from "./plan.ts";
+import type { Limits } from "../limits.ts";
+import type { Plan } from "../plan.ts";
+import { type Adapter, SessionError, type Statistics, type SyncSession } from "../sync-session.ts";
 import { type Answers, Control, type Request } from "./protocol.ts";
-import { type Adapter, SessionError, type Statistics, type SyncSession } from "./sync-session.ts";
 
 /** Milliseconds that a call may take, beside the time for the products it waits for. */
 export interface Patience {

@@ -1,8 +1,8 @@
 /** @file The worker's side of the bridge: performs one request after the other on its session. */
 
+import type { Session } from "../session.ts";
+import { SessionError } from "../sync-session.ts";
 import { Control, type Request } from "./protocol.ts";
-import type { Session } from "./session.ts";
-import { SessionError } from "./sync-session.ts";
 
 /** What the worker needs of a session; tests serve others. */
 export type Served = Pick<

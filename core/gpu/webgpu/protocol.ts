@@ -3,9 +3,9 @@
  * answer is written to shared memory, since a caller who blocks in `Atomics.wait` receives no messages.
  */
 
-import type { Limits } from "./limits.ts";
-import type { Plan } from "./plan.ts";
-import type { Adapter, Fault, Statistics } from "./sync-session.ts";
+import type { Limits } from "../limits.ts";
+import type { Plan } from "../plan.ts";
+import type { Adapter, Fault, Statistics } from "../sync-session.ts";
 
 /** Arrays in a request are views of shared memory: neither side copies to send. */
 export type Request = { readonly freed: readonly number[] } & (

@@ -2,10 +2,10 @@
 
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import type { GpuJs } from "./gpu-js.ts";
+import type { GpuJs } from "../gpu-js.ts";
+import { SessionError } from "../sync-session.ts";
 import { Control } from "./protocol.ts";
 import { type Served, server } from "./serve.ts";
-import { SessionError } from "./sync-session.ts";
 
 /** Installs Dawn and loads gpu.js. `flags` are Dawn's own, such as "backend=null". */
 export async function loadDawn(flags: string[] = []): Promise<GpuJs> {
