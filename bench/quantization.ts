@@ -53,7 +53,7 @@ export function benchCodes(rounds: number, progress: (text: string) => void): Pr
   const into = new Float32Array(NUMBERS);
   const { halfGap, fixedPoint } = quantizationLaws;
   const breaks = (law: typeof halfGap | typeof fixedPoint) => () =>
-    law.holds(x, OPTIONS) ? undefined : `not true: ${law.statement}`;
+    law.check({ x, ...OPTIONS }).holds ? undefined : `not true: ${law.statement}`;
   return time(
     [
       { name: "quantize", check: breaks(halfGap), run: () => void quantize(x, OPTIONS) },

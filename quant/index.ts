@@ -21,8 +21,15 @@ export {
   quantizedState,
   saveQuantized,
 } from "./files/quantized-state.ts";
-export { type QuantizationLaw, quantizationLaws } from "./laws/index.ts";
-export { trainingLaws } from "./laws/training.ts";
+export {
+  type GradientsTrial,
+  type PagingTrial,
+  type QuantizationLaw,
+  type QuantizationTrial,
+  quantizationLaws,
+  trainingLaws,
+  type UntouchedTrial,
+} from "./laws/index.ts";
 export { type QLoRARun, qloraBytes, quantizedBytes } from "./layer/memory.ts";
 export {
   bytesOf,

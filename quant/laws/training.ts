@@ -1,89 +1,112 @@
-/** @file The laws of training on a quantized base, each a sentence and a predicate that says whether it holds. */
+/** @file The laws of training on a quantized base: what gradients, paged optimizers and packed bytes must be. */
 
 import { Tensor } from "../../autograd/index.ts";
-import { array, type NDArray, scope } from "../../core/index.ts";
+import { array, exactly, type Law, type NDArray, scope, together, within } from "../../core/index.ts";
 import { type AdamSettings, AdamW, type Module } from "../../nn/index.ts";
 import { quantizedLayers } from "../layer/quantize-model.ts";
 import type { QuantizedLinear } from "../layer/quantized-linear.ts";
 import { PagedAdamW, type PagedAdamWOptions } from "../optim/paged-adamw.ts";
 
-export const trainingLaws = {
-  /**
-   * Of layers that were Linear: a Conv1D's dense copy has another layout, and adds in another order. And where W is
-   * decoded before the product; a gpu device's kernel, which decodes inside, may fuse the scale's product with the sum.
-   */
-  gradients: {
-    statement:
-      "outputs and gradients through a quantized base equal those through its dequantized copy, bit for bit",
-    holds(layer: QuantizedLinear, x: NDArray, dY: NDArray): boolean {
-      const through = (f: (x: Tensor) => Tensor): number[][] =>
-        scope(() => {
-          const input = new Tensor(x);
-          input.requiresGrad = true;
-          const y = f(input);
-          y.backward(new Tensor(dY));
-          return [y, input.grad as Tensor].map((each) => Array.from(each.toArray()));
-        });
-      const dense = layer.dense();
-      const [[y, dX], [z, dZ]] = [layer, dense].map((base) => through((input) => base.forward(input)));
-      return same(y, z) && same(dX, dZ);
-    },
-  },
+/** A quantized layer, an input, and the gradient of its output. */
+export interface GradientsTrial {
+  readonly layer: QuantizedLinear;
+  readonly x: NDArray;
+  readonly dY: NDArray;
+}
 
-  paging: {
-    statement: "a paged optimizer computes what the unpaged one computes, bit for bit, within its budget",
-    /** `gradients` gives, for each step, the gradient of each parameter, or null. */
-    holds(
-      values: readonly NDArray[],
-      gradients: readonly (readonly (NDArray | null)[])[],
-      settings: Partial<AdamSettings>,
-      paging: PagedAdamWOptions,
-    ): boolean {
-      const run = (make: (parameters: Tensor[]) => AdamW) => {
-        const parameters = values.map((value) => {
-          const copy = new Tensor(array(value.data, value.shape, "weights"));
-          copy.requiresGrad = true;
-          return copy;
-        });
-        const optimizer = make(parameters);
-        const numbers = gradients.map((step) => {
-          step.forEach((gradient, i) => {
-            parameters[i].grad = gradient && new Tensor(gradient);
-          });
-          optimizer.step();
-          return parameters.map((parameter) => Array.from(parameter.toArray()));
-        });
-        const { steps, arrays } = optimizer.stateDict();
-        const state = [...arrays].map(([name, { data }]) => [name, ...data]);
-        return { optimizer, all: JSON.stringify([numbers, steps, state]) };
-      };
-      const unpaged = run((parameters) => new AdamW(parameters, settings));
-      const paged = run((parameters) => new PagedAdamW(parameters, { ...settings, ...paging }));
-      const optimizer = paged.optimizer as PagedAdamW;
-      optimizer.close();
-      return unpaged.all === paged.all && optimizer.paging.peakResidentBytes <= paging.budget;
-    },
-  },
+/** Parameters and their gradients, and how an optimizer is to step and to page. */
+export interface PagingTrial {
+  readonly values: readonly NDArray[];
+  /** For each step the gradient of each parameter, or null. */
+  readonly gradients: readonly (readonly (NDArray | null)[])[];
+  readonly settings: Partial<AdamSettings>;
+  readonly paging: PagedAdamWOptions;
+}
 
-  untouched: {
-    statement: "training leaves the packed bytes and their constants as they are",
-    holds(model: Module, train: () => void): boolean {
-      const bytes = (): string =>
-        JSON.stringify(
-          Array.from(quantizedLayers(model), ([name, { packed }]) => [
-            name,
-            [...packed.packed],
-            packed.constants instanceof Float32Array
-              ? [...packed.constants]
-              : [...packed.constants.codes, ...packed.constants.absmax, packed.constants.offset],
-          ]),
-        );
-      const before = bytes();
-      train();
-      return bytes() === before;
-    },
+/** A model with quantized layers, and a function that trains it. */
+export interface UntouchedTrial {
+  readonly model: Module;
+  readonly train: () => void;
+}
+
+/**
+ * True of layers that were Linear: a Conv1D's dense copy has another layout, and adds in another order. And true where W
+ * is dequantized before the product; a gpu device's kernel, which dequantizes inside, may fuse the scale's product with
+ * the sum.
+ */
+export const gradients: Law<GradientsTrial> = {
+  name: "gradients are the dense copy's",
+  statement:
+    "Outputs and gradients through a quantized base equal those through its dequantized copy, bit for bit.",
+  equation: "Y = X D(Q(W))ᵀ + b, X̄ = Ȳ D(Q(W))",
+  check({ layer, x, dY }) {
+    const through = (base: { forward(x: Tensor): Tensor }): number[][] =>
+      scope(() => {
+        const input = new Tensor(x);
+        input.requiresGrad = true;
+        const y = base.forward(input);
+        y.backward(new Tensor(dY));
+        return [y, input.grad as Tensor].map((each) => Array.from(each.toArray()));
+      });
+    const [[y, dX], [z, dZ]] = [layer, layer.dense()].map(through);
+    return exactly(same(y, z) && same(dX, dZ));
   },
-} as const;
+};
+
+export const paging: Law<PagingTrial> = {
+  name: "paged is unpaged",
+  statement: "A paged optimizer computes what the unpaged one computes, bit for bit, within its budget.",
+  equation: "PagedAdamW(w, g) = AdamW(w, g), peak resident bytes ≤ budget",
+  check({ values, gradients, settings, paging }) {
+    const run = (make: (parameters: Tensor[]) => AdamW) => {
+      const parameters = values.map((value) => {
+        const copy = new Tensor(array(value.data, value.shape, "weights"));
+        copy.requiresGrad = true;
+        return copy;
+      });
+      const optimizer = make(parameters);
+      const numbers = gradients.map((step) => {
+        step.forEach((gradient, i) => {
+          parameters[i].grad = gradient && new Tensor(gradient);
+        });
+        optimizer.step();
+        return parameters.map((parameter) => Array.from(parameter.toArray()));
+      });
+      const { steps, arrays } = optimizer.stateDict();
+      const state = [...arrays].map(([name, { data }]) => [name, ...data]);
+      return { optimizer, all: JSON.stringify([numbers, steps, state]) };
+    };
+    const unpaged = run((parameters) => new AdamW(parameters, settings));
+    const paged = run((parameters) => new PagedAdamW(parameters, { ...settings, ...paging }));
+    const optimizer = paged.optimizer as PagedAdamW;
+    optimizer.close();
+    return together(
+      exactly(unpaged.all === paged.all),
+      within(optimizer.paging.peakResidentBytes, paging.budget),
+    );
+  },
+};
+
+export const untouched: Law<UntouchedTrial> = {
+  name: "packed bytes stay",
+  statement: "Training leaves the codes and the absmax of quantized layers as they are.",
+  equation: "Q(W)_t = Q(W)_0",
+  check({ model, train }) {
+    const bytes = (): string =>
+      JSON.stringify(
+        Array.from(quantizedLayers(model), ([name, { packed }]) => [
+          name,
+          [...packed.packed],
+          packed.constants instanceof Float32Array
+            ? [...packed.constants]
+            : [...packed.constants.codes, ...packed.constants.absmax, packed.constants.offset],
+        ]),
+      );
+    const before = bytes();
+    train();
+    return exactly(bytes() === before);
+  },
+};
 
 const same = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((value, i) => Object.is(value, b[i]));

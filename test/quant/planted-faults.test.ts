@@ -1,9 +1,11 @@
 /** @file Every law of quantization refuses wrong implementations, planted one after the other; without them it holds. */
 
-import { array, random } from "lowrank/core";
+import { array, type LawResult, random } from "lowrank/core";
 import { Linear, Module } from "lowrank/nn";
 import {
+  type NestedAbsmax,
   PagedAdamW,
+  type PagerCounts,
   QuantizedLinear,
   QuantizedTensor,
   quantizationLaws,
@@ -77,84 +79,138 @@ const x = random(1)
   .normal(200)
   .map((value, i) => (i % 9 === 0 ? 0 : value));
 
+/** Asserts that a law holds, fails while the fault is planted, and holds again afterwards. */
+function assertRefuses(check: () => LawResult, plant: () => Undo): void {
+  assert.is(check().holds, true, "before the fault is planted");
+  const undo = plant();
+  try {
+    const { holds, error, bound } = check();
+    assert.is(holds, false, "with the fault");
+    assert.ok(error > bound, `${error} ${bound}`);
+  } finally {
+    undo();
+  }
+  assert.is(check().holds, true, "after the fault is taken out");
+}
+
 for (const [key, planted] of Object.entries(faults)) {
   const law = quantizationLaws[key as keyof typeof quantizationLaws];
   for (const [fault, plant] of Object.entries(planted)) {
     test(`${key} refuses: ${fault}`, () => {
-      const options = { format: "nf4", blockSize: 32, doubleQuant: true } as const;
-      assert.is(law.holds(x, options), true);
-      const undo = plant();
-      try {
-        assert.is(law.holds(x, options), false);
-      } finally {
-        undo();
-      }
-      assert.is(law.holds(x, options), true);
+      assertRefuses(() => law.check({ x, format: "nf4", blockSize: 32, doubleQuant: true }), plant);
     });
   }
 }
 
 test("every law has a fault that it refuses", () => {
   assert.equal(Object.keys(faults).sort(), Object.keys(quantizationLaws).sort());
+  assert.equal(Object.keys(trainingFaults).sort(), Object.keys(trainingLaws).sort());
 });
 
 const normal = (seed: number, ...shape: number[]) =>
   array(random(seed).normal(shape.reduce((n, length) => n * length, 1)), shape);
 
-test("gradients refuses a base whose products are 1 % off", () => {
-  const layer = QuantizedLinear.from(new Linear(8, 4, { rng: random(1) }));
-  const holds = () => trainingLaws.gradients.holds(layer, normal(1, 3, 8), normal(2, 3, 4));
-  assert.is(holds(), true);
-  const undo = patch(QuantizedLinear.prototype, "project", ({ value: before }) => ({
-    value(this: QuantizedLinear, input: never) {
-      return before.call(this, input).mul(1.01);
-    },
-  }));
-  assert.is(holds(), false);
-  undo();
-});
-
-test("paging refuses a paged optimizer that steps twice", () => {
-  const holds = () =>
-    trainingLaws.paging.holds(
-      [normal(1, 30)],
-      [[normal(2, 30)], [normal(3, 30)]],
-      { lr: 0.1 },
-      { budget: 2 ** 20 },
-    );
-  assert.is(holds(), true);
-  const undo = patch(PagedAdamW.prototype, "step", ({ value: before }) => ({
-    value(this: PagedAdamW) {
-      before.call(this);
-      before.call(this);
-    },
-  }));
-  assert.is(holds(), false);
-  undo();
-  assert.is(holds(), true);
-});
-
 class One extends Module {
   fc = new Linear(8, 4, { rng: random(1) });
 }
 
-test("untouched refuses training that writes one code, or one constant", () => {
+const quantizedOne = (doubleQuant: boolean): One => {
   const model = new One();
-  quantizeModel(model);
+  quantizeModel(model, { doubleQuant });
+  return model;
+};
+
+/** Training that writes one of a quantized layer's numbers. */
+const training = (doubleQuant: boolean, write: (packed: QuantizedTensor) => void) => {
+  const model = quantizedOne(doubleQuant);
   const { packed } = model.fc as unknown as QuantizedLinear;
-  assert.is(
-    trainingLaws.untouched.holds(model, () => {}),
-    true,
-  );
-  const writes = [
-    () => {
-      packed.packed[3] ^= 1;
+  let isPlanted = false;
+  return {
+    check: () => trainingLaws.untouched.check({ model, train: () => void (isPlanted && write(packed)) }),
+    plant: () => {
+      isPlanted = true;
+      return () => {
+        isPlanted = false;
+      };
     },
-    () => {
-      (packed.constants as Float32Array)[0] *= 1.5;
+  };
+};
+
+interface TrainingFault {
+  readonly check: () => LawResult;
+  readonly plant: () => Undo;
+}
+
+const layer = QuantizedLinear.from(new Linear(8, 4, { rng: random(1) }));
+const checkGradients = (): LawResult =>
+  trainingLaws.gradients.check({ layer, x: normal(1, 3, 8), dY: normal(2, 3, 4) });
+const checkPaging = (): LawResult =>
+  trainingLaws.paging.check({
+    values: [normal(1, 30)],
+    gradients: [[normal(2, 30)], [normal(3, 30)]],
+    settings: { lr: 0.1 },
+    paging: { budget: 2 ** 20 },
+  });
+
+const trainingFaults: Readonly<Record<keyof typeof trainingLaws, Readonly<Record<string, TrainingFault>>>> = {
+  gradients: {
+    "products are 1 % off": {
+      check: checkGradients,
+      plant: () =>
+        patch(QuantizedLinear.prototype, "project", ({ value: before }) => ({
+          value(this: QuantizedLinear, input: never) {
+            return before.call(this, input).mul(1.01);
+          },
+        })),
     },
-  ];
-  for (const write of writes) assert.is(trainingLaws.untouched.holds(model, write), false);
-});
+    "only gradients are 1 % off": {
+      check: checkGradients,
+      plant: () =>
+        patch(QuantizedLinear.prototype, "project", ({ value: before }) => ({
+          value(this: QuantizedLinear, input: never) {
+            const y = before.call(this, input);
+            return y.add(y.mul(0.01).sub(y.mul(0.01).detach()));
+          },
+        })),
+    },
+  },
+  paging: {
+    "it steps twice": {
+      check: checkPaging,
+      plant: () =>
+        patch(PagedAdamW.prototype, "step", ({ value: before }) => ({
+          value(this: PagedAdamW) {
+            before.call(this);
+            before.call(this);
+          },
+        })),
+    },
+    "it holds more than its budget": {
+      check: checkPaging,
+      plant: () =>
+        patch(PagedAdamW.prototype, "paging", ({ get }) => ({
+          get(this: PagedAdamW) {
+            return { ...(get as () => PagerCounts).call(this), peakResidentBytes: 2 ** 20 + 1 };
+          },
+        })),
+    },
+  },
+  untouched: {
+    "training writes one code": training(false, ({ packed }) => {
+      packed[3] ^= 1;
+    }),
+    "training writes one absmax": training(false, ({ constants }) => {
+      (constants as Float32Array)[0] *= 1.5;
+    }),
+    "training writes one code of an absmax": training(true, ({ constants }) => {
+      (constants as NestedAbsmax).codes[0] ^= 1;
+    }),
+  },
+};
+
+for (const [key, planted] of Object.entries(trainingFaults)) {
+  for (const [fault, { check, plant }] of Object.entries(planted))
+    test(`${key} refuses: ${fault}`, () => assertRefuses(check, plant));
+}
 
 test.run();
