@@ -2,7 +2,16 @@
 
 /** @deprecated Named LawResult now, in lowrank/core. */
 export type { LawResult as Finding } from "../core/index.ts";
-export { type Candidate, candidates, matchTargets, type Target, type TargetCandidate } from "../nn/index.ts";
+export {
+  /** @deprecated Named listModules in lowrank/nn now. */
+  listModules as candidates,
+  matchTargets,
+  /** @deprecated Named NamedModule in lowrank/nn now. */
+  type NamedModule as Candidate,
+  type Target,
+  /** @deprecated Named Targetable in lowrank/nn now. */
+  type Targetable as TargetCandidate,
+} from "../nn/index.ts";
 export { AdaLoRA, type AdaLoraOptions, type OrthogonalityOptions, orthogonality } from "./adalora/adalora.ts";
 export {
   type Allocation,

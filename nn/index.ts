@@ -34,7 +34,7 @@ export * from "./module/clone.ts";
 export { type Place, parametersIn } from "./module/fields.ts";
 export { isAdaptable, isInnerLinear, kindOf, type ModuleKind, outputHeads } from "./module/kinds.ts";
 export * from "./module/module.ts";
-export { type Candidate, candidates } from "./module/named-modules.ts";
+export { listModules, type NamedModule } from "./module/named-modules.ts";
 export { overrides } from "./module/overrides.ts";
 export * from "./module/save-module.ts";
 export {
@@ -49,7 +49,7 @@ export {
   matchTargets,
   nearestNames,
   type Target,
-  type TargetCandidate,
+  type Targetable,
 } from "./module/targets.ts";
 export * from "./optim/index.ts";
 export { loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";

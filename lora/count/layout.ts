@@ -1,13 +1,7 @@
 /** @file What the rules of counting share: modules and blocks by name, and counts of them. */
 
 import { ArgumentError, sizeOf } from "../../core/index.ts";
-import {
-  blockName,
-  type ModuleLayout,
-  matchModules,
-  type Target,
-  type TargetCandidate,
-} from "../../nn/index.ts";
+import { blockName, type ModuleLayout, matchModules, type Target, type Targetable } from "../../nn/index.ts";
 
 /** What one module, or one block, contributes. */
 export interface ModuleCount {
@@ -54,7 +48,7 @@ export function within(modules: readonly ModuleLayout[], option: string, target:
 }
 
 /** The modules and the containers that their names speak of, as a real model lists them. */
-export function withContainers(modules: readonly ModuleLayout[]): TargetCandidate[] {
+export function withContainers(modules: readonly ModuleLayout[]): Targetable[] {
   const containers = new Set(namesOf(modules).flatMap(containersOf));
   return [...[...containers].map((name) => ({ name, kind: "other" as const })), ...modules];
 }

@@ -2,14 +2,14 @@
 
 import { AdapterError, random, warn } from "../../core/index.ts";
 import {
-  type Candidate,
-  candidates,
   defaultRandom,
   isInside,
+  listModules,
   type Module,
   matchModules,
   matchPattern,
   matchTargets,
+  type NamedModule,
 } from "../../nn/index.ts";
 import { loftqAt } from "../init/residual.ts";
 import { type AdapterConfig, adapterClass, type Placement } from "../methods.ts";
@@ -34,7 +34,7 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   const { method = "lora", target, exclude, layers, ...rest } = config;
   const { rankPattern = {}, alphaPattern = {}, bias, modulesToSave, seed, ...options } = rest;
   const Method = adapterClass(method);
-  const all = [...candidates(model)];
+  const all = [...listModules(model)];
   const saved = inside(all, modulesToSave ?? []);
   const names = matchTargets(all, target, exclude, layers).filter((name) => !saved.has(name));
   if (names.length === 0) throw new AdapterError("target: all that it matches is in modulesToSave");
@@ -42,9 +42,9 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   const ranks = matchPattern("rankPattern", rankPattern, names, options.rank);
   const alphas = matchPattern("alphaPattern", alphaPattern, names, options.alpha);
   const rng = seed === undefined ? random(defaultRandom().bits()) : random(checkSeed(seed));
-  const byName = new Map(all.map((candidate) => [candidate.name, candidate]));
+  const byName = new Map(all.map((module) => [module.name, module]));
   const planned = names.map((name) => {
-    const site = siteAt(byName.get(name) as Candidate);
+    const site = siteAt(byName.get(name) as NamedModule);
     const loftq = options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
     const sized = { ...options, ...loftq, rank: ranks.get(name) as number, alpha: alphas.get(name) };
     checkValues(sized);
@@ -58,12 +58,12 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   return { adapters, own };
 }
 
-function siteAt({ name, module }: Candidate): Site {
+function siteAt({ name, module }: NamedModule): Site {
   return module instanceof AdaptedLayer ? module.site : siteOf(module, name);
 }
 
-/** Names of the candidates that `target` means and of those inside them. */
-function inside(all: readonly Candidate[], target: NonNullable<Placement["modulesToSave"]>): Set<string> {
+/** Names of the modules that `target` means and of those inside them. */
+function inside(all: readonly NamedModule[], target: NonNullable<Placement["modulesToSave"]>): Set<string> {
   const matched = matchModules("modulesToSave", all, target);
   const within = (name: string): boolean => [...matched].some((outer) => isInside(name, outer));
   return new Set(all.map(({ name }) => name).filter(within));
@@ -71,7 +71,7 @@ function inside(all: readonly Candidate[], target: NonNullable<Placement["module
 
 function ownPlaces(
   model: Module,
-  all: readonly Candidate[],
+  all: readonly NamedModule[],
   { names, bias = "none", saved }: { names: readonly string[]; bias?: string; saved: ReadonlySet<string> },
 ): Place[] {
   const adapted = all.filter(({ name, module }) => saved.has(name) && module instanceof AdaptedLayer);
@@ -79,11 +79,11 @@ function ownPlaces(
     throw new AdapterError(
       `modulesToSave: another adapter is on ${adapted[0].name}; expected layers without`,
     );
-  const copied = all.filter(({ name }) => saved.has(name)).flatMap((candidate) => [...placesIn(candidate)]);
+  const copied = all.filter(({ name }) => saved.has(name)).flatMap((module) => [...placesIn(module)]);
   if (saved.size > 0 && copied.length === 0)
     throw new AdapterError(`modulesToSave: ${[...saved].join(", ")} has no parameters`);
   const root = { name: "", module: model };
-  const biased: Record<string, readonly Pick<Candidate, "name" | "module">[]> = {
+  const biased: Record<string, readonly Pick<NamedModule, "name" | "module">[]> = {
     none: [],
     all: [root, ...all.filter(({ name }) => !saved.has(name))],
     "lora-only": all.filter(({ name }) => names.includes(name)),

@@ -5,8 +5,8 @@
 
 import type { Parameter } from "../../autograd/index.ts";
 import { AdapterError } from "../../core/index.ts";
-import { type Candidate, cloneParameter, type Module, parametersIn } from "../../nn/index.ts";
-import { AdaptedLayer } from "./adapted-layer.ts";
+import { cloneParameter, type Module, type NamedModule, parametersIn } from "../../nn/index.ts";
+import type { AdaptedLayer } from "./adapted-layer.ts";
 
 /** A parameter of the base model by where it stands. */
 export interface Place {
@@ -23,8 +23,8 @@ export interface OwnParameter extends Place {
 }
 
 /** The parameters that stand in `module` itself, not below it. */
-export function* placesIn({ name, module }: Pick<Candidate, "name" | "module">): Generator<Place> {
-  const holder = module instanceof AdaptedLayer ? module.original : module;
+export function* placesIn({ name, module }: Pick<NamedModule, "name" | "module">): Generator<Place> {
+  const holder = module.wraps ?? module;
   for (const { name: field, value: original } of parametersIn(holder))
     yield { name: name ? `${name}.${field}` : field, holder, field, original };
 }

@@ -7,8 +7,8 @@
 
 import { CheckpointError, type SafeTensor } from "../../core/index.ts";
 import {
-  type Candidate,
   type Module,
+  type NamedModule,
   type PretrainedModel,
   resizeTokenEmbeddings,
   tokenModules,
@@ -19,14 +19,14 @@ import { baseKey, PREFIX } from "./keys.ts";
 
 /** Places of embeddings and bias-free heads whose weights are in the file. */
 export function savedEmbeddings(
-  all: readonly Candidate[],
+  all: readonly NamedModule[],
   tensors: ReadonlyMap<string, SafeTensor>,
 ): { readonly place: Place; readonly key: string }[] {
   return all
     .filter(({ kind }) => kind === "embedding" || kind === "head")
-    .flatMap((candidate) => {
-      const places = [...placesIn(candidate)];
-      const key = `${PREFIX}${candidate.name}.weight`;
+    .flatMap((module) => {
+      const places = [...placesIn(module)];
+      const key = `${PREFIX}${module.name}.weight`;
       return places.length === 1 && tensors.has(key) ? [{ place: places[0], key }] : [];
     });
 }

@@ -10,7 +10,7 @@
  */
 
 import { CheckpointError, fullMatcher } from "../../core/index.ts";
-import { endExpression, endsInName, isInnerLinear, isInside, type TargetCandidate } from "../../nn/index.ts";
+import { endExpression, endsInName, isInnerLinear, isInside, type Targetable } from "../../nn/index.ts";
 
 /** The fields that choose modules. */
 export interface ModuleFields {
@@ -25,19 +25,19 @@ export interface ModuleFields {
 }
 
 /** Full names of the modules that `save` means, and of all inside them. */
-export function savedModules(modules: readonly TargetCandidate[], save: readonly string[]): Set<string> {
+export function savedModules(modules: readonly Targetable[], save: readonly string[]): Set<string> {
   const names = modules.map(({ name }) => name);
   const matched = names.filter((name) => save.some((end) => name.endsWith(end)));
   return new Set(names.filter((name) => matched.some((outer) => isInside(name, outer))));
 }
 
 /** Full names of the modules of any kind that get an adapter, in the order of `modules`; all when the target is null. */
-export function targetedModules(modules: readonly TargetCandidate[], fields: ModuleFields): string[] {
+export function targetedModules(modules: readonly Targetable[], fields: ModuleFields): string[] {
   const saved = savedModules(modules, fields.save);
   const targeted = nameMatcher("target_modules", fields.target ?? ".*");
   const excluded = nameMatcher("exclude_modules", fields.exclude);
   const inLayers = layerMatcher(fields);
-  const isTarget = ({ name, kind }: TargetCandidate): boolean =>
+  const isTarget = ({ name, kind }: Targetable): boolean =>
     fields.target === "all-linear" ? isInnerLinear(kind) : targeted(name);
   return modules
     .filter((module) => isTarget(module) && !saved.has(module.name))

@@ -12,17 +12,16 @@ import {
   warn,
 } from "../../core/index.ts";
 import {
-  type Candidate,
-  candidates,
   cloneParameter,
   endsInName,
   isAdaptable,
+  listModules,
   type Module,
+  type NamedModule,
   nearestNames,
   type Target,
 } from "../../nn/index.ts";
 import type { AdapterConfig } from "../methods.ts";
-import { AdaptedLayer } from "../model/adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "../model/adapted-model.ts";
 import type { Adapter } from "../model/adapter.ts";
 import { elsewhere } from "../model/elsewhere.ts";
@@ -217,8 +216,8 @@ function expectedContent(
   source: string,
 ): Content {
   const { modules, masks, rank } = config;
-  const all = [...candidates(model)];
-  const byName = new Map(all.map((candidate) => [candidate.name, candidate]));
+  const all = [...listModules(model)];
+  const byName = new Map(all.map((module) => [module.name, module]));
   const adaptable = all.filter(({ kind }) => isAdaptable(kind));
   const inFile = new Set(Array.from(tensors.keys(), layerOfKey));
   const targeted = new Set(targetedModules(all, modules));
@@ -235,13 +234,13 @@ function expectedContent(
   const ranks = patternValues("rank_pattern", config.rankPattern, rank);
   const slots = layers.map((layer) => {
     const kept = masks?.get(layer)?.filter(Boolean).length;
-    const { module } = byName.get(layer) as Candidate;
+    const { module } = byName.get(layer) as NamedModule;
     return [layer, slotsOf(config.method, layer, bareLayer(module), kept ?? ranks(layer))] as const;
   });
   const isAdapted = (layer: string): boolean => layers.includes(layer);
   const repeated = layers.flatMap((layer) => {
     const key = baseKey(layer, "weight");
-    const { weight } = bareLayer((byName.get(layer) as Candidate).module) as { weight?: unknown };
+    const { weight } = bareLayer((byName.get(layer) as NamedModule).module) as { weight?: unknown };
     return tensors.has(key) && weight instanceof Parameter ? [{ key, parameter: weight }] : [];
   });
   const saved = savedModules(all, modules.save);
@@ -308,7 +307,7 @@ function checkTying(
   { own, layers }: Content,
   values: ReadonlyMap<string, Float32Array | Float64Array>,
 ): void {
-  const places = [...candidates(model)].flatMap((candidate) => [...placesIn(candidate)]);
+  const places = [...listModules(model)].flatMap((module) => [...placesIn(module)]);
   const key = new Map(own.map(({ place, key }) => [place.name, key]));
   for (const place of places) {
     const tied = places.filter(({ original }) => original === place.original);
@@ -325,13 +324,12 @@ function checkTying(
 }
 
 /** The layer itself, without what adapts it. */
-export const bareLayer = (module: Module): Module =>
-  module instanceof AdaptedLayer ? module.original : module;
+export const bareLayer = (module: Module): Module => module.wraps ?? module;
 
 /** The parameters of the base of which an adapter has copies, as PEFT's bias and modules_to_save say. */
 export function ownPlaces(choice: {
   readonly model: Module;
-  readonly all: readonly Candidate[];
+  readonly all: readonly NamedModule[];
   readonly saved: ReadonlySet<string>;
   readonly bias: PeftConfig["bias"];
   readonly isAdapted: (layer: string) => boolean;
@@ -343,14 +341,14 @@ export function ownPlaces(choice: {
     "lora-only": all.filter(({ name }) => isAdapted(name)),
   }[bias];
   return [
-    ...all.filter(({ name }) => saved.has(name)).flatMap((candidate) => [...placesIn(candidate)]),
-    ...biased.flatMap((candidate) => [...placesIn(candidate)]).filter(({ field }) => field === "bias"),
+    ...all.filter(({ name }) => saved.has(name)).flatMap((module) => [...placesIn(module)]),
+    ...biased.flatMap((module) => [...placesIn(module)]).filter(({ field }) => field === "bias"),
   ];
 }
 
 function nearestLayers(
   target: string | readonly string[] | null,
-  layers: readonly Candidate[],
+  layers: readonly NamedModule[],
   inFile: ReadonlySet<string | null>,
 ): string {
   const names = layers.map(({ name }) => name);

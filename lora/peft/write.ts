@@ -7,7 +7,7 @@ import {
   type TensorBytes,
   tensorBytes,
 } from "../../core/index.ts";
-import { type Candidate, Conv1D, candidates } from "../../nn/index.ts";
+import { Conv1D, listModules, type NamedModule } from "../../nn/index.ts";
 import type { AdapterConfig } from "../methods.ts";
 import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
@@ -99,7 +99,7 @@ interface Facts {
   readonly config: AdapterConfig;
   readonly origin: Origin | undefined;
   readonly model: AdaptedModel["model"];
-  readonly modules: readonly Candidate[];
+  readonly modules: readonly NamedModule[];
   readonly layers: ReadonlyMap<string, AdaptedLayer>;
   /** Some adapted layer stores its weight [in, out]. */
   readonly transposed: boolean;
@@ -123,7 +123,7 @@ function factsOf(adapted: AdaptedModel, name: string, parts: ReadonlyMap<string,
     config,
     origin: originOf(config),
     model,
-    modules: [...candidates(model)],
+    modules: [...listModules(model)],
     layers,
     transposed: Array.from(parts.keys()).some((path) => layers.get(path)?.original instanceof Conv1D),
   };
@@ -319,7 +319,7 @@ const names = (
 ): Set<string> => new Set(places.filter((place) => !without.has(holderName(place))).map(({ name }) => name));
 
 /** Those of the `chosen` modules that have parameters of their own. */
-function holders(modules: readonly Candidate[], chosen: ReadonlySet<string>): Set<string> {
+function holders(modules: readonly NamedModule[], chosen: ReadonlySet<string>): Set<string> {
   const holding = modules.filter((module) => chosen.has(module.name) && [...placesIn(module)].length > 0);
   return new Set(holding.map(({ name }) => name));
 }

@@ -20,7 +20,7 @@ import { isAdaptable, isInnerLinear, type ModuleKind } from "./kinds.ts";
 
 export type Target = string | RegExp | readonly (string | RegExp)[];
 /** A module by its dotted name and what it is to an adapter. */
-export interface TargetCandidate {
+export interface Targetable {
   readonly name: string;
   readonly kind: ModuleKind;
 }
@@ -35,7 +35,7 @@ export interface TargetCandidate {
  *   `layers` names a block that is not there, or when nothing is left after `exclude` and `layers`.
  */
 export function matchTargets(
-  modules: readonly TargetCandidate[],
+  modules: readonly Targetable[],
   target: Target,
   exclude: Target = [],
   layers?: readonly number[],
@@ -68,7 +68,7 @@ export function matchTargets(
  */
 export function matchModules(
   option: string,
-  modules: readonly TargetCandidate[],
+  modules: readonly Targetable[],
   target: Target,
 ): ReadonlySet<string> {
   return matchAll(option, target, modules, modules);
@@ -154,8 +154,8 @@ function lastParts(names: readonly string[], parts: number): string[] {
 function matchAll(
   option: string,
   target: Target,
-  candidates: readonly TargetCandidate[],
-  modules: readonly TargetCandidate[],
+  candidates: readonly Targetable[],
+  modules: readonly Targetable[],
 ): Set<string> {
   return new Set(listOf(option, target).flatMap((one) => matchOne(option, one, candidates, modules)));
 }
@@ -163,8 +163,8 @@ function matchAll(
 function matchOne(
   option: string,
   target: string | RegExp,
-  candidates: readonly TargetCandidate[],
-  modules: readonly TargetCandidate[],
+  candidates: readonly Targetable[],
+  modules: readonly Targetable[],
 ): string[] {
   const matches = predicate(target);
   const names = candidates.filter(matches).map(({ name }) => name);
@@ -188,7 +188,7 @@ function matchOne(
   );
 }
 
-function predicate(target: string | RegExp): (module: TargetCandidate) => boolean {
+function predicate(target: string | RegExp): (module: Targetable) => boolean {
   if (target === "all-linear") return ({ kind }) => isInnerLinear(kind);
   if (typeof target === "string") return ({ name }) => endsInName(name, target);
   const whole = new RegExp(`^(?:${target.source})$`, target.flags.replace(/[gy]/g, "")); // g and y remember a place

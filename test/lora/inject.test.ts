@@ -3,16 +3,19 @@
 import * as fc from "fast-check";
 import type { Tensor } from "lowrank/autograd";
 import { random } from "lowrank/core";
+import { type AdaLoRA, AdaptedLayer, countParameters, inject, type Method, methods } from "lowrank/lora";
 import {
-  type AdaLoRA,
-  AdaptedLayer,
-  candidates,
-  countParameters,
-  inject,
-  type Method,
-  methods,
-} from "lowrank/lora";
-import { AdamW, Bert, GPT2, generate, Linear, Llama, layout, Module, nextTokenLoss } from "lowrank/nn";
+  AdamW,
+  Bert,
+  GPT2,
+  generate,
+  Linear,
+  Llama,
+  layout,
+  listModules,
+  Module,
+  nextTokenLoss,
+} from "lowrank/nn";
 import { quantizeModel } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -44,7 +47,7 @@ function warningsOf(run: () => unknown): string[] {
   return said;
 }
 
-test("a model's candidates are those of its configuration's layout, kinds included", () => {
+test("a model's modules are those of its configuration's layout, kinds included", () => {
   const fields = {
     vocab_size: 7,
     hidden_size: 4,
@@ -59,7 +62,7 @@ test("a model's candidates are those of its configuration's layout, kinds includ
     new Bert({ model_type: "roberta", ...fields, max_position_embeddings: 5, num_labels: 3 }),
   ].map((model) => [model, model.config]);
   for (const [model, config] of models) {
-    const found = [...candidates(model)].filter(({ kind }) => kind !== "other");
+    const found = [...listModules(model)].filter(({ kind }) => kind !== "other");
     assert.equal(
       new Map(found.map(({ name, kind }) => [name, kind])),
       new Map(layout(config).map(({ name, kind }) => [name, kind])),

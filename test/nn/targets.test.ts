@@ -12,7 +12,7 @@ import {
   matchPattern,
   matchTargets,
   nearestNames,
-  type TargetCandidate,
+  type Targetable,
 } from "../../nn/module/targets.ts";
 
 const test = suite("targets");
@@ -27,18 +27,11 @@ function refuses(run: () => unknown, message: RegExp): void {
 
 const part = fc.constantFrom("a", "b", "proj", "q_proj", "0", "1");
 const dotted = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("."));
-const kind = fc.constantFrom<TargetCandidate["kind"]>(
-  "linear",
-  "conv1d",
-  "embedding",
-  "head",
-  "norm",
-  "other",
-);
+const kind = fc.constantFrom<Targetable["kind"]>("linear", "conv1d", "embedding", "head", "norm", "other");
 const modulesOf = fc
   .uniqueArray(dotted, { minLength: 1, maxLength: 12 })
   .chain((names) => fc.tuple(...names.map((name) => kind.map((kind) => ({ name, kind })))));
-const adaptable = ({ kind }: TargetCandidate) => kind !== "norm" && kind !== "other";
+const adaptable = ({ kind }: Targetable) => kind !== "norm" && kind !== "other";
 
 /** Names matched, or none where nothing matches. */
 function matched(...args: Parameters<typeof matchTargets>): string[] {
@@ -156,7 +149,7 @@ test("a target of norms or containers only is refused as such", () => {
     () => matchTargets(gpt2, "ln_1"),
     /"ln_1" matches only modules that take no adapter: .*h\.0\.ln_1 and 11/,
   );
-  const container: TargetCandidate[] = [{ name: "mlp", kind: "other" }, ...llama];
+  const container: Targetable[] = [{ name: "mlp", kind: "other" }, ...llama];
   refuses(() => matchTargets(container, "mlp"), /"mlp" matches only modules that take no adapter: mlp$/);
 });
 
