@@ -29,8 +29,7 @@ import {
   trial,
 } from "lowrank/lora";
 import { type GPT2, Linear } from "lowrank/nn";
-import { type Life, livesOf } from "./papers/adalora/lives.ts";
-import { bestRanks, bestResidual, type Planted, runPlanted } from "./papers/adalora/planted.ts";
+import { bestRanks, bestResidual, type Planted, runPlanted } from "./papers/adalora/planted-allocation.ts";
 import {
   adaLora,
   lora,
@@ -40,13 +39,14 @@ import {
   type Recipe,
   type Subject,
 } from "./papers/adalora/runs.ts";
+import { type Life, livesOf } from "./papers/adalora/triplet-history.ts";
 import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
 import { type Domain, taskDomain } from "./support/data/domain.ts";
 import { anyStyle, houseStyle } from "./support/data/house-style.ts";
 import { pretrained } from "./support/experiments/base-model.ts";
 import { adapterH, adapterP, bitFit, fullFineTuning } from "./support/experiments/baselines.ts";
 import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod } from "./support/experiments/family.ts";
+import { adamW, type Prepared, type Run, runMethod } from "./support/experiments/harness.ts";
 import { separateAttention } from "./support/experiments/separate-attention.ts";
 import { atMost, leastSquares, mean } from "./support/experiments/statistics.ts";
 import {

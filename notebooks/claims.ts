@@ -42,7 +42,7 @@ import { anyStyle, houseStyle } from "./support/data/house-style.ts";
 import { pretrained } from "./support/experiments/base-model.ts";
 import { fullFineTuning } from "./support/experiments/baselines.ts";
 import { validationLoss } from "./support/experiments/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod } from "./support/experiments/family.ts";
+import { adamW, type Prepared, type Run, runMethod } from "./support/experiments/harness.ts";
 import { separateAttention } from "./support/experiments/separate-attention.ts";
 import { atMost, mean, weakest } from "./support/experiments/statistics.ts";
 import {

@@ -38,7 +38,7 @@ import { limited } from "./support/data/limited.ts";
 import { pretrained } from "./support/experiments/base-model.ts";
 import { fullFineTuning } from "./support/experiments/baselines.ts";
 import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
-import { adamW, type Run, runMethod, trainingMemory } from "./support/experiments/family.ts";
+import { adamW, type Run, runMethod, trainingMemory } from "./support/experiments/harness.ts";
 import { separateAttention } from "./support/experiments/separate-attention.ts";
 import { atMost, leastSquares, mean } from "./support/experiments/statistics.ts";
 import {

@@ -39,7 +39,7 @@ import { pretrained } from "./support/experiments/base-model.ts";
 import { fullFineTuning } from "./support/experiments/baselines.ts";
 import { checkpointBlocks } from "./support/experiments/checkpointed.ts";
 import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod, trainingMemory } from "./support/experiments/family.ts";
+import { adamW, type Prepared, type Run, runMethod, trainingMemory } from "./support/experiments/harness.ts";
 import { separateAttention } from "./support/experiments/separate-attention.ts";
 import { atMost, mean } from "./support/experiments/statistics.ts";
 import {

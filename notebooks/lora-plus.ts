@@ -24,7 +24,7 @@ import { type Domain, taskDomain } from "./support/data/domain.ts";
 import { anyStyle, houseStyle } from "./support/data/house-style.ts";
 import { pretrained } from "./support/experiments/base-model.ts";
 import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
-import { runMethod } from "./support/experiments/family.ts";
+import { runMethod } from "./support/experiments/harness.ts";
 import { atMost, leastSquares, mean } from "./support/experiments/statistics.ts";
 import {
   type Claim,

@@ -17,6 +17,7 @@ import { type Tensor, tensor } from "lowrank/autograd";
 import { random } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import { type GPT2, Linear, Module } from "lowrank/nn";
+import { distanceToPlanted } from "./papers/lora/planted-update.ts";
 import {
   biases,
   full,
@@ -68,7 +69,6 @@ import { limited } from "./support/data/limited.ts";
 import { pretrained } from "./support/experiments/base-model.ts";
 import { accuracy } from "./support/experiments/evaluation.ts";
 import { corner, latencies } from "./support/experiments/latency.ts";
-import { distanceToPlanted } from "./support/experiments/planted-update.ts";
 import { atLeast, atMost, mean } from "./support/experiments/statistics.ts";
 import {
   barPlot,

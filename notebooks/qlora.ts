@@ -42,18 +42,18 @@ import {
   quantizedLayers,
   requantizationError,
 } from "lowrank/quant";
-import { dataTypes, lossOf, roundTo, roundWeights } from "./papers/qlora/books.ts";
+import { dataTypes, lossOf, roundTo, roundWeights } from "./papers/qlora/codebooks-compared.ts";
 import { elo, eloInOrders, expectedScore, judge } from "./papers/qlora/elo.ts";
 import { activationBytes, blockNumbers, measureStep } from "./papers/qlora/memory.ts";
 import { toBfloat16, toFewBits, withLora } from "./papers/qlora/recipes.ts";
 import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
 import { taskDomain, VOCABULARY } from "./support/data/domain.ts";
 import { anyStyle, houseStyle } from "./support/data/house-style.ts";
-import { adapt } from "./support/experiments/adaptation.ts";
 import { type BaseModel, pretrained } from "./support/experiments/base-model.ts";
 import { fullFineTuning } from "./support/experiments/baselines.ts";
 import { checkpointBlocks } from "./support/experiments/checkpointed.ts";
 import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
+import { adapt } from "./support/experiments/harness.ts";
 import { separateAttention } from "./support/experiments/separate-attention.ts";
 import { atMost, mean } from "./support/experiments/statistics.ts";
 import {

@@ -5,14 +5,13 @@ import { random } from "lowrank/core";
 import { orthogonality } from "lowrank/lora";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { livesOf } from "../../notebooks/papers/adalora/lives.ts";
 import {
   bestRanks,
   bestResidual,
   type Planted,
   runPlanted,
   SideBySide,
-} from "../../notebooks/papers/adalora/planted.ts";
+} from "../../notebooks/papers/adalora/planted-allocation.ts";
 import {
   adaLora,
   distanceToOrthonormal,
@@ -20,6 +19,7 @@ import {
   prunedLora,
   type Recipe,
 } from "../../notebooks/papers/adalora/runs.ts";
+import { livesOf } from "../../notebooks/papers/adalora/triplet-history.ts";
 
 const adalora = suite("adalora notebook");
 

@@ -7,7 +7,7 @@ import { taskDomain } from "../../notebooks/support/data/domain.ts";
 import { arithmetic } from "../../notebooks/support/data/tasks.ts";
 import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
 import { checkpointBlocks } from "../../notebooks/support/experiments/checkpointed.ts";
-import { adamW, trainingMemory } from "../../notebooks/support/experiments/family.ts";
+import { adamW, trainingMemory } from "../../notebooks/support/experiments/harness.ts";
 
 const checkpointed = suite("checkpointed blocks");
 

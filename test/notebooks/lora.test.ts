@@ -5,6 +5,7 @@ import { countParameters, inject } from "lowrank/lora";
 import { type Conv1D, GPT2 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { distanceToPlanted } from "../../notebooks/papers/lora/planted-update.ts";
 import {
   amplification,
   captured,
@@ -25,7 +26,6 @@ import {
 import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
 import { prefixEmbedding, prefixLayer } from "../../notebooks/support/experiments/baselines.ts";
 import { corner } from "../../notebooks/support/experiments/latency.ts";
-import { distanceToPlanted } from "../../notebooks/support/experiments/planted-update.ts";
 
 const test = suite("support of the lora notebook");
 

@@ -7,7 +7,14 @@ import { GPT2 } from "lowrank/nn";
 import { formats, qloraBytes, quantize, quantizedLayers } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { dataTypes, e2m1, e3m0, lossOf, roundTo, roundWeights } from "../../notebooks/papers/qlora/books.ts";
+import {
+  dataTypes,
+  e2m1,
+  e3m0,
+  lossOf,
+  roundTo,
+  roundWeights,
+} from "../../notebooks/papers/qlora/codebooks-compared.ts";
 import { elo, eloInOrders, expectedScore, judge } from "../../notebooks/papers/qlora/elo.ts";
 import { activationBytes, measureStep } from "../../notebooks/papers/qlora/memory.ts";
 import { Bfloat16Linear, toFewBits, withLora } from "../../notebooks/papers/qlora/recipes.ts";

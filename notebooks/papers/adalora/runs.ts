@@ -19,7 +19,7 @@ import {
   tripletScores,
 } from "lowrank/lora";
 import { kaimingUniform } from "lowrank/nn";
-import { adamW, type Prepared } from "../../support/experiments/family.ts";
+import { adamW, type Prepared } from "../../support/experiments/harness.ts";
 
 export interface Recipe {
   /** r of every layer at the start. */

@@ -3,7 +3,6 @@ import { random } from "lowrank/core";
 import { inject, type Target } from "lowrank/lora";
 import type { GPT2 } from "lowrank/nn";
 import type { Domain } from "../../support/data/domain.ts";
-import { type Adaptation, adapt } from "../../support/experiments/adaptation.ts";
 import type { BaseModel } from "../../support/experiments/base-model.ts";
 import {
   adapterH,
@@ -15,6 +14,7 @@ import {
   prefixLayer,
 } from "../../support/experiments/baselines.ts";
 import { accuracy, validationLoss } from "../../support/experiments/evaluation.ts";
+import { type Adaptation, adapt } from "../../support/experiments/harness.ts";
 import { separateAttention } from "../../support/experiments/separate-attention.ts";
 import { progress } from "../../support/terminal/progress.ts";
 import { type TrainedUpdate, updatesOf } from "./subspaces.ts";

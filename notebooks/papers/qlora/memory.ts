@@ -2,9 +2,11 @@
  * @file What a QLoRA step of a GPT-2 keeps in memory: by formula, and on the meter. Temporaries of a step live until
  * its scope ends, so that at the peak all that the forward pass computed is there, and the gradients on their way.
  */
-import { type Bytes, categories, liveBytes, measureMemory, scope } from "lowrank/core";
+import { type Bytes, liveBytes, scope } from "lowrank/core";
 import { AdamW, type GPT2 } from "lowrank/nn";
 import type { Batch } from "../../support/data/domain.ts";
+import { measureOwn, release } from "../../support/experiments/memory.ts";
+import { sum } from "../../support/experiments/statistics.ts";
 
 export interface StepShape {
   readonly rows: number;
@@ -34,7 +36,7 @@ export function blockNumbers({ time, d, heads, rank: r }: StepShape): Readonly<R
 /** Bytes of activations at the peak, gradients on their way among them. */
 export function activationBytes(step: StepShape): number {
   const { rows, time, d, layers, heads, vocabulary, checkpointed } = step;
-  const block = Object.values(blockNumbers(step)).reduce((sum, n) => sum + n, 0);
+  const block = sum(Object.values(blockNumbers(step)));
   const blocks = checkpointed ? layers * d + block : layers * block; // inputs of all and one again, or all
   const around = 3 * d + (3 * d + 1) + 2 * vocabulary; //              embeddings, last norm, logits and their softmax
   const onTheWay = Math.max(12 * d, 2 * heads * time + d); //          through the MLP, or through attention
@@ -66,17 +68,12 @@ export function measureStep(make: () => GPT2, { ids, labels }: Batch): StepMemor
     optimizer.zeroGrad();
   };
   scope(step);
-  const { peak, peakTotal } = measureMemory(step);
-  const before = (category: keyof Bytes): number =>
-    category === "workspace" || category === "saved" ? 0 : others[category];
-  const own = categories.map((category) => [category, peak[category] - before(category)]);
-  const states = optimizer.parameters().flatMap((p) => Object.values(optimizer.state(p).arrays));
-  for (const { storage } of states) storage.release();
-  for (const storage of model.storages()) storage.release();
-  const size = (list: readonly { readonly size: number }[]) => list.reduce((sum, each) => sum + each.size, 0);
+  const { memory, peak } = measureOwn(others, step);
+  release(model, optimizer);
+  const size = (list: readonly { readonly size: number }[]): number => sum(list.map((each) => each.size));
   return {
-    peak: Object.fromEntries(own) as Bytes,
-    peakTotal: peakTotal - categories.reduce((sum, category) => sum + before(category), 0),
+    peak: memory,
+    peakTotal: peak,
     trained: size(optimizer.parameters()),
     frozen: size(parameters) - size(optimizer.parameters()),
   };

@@ -3,6 +3,7 @@ import { argmax } from "lowrank/autograd";
 import { scope } from "lowrank/core";
 import { evaluated, type LanguageModel, nextTokenLoss } from "lowrank/nn";
 import { type Batch, countedLabels, type Domain, IGNORED } from "../data/domain.ts";
+import { sum } from "./statistics.ts";
 
 /** Mean cross-entropy in nats over all validation labels that count. */
 export function validationLoss(model: LanguageModel, { validation }: Domain): number {
@@ -11,8 +12,7 @@ export function validationLoss(model: LanguageModel, { validation }: Domain): nu
       scope(() => nextTokenLoss(model, ids, labels, { reduction: "sum" }).item()),
     ),
   );
-  const counted = validation.reduce((n, batch) => n + countedLabels(batch), 0);
-  return sums.reduce((total, sum) => total + sum, 0) / counted;
+  return sum(sums) / sum(validation.map(countedLabels));
 }
 
 /**
@@ -21,8 +21,7 @@ export function validationLoss(model: LanguageModel, { validation }: Domain): nu
  */
 export function accuracy(model: LanguageModel, { validation }: Domain): number {
   const right = evaluated(model, () => validation.map((batch) => scope(() => rowsRight(model, batch))));
-  const rows = validation.reduce((n, { ids }) => n + ids.shape[0], 0);
-  return right.reduce((total, n) => total + n, 0) / rows;
+  return sum(right) / sum(validation.map(({ ids }) => ids.shape[0]));
 }
 
 function rowsRight(model: LanguageModel, { ids, labels }: Batch): number {

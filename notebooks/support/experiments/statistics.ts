@@ -2,8 +2,12 @@
 import { meanStd } from "../show/format.ts";
 import type { Claim } from "../show/replication.ts";
 
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
 export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return sum(values) / values.length;
 }
 
 /** y ≈ intercept + slope x with the least squares of errors, and Pearson's correlation; NaN where x or y is constant. */
@@ -17,10 +21,9 @@ export function leastSquares(x: readonly number[], y: readonly number[]): Line {
   if (x.length !== y.length || x.length < 2)
     throw new RangeError(`leastSquares: expected two or more points; got ${x.length} x and ${y.length} y`);
   const [x0, y0] = [mean(x), mean(y)];
-  const sum = (of: (i: number) => number): number => x.reduce((total, _, i) => total + of(i), 0);
-  const xx = sum((i) => (x[i] - x0) ** 2);
-  const yy = sum((i) => (y[i] - y0) ** 2);
-  const xy = sum((i) => (x[i] - x0) * (y[i] - y0));
+  const xx = sum(x.map((value) => (value - x0) ** 2));
+  const yy = sum(y.map((value) => (value - y0) ** 2));
+  const xy = sum(x.map((value, i) => (value - x0) * (y[i] - y0)));
   const slope = xy / xx;
   return { slope, intercept: y0 - slope * x0, correlation: xy / Math.sqrt(xx * yy) };
 }

@@ -1,5 +1,6 @@
 /** @file One bar for several notebooks, with the time left. On a terminal only. */
 import { SingleBar } from "cli-progress";
+import { sum } from "../experiments/statistics.ts";
 import { barLook } from "../terminal/progress.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -80,8 +81,4 @@ export function timeLeft(running: readonly number[], waiting: readonly number[],
 function minutes(seconds: number): string {
   const whole = Math.ceil(seconds);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

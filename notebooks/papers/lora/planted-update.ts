@@ -3,7 +3,7 @@ import { type Tensor, tensor } from "lowrank/autograd";
 import { frobeniusNorm, random, scope } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import { AdamW, fit, Linear, linearDecay, Module } from "lowrank/nn";
-import { randomBasis, updatesOf } from "../../papers/lora/subspaces.ts";
+import { randomBasis, updatesOf } from "./subspaces.ts";
 
 export interface Planted {
   /** Inputs and outputs of the layer. */

@@ -6,8 +6,9 @@
  */
 import { add, noGrad, Tensor } from "lowrank/autograd";
 import { array, qr, type Random, random, scope } from "lowrank/core";
-import { evaluated, fit, Linear, linearDecay, Module, mseLoss } from "lowrank/nn";
-import type { Prepared } from "../../support/experiments/family.ts";
+import { evaluated, Linear, Module, mseLoss } from "lowrank/nn";
+import { type Prepared, trainPrepared } from "../../support/experiments/harness.ts";
+import { sum } from "../../support/experiments/statistics.ts";
 
 /** A layer's size, and the singular values of the change that it has to learn, largest first. */
 export interface Planted {
@@ -53,30 +54,24 @@ export function runPlanted<A, T>(
     const change = plant(planted[k], rng.split(`change ${k}`));
     weight.assign(weight.toArray().map((w, i) => w + change[i]));
   }
-  const total = planted.reduce((sum, { singularValues }) => sum + energy(singularValues), 0);
+  const total = sum(planted.map(({ singularValues }) => energy(singularValues)));
   /** Σ_k of the mean over rows of ‖y_k − goal_k‖², as a part of Σ_k ‖ΔW_k‖²_F. */
   const distance = (inputs: readonly Tensor[]): Tensor => {
     const goals = noGrad(() => teacher.forward(inputs));
     return model
       .forward(inputs)
       .map((y, k) => mseLoss(y, goals[k]).mul(planted[k].out / total))
-      .reduce((sum, one) => add(sum, one));
+      .reduce((total, one) => add(total, one));
   };
 
-  const { module, adapted, optimizer, penalty, beforeStep, afterStep } = prepare(model);
-  fit(module, {
+  const prepared = prepare(model);
+  trainPrepared(prepared, {
     steps,
-    optimizer,
-    schedule: linearDecay({ warmup: Math.ceil(steps / 10), total: steps }),
     batch: (step) => {
       const source = rng.split("batches").split(step);
       return planted.map((one) => new Tensor(array(source.normal(rows * one.in, 0, 1), [rows, one.in])));
     },
-    loss: (inputs) => (penalty ? add(distance(inputs), penalty()) : distance(inputs)),
-    maxGradNorm: 1,
-    beforeStep,
-    afterStep,
-    progress: false,
+    loss: distance,
   });
   // Rows √in e_i are white: the mean over them of ‖D x‖² is ‖D‖²_F.
   const basis = planted.map((one) => {
@@ -86,9 +81,9 @@ export function runPlanted<A, T>(
     return new Tensor(array(rows, [one.in, one.in]));
   });
   return {
-    trainable: optimizer.parameters().reduce((sum, { size }) => sum + size, 0),
-    residual: evaluated(module, () => distance(basis).item()),
-    read: scope(() => read(adapted)),
+    trainable: sum(prepared.optimizer.parameters().map(({ size }) => size)),
+    residual: evaluated(prepared.module, () => distance(basis).item()),
+    read: scope(() => read(prepared.adapted)),
   };
 }
 
@@ -96,7 +91,7 @@ export function runPlanted<A, T>(
 export function bestResidual(planted: readonly Planted[], ranks: readonly number[]): number {
   const left = planted.map(({ singularValues }, k) => energy(singularValues.slice(ranks[k])));
   const all = planted.map(({ singularValues }) => energy(singularValues));
-  return left.reduce((sum, one) => sum + one, 0) / all.reduce((sum, one) => sum + one, 0);
+  return sum(left) / sum(all);
 }
 
 /** How many triplets each layer has in the best choice of `budget`: those of the largest singular values. */
@@ -114,8 +109,8 @@ function plant({ out, in: into, singularValues }: Planted, rng: Random): Float64
   const [U, V] = [orthonormal(out, "U"), orthonormal(into, "V")];
   return Float64Array.from({ length: out * into }, (_, at) => {
     const [i, j] = [Math.floor(at / into), at % into];
-    return singularValues.reduce((sum, σ, k) => sum + U[i * n + k] * σ * V[j * n + k], 0);
+    return sum(singularValues.map((σ, k) => U[i * n + k] * σ * V[j * n + k]));
   });
 }
 
-const energy = (values: readonly number[]): number => values.reduce((sum, value) => sum + value ** 2, 0);
+const energy = (values: readonly number[]): number => sum(values.map((value) => value ** 2));
