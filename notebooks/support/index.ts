@@ -1,26 +1,6 @@
-/** @file What notebooks use. */
+/** @file The names that every notebook uses; what one subject alone needs is imported from its own file. */
 
-export {
-  type DomainShift,
-  domainShift,
-  farShift,
-  holdOut,
-  nearShift,
-  nodeTypes,
-  ownText,
-} from "./data/declarations.ts";
-export {
-  arithmetic,
-  dataToText,
-  type Example,
-  examples,
-  type Facts,
-  facts,
-  type Integers,
-  recall,
-  split,
-  type Task,
-} from "./data/tasks.ts";
+export { farShift } from "./data/declarations.ts";
 export { defineSettings, settingsTable } from "./notebook/settings.ts";
 export { type Displayable, display, md } from "./show/display.ts";
 export { formatNumber, meanStd, type Spread } from "./show/format.ts";

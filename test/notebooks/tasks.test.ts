@@ -2,23 +2,13 @@ import * as fc from "fast-check";
 import { random } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import {
-  arithmetic,
-  dataToText,
-  examples,
-  facts,
-  recall,
-  split,
-  type Task,
-} from "../../notebooks/support/data/tasks.ts";
+import { arithmetic, examples, facts, recall, split, type Task } from "../../notebooks/support/data/tasks.ts";
 
 const tasks = suite("generated tasks");
 
 const seed = fc.integer({ min: 0, max: 2 ** 31 });
 
 const all: Task[] = [
-  dataToText({ style: "statement" }),
-  dataToText({ style: "advert" }),
   arithmetic({ digits: 2, operation: "+" }),
   recall({ pairs: 4 }),
   facts({ count: 50 }, random(0)),
@@ -39,26 +29,6 @@ for (const task of all) {
     );
   });
 }
-
-tasks("both styles say the same facts in other words", () => {
-  fc.assert(
-    fc.property(seed, (s) => {
-      const [a, b] = (["statement", "advert"] as const).map((style) =>
-        dataToText({ style }).sample(random(s)),
-      );
-      assert.is(a.prompt, b.prompt);
-      assert.is.not(a.completion, b.completion);
-      for (const [, field, value] of a.prompt.matchAll(/(\w+)\[([^\]]+)\]/g)) {
-        if (field === "kids") continue;
-        assert.ok(a.completion.includes(value), `${value} in ${a.completion}`);
-        assert.ok(b.completion.includes(value), `${value} in ${b.completion}`);
-      }
-      const kids = /kids\[(yes|no)\]/.exec(a.prompt)?.[1];
-      assert.is(/Kids welcome/.test(a.completion), kids === "yes");
-      assert.is(/adults only/.test(b.completion), kids === "no");
-    }),
-  );
-});
 
 tasks("arithmetic is right", () => {
   fc.assert(

@@ -4,8 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import type { Indices, Random } from "lowrank/core";
-import { holdOut } from "./declarations.ts";
 import { type Example, examples, split, type Task } from "./tasks.ts";
+import { holdOut } from "./text.ts";
 
 /** Ids [rows, time + 1]; labels alike, −100 where nothing is to be predicted. */
 export interface Batch {

@@ -48,69 +48,6 @@ export function split(
   return { train: all.slice(0, train), test: all.slice(train) };
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// Data to text, in the manner of the E2E restaurants (Novikova et al., 2017, arXiv:1706.09254)
-
-const NAMES = ["Aromi", "Clowns", "Cocum", "Cotto", "Mill", "Olive", "Plough", "Strada", "Vaults", "Zizzi"];
-const FOODS = ["Chinese", "English", "French", "Indian", "Italian", "Thai"];
-const PRICES = ["cheap", "modest", "pricey"];
-const AREAS = ["centre", "river", "docks"];
-const KIDS = ["yes", "no"];
-const WHERE: Readonly<Record<string, string>> = {
-  centre: "in the centre",
-  river: "by the river",
-  docks: "at the docks",
-};
-
-interface Restaurant {
-  readonly name: string;
-  readonly food?: string;
-  readonly price?: string;
-  readonly area?: string;
-  readonly kids?: string;
-}
-
-/** How a restaurant is put into words: two styles that order and phrase the same facts differently. */
-export type Style = "statement" | "advert";
-
-/**
- * A meaning representation, such as `name[Aromi] food[Thai] area[river] kids[yes]`, and a sentence that says it. A
- * base that knows one style is adapted to the other: the facts stay, the wording changes. Every fact but the name
- * may be missing. At most 128 characters with the prompt; 3,360 different prompts.
- */
-export function dataToText({ style }: { readonly style: Style }): Task {
-  return {
-    name: `data-to-text (${style})`,
-    sample(random) {
-      const restaurant: Restaurant = {
-        name: pick(NAMES, random),
-        food: maybe(FOODS, random),
-        price: maybe(PRICES, random),
-        area: maybe(AREAS, random),
-        kids: maybe(KIDS, random),
-      };
-      const facts = Object.entries(restaurant).filter(([, value]) => value !== undefined);
-      const prompt = `${facts.map(([field, value]) => `${field}[${value}]`).join(" ")}\n`;
-      return { prompt, completion: `${WORDINGS[style](restaurant)}\n` };
-    },
-  };
-}
-
-const WORDINGS: Readonly<Record<Style, (restaurant: Restaurant) => string>> = {
-  statement({ name, food, price, area, kids }) {
-    const place = area ? ` ${WHERE[area]}` : "";
-    const families = { yes: " Kids welcome.", no: " No kids." }[kids ?? ""] ?? "";
-    return `${name} is ${withArticle(words(price, food, "place"))}${place}.${families}`;
-  },
-  advert({ name, food, price, area, kids }) {
-    const place = area ? `${capitalized(WHERE[area])}, try` : "Try";
-    const families = { yes: ", great for kids", no: ", adults only" }[kids ?? ""] ?? "";
-    return `${place} ${name}: ${words(price, food, "food")}${families}!`;
-  },
-};
-
-// ---------------------------------------------------------------------------------------------------------------
-
 export type Operation = "+" | "-" | "*";
 
 /** Arithmetic on two numbers below 10^digits: `17+5=` asks for `22`. */
@@ -183,15 +120,8 @@ export function facts({ count }: { readonly count: number }, random: Integers): 
   };
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-
 function pick<T>(values: readonly T[], random: Integers): T {
   return values[random.integer(values.length)];
-}
-
-/** One of the values, or, as likely as each of them, none. */
-function maybe<T>(values: readonly T[], random: Integers): T | undefined {
-  return values[random.integer(values.length + 1)];
 }
 
 /** Fisher and Yates. */
@@ -202,16 +132,4 @@ function shuffled<T>(values: readonly T[], random: Integers): T[] {
     [result[i], result[j]] = [result[j], result[i]];
   }
   return result;
-}
-
-function words(...parts: readonly (string | undefined)[]): string {
-  return parts.filter((part) => part !== undefined).join(" ");
-}
-
-function withArticle(noun: string): string {
-  return `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;
-}
-
-function capitalized(text: string): string {
-  return text[0].toUpperCase() + text.slice(1);
 }

@@ -1,0 +1,57 @@
+/** @file Plain text as data: reduced to ASCII, read from a reader's own file, divided for training and validation. */
+import { readFileSync } from "node:fs";
+import { NotebookError } from "../terminal/errors.ts";
+
+/** A reader's own text file, in ASCII; at least 10,000 characters of it. */
+export function ownText(path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new NotebookError(`text: expected the path of a text file; got "${path}" (${reason})`);
+  }
+  if (bytes.includes(0)) throw new NotebookError(`text: expected a text file; "${path}" is binary`);
+  const text = toAscii(bytes.toString("utf8"));
+  if (text.length < 10_000) {
+    throw new NotebookError(`text: expected at least 10,000 characters; "${path}" has ${text.length}`);
+  }
+  return text;
+}
+
+/**
+ * Training and validation parts: each tenth block of 2,000 characters is held out, so that both parts come from
+ * the whole of the text.
+ */
+export function holdOut(
+  text: string,
+  { block = 2000, every = 10 } = {},
+): { train: string; validation: string } {
+  const parts = { train: "", validation: "" };
+  for (let start = 0, i = 1; start < text.length; start += block, i++) {
+    parts[i % every === 0 ? "validation" : "train"] += text.slice(start, start + block);
+  }
+  return parts;
+}
+
+const TYPOGRAPHY: Readonly<Record<string, string>> = {
+  "‘": "'",
+  "’": "'",
+  "“": '"',
+  "”": '"',
+  "–": "-",
+  "—": "-",
+  "…": "...",
+  "→": "->",
+  "×": "x",
+  "\u00a0": " ",
+};
+
+/** Typographic signs become their ASCII neighbours, accents fall away, tabs become spaces, the rest is dropped. */
+export function toAscii(text: string): string {
+  return text
+    .replace(/\r\n?/g, "\n")
+    .replace(/\t/g, "  ")
+    .replace(/[^\n -~]/g, (sign) => TYPOGRAPHY[sign] ?? sign.normalize("NFKD"))
+    .replace(/[^\n -~]/g, "");
+}
