@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Session, withSession } from "../../notebooks/support/notebook/session.ts";
 import { defineSettings, settingsTable } from "../../notebooks/support/notebook/settings.ts";
-import { NotebookError, nearest } from "../../notebooks/support/terminal/errors.ts";
+import { NotebookError, similarNames } from "../../notebooks/support/terminal/errors.ts";
 import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 
 const settings = suite("settings");
@@ -89,9 +89,9 @@ settings("the table shows the values in force and what they mean", () => {
   assert.equal(settingsTable(define()).grid.rows[2], ["ranks", "1, 2", "ranks"]);
 });
 
-settings("near names are near, nearest first", () => {
-  assert.equal(nearest("lore", ["qlora", "dora", "lora", "tour"]), ["lora", "qlora", "dora"]);
-  assert.equal(nearest("nonsense", ["lora", "qlora"]), []);
+settings("the names suggested for a mistyped one are within a third of its length, nearest first", () => {
+  assert.equal(similarNames("lore", ["qlora", "dora", "lora", "tour"]), ["lora", "qlora", "dora"]);
+  assert.equal(similarNames("nonsense", ["lora", "qlora"]), []);
 });
 
 settings.run();

@@ -1,9 +1,11 @@
 /** @file The command behind `npm start`: its options, its errors, its exit code. */
+
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type DeviceName, setDevice } from "lowrank/core";
 import { kept } from "../check/quick.ts";
+import { mean } from "../experiments/statistics.ts";
 import { readNotebook } from "../gallery/notebook.ts";
 import { choose, listing, notebooksIn, settingsListing } from "../notebook/folder.ts";
 import type { RunRecord } from "../notebook/record.ts";
@@ -128,7 +130,7 @@ async function runRequests(
 async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
   const known = await Promise.all(requests.map(lastSeconds));
   const all = known.filter((seconds) => seconds !== null);
-  const average = all.length > 0 ? all.reduce((sum, seconds) => sum + seconds, 0) / all.length : 30;
+  const average = all.length > 0 ? mean(all) : 30;
   return requests.map((request, i) => ({ request, seconds: known[i] ?? average }));
 }
 

@@ -1,6 +1,6 @@
 /** @file Command-line options: Node's parser, with errors that help. */
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
-import { NotebookError, nearest } from "./errors.ts";
+import { NotebookError, similarNames } from "./errors.ts";
 
 /** As `parseArgs`, names of notebooks among the options. @throws NotebookError that says how to get help with `command` */
 export function parseOptions<T extends ParseArgsOptionsConfig>(
@@ -13,7 +13,7 @@ export function parseOptions<T extends ParseArgsOptionsConfig>(
   } catch (error) {
     const reason = (error as Error).message.split(/\. |\n/)[0];
     const [, unknown] = /^Unknown option '--(.*)'/.exec(reason) ?? [];
-    const near = unknown === undefined ? [] : nearest(unknown, Object.keys(options));
+    const near = unknown === undefined ? [] : similarNames(unknown, Object.keys(options));
     const hint = near.length > 0 ? `did you mean ${near.map((name) => `--${name}`).join(" or ")}? ` : "";
     throw new NotebookError(`${reason}; ${hint}${command} -- --help lists the options`);
   }
