@@ -3,15 +3,17 @@
 //
 // Zhang, Chen, Bukharin, He, Cheng, Chen & Zhao, 2023, [arXiv:2303.10512](https://arxiv.org/abs/2303.10512).
 //
-// LoRA gives every matrix the same rank. AdaLoRA writes the update as singular value decompositions, scores every
-// triplet of a singular value and its two vectors while it trains, and spends one budget over the whole model on the
-// triplets that matter. This page derives the method beside the library's own lines, recomputes the paper's exact
-// tables, and repeats its experiments on a small GPT and on a task whose best allocation is known. Every number was
-// measured by this run unless its column says *paper*; a claim is a predicate, and its verdict is whatever it is.
+// AdaLoRA learns which weights need a high rank, where LoRA gives every matrix the same one. It writes the update of a
+// weight as a singular value decomposition, scores every triplet of a singular value and its two vectors during
+// training, and spends one budget for the whole model on the triplets that matter. This page derives the method beside
+// the library's code, recomputes the paper's exact tables, and repeats its experiments on a small GPT and on a task
+// whose best allocation is known. Every number was measured by this run unless its column says *paper*. Each claim is
+// turned into a condition on measured numbers. The condition is fixed before the run; the verdict is printed even if it
+// goes against the paper.
 //
-// **To open it:** run `npm start -- adalora` (`--full` for the long setting, `--set ranks=2,8` to change a number); VS
-// Code and Jupyter show `adalora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built
-// the library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- adalora` (`--full` for the long setting, `--set ranks=2,8` to change a number). VS Code
+// and Jupyter open `adalora.ipynb` as it is; to execute it there, install the Deno kernel (`npm install --global deno`,
+// `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -90,23 +92,25 @@ display(settingsTable(settings));
 //
 // $$W = W^{(0)} + P \Lambda Q, \qquad P \in \mathbb{R}^{d_1 \times r},\; \Lambda = \mathrm{diag}(\lambda_1 \dots \lambda_r),\; Q \in \mathbb{R}^{r \times d_2}$$
 //
-// $\Lambda$ starts at zero, $P$ and $Q$ Gaussian. Nothing makes the columns of $P$ and the rows of $Q$ orthonormal, so a
-// regulariser asks for it (equation 4), and the loss becomes $\mathcal{C} + \gamma \sum_k R(P_k, Q_k)$:
+// $\Lambda$ starts at zero; $P$ and $Q$ start Gaussian. Nothing in this form makes the columns of $P$ and the rows of
+// $Q$ orthonormal. A regulariser asks for it (equation 4), and the loss becomes
+// $\mathcal{C} + \gamma \sum_k R(P_k, Q_k)$:
 //
 // $$R(P, Q) = \lVert P^\top P - I \rVert_F^2 + \lVert Q Q^\top - I \rVert_F^2$$
 //
-// The library's lines (`lora/adalora/adalora.ts`) are
+// In short, the library computes (in full in `lora/adalora/adalora.ts`)
 //
 // ```ts
-// update(site, x)  { return site.up(site.down(x, Q.mul(lambda.mul(scaling))), P); }            // s P Λ Q x
-// const D = [distanceToIdentity(matmul(mT(P), P)), distanceToIdentity(matmul(Q, mT(Q)))];     // Pᵀ P − I, Q Qᵀ − I
-// D.map((one) => one.square().sum())                                                         // R(P, Q)   (Eq. 4)
+// const y = matmul(matmul(x, mT(Q.mul(lambda.mul(scaling)))), mT(P));  // s P Λ Q x, for rows x; the factors scale Q's rows
+// const D = [matmul(mT(P), P).sub(I), matmul(Q, mT(Q)).sub(I)];        // Pᵀ P − I, Q Qᵀ − I
+// const R = D[0].square().sum().add(D[1].square().sum());              // R(P, Q)   (Eq. 4)
 // ```
 //
-// **What a triplet is worth.** $\mathcal{G}_i = (P_{*i}, \lambda_i, Q_{i*})$ is scored from the sensitivity of its entries
-// (equations 8 to 11 and 7; `lora/adalora/importance.ts`), smoothed twice, $\beta_1 = \beta_2 = 0.85$:
+// **The importance of a triplet** (§3.2). $\mathcal{G}_i = (P_{*i}, \lambda_i, Q_{i*})$ is scored by the sensitivity of
+// its entries (equations 8 to 11 and 7), smoothed twice with $\beta_1 = \beta_2 = 0.85$. The last column is the code,
+// in short (in full in `lora/adalora/importance.ts`):
 //
-// | equation | the paper | the library |
+// | equation | the paper | in code |
 // | --- | --- | --- |
 // | 8 | $I^{(t)}(w) = \lvert w \, \partial \mathcal{L} / \partial w \rvert$ | `I[i] = Math.abs(w[i] * g[i])` |
 // | 9 | $\bar I^{(t)} = \beta_1 \bar I^{(t-1)} + (1 - \beta_1) I^{(t)}$ | `smoothed[i] = beta1 * smoothed[i] + (1 - beta1) * I[i]` |
@@ -114,13 +118,14 @@ display(settingsTable(settings));
 // | 11 | $s^{(t)}(w) = \bar I^{(t)} \bar U^{(t)}$ | `(i) => exp_avg_ipt.data[i] * exp_avg_unc.data[i]` |
 // | 7 | $S_i = s(\lambda_i) + \tfrac{1}{d_1} \sum_j s(P_{ji}) + \tfrac{1}{d_2} \sum_j s(Q_{ij})$ | `ofLambda(i) + left / out + right / into` |
 //
-// **Pruning that can be undone** (equations 5 and 6). At step $t$ the $b^{(t)}$ triplets of highest score *in the whole
-// model* keep their $\lambda_i$; the others' are set to zero and their vectors are kept. A masked $\lambda_i$ has a
-// gradient, $P_{*i}^\top G Q_{i*}^\top$ with $G = \partial \mathcal{C} / \partial W$, and so a score, by which it can
-// come back. LoRA's doublets $(B_{*i}, A_{i*})$ cannot: with both at zero, both gradients are zero.
+// **Pruning that can be undone** (equations 5 and 6). At step $t$ the $b^{(t)}$ triplets with the highest scores *in
+// the whole model* keep their $\lambda_i$. All others have theirs set to zero, but keep their vectors. A masked
+// $\lambda_i$ still has a gradient, $P_{*i}^\top G Q_{i*}^\top$ with $G = \partial \mathcal{C} / \partial W$; so it has
+// a score, and can come back. LoRA's doublets $(B_{*i}, A_{i*})$ cannot: with both at zero, both gradients are zero.
 //
-// **The budget** starts at $b^{(0)} = \tfrac32 b^{(T)}$, waits for $t_i$ steps, and falls along a cubic. In the last $t_f$
-// steps it is settled who stays, and only those train on (`lora/adalora/budget.ts`, `lora/adalora/allocator.ts`):
+// **The budget** (§3.3) starts at $b^{(0)} = \tfrac32 b^{(T)}$, waits for $t_i$ steps, and falls along a cubic. In the
+// last $t_f$ steps the kept triplets are fixed, and only those go on training (`lora/adalora/budget.ts`,
+// `lora/adalora/allocator.ts`). In short:
 //
 // ```ts
 // if (t <= warmup) return initial;                                    // b(0)
@@ -129,8 +134,9 @@ display(settingsTable(settings));
 // return Math.floor((initial - target) * left ** 3 + target);
 // ```
 //
-// A training loop asks twice a step: `beforeStep: () => allocator.observe()` takes $w$ and $\partial \mathcal{L}/\partial w$
-// while they belong together, and `afterStep: (step) => allocator.allocate(step + 1)` masks.
+// A training loop calls the allocator twice a step: `beforeStep: () => allocator.observe()` reads $w$ and
+// $\partial \mathcal{L}/\partial w$ while they belong together, and `afterStep: (step) => allocator.allocate(step + 1)`
+// masks.
 
 // %% Laws of AdaLoRA
 
@@ -169,15 +175,16 @@ display(
 //
 // | what | the text | the authors' code | here |
 // | --- | --- | --- | --- |
-// | $b^{(t)}$ while it falls | $\big(1 - \tfrac{t - t_i - t_f}{T - t_i - t_f}\big)^3$ (equation 12) | $\big(1 - \tfrac{t - t_i}{T - t_i - t_f}\big)^3$, rounded down | the code's |
+// | $b^{(t)}$ while it falls | $\big(1 - \tfrac{t - t_i - t_f}{T - t_i - t_f}\big)^3$ (equation 12, in the appendix) | $\big(1 - \tfrac{t - t_i}{T - t_i - t_f}\big)^3$, rounded down | the code's |
 // | $R$ | squared norms, summed over the matrices | norms, not squared, averaged over all $P$ and $Q$ | the text's; `form: "code"` |
-// | scores at | $w$ and $\partial \mathcal{L}/\partial w$ of step $t$ | $w$ after the optimizer's step, with the gradient from before | the text's |
-// | ties at the threshold | | all who score no more than the threshold go | exactly $b^{(t)}$ stay; `ties: "drop"` |
+// | scores use | $w$ and $\partial \mathcal{L}/\partial w$ of step $t$ | $w$ after the optimizer's step, with the gradient from before it | the text's |
+// | ties at the threshold | not mentioned | every triplet tied with the threshold is pruned | exactly $b^{(t)}$ stay; `ties: "drop"` |
 // | $P$, $Q$ at the start | Gaussian | $\mathcal{N}(0, 0.02^2)$ | the code's |
 // | the factor | $\alpha / r$ | $\alpha / (r + 10^{-5})$, $r$ the rank at the start | the text's; `ranknum: true` |
-// | adapted matrices | lists $W_q, W_k, W_v, W_{f1}, W_{f2}$ | these and the attention's output: six in a block | whatever `target` says |
+// | adapted matrices | lists $W_q, W_k, W_v, W_{f1}, W_{f2}$ | these and the attention's output: six in a block | chosen by `target` |
 //
-// Equation 12 as printed (14 in ar5iv's count, which the code below uses) exceeds $b^{(0)}$: with $T = 3000$, $t_i = 500$, $t_f = 1500$, from 864 to 576,
+// Equation 12 as printed exceeds $b^{(0)}$. (The cell calls it equation 14, ar5iv's number for it.) With $T = 3000$,
+// $t_i = 500$, $t_f = 1500$, from 864 to 576 triplets:
 
 // %% The budget, printed and run
 
@@ -239,8 +246,8 @@ display(
 );
 
 // %% [markdown]
-// The two regularisers differ more than the factor between them: a squared norm's gradient fades as $P^\top P$ comes near
-// $I$, a norm's does not. And a sum over matrices grows with the model, where an average does not.
+// The two regularisers differ by more than a factor. The gradient of a squared norm fades as $P^\top P$ approaches $I$;
+// that of a norm does not. And a sum over the matrices grows with the model, while an average does not.
 
 // %% The two regularisers at the start
 
@@ -263,7 +270,7 @@ display(
 // %% [markdown]
 // ## The paper's counts, exactly
 //
-// A triplet of a matrix of $d_2$ inputs and $d_1$ outputs is $d_1 + d_2 + 1$ numbers. `countParameters` applies the
+// A triplet of a matrix with $d_2$ inputs and $d_1$ outputs has $d_1 + d_2 + 1$ numbers. `countParameters` applies the
 // formulae to the published configurations.
 
 // %% Table 1's parameters, on DeBERTaV3-base
@@ -409,9 +416,9 @@ display(
 );
 
 // %% [markdown]
-// Table 1's last column averages eight tasks, of which MNLI is the mean of its two sets and QQP of accuracy and F1.
-// Table 15 prints minutes an epoch, and the text speaks of 11 % more on MNLI and 16 % on SQuADv2, where the table has
-// SST-2.
+// Table 1's last column averages eight tasks; among them MNLI counts with the mean of its two sets, and QQP with the
+// mean of accuracy and F1. Table 15 prints minutes per epoch. The text speaks of 11 % more time on MNLI and 16 % on
+// SQuADv2; the table has SST-2 in place of SQuADv2.
 
 // %% Table 1's averages and table 15's overheads
 
@@ -555,13 +562,13 @@ display(
 // %% [markdown]
 // ## Two regimes
 //
-// - **House style**: the small GPT has learned to put a restaurant's facts into words in any of 54 styles, and is adapted
-//   to the one style of a house. Nothing in it is new but a few rules. After so few steps some runs at the small budget
-//   have found all of them and others have not, so that seeds differ much there: read differences against the spread.
-//   The classification tasks, in the manner of GLUE, start from the same base.
-// - **Planted**: six matrices, each to be changed by a given $\Delta W_k$ of known rank. Here a budget binds, the best
-//   allocation is known exactly (Eckart and Young), and an even one is worse. It was chosen because allocation matters
-//   in it; that it does is the table's line *best with even ranks* against *best*.
+// - **House style**: the small GPT has learned to put a restaurant's facts into words in any of 54 styles, and is
+//   adapted to the one style of a house. Nothing in it is new except a few rules. After so few steps some runs at the
+//   small budget have found all of the rules and others have not, so seeds differ widely there: read differences
+//   against the spread. The classification tasks, in the manner of GLUE, start from the same base.
+// - **Planted**: six matrices, each of which must change by a given $\Delta W_k$ of known rank. Here the budget is a
+//   real limit, and the best allocation is known exactly (Eckart and Young). We use this task because allocation
+//   matters in it: compare the lines *best with even ranks* and *best* of its table.
 
 // %% Pretraining, or the cache
 
@@ -621,16 +628,18 @@ display(
 // %% [markdown]
 // ## The methods
 //
-// All adapters go on the six matrices of a block (queries, keys and values as three layers), with a factor $\alpha / r = 2$,
-// AdamW without weight decay, a warm-up of a tenth and a linear decay. AdaLoRA starts at $\lceil \tfrac32 r \rceil$ triplets
-// a matrix and ends with $r$ on average; $t_i$ is 15 % of the steps and $t_f$ 40 %, $\Delta_T = 1$. The paper's runs have
-// tens of thousands of steps. The regulariser is the one the authors ran (`form: "code"`); table 5 has the text's too.
+// All adapters are on the six matrices of a block (queries, keys and values as three layers), with a factor
+// $\alpha / r = 2$, AdamW without weight decay, a warm-up over a tenth of the steps and a linear decay. AdaLoRA starts
+// at $\lceil \tfrac32 r \rceil$ triplets for each matrix and ends with $r$ on average; $t_i$ is 15 % of the steps and
+// $t_f$ 40 %, $\Delta_T = 1$. The paper's runs have tens of thousands of steps. The regulariser is the one that the
+// authors ran (`form: "code"`); table 5 also has the text's.
 //
-// The rates were tried before, not in this run, on the house style and mostly at the small budget; the next cell says how,
-// and where it is not even-handed. At that budget LoRA's rate and the next half decade could not be told apart.
+// The learning rates were not chosen in this run but before, on the house style and mostly at the small budget; the
+// next cell says how, and where the choice is not even-handed. At that budget LoRA's rate and the next half decade
+// could not be told apart.
 //
-// A doublet of the pruned LoRA is a triplet whose $\lambda_i$ is one and does not train: then $S_i$ is the mean score of
-// $B_{*i}$ and $A_{i*}$ alone, and masking $\lambda_i$ takes the doublet away for good.
+// A doublet of the pruned LoRA is a triplet whose $\lambda_i$ is one and does not train. $S_i$ is then the mean score
+// of $B_{*i}$ and $A_{i*}$ alone, and masking $\lambda_i$ removes the doublet for good.
 
 // %% Methods and their rates
 
@@ -776,9 +785,10 @@ const comparedMethods: readonly Method[] = [
 const ablations = [LORA, REGULARISED, SVD, FREE, TEXTFORM, ADALORA, PRUNED, SENSITIVITY, MAGNITUDE];
 
 // %% [markdown]
-// Figure 1 puts LoRA on one kind of matrix in all blocks, or on all matrices of one block, at equal budgets; table 14 puts
-// it on $W_q, W_v$ or on everything. With $2d$ numbers a rank for a matrix in attention, $5d$ in the FFN and $18d$ for a
-// block, ranks 10 and 4 are exactly equal budgets, and so are 9 on $W_q, W_v$ and 2 on all.
+// Figure 1 puts LoRA on one kind of matrix in all blocks, or on all matrices of one block, at equal budgets. Table 14
+// puts it on $W_q, W_v$ or on everything. Each unit of rank takes $2d$ numbers for a matrix in attention, $5d$ for one
+// in the FFN and $18d$ for a whole block. So ranks 10 (attention) and 4 (FFN) are exactly equal budgets, and so are 9
+// on $W_q, W_v$ and 2 on all.
 
 // %% All runs
 
@@ -869,9 +879,10 @@ const lossClaim = (claim: string, paper: string, one: Method, other: Method, not
 // %% [markdown]
 // ## Table 1: methods side by side
 //
-// The paper's columns are eight GLUE tasks; here they are three classification tasks, judged by accuracy, and the house
-// style, judged by held-out loss. The base has never seen the words that name a class, and the runs are short: one half is
-// chance, less means that the words themselves are not learned yet, and a few percent between methods mean little.
+// The paper's columns are eight GLUE tasks. Here they are three classification tasks, judged by accuracy, and the house
+// style, judged by held-out loss. The base has never seen the words that name a class, and the runs are short. Chance
+// is one half; an accuracy below it means that the words themselves are not learned yet. A difference of a few percent
+// between methods means little.
 
 // %% Table 1, scaled down
 
@@ -976,8 +987,8 @@ display(
 // %% [markdown]
 // ## Table 2: budgets
 //
-// The paper's AdaLoRA is flat in the budget: its best and worst F1 on SQuADv1.1 are 0.3 apart over a factor of eight, and
-// Houlsby's adapters' are 1.4.
+// The paper's AdaLoRA is flat in the budget: over a factor of eight its best and worst F1 on SQuADv1.1 are 0.3 apart,
+// those of Houlsby's adapters 1.4.
 
 // %% Loss by budget
 
@@ -1059,10 +1070,11 @@ display(
 // %% [markdown]
 // ## A task with a known answer
 //
-// Six matrices stand side by side, of the sizes of a small block, and learn planted changes $\Delta W_k$ of ranks 0, 1, 3, 2,
-// 3, 3 from white inputs. The loss is $\sum_k \lVert \Delta W_k - s P_k \Lambda_k Q_k \rVert_F^2$, as a part of
-// $\sum_k \lVert \Delta W_k \rVert_F^2$. Twelve triplets suffice, two a matrix on average, but not two in each. AdaLoRA's
-// ceiling is the rank it starts with, $\tfrac32$ of the average: it is three here because no $\Delta W_k$ needs more.
+// Six matrices, of the sizes of a small block, stand side by side. From white inputs they learn planted changes
+// $\Delta W_k$ of ranks 0, 1, 3, 2, 3, 3. The loss is $\sum_k \lVert \Delta W_k - s P_k \Lambda_k Q_k \rVert_F^2$ as a
+// fraction of $\sum_k \lVert \Delta W_k \rVert_F^2$. Twelve triplets suffice: two for each matrix on average, but not
+// two in each. AdaLoRA can give a matrix at most the rank that it starts with, $\tfrac32$ of the average. That is three
+// here, and no $\Delta W_k$ needs more.
 
 // %% Planted changes
 
@@ -1155,10 +1167,10 @@ display(
 );
 
 // %% [markdown]
-// ## Table 4: what a score is worth, and doublets against triplets
+// ## Table 4: the importance score, and doublets against triplets
 //
-// The same allocator with four scores: the paper's; the last sensitivity alone, $s = I$; $S_i = \lvert \lambda_i \rvert$; and
-// the paper's on LoRA's doublets.
+// The same allocator with four scores: the paper's; the last sensitivity alone, $s = I$;
+// $S_i = \lvert \lambda_i \rvert$; and the paper's score on LoRA's doublets.
 
 // %% Table 4, scaled down
 
@@ -1263,12 +1275,12 @@ display(
 );
 
 // %% [markdown]
-// ## Table 5: what the parts are worth
+// ## Table 5: what each part contributes
 //
-// LoRA; LoRA with the regulariser on $B$ and $A$; SVD-LoRA, the triplets with the regulariser but even ranks; AdaLoRA without
-// the regulariser; all of it. In the house style tables 4 and 5 are at the large budget: at the small one the seeds differ
-// more than the methods. With the regulariser LoRA's $B$, which starts at zero, is drawn to orthonormal columns: it cannot
-// stay small, so that form was not made for LoRA.
+// Compared are LoRA; LoRA with the regulariser on $B$ and $A$; SVD-LoRA, which has triplets and the regulariser but
+// even ranks; AdaLoRA without the regulariser; and AdaLoRA with all of its parts. In the house style tables 4 and 5 are
+// at the large budget; at the small one the seeds differ more than the methods. The regulariser pulls the columns of
+// $B$ towards length 1. LoRA needs $B$ to start at zero and stay small, so the two work against each other.
 
 // %% Table 5, scaled down
 
@@ -1318,7 +1330,8 @@ display(
 // %% [markdown]
 // ## Figure 1 and table 14: where an update helps
 //
-// LoRA at one budget, put in one place. This needs no AdaLoRA, and is what AdaLoRA promises to find by itself.
+// LoRA is put in one place at a time, always with the same budget. No AdaLoRA is involved: the table shows which places
+// deserve the budget that AdaLoRA promises to allocate by itself.
 
 // %% One kind of matrix, one block; queries and values, or everything
 
@@ -1577,8 +1590,8 @@ display(
 // %% [markdown]
 // ## The lives of triplets
 //
-// Below is one run at the small budget. A triplet dies at a step at which its $\lambda_i$ is masked for the first time in a
-// row, and comes back at one after which it is kept again.
+// Below is one run at the small budget. We say that a triplet dies when its $\lambda_i$ is set to zero after it was in
+// use, and that it returns when a later step keeps it again.
 
 // %% Ranks, scores and lives over the steps
 

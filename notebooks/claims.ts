@@ -1,16 +1,16 @@
 // %% [markdown]
 // # What is said of LoRA
 //
-// Overviews of LoRA, interview guides and blog posts repeat the same numbers and rules of thumb: *10,000 times fewer
-// parameters*, *about 84 GB*, *start with $r = 8$*, *$\alpha$ is $2r$ to $4r$*, *65B on one 48 GB GPU*. This page takes
-// one such overview from top to bottom and asks of every statement: is it so? What is arithmetic is recomputed from
-// published configurations; what is a law is tried; what is experience is measured on a small GPT, pretrained here. Where
-// a statement does not hold, the note says which configuration would make it hold. (In the tables of verdicts the column
-// *paper reports* holds the overview's words.)
+// Which of the things that people repeat about LoRA are true? Overviews, interview guides and blog posts give the same
+// numbers and rules of thumb: *10,000 times fewer parameters*, *about 84 GB*, *start with $r = 8$*, *$\alpha$ is $2r$
+// to $4r$*, *65B on one 48 GB GPU*. This page goes through one such overview from top to bottom and checks every
+// statement. Arithmetic is recomputed from published configurations, laws are tested, and experience is measured on a
+// small GPT, pretrained here. Where a statement does not hold, the note says which configuration would make it hold.
+// (In the tables of verdicts the column *paper reports* holds the overview's words.)
 //
-// **To open it:** run `npm start -- claims` (`--full` for the long setting, `--set rank=2` to change a number); VS Code
-// and Jupyter show `claims.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built the
-// library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- claims` (`--full` for the long setting, `--set rank=2` to change a number). VS Code and
+// Jupyter open `claims.ipynb` as it is; to execute it there, install the Deno kernel (`npm install --global deno`,
+// `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -74,9 +74,9 @@ display(settingsTable(settings));
 // %% [markdown]
 // ## Fine-tuning a 7B model
 //
-// The overview's budget for full fine-tuning with AdamW is 14 GB of weights, 14 GB of gradients, 56 GB of optimizer
-// state, together 84 GB. LLaMA-7B has 6,738,415,616 parameters; the table multiplies them by the bytes that each recipe
-// keeps for one.
+// The overview's budget for full fine-tuning with AdamW is 14 GB of weights, 14 GB of gradients and 56 GB of optimizer
+// state, together 84 GB. LLaMA-7B has 6,738,415,616 parameters. The table multiplies them by the bytes per parameter of
+// each recipe.
 
 // %% Bytes per parameter
 
@@ -205,10 +205,11 @@ display(
 );
 
 // %% [markdown]
-// ## The method as it is told
+// ## The method, as the overview tells it
 //
 // The overview ends with a conceptual layer: `lora_A = randn(r, k) * 0.01`, `lora_B = zeros(d, r)`, and
-// `x W' + (α/r) (x A') B'`. Here it is, in ten lines, beside the library's; and the statements around it as laws.
+// `x W' + (α/r) (x A') B'`. Here this layer stands in ten lines beside the library's, and the statements around it are
+// tested as laws.
 
 // %% The conceptual layer, and ours
 
@@ -336,10 +337,10 @@ display(
 );
 
 // %% [markdown]
-// ## What was published, and what is said of it
+// ## Published settings and results
 //
-// *$\alpha$ is $2r$ to $4r$*, *learning rates of 1e-4 to 5e-4, higher than full fine-tuning's*, *rank 8 reaches 95 to 99 %
-// of full fine-tuning*: the papers' own settings and tables decide how far that is so for them.
+// *$\alpha$ is $2r$ to $4r$*, *learning rates of 1e-4 to 5e-4, higher than full fine-tuning's*, *rank 8 reaches 95 to
+// 99 % of full fine-tuning*: how far do the papers' own settings and tables bear these out?
 
 // %% Published settings and results
 
@@ -438,9 +439,10 @@ display(
 // %% [markdown]
 // ## Experience, measured
 //
-// Two shifts, as in the `lora` notebook. *Near*: a base that can put a restaurant's facts into words in 54 styles learns
-// the one style of a house. *Far*: a base that knows TypeScript declarations learns English prose. Quality is the fraction
-// of the gap closed, $(\text{base} - \text{method})/(\text{base} - \text{full fine-tuning})$, on held-out rows.
+// There are two shifts, as in the `lora` notebook. *Near*: a base that can put a restaurant's facts into words in 54
+// styles learns the one style of a house. *Far*: a base that knows TypeScript declarations learns English prose.
+// Quality is the fraction of the gap closed, $(\text{base} - \text{method})/(\text{base} - \text{full fine-tuning})$,
+// on held-out rows.
 
 // %% The bases
 
@@ -636,8 +638,9 @@ display(
 // %% [markdown]
 // ### Learning rates, and what $\alpha/r$ is for
 //
-// *Scaling by $\alpha/r$ makes the learning rate less sensitive to the rank*: three rules that agree at $r = 8$, each with
-// the best of the same rates at every rank. A rule under which the best rate stays where it is has what is claimed.
+// *Scaling by $\alpha/r$ makes the learning rate less sensitive to the rank*: three rules that agree at $r = 8$ are
+// compared, each at every rank with the best of the same rates. If a scaling rule does what is claimed, the best
+// learning rate is the same at every rank.
 
 // %% The best rate by rank
 
@@ -933,7 +936,7 @@ display(
 );
 
 // %% [markdown]
-// ## The variants, in a line each
+// ## The variants, one line each
 
 // %% What is said of them
 

@@ -3,14 +3,15 @@
 //
 // Liu, Wang, Yin, Molchanov, Wang, Cheng & Chen, 2024, [arXiv:2402.09353](https://arxiv.org/abs/2402.09353).
 //
-// A weight is split into a magnitude and a direction, and each is trained in its own way: the magnitude as a vector,
-// the direction by LoRA. This page derives the method beside the library's own lines, recomputes the paper's exact
-// tables, and repeats its experiments on a small GPT. Every number was measured by this run unless its column says
-// *paper*; a claim is a predicate, and its verdict is whatever it is.
+// DoRA splits a weight into a magnitude and a direction and trains each in its own way: the magnitude as a vector, the
+// direction by LoRA. This page derives the method beside the library's code, recomputes the paper's exact tables, and
+// repeats its experiments on a small GPT. Every number was measured by this run unless its column says *paper*. Each
+// claim is turned into a condition on measured numbers. The condition is fixed before the run; the verdict is printed
+// even if it goes against the paper.
 //
-// **To open it:** run `npm start -- dora` (`--full` for the long setting, `--set rank=2` to change a number); VS Code
-// and Jupyter show `dora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built the
-// library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- dora` (`--full` for the long setting, `--set rank=2` to change a number). VS Code and
+// Jupyter open `dora.ipynb` as it is; to execute it there, install the Deno kernel (`npm install --global deno`,
+// `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -73,25 +74,25 @@ const started = performance.now();
 // %% [markdown]
 // ## The method
 //
-// Weight normalisation writes a matrix as its column norms times unit columns (the paper's equation 2):
+// Weight normalisation writes a matrix as its column norms times unit columns (equation 2):
 //
 // $$W = m \, \frac{V}{\lVert V \rVert_c} = \lVert W \rVert_c \, \frac{W}{\lVert W \rVert_c}$$
 //
-// DoRA starts from $m = \lVert W_0 \rVert_c$ and $V = W_0$, trains $m$ freely, and gives $V$ a low-rank update
+// DoRA starts from $m = \lVert W_0 \rVert_c$ and $V = W_0$. It trains $m$ freely and gives $V$ a low-rank update
 // (equation 5):
 //
 // $$W' = m \, \frac{V'}{\lVert V' \rVert_c} = m \, \frac{W_0 + B A}{\lVert W_0 + B A \rVert_c}$$
 //
-// The library's lines (`lora/dora.ts`) are
+// In short, the library computes (in full in `lora/dora.ts`)
 //
 // ```ts
-// direction(site)   { return site.weight().add(matmul(B.mul(scaling), A)); }     // V' = W0 + s B A      [out, in]
-// gain(site)        { return m.div(norm(direction(site))); }                     // g  = m/‖V'‖          [out]
-// deltaWeight(site) { return direction(site).mul(gain(site)).sub(W0); }          // ΔW = g ∘ V' − W0     [out, in]
-// update(site, x)   { return scale(base.add(BAx), gain(site)).sub(base); }       // g ∘ (W0 x̃ + s B A x̃) − W0 x̃
+// const V = W0.add(matmul(B.mul(scaling), A));                // V' = W0 + s B A                   [out, in]
+// const g = m.div(norm(V));                                   // g  = m/‖V'‖, norms of the rows    [out]
+// const deltaWeight = mT(mT(V).mul(g)).sub(W0);               // ΔW = g ∘ V' − W0                  [out, in]
+// const y = W0x.add(sBAx).mul(g).sub(W0x);                    // g ∘ (W0 x̃ + s B A x̃) − W0 x̃      [..., out]
 // ```
 //
-// so that a layer computes, without ever forming $W'$,
+// A layer therefore computes, without ever forming $W'$,
 //
 // $$y = W_0 x + (g - 1) \, W_0 \tilde x + g \, s B A \tilde x, \qquad g = m / \lVert V' \rVert,\; \tilde x = \mathrm{dropout}(x)$$
 //
@@ -103,7 +104,7 @@ const started = performance.now();
 // | $\lVert V' \rVert$ in gradients | a constant (§4.3) | the same; `normGradient: true` differentiates it |
 // | $\lVert V'_n \rVert = 0$ | $0/0$ | $g_n = 1$: the row of $W'$ is zero, and $B$ can still learn |
 //
-// For square matrices both norm conventions have as many magnitudes; for others see the exact tables below.
+// For square matrices both norm conventions have the same number of magnitudes; for others see the exact tables below.
 
 // %% Laws of a DoRA layer
 
@@ -134,10 +135,10 @@ display(
 );
 
 // %% [markdown]
-// ## Forward, twice
+// ## The forward pass, computed twice
 //
-// Below, in double precision: the layer's output against the identity above, with dropout on, and against equation 5
-// with $W'$ formed as a matrix, with dropout off. One row of $W_0$ is zero.
+// In double precision, the layer's output is compared with the identity above, with dropout on; and with equation 5,
+// where $W'$ is formed as a matrix, with dropout off. One row of $W_0$ is zero.
 
 // %% A layer by hand
 
@@ -212,14 +213,16 @@ display(
 //
 // $$\frac{\partial L}{\partial v} = \frac{m}{\lVert v \rVert} \left( I - \frac{v v^\top}{\lVert v \rVert^2} \right) G, \qquad \frac{\partial L}{\partial m} = \frac{\langle G, v \rangle}{\lVert v \rVert}$$
 //
-// The first has nothing along $v$: a direction does not change by getting longer. Keeping $I - v v^\top/\lVert v \rVert^2$
-// for backward costs a matrix $V'$ per layer; §4.3 takes $C = \lVert v \rVert$ as a constant instead (equation 11),
+// The first gradient has no component along $v$: a direction does not change by getting longer. To keep
+// $I - v v^\top/\lVert v \rVert^2$ for backward costs one matrix $V'$ per layer. §4.3 treats $C = \lVert v \rVert$ as a
+// constant instead (equation 11),
 //
 // $$\frac{\partial L}{\partial v} \approx \frac{m}{C} G$$
 //
-// and leaves $\partial L / \partial m$ as it is. From $V' = W_0 + s B A$ follow $\partial L/\partial B = s \, \bar V' A^\top$
-// and $\partial L/\partial A = s \, B^\top \bar V'$. All of it is checked in double precision: the library's backward
-// against the formulae, and against central differences along random directions.
+// and leaves $\partial L / \partial m$ as it is. From $V' = W_0 + s B A$ it follows that
+// $\partial L/\partial B = s \, \bar V' A^\top$ and $\partial L/\partial A = s \, B^\top \bar V'$. The next cell checks
+// all of this in double precision: the library's backward against the formulae, and against central differences along
+// random directions.
 
 // %% Formulae, autograd and central differences
 
@@ -318,9 +321,10 @@ display(
 // %% [markdown]
 // ## How many parameters: the paper's counts, exactly
 //
-// DoRA trains $r(d_{in} + d_{out}) + d_{out}$ numbers per layer: LoRA's and a magnitude per output. The modules are $q$,
-// $k$, $v$, $up$, $down$ unless the row says otherwise. Percentages are of base and trained parameters together. Where the
-// printed digits come about otherwise, the column *how* says so: it is found by trying, not by hand.
+// DoRA trains $r(d_{in} + d_{out}) + d_{out}$ numbers per layer: LoRA's, and one magnitude for each output. The adapted
+// modules are $q$, $k$, $v$, $up$, $down$, except where a row names others. Percentages are of base and trained
+// parameters together. Where a printed percentage is not the rounded value, the column *how* names the rule that gives
+// it (truncation, or a base without the adapters); the rule was found by trying.
 
 // %% Tables 1, 4, 5, 6 and 15: percent of parameters
 
@@ -661,14 +665,15 @@ display(
 // ## A base, and tasks
 //
 // The paper tunes LLaMA on commonsense questions: eight tasks, all answered by a few letters. Here a small GPT has
-// learned to put a restaurant's facts into words in any of 54 styles, and is tuned to the fixed style of one house (data
-// to text) and to three classifications about the same restaurants, answered by a word. A row is right when every
-// symbol of its completion is the likeliest.
+// learned to put a restaurant's facts into words in any of 54 styles. It is tuned to the fixed style of one house (data
+// to text) and to three classifications about the same restaurants, each answered by a word. A row counts as right when
+// every symbol of its completion is the likeliest.
 //
 // The paper's modules are $q$, $k$, $v$, $up$, $down$; GPT-2's are $q$, $k$, $v$ (its fused layer is split in three),
-// `c_fc` and `c_proj`. As in the paper's table 8: $\alpha = 2r$, AdamW, a linear decay. Not as there: dropout (.05 in the
-// paper, none here), batch (16) and warm-up (100 steps of three epochs; a tenth of the steps here). LoRA and DoRA each have a learning rate of their own, the best of a grid found with a seed that is not among
-// those reported; DoRA† and other ranks use their method's.
+// `c_fc` and `c_proj`. As in the paper's table 8: $\alpha = 2r$, AdamW, a linear decay. Unlike there: dropout (.05 in
+// the paper, none here), the batch (16 in the paper) and the warm-up (100 steps of three epochs in the paper, a tenth
+// of the steps here). LoRA and DoRA each have a learning rate of their own, the best of a grid, found with a seed that
+// is not among those reported. DoRA† and other ranks use the rate of their method.
 
 // %% Pretraining, or the cache
 
@@ -813,7 +818,7 @@ display(table(tried, { title: `Learning rates (${house.name})` }));
 // %% [markdown]
 // ## LoRA, DoRA at half the rank, DoRA (table 1)
 //
-// The claim: DoRA is better than LoRA at the same rank, and still at half of it.
+// The claim: DoRA is better than LoRA at the same rank, and still better at half of LoRA's rank.
 
 // %% Four tasks
 
@@ -886,8 +891,8 @@ display(
 // %% [markdown]
 // ## Over ranks (table 15, figure 5)
 //
-// In the paper LoRA falls off a cliff at small ranks (39.5 at $r = 4$, 40.7 at $r = 8$) and DoRA does not (61.9, 77.9): the
-// gap is widest there. The table is of house style alone.
+// In the paper LoRA's accuracy collapses at small ranks (39.5 at $r = 4$, 40.7 at $r = 8$) and DoRA's does not (61.9,
+// 77.9), so the gap is widest there. The table below is for the house style alone.
 
 // %% Loss by rank
 
@@ -976,13 +981,15 @@ display(
 // %% [markdown]
 // ## Magnitude against direction (figures 2 and 7)
 //
-// How do the methods move a weight? With $W_n$ the vectors that have a magnitude each (rows, see above), after $t$ steps
+// How does each method move a weight? With $W_n$ the vectors that have one magnitude each (rows, see above), after $t$
+// steps
 //
 // $$\Delta M^t = \frac1d \sum_n \left| m_n^t - m_n^0 \right|, \qquad \Delta D^t = \frac1d \sum_n \left( 1 - \cos(V_n^t, W_{0,n}) \right)$$
 //
-// where adapters are merged first. Each point below is one matrix of one block at one of four moments of training, on house
-// style. The paper finds that in full fine-tuning large changes of direction go with small changes of magnitude and the
-// other way round, that LoRA moves both in proportion, and that DoRA is like full fine-tuning in this respect.
+// where adapters are merged first. Each point below is one matrix of one block at one of four moments of training, on
+// the house style. The paper finds that in full fine-tuning large changes of direction go with small changes of
+// magnitude, and small ones with large ones; that LoRA changes both in proportion; and that DoRA resembles full
+// fine-tuning in this.
 
 // %% Scatter of ΔM against ΔD
 
@@ -1103,7 +1110,7 @@ display(
 // ## How far from the pretrained weights (figures 3 and 8)
 //
 // On LLaMA2-7B the paper finds that DoRA ends nearer to the pretrained weights than LoRA, in magnitude and in
-// direction. (Its own figure 2, on another model, has it the other way round: DoRA's ΔD reaches .32, LoRA's .16.)
+// direction. (Its own figure 2, on another model, shows the opposite: DoRA's ΔD reaches .32, LoRA's .16.)
 
 // %% ΔM and ΔD by block, at the end
 
@@ -1154,9 +1161,10 @@ display(
 // %% [markdown]
 // ## Granularity (table 6)
 //
-// Magnitudes are cheap and matrices are not. The paper puts $m$ on all seven kinds of layer and the update of $V$ on $q$, $k$
-// and $v$ alone: less than half of the parameters. Here: $m$ on all six, $BA$ on the same three. Elsewhere $A$ and $B$ are
-// frozen at $BA = 0$, which leaves $y = g \, W_0 x$ with $g = m/\lVert W_0 \rVert$.
+// Magnitudes are cheap and matrices are not. The paper puts $m$ on all seven kinds of layer and the update of $V$ on
+// $q$, $k$ and $v$ alone, with less than half of the parameters. Here $m$ is on all six kinds and $BA$ on the same
+// three. On the other layers $A$ and $B$ are frozen at $BA = 0$, which leaves $y = g \, W_0 x$ with
+// $g = m/\lVert W_0 \rVert$.
 
 // %% m everywhere, V on q, k, v
 
@@ -1219,7 +1227,7 @@ display(
 // %% [markdown]
 // ## With less to learn from (figures 4 and 9)
 //
-// The paper trains on 1,000, 4,000, 7,000 and 10,000 samples and on all; DoRA is ahead at each.
+// The paper trains on 1,000, 4,000, 7,000 and 10,000 samples, and on all of them; DoRA is ahead at each size.
 
 // %% Training rows
 
@@ -1270,8 +1278,9 @@ display(
 // %% [markdown]
 // ## What the constant norm saves (table 7)
 //
-// Differentiating $\lVert V' \rVert$ keeps $V'$ of every adapted layer, and makes a gradient of its size. That is a cost per
-// weight, while activations are a cost per token: it shows where the batch is small for the width. The meter counts both.
+// To differentiate $\lVert V' \rVert$, backward must keep a copy of $V'$ for every adapted layer, and makes a gradient
+// of its size. This copy is as large as the weights and does not depend on the batch, while activations grow with the
+// batch. So the saving is large where the batch is small for the width. The meter counts both.
 
 // %% One step, metered
 
@@ -1358,8 +1367,9 @@ display(
 // %% [markdown]
 // ## QDoRA (figure 6)
 //
-// DoRA on a base in 4 bits is `quantizeModel(model, …)` and then `inject(model, { method: "dora", … })`: the layer
-// that DoRA wraps gives its weight dequantized, and $m$ starts at the norms of that. The paper: exact match on Orca-Math.
+// DoRA on a base in 4 bits is `quantizeModel(model, …)` and then `inject(model, { method: "dora", … })`. The layer that
+// DoRA wraps supplies its weight dequantized, and $m$ starts at the norms of that weight. The paper measures exact
+// match on Orca-Math.
 
 // %% Full fine-tuning, QLoRA, QDoRA
 
@@ -1424,9 +1434,9 @@ display(
 // %% [markdown]
 // ## What is left out
 //
-// Tables 2 and 3 (image and video with VL-BART: LoRA 76.5, DoRA 77.4; LoRA 83.5, DoRA 85.4), table 4's quality (LLaVA: full
-// 66.5, LoRA 66.9, DoRA 67.6) and table 5's (MT-Bench: LoRA 5.1, DoRA 5.5, VeRA 4.3, DVoRA 5.0) need pictures, a judge or
-// VeRA, of which there is none here; their parameters are counted above.
+// Not repeated are tables 2 and 3 (image and video with VL-BART: LoRA 76.5, DoRA 77.4; LoRA 83.5, DoRA 85.4), the
+// quality in table 4 (LLaVA: full 66.5, LoRA 66.9, DoRA 67.6) and that in table 5 (MT-Bench: LoRA 5.1, DoRA 5.5, VeRA
+// 4.3, DVoRA 5.0). They need pictures, a judge, or VeRA. The parameters of all of these tables are counted above.
 
 // %% What ran
 

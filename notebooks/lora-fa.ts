@@ -3,18 +3,20 @@
 //
 // Zhang, Zhang, Shi, Chu & Li, 2023, [arXiv:2308.03303](https://arxiv.org/abs/2308.03303).
 //
-// LoRA with its first matrix frozen as it was drawn. Half of the parameters go, and with them the need to keep each
-// layer's input for the backward pass. This page derives both beside the library's own lines, verifies the later version's
-// gradient correction, recomputes the exact quantities, and meters a small GPT.
+// LoRA-FA freezes $A$ at its random start and trains only $B$. That halves the trainable parameters. More important:
+// the backward pass then needs only $A x$, $r$ numbers per token, and no longer the whole input $x$. This page derives
+// both beside the library's code, verifies the gradient correction of the paper's later version, recomputes the exact
+// quantities, and meters a small GPT.
 //
-// Of the paper, its abstracts (of the first version, August 2023, and of a later, retitled one) and public implementations
-// were at hand, and **not its tables: none of their values appears here**, and no table below claims to repeat one. The claims
-// tried are the abstract's: accuracy close to LoRA's and full fine-tuning's, no full-rank input activations to store, memory
-// up to 1.4 times lower. Every number was measured by this run unless its column says otherwise.
+// Of the paper, only its abstracts (of the first version, August 2023, and of a later, retitled one) and public
+// implementations were available, **not its tables: none of their values appears here**, and no table below claims to
+// repeat one. The claims tested are the abstract's: accuracy close to that of LoRA and of full fine-tuning, no storage
+// of full-rank input activations, memory up to 1.4 times lower. Every number was measured by this run unless its column
+// says otherwise.
 //
-// **To open it:** run `npm start -- lora-fa` (`--full` for the long setting, `--set rank=2` to change a number); VS
-// Code and Jupyter show `lora-fa.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built
-// the library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- lora-fa` (`--full` for the long setting, `--set rank=2` to change a number). VS Code and
+// Jupyter open `lora-fa.ipynb` as it is; to execute it there, install the Deno kernel (`npm install --global deno`,
+// `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -82,14 +84,16 @@ const started = performance.now();
 //
 // $$\frac{\partial L}{\partial B} = s \, g \, z^\top, \qquad \frac{\partial L}{\partial A} = s \, B^\top g \, x^\top, \qquad \frac{\partial L}{\partial x} = W_0^\top g + s A^\top B^\top g$$
 //
-// The first needs $z$, $r$ numbers a token. The third needs weights only. Only the second needs $x$, $d_{in}$ numbers a token,
-// and it is the one that LoRA-FA does without. (Full fine-tuning needs $x$ too, for $\partial L / \partial W = g x^\top$.)
+// The first needs $z$, $r$ numbers per token. The third needs only weights. Only the second needs $x$, $d_{in}$ numbers
+// per token, and it is the one that LoRA-FA does without. (Full fine-tuning needs $x$, too, for
+// $\partial L / \partial W = g x^\top$.)
 //
-// In the library (`lora/lora-fa.ts`) nothing says so. Each op declares which values each derivative needs, and the engine
-// drops the derivatives of inputs that are frozen, with what only they save (`autograd/ops/matmul.ts`):
+// In the library (`lora/lora-fa.ts`) this needs no code except the freezing. Each op declares the values that each
+// derivative needs. If an input is frozen, the engine drops its derivative, and with it the values that only this
+// derivative saves (here the lines of `matmul` in `autograd/ops/matmul.ts`, and their comments in short):
 //
 // ```ts
-// class LoraFA extends LoRA { constructor(…) { super(…); this.A.requiresGrad = false; } }
+// A.requiresGrad = false;
 //
 // { input: a, saves: [b], vjp: (dY, B) => matmul(dY, mT(B)) },   // Ā = Ȳ Bᵀ
 // { input: b, saves: [a], vjp: (dY, A) => matmul(mT(A), dY) },   // B̄ = Aᵀ Ȳ   b frozen: a is not kept
@@ -154,18 +158,18 @@ display(
 // %% [markdown]
 // ## The gradient correction
 //
-// Let $G = \partial L/\partial W$. Training sees $g_B = s \, G A^\top$ (from $W = W_0 + s B A$). A step $g'$ of $B$ changes $W$ by
-// $s \, g' A$. The one whose effect comes nearest to $G$ solves a least-squares problem:
+// Let $G = \partial L/\partial W$. Training computes $g_B = s \, G A^\top$ (from $W = W_0 + s B A$). A step $g'$ of $B$
+// changes $W$ by $s \, g' A$. The step whose effect is nearest to $G$ solves a least-squares problem:
 //
 // $$\min_{g'} \lVert s\, g' A - G \rVert_F^2 \;\Rightarrow\; s\,(s\, g' A - G) A^\top = 0 \;\Rightarrow\; g' = \tfrac1s \, G A^\top (A A^\top)^{-1} = \tfrac1{s^2} \, g_B (A A^\top)^{-1}$$
 //
-// Its effect is $s \, g' A = G A^\top (A A^\top)^{-1} A = G P$: the gradient of full fine-tuning, projected onto the span of
-// $A$'s rows, whatever $s$ and the scale of $A$. With orthonormal rows and $s = 1$ nothing is to correct. Whatever the steps,
-// every row of $\Delta W = s B A$ is a combination of $A$'s rows.
+// Its effect is $s \, g' A = G A^\top (A A^\top)^{-1} A = G P$: the gradient of full fine-tuning, projected onto the
+// span of $A$'s rows, independently of $s$ and of the scale of $A$. With orthonormal rows and $s = 1$ there is nothing
+// to correct. After any number of steps every row of $\Delta W = s B A$ is a combination of $A$'s rows. In short:
 //
 // ```ts
 // correctGradient() { grad.assign(matmul(grad, inverseGram())); }      // g_B ← g_B (A Aᵀ + 1e-8 I)⁻¹/s²
-// new LoraFAAdamW(model, { lr, correctGradient: true })                 // before each step
+// new LoraFAAdamW(model, { lr, correctGradient: true })                 // corrects before each step
 // ```
 
 // %% Verified in double precision
@@ -287,9 +291,10 @@ display(
 // %% [markdown]
 // ## Exact quantities
 //
-// Per adapted layer and token LoRA keeps $d_{in} + r$ numbers where LoRA-FA keeps $r$; it trains $r(d_{in} + d_{out})$ where
-// LoRA-FA trains $r\,d_{out}$, exactly half where the layer is square. LLaMA-7B has seven linear layers in a block, but not
-// seven inputs: $q$, $k$, $v$ share one and so do $gate$ and $up$, which makes $3d + f$ numbers a token and block.
+// For each adapted layer and token LoRA keeps $d_{in} + r$ numbers and LoRA-FA keeps $r$. LoRA trains
+// $r(d_{in} + d_{out})$ parameters and LoRA-FA $r\,d_{out}$, exactly half where the layer is square. LLaMA-7B has seven
+// linear layers in a block, but not seven inputs: $q$, $k$, $v$ share one, and so do $gate$ and $up$. That makes
+// $3d + f$ numbers for each token and block.
 
 // %% LLaMA-7B, and PEFT's benchmark
 
@@ -441,9 +446,9 @@ display(
 // %% [markdown]
 // ## A base, and tasks
 //
-// The base has learned to put a restaurant's facts into words in any of 54 styles. It is adapted to the one style of a house,
-// and to classifications about the same restaurants in GLUE's manner. A row is right when every symbol of its completion is
-// the likeliest. Adapters are on every linear layer, $\alpha = 2r$.
+// The base has learned to put a restaurant's facts into words in any of 54 styles. It is adapted to the one style of a
+// house, and to classifications about the same restaurants in the manner of GLUE. A row counts as right when every
+// symbol of its completion is the likeliest. Adapters are on every linear layer, $\alpha = 2r$.
 
 // %% Pretraining, or the cache
 
@@ -518,9 +523,9 @@ const doubled: Method = {
 // %% [markdown]
 // ## Saved for backward, to the byte
 //
-// In a block of width $d$ the four linear layers have inputs $d + d + d + 4d$ wide, and nothing else keeps them. So LoRA should
-// save exactly $7d$ numbers a token and block more than LoRA-FA at every rank, and either should grow with the rank by
-// $4$ numbers a token and block, the width of the four $A x$.
+// In a block of width $d$ the four linear layers have inputs of widths $d$, $d$, $d$ and $4d$, and nothing else keeps
+// these inputs. So at every rank LoRA should save exactly $7d$ numbers more than LoRA-FA for each token and block. Both
+// should grow with the rank by $4$ numbers for each token and block, the width of the four $A x$.
 
 // %% By rank
 
@@ -615,8 +620,8 @@ display(
 // %% [markdown]
 // ## All of the memory, with and without checkpointing
 //
-// Gradient checkpointing keeps a block's input alone and computes the block again in backward. Then the layers' inputs exist
-// for one block at a time, whatever the method.
+// Gradient checkpointing keeps only the input of a block and computes the block again in backward. The inputs of its
+// layers then exist for one block at a time, with any method.
 
 // %% Weights, adapters, gradients, optimizer, saved
 
@@ -704,13 +709,14 @@ const [mLora, mOnlyB, mFA, mLoraCk, mFACk] = [
 ].map(layoutOf);
 
 // %% [markdown]
-// ## Up to 1.4 times less: when?
+// ## When is memory 1.4 times lower?
 //
-// The ratio of all memory is $(F + t\,(C + I))/(F + t\,C)$ with $F$ what does not depend on the number of tokens $t$ (weights,
-// adapters, optimizer), $C$ what all methods keep for a token and $I$ the inputs. It grows with $t$ towards $1 + I/C$. Two
-// things raise $I$: separate layers for $q$, $k$, $v$ do not by themselves (they share their input), but dropout on LoRA's branch
-// does: each module drops elements of its own, so each keeps a copy. LoRA-FA keeps no copy; with dropout it has to keep the
-// mask, as large as $x$, for $\partial L/\partial x$. Layers after the first block need that gradient.
+// The ratio of all memory is $(F + t\,(C + I))/(F + t\,C)$. Here $F$ is the memory that does not depend on the number
+// of tokens $t$ (weights, adapters, optimizer), $C$ is what all methods keep for a token, and $I$ are the layers'
+// inputs. The ratio grows with $t$ towards $1 + I/C$. What raises $I$? Separate layers for $q$, $k$, $v$ alone do not,
+// since they share their input. Dropout on LoRA's branch does: each module drops elements of its own, so each keeps a
+// copy. LoRA-FA keeps no copy; but with dropout it must keep the mask, as large as $x$, for $\partial L/\partial x$,
+// which every layer after the first block needs.
 
 // %% Overall ratios
 
@@ -847,8 +853,9 @@ display(
 // %% [markdown]
 // ## Quality
 //
-// Every method sees the same batches, seed by seed, with a learning rate of its own, the best of a grid found with a seed that
-// is not among those reported. LoRA-FA at twice the rank has, on square layers, as many trained parameters as LoRA.
+// Every method trains on the same batches, seed by seed. Each has a learning rate of its own, the best of a grid, found
+// with a seed that is not among those reported. LoRA-FA at twice the rank has, on square layers, as many trained
+// parameters as LoRA.
 
 // %% The rates
 
@@ -1003,7 +1010,7 @@ display(
 // %% [markdown]
 // ## ΔW stays in the span of A's rows
 //
-// After a training with the optimizer that corrects gradients: how much of each $\Delta W$ lies outside of the span of $A$'s
+// After training with the optimizer that corrects gradients: how much of each $\Delta W$ lies outside the span of $A$'s
 // rows?
 
 // %% After training

@@ -2,13 +2,14 @@
 // # The family on one base
 //
 // LoRA, rsLoRA, DoRA, AdaLoRA, LoRA+ and LoRA-FA adapt the same pretrained model to the same task with the same
-// batches, and full fine-tuning is the yardstick. What does each train, keep in memory, cost per step, and reach? And
-// does each still merge into the weights? Every number was measured by this run unless its column says *paper*; a claim
-// is a predicate, and its verdict is whatever it is.
+// batches, and full fine-tuning is the yardstick. How many parameters does each method train, how much memory does it
+// need, how long does a step take, and how low is the loss in the end? And does each still merge into the weights?
+// Every number was measured by this run unless its column says *paper*. Each claim is turned into a condition on
+// measured numbers. The condition is fixed before the run; the verdict is printed even if it goes against the paper.
 //
-// **To open it:** run `npm start -- lora-family` (`--full` for the long setting, `--set rank=2` to change a number); VS
-// Code and Jupyter show `lora-family.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has
-// built the library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- lora-family` (`--full` for the long setting, `--set rank=2` to change a number). VS Code
+// and Jupyter open `lora-family.ipynb` as it is; to execute it there, install the Deno kernel
+// (`npm install --global deno`, `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -73,16 +74,17 @@ display(settingsTable(settings));
 // %% [markdown]
 // ## The family
 //
-// All adapt a frozen weight $W_0 \in \mathbb{R}^{d \times k}$ by a matrix of rank at most $r$, scaled by $s = \alpha/r$:
+// All of them adapt a frozen weight $W_0 \in \mathbb{R}^{d \times k}$ by a matrix of rank at most $r$, with a scaling
+// $s = \alpha/r$:
 //
 // | method | the adapted weight | trains | what is new |
 // | --- | --- | --- | --- |
 // | [LoRA](https://arxiv.org/abs/2106.09685) | $W_0 + \tfrac{\alpha}{r} B A$ | $A$, $B$ | the update is a product from the start |
 // | [rsLoRA](https://arxiv.org/abs/2312.03732) | $W_0 + \tfrac{\alpha}{\sqrt r} B A$ | $A$, $B$ | a factor under which gradients do not fade as $r$ grows |
-// | [DoRA](https://arxiv.org/abs/2402.09353) | $m \, (W_0 + s B A) / \lVert W_0 + s B A \rVert$ | $A$, $B$, $m$ | magnitude and direction apart |
-// | [AdaLoRA](https://arxiv.org/abs/2303.10512) | $W_0 + s P \Lambda Q$ | $P$, $\Lambda$, $Q$ | the rank of each layer is found in training |
+// | [DoRA](https://arxiv.org/abs/2402.09353) | $m \, (W_0 + s B A) / \lVert W_0 + s B A \rVert$ | $A$, $B$, $m$ | magnitude and direction are separate |
+// | [AdaLoRA](https://arxiv.org/abs/2303.10512) | $W_0 + s P \Lambda Q$ | $P$, $\Lambda$, $Q$ | training finds the rank of each layer |
 // | [LoRA+](https://arxiv.org/abs/2402.12354) | as LoRA | as LoRA | $B$ learns $\lambda$ times as fast as $A$ |
-// | [LoRA-FA](https://arxiv.org/abs/2308.03303) | as LoRA | $B$ | $A$ is frozen, so the layer's input need not be kept |
+// | [LoRA-FA](https://arxiv.org/abs/2308.03303) | as LoRA | $B$ | $A$ is frozen, so the layer's input is not kept |
 //
 // In the library each is a choice of `method` for `inject`, of an optimizer, or of both:
 //
@@ -179,10 +181,11 @@ const methods: readonly Method[] = [
 // %% [markdown]
 // ## The laws of the family
 //
-// What holds of these methods is stated in the library, as sentences with an equation and a check (`lora/laws/index.ts`). The
-// tests run each on hundreds of random layers; here each is tried on a few, for every method of which it is true, on a
-// linear layer, GPT-2's transposed one, an embedding and a convolution. *Exact* is to the last bit; elsewhere the error
-// may be what rounding makes of it, and the largest fraction of that bound is shown.
+// The library states what holds for these methods as laws: a sentence with an equation and a check for each
+// (`lora/laws/index.ts`). The tests run each law on hundreds of random layers. Here each is tried on a few, for every
+// method to which it applies, on a linear layer, GPT-2's transposed one, an embedding and a convolution. *Exact* means
+// to the last bit. For the other laws rounding bounds the error, and the table shows the largest fraction of that
+// bound.
 
 // %% Every law, tried
 
@@ -217,7 +220,7 @@ display(
 // %% [markdown]
 // ## One base, one task
 //
-// The base has learned to put a restaurant's facts into words in any of 54 styles; it is adapted to the one style of a
+// The base has learned to put a restaurant's facts into words in any of 54 styles. It is adapted to the one style of a
 // house, whose rules it must find. (Data to text, in the manner of the E2E restaurants.)
 
 // %% Pretraining, or the cache
@@ -257,11 +260,11 @@ display(
 // %% [markdown]
 // ## How many parameters
 //
-// `countParameters` works from formulae and a configuration, without allocating anything. Here its answer stands beside
-// a count of the tensors themselves, on our base. The last columns apply it to LLaMA-3.2-3B, where PEFT's
-// MetaMathQA benchmark printed its own counts ($r = 32$ on queries and values; AdaLoRA from $r = 64$).
+// `countParameters` works from formulae and a configuration, without allocating anything. Here its result stands beside
+// a count of the tensors themselves, on our base. The last columns apply it to LLaMA-3.2-3B, for which PEFT's
+// MetaMathQA benchmark printed counts of its own ($r = 32$ on queries and values; AdaLoRA from $r = 64$).
 //
-// | per layer $d \times k$ | trains | adds, frozen |
+// | per layer $d \times k$ | trains | adds frozen |
 // | --- | --- | --- |
 // | LoRA, rsLoRA, LoRA+ | $r(d + k)$ | |
 // | DoRA | $r(d + k) + d$ | |
@@ -334,10 +337,10 @@ display(
 // %% [markdown]
 // ## Training
 //
-// Every method sees the same batches in the same order, seed by seed, under AdamW without weight decay, a warm-up of a
-// tenth of the steps and a linear decay. Each has a learning rate of its own, the best of a grid of half decades found
-// with a seed that is not among those reported: methods compared at one common rate are compared at somebody's rate.
-// The methods take turns within a seed, so that a drift of the machine's speed touches all alike.
+// Every method trains on the same batches in the same order, seed by seed, with AdamW without weight decay, a warm-up
+// over a tenth of the steps and a linear decay. Each has a learning rate of its own, the best of a grid of half
+// decades, found with a seed that is not among those reported: one shared learning rate would favour whichever method
+// it happens to suit. Within a seed the methods take turns, so that a drift of the machine's speed affects all alike.
 
 // %% The rates
 
@@ -376,12 +379,12 @@ display(
 );
 
 // %% [markdown]
-// A trained adapter is merged before it is let go, and its layers compute the same rows twice: $W_0 x + \Delta W x$ and
-// $(W_0 + \Delta W) x$. How far apart may they be? Let $M = |W_0| + s|B||A|$ entry by entry. Either way of computing
-// an output sums products whose absolute values sum to $M|x| + |b|$, and rounds each at most $k + r + 12$ times ($k$ terms of
-// the one product, $r$ of the other, the few steps around them), so each is within $(k + r + 12)\,u\,(M|x| + |b|)$ of
-// the exact value, $u = 2^{-24}$, and they are within twice that of each other. (For DoRA the terms are
-// $g \circ (W_0 + sBA)$ and $W_0$ three times: it is taken away and added again.)
+// A trained adapter is merged before it is released, and its layers compute the same rows twice: $W_0 x + \Delta W x$
+// and $(W_0 + \Delta W) x$. How far apart may the two be? Let $M = |W_0| + s|B||A|$ entry by entry. Either way of
+// computing an output sums products whose absolute values sum to $M|x| + |b|$, and rounds each at most $k + r + 12$
+// times ($k$ terms of the one product, $r$ of the other, and the few steps around them). So each is within
+// $(k + r + 12)\,u\,(M|x| + |b|)$ of the exact value, $u = 2^{-24}$, and they are within twice that of each other. (For
+// DoRA the terms are $g \circ (W_0 + sBA)$ and three times $W_0$, which is subtracted and added again.)
 
 // %% What is read from a trained model: ranks, and how exactly it merges
 
@@ -544,16 +547,17 @@ display(
 );
 
 // %% [markdown]
-// The curves are of the task's loss alone. AdaLoRA minimises more than that: the regulariser
-// $0.1 \sum (\lVert P^\top P - I \rVert_F^2 + \lVert Q Q^\top - I \rVert_F^2)$ has first to bring $P$ and $Q$, which
-// start at $\mathcal N(0, 0.02^2)$, to orthonormal columns and rows, and that takes it a large rate and the first steps.
+// The curves show the task's loss alone. AdaLoRA minimises a larger sum: the regulariser
+// $0.1 \sum (\lVert P^\top P - I \rVert_F^2 + \lVert Q Q^\top - I \rVert_F^2)$ must first bring $P$ and $Q$, which
+// start at $\mathcal N(0, 0.02^2)$, to orthonormal columns and rows. That takes a large learning rate and the first
+// steps.
 
 // %% [markdown]
 // ## Memory
 //
-// Counted, not estimated: every array is registered under what it is for. Adapters take the place of the gradients and
-// of Adam's two moments of *all* weights. What is saved for backward is another matter: gradients still pass through
-// every block, so most activations are still needed.
+// The bytes are counted, not estimated: every array is registered under a category. With adapters, gradients and Adam's
+// two moments are needed for the adapters alone, not for *all* weights. The activations saved for backward are another
+// matter: gradients still pass through every block, so most activations are still needed.
 
 // %% Peak bytes by category
 
@@ -613,10 +617,10 @@ display(
 // %% [markdown]
 // ## LoRA-FA: what freezing A saves
 //
-// Of the two gradients, $\partial L / \partial A = s B^\top g x^\top$ needs the layer's input $x$, and
-// $\partial L / \partial B = s\, g (A x)^\top$ needs only $A x$: $r$ numbers a token in the place of $k + r$. In a
-// block of width $d$ the inputs of the four linear layers are $d + d + d + 4d$ wide, and nothing else keeps them, so
-// LoRA should save exactly $7d$ numbers a token and block more than LoRA-FA, whatever the rank.
+// Of the two gradients, $\partial L / \partial A = s B^\top g x^\top$ needs the layer's input $x$, while
+// $\partial L / \partial B = s\, g (A x)^\top$ needs only $A x$: $r$ numbers per token in place of $k + r$. In a block
+// of width $d$ the inputs of the four linear layers have widths $d$, $d$, $d$ and $4d$, and nothing else keeps them. So
+// LoRA should save exactly $7d$ numbers more than LoRA-FA for each token and block, at every rank.
 
 // %% Saved bytes by rank
 
@@ -669,11 +673,12 @@ display(
 );
 
 // %% [markdown]
-// ## AdaLoRA: where the budget goes
+// ## AdaLoRA: how the budget is spent
 //
-// The budget falls from $b(0) = \tfrac32 b(T)$ along a cubic, and at each step the triplets of the lowest score in the
-// whole model are masked. A masked triplet keeps its vectors, so it can come back until the allocation is settled.
-// ($\Lambda$ starts at zero, and the warm-up's first rate is zero: after step 1 nothing is in use yet.)
+// The budget falls from $b(0) = \tfrac32 b(T)$ along a cubic. At each step the triplets with the lowest scores in the
+// whole model are masked. A masked triplet keeps its vectors, so it can come back until the allocation is fixed.
+// ($\Lambda$ starts at zero and the first learning rate of the warm-up is zero, so after step 1 no triplet is in use
+// yet.)
 
 // %% Budget and ranks
 
@@ -741,8 +746,8 @@ display(md`
 // %% [markdown]
 // ## Time per step
 //
-// On a model this small the products that the adapters add are cheap and the number of operations is what counts: the
-// ratios say more about overheads than about large models.
+// On a model this small the products that the adapters add are cheap, and the number of operations decides. The ratios
+// say more about overheads than about large models.
 
 // %% The fastest tenth of the steps
 
@@ -758,7 +763,7 @@ display(
 // %% [markdown]
 // ## Merging
 //
-// All of it disappears into the weights at the end. The differences below are the largest over all outputs of all
+// In the end every adapter is merged into the weights. The differences below are the largest over all outputs of all
 // adapted layers and all seeds.
 
 // %% Merged against adapted
@@ -788,9 +793,9 @@ display(
 // %% [markdown]
 // ## What holds here
 //
-// Two methods are compared seed by seed, on the same batches: a claim "at least as good" *holds* when the mean
-// difference of their losses says so, holds *partly* when it does not but is within the standard deviation of the
-// difference, and otherwise does not hold.
+// Two methods are compared seed by seed, on the same batches. A claim "at least as good" *holds* when the mean
+// difference of their losses says so; it holds *partly* when it does not, but the mean difference is within one
+// standard deviation of the differences; otherwise it does not hold.
 
 // %% Verdicts
 

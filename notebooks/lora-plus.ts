@@ -3,14 +3,16 @@
 //
 // Hayou, Ghosh & Yu, 2024, [arXiv:2402.12354](https://arxiv.org/abs/2402.12354).
 //
-// LoRA trains $A$ and $B$ with one learning rate. The paper shows that in wide networks no single rate lets both of them
-// learn, and gives $B$ a rate $\lambda$ times that of $A$. Nothing else changes: the same layer, the same cost. This
-// notebook checks the theory on the paper's two toys and looks for the effect in a small GPT. Every number was measured by this run
-// unless its column says *paper*; a claim is a predicate, and its verdict is whatever it is.
+// LoRA+ trains $B$ with a larger learning rate than $A$, where LoRA trains both with one. The paper shows that in wide
+// networks no single rate lets both of them learn, and gives $B$ a rate $\lambda$ times that of $A$. Nothing else
+// changes: the layer and its cost are LoRA's. This page checks the theory on the paper's two toys and looks for the
+// effect in a small GPT. Every number was measured by this run unless its column says *paper*. Each claim is turned
+// into a condition on measured numbers. The condition is fixed before the run; the verdict is printed even if it goes
+// against the paper.
 //
-// **To open it:** run `npm start -- lora-plus` (`--full` for the long setting, `--set rank=2` to change a number); VS
-// Code and Jupyter show `lora-plus.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built
-// the library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- lora-plus` (`--full` for the long setting, `--set rank=2` to change a number). VS Code
+// and Jupyter open `lora-plus.ipynb` as it is; to execute it there, install the Deno kernel
+// (`npm install --global deno`, `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -71,28 +73,30 @@ const { rank, seeds, ratio } = settings;
 //
 // $$A \leftarrow A - \eta\, g_A \qquad B \leftarrow B - \lambda \eta\, g_B \qquad \lambda > 1$$
 //
-// with $W = W^* + \tfrac{\alpha}{r} B A$ and $g$ what the optimizer makes of the gradient. In the library it is no layer and no
-// optimizer but a recipe of parameter groups (`lora/lora-plus.ts`):
+// where $W = W^* + \tfrac{\alpha}{r} B A$, and $g$ is what the optimizer makes of the gradient. In the library LoRA+ is
+// neither a layer nor an optimizer, but a recipe of parameter groups (`lora/lora-plus.ts`):
 //
 // ```ts
 // new AdamW(loraPlus(model, { lr: 2e-4, ratio: 16, weightDecay: 0.01 }))
 // ```
 //
-// Besides $A$ and $B$ there may be other things to train, and the authors' code says what becomes of them: whatever has $B$ in its name *or is a
-// vector* gets $\lambda\eta$; $A$, and other matrices such as a head, $\eta$; adapted embeddings a rate of their own,
-// $10^{-6}$; biases and the weights of norms do not decay. Below, that rule is applied to the names and shapes of a model's parameters,
-// and compared with the groups of `loraPlus`.
+// A model may train other parameters in addition to $A$ and $B$; the authors' code decides their rates. A parameter
+// with $B$ in its name, *or any vector*, gets $\lambda\eta$; $A$, and other matrices such as a head, get $\eta$;
+// adapted embeddings have a rate of their own, $10^{-6}$; biases and the weights of norms do not decay. Below, that
+// rule is applied to the names and shapes of a model's parameters, and the result is compared with the groups of
+// `loraPlus`.
 //
-// | recommended by | model and start | $\lambda$ | $\eta$ |
+// | recommended by | model and start (below) | $\lambda$ | $\eta$ |
 // | --- | --- | --- | --- |
 // | the paper | RoBERTa, Init[2] | $2^4$ | tuned |
 // | the paper | RoBERTa, Init[1] | $2^2$ to $2^3$ | tuned |
 // | the paper | LLaMA | $2^1$ to $2^2$ | tuned |
 // | the authors' scripts | GPT-2 | 10 | 2e-4 |
 // | the authors' scripts | RoBERTa | 80 | 5e-5 |
-// | the authors' README | the harder the task, the larger | 20 in the example | about half of LoRA's usual |
+// | the authors' README | larger for harder tasks | 20 in the example | about half of LoRA's usual |
 //
-// Init[1] is $B = 0$ and $A$ random with variance $\Theta(1/n)$, LoRA's usual start; Init[2] is $A = 0$ and $B \sim \mathcal N(0, 1)$.
+// Init[1] is LoRA's usual start: $B = 0$, and $A$ random with variance $\Theta(1/n)$. Init[2] is $A = 0$ and
+// $B \sim \mathcal N(0, 1)$.
 
 // %% Parameter groups
 
@@ -143,10 +147,11 @@ display(
 );
 
 // %% [markdown]
-// Adam's step does not depend on the gradient's scale, so LoRA+ can also be read as plain Adam on another problem. Write
-// $B = \lambda \tilde B$: then $\partial L / \partial \tilde B = \lambda\, \partial L / \partial B$, Adam moves $\tilde B$ by $\eta$ just the same, and $B$ moves by
-// $\lambda\eta$. With a power of two for $\lambda$ nothing is rounded, and the two must agree to the last bit. (Adam's $\epsilon$ must be
-// multiplied by $\lambda$ as well.) The library states this as a law, `laws.plusIsRescaled`.
+// Adam's step does not depend on the gradient's scale, so LoRA+ can also be read as plain Adam on another problem.
+// Write $B = \lambda \tilde B$. Then $\partial L / \partial \tilde B = \lambda\, \partial L / \partial B$; Adam still
+// moves $\tilde B$ by $\eta$, so $B$ moves by $\lambda\eta$. If $\lambda$ is a power of two, nothing is rounded, and
+// the two must agree to the last bit. (Adam's $\epsilon$ must be multiplied by $\lambda$ as well.) The library states
+// this as a law, `laws.plusIsRescaled`.
 
 // %% LoRA+ is Adam on a rescaled problem
 
@@ -174,15 +179,17 @@ display(
 // %% [markdown]
 // ## The linear toy: three terms
 //
-// Equation 2: $f(x) = (W^* + b\,a^\top)\,x$ with a vector $a \in \mathbb{R}^n$ and a number $b$, so $r = 1$. For $L = \tfrac12 (f - y)^2$ and $U = f - y$ the gradients are
-// $\partial L/\partial b = U\,a^\top x$ and $\partial L / \partial a = U\, b\, x$, and one step of gradient descent changes the output by exactly
+// Equation 2: $f(x) = (W^* + b\,a^\top)\,x$ with a vector $a \in \mathbb{R}^n$ and a number $b$, so $r = 1$. For
+// $L = \tfrac12 (f - y)^2$ and $U = f - y$ the gradients are $\partial L/\partial b = U\,a^\top x$ and
+// $\partial L / \partial a = U\, b\, x$, and one step of gradient descent changes the output by exactly
 //
 // $$\Delta f = \underbrace{-\eta_A\, b^2\, U \lVert x \rVert^2}_{\delta_1:\ A\ \text{moves}} \;
 // \underbrace{-\ \eta_B\, (a^\top x)^2\, U}_{\delta_2:\ B\ \text{moves}} \;
 // \underbrace{+\ \eta_A \eta_B\, U^2\, b\,(a^\top x) \lVert x \rVert^2}_{\delta_3:\ \text{both}}$$
 //
-// In a network $f$ is the adapter's output $Z_B = B A z$, and the same three terms are $B\,\Delta Z_A$, $\Delta B\, Z_A$ and
-// $\Delta B\, \Delta Z_A$ with $Z_A = A z$. Here they are computed in float64 from the engine's gradients, and from the formula.
+// In a network $f$ is the adapter's output $Z_B = B A z$; the same three terms are then $B\,\Delta Z_A$,
+// $\Delta B\, Z_A$ and $\Delta B\, \Delta Z_A$ with $Z_A = A z$. The cell computes them in float64 twice: from the
+// engine's gradients, and from the formula.
 
 // %% Equation 2, term by term
 
@@ -236,12 +243,15 @@ display(
 // %% [markdown]
 // ## How the terms grow with the width
 //
-// The usual start is $b = 0$ and $a \sim \mathcal N(0, 1/n)$ (Init[1]); $x$ has $n$ coordinates of order 1, so $\lVert x \rVert^2 = \Theta(n)$. Learning is *efficient* if
-// $\delta_1$ and $\delta_2$ are both $\Theta(1)$: both matrices matter, and neither explodes. With one rate $\eta = \Theta(n^c)$: after a step $b = \Theta(n^c)$, and then
-// $a^\top x$ changes by $\eta\, b\, U \lVert x \rVert^2 = \Theta(n^{2c + 1})$, which stays bounded only for $c \le -\tfrac12$. At $c = -\tfrac12$ everything is slow:
-// $f_t = \Theta(n^{-1/2})$ and so are all three terms. With $\eta_A = \Theta(1/n)$ and $\eta_B = \Theta(1)$ all are $\Theta(1)$.
+// The usual start is $b = 0$ and $a \sim \mathcal N(0, 1/n)$ (Init[1]). $x$ has $n$ coordinates of order 1, so
+// $\lVert x \rVert^2 = \Theta(n)$. Learning is *efficient* if $\delta_1$ and $\delta_2$ are both $\Theta(1)$: both
+// matrices contribute, and neither explodes. Take one rate $\eta = \Theta(n^c)$. After a step $b = \Theta(n^c)$, and
+// then $a^\top x$ changes by $\eta\, b\, U \lVert x \rVert^2 = \Theta(n^{2c + 1})$, which stays bounded only for
+// $c \le -\tfrac12$. At $c = -\tfrac12$ everything is slow: $f_t = \Theta(n^{-1/2})$, and so are all three terms. With
+// $\eta_A = \Theta(1/n)$ and $\eta_B = \Theta(1)$ all three are $\Theta(1)$.
 //
-// Below: the third step, the median of 256 draws, for several $n$; the slope in logarithms is the exponent.
+// Below are the terms of the third step, the median of 256 draws, for several $n$. The slope on logarithmic axes is the
+// exponent.
 
 // %% Exponents of the three terms
 
@@ -358,9 +368,11 @@ display(
 );
 
 // %% [markdown]
-// At $\eta = \Theta(1/n)$, the rate of full fine-tuning at large width, $\delta_1 = \Theta(n^{-2})$: $A$ does not learn at all.
+// At $\eta = \Theta(1/n)$, the rate of full fine-tuning at large width, $\delta_1 = \Theta(n^{-2})$: $A$ does not learn
+// at all.
 //
-// The same from the other side: which single rate learns fastest, and up to which is training stable? Forty steps, rates $10^{k/9}$.
+// The same question from the other side: which single rate learns fastest, and up to which rate is training stable?
+// Each run takes forty steps; the rates are $10^{k/9}$.
 
 // %% The best and the largest stable single rate
 
@@ -438,10 +450,12 @@ display(
 // %% [markdown]
 // ## Figure 2: a toy with a hidden layer
 //
-// $f(x) = W_{out}\, \mathrm{relu}(B A\, \mathrm{relu}(W_{in} x))$ with $d = 5$ inputs, width $n = 100$, $r = 4$; only $A$ and $B$ train. $x \sim \mathcal N(0, I)$,
-// $y = \sin(\text{mean of } x)$; 1,000 examples to train on, 100 to test; gradient descent on all of them at once; the loss is half
-// the mean squared error. $W_{in} \sim \mathcal N(0, 1)$, $W_{out}, A \sim \mathcal N(0, 1/n)$, and $B \sim \mathcal N(0, 1)$: here *neither* factor starts at zero. It could not: there is no
-// frozen weight beside $B A$, and relu passes no gradient at 0.
+// $f(x) = W_{out}\, \mathrm{relu}(B A\, \mathrm{relu}(W_{in} x))$ with $d = 5$ inputs, width $n = 100$ and $r = 4$;
+// only $A$ and $B$ train. $x \sim \mathcal N(0, I)$ and $y = \sin(\text{mean of } x)$. There are 1,000 examples for
+// training and 100 for testing; gradient descent uses all of the former at once; the loss is half the mean squared
+// error. $W_{in} \sim \mathcal N(0, 1)$, $W_{out}, A \sim \mathcal N(0, 1/n)$, and $B \sim \mathcal N(0, 1)$: here
+// *neither* factor starts at zero. Neither could, because there is no frozen weight beside $B A$, and relu passes no
+// gradient at 0.
 
 // %% The toy, and its dead start
 
@@ -830,13 +844,16 @@ display(
 // %% [markdown]
 // ## Figures 3 and 4: a small GPT
 //
-// In the paper: RoBERTa-base and GPT-2 on MNLI, QQP, QNLI and SST-2, test accuracy for every pair of rates, $r = \alpha = 8$, AdamW with
-// $\beta = (0.9, 0.99)$, linear decay. Here: a GPT of width 64 with two blocks, pretrained on restaurants put into words in any style, and adapted on all its
-// linear layers to one house style; with `tasks`, also to two classifications, one easy (*sentiment*, in the place of SST-2) and one hard
-// (*acceptability*, in CoLA's). The same $r$, optimizer and decay, but a warm-up of a tenth of the steps. A width of 64 is small for a theory of large widths: expect less.
+// In the paper: RoBERTa-base and GPT-2 on MNLI, QQP, QNLI and SST-2, test accuracy for every pair of rates,
+// $r = \alpha = 8$, AdamW with $\beta = (0.9, 0.99)$, linear decay. Here: a GPT of width 64 with two blocks, pretrained
+// on restaurants put into words in any style, and adapted on all its linear layers to one house style; with `tasks`,
+// also to two classifications, an easy one (*sentiment*, in the place of SST-2) and a hard one (*acceptability*, CoLA).
+// $r$, optimizer and decay are the paper's; the warm-up is a tenth of the steps. A width of 64 is small for a theory of
+// large widths, so expect a smaller effect.
 //
-// Both axes have the same rates, so that the grid itself prefers neither factor. The choice of the best pair is made without the seed on
-// which it is judged (leave one out), for the best equal rate as for the best pair: a minimum over many pairs would flatter the longer list.
+// Both axes have the same rates, so the grid itself prefers neither factor. The best pair and the best equal rate are
+// each chosen without the seed on which they are judged (leave one out). Otherwise the minimum over the many pairs
+// would be biased downwards, compared with the minimum over the few equal rates.
 
 // %% A grid of rates
 
@@ -968,9 +985,9 @@ display(
 );
 
 // %% [markdown]
-// ## Figure 6: which ratios win
+// ## Figure 6: which ratios are best
 //
-// The ratios of the four best runs of each task. The paper finds medians above 1 and a large spread.
+// The table shows the ratios of the four best runs of each task. The paper finds medians above 1, and a large spread.
 
 // %% Ratios of the best four
 
@@ -1019,9 +1036,10 @@ display(
 // %% [markdown]
 // ## Figure 7: loss against step
 //
-// In the paper RoBERTa on MNLI with $\eta_B = 2^4 \eta_A$ reaches the accuracy of the best equal rate in about half the steps. Here the house style
-// with new seeds, $\eta_B = \lambda \eta_A$ with the best $\eta_A$ of the grid above that has such a partner, against the best equal rate. The held-out loss is
-// measured twelve times on the way.
+// In the paper RoBERTa on MNLI with $\eta_B = 2^4 \eta_A$ reaches the accuracy of the best equal rate in about half the
+// steps. Here the task is the house style, with new seeds. The run with $\eta_B = \lambda \eta_A$ takes the best
+// $\eta_A$ of the grid above for which the grid also holds $\lambda \eta_A$; it is compared with the best equal rate.
+// The held-out loss is measured twelve times during each run.
 
 // %% Two runs per seed
 
@@ -1116,9 +1134,10 @@ display(
 // %% [markdown]
 // ## Figures 17 and 18: which factor starts at zero
 //
-// Init[1] is LoRA's usual start, $B = 0$. Init[2] has $A = 0$ and $B \sim \mathcal N(0, 1)$. In the paper the best ratio is smaller with Init[1] on RoBERTa,
-// and with LLaMA on flan-v2 the best result with Init[1] is the better one, and its ratio twice as large. (`inject` itself offers $A = 0$ for embeddings only; here the first values
-// come from `firstValues` with `zero: "A"`.)
+// Init[1] is LoRA's usual start, $B = 0$. Init[2] has $A = 0$ and $B \sim \mathcal N(0, 1)$. In the paper Init[1] has
+// the smaller best ratio on RoBERTa. With LLaMA on flan-v2 the best result with Init[1] is the better one, and its
+// ratio is twice as large. (`inject` itself offers $A = 0$ for embeddings only; here the initial values come from
+// `firstValues` with `zero: "A"`.)
 
 // %% The other start
 
@@ -1149,8 +1168,8 @@ display(
 // %% [markdown]
 // ## What holds here
 //
-// A comparison of two losses is made seed by seed: it *holds* when the mean difference says so, holds *partly* when it does not but is within
-// the standard deviation of the difference, and otherwise does not hold.
+// Two losses are compared seed by seed. The claim *holds* when the mean difference says so; it holds *partly* when it
+// does not, but the mean difference is within one standard deviation of the differences; otherwise it does not hold.
 
 // %% Verdicts
 
@@ -1266,7 +1285,8 @@ const claims: Claim[] = [
 display(replication(claims, "The small GPT"));
 
 // %% [markdown]
-// Not here: LLaMA-7B on flan-v2 and MNLI (figure 5). The appendix's grids for $\eta_A$ and $\eta_B$ look swapped as well.
+// Not repeated: LLaMA-7B on flan-v2 and MNLI (figure 5). The appendix's grids for $\eta_A$ and $\eta_B$ look swapped as
+// well.
 
 // %% What ran
 

@@ -3,13 +3,15 @@
 //
 // Hu, Shen, Wallis, Allen-Zhu, Li, Wang, Wang & Chen, 2021, [arXiv:2106.09685](https://arxiv.org/abs/2106.09685).
 //
-// This page derives the method beside the library's own lines, recomputes the paper's exact tables, and repeats its
-// experiments scaled down: a small GPT, pretrained here, adapted here. Every number below was measured by this run
-// unless its column says *paper*. A claim of the paper is a predicate, and its verdict is whatever it is.
+// LoRA freezes the pretrained weights and trains two thin matrices beside each of them. This page derives the method
+// beside the library's code, recomputes the paper's exact tables, and repeats its experiments at a small scale: a small
+// GPT is pretrained here and adapted here. Every number was measured by this run unless its column says *paper*. Each
+// claim is turned into a condition on measured numbers. The condition is fixed before the run; the verdict is printed
+// even if it goes against the paper.
 //
-// **To open it:** run `npm start -- lora` (`--full` for the long setting, `--set rank=2` to change a number); VS Code
-// and Jupyter show `lora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built the
-// library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- lora` (`--full` for the long setting, `--set rank=2` to change a number). VS Code and
+// Jupyter open `lora.ipynb` as it is; to execute it there, install the Deno kernel (`npm install --global deno`,
+// `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -106,19 +108,21 @@ display(settingsTable(settings));
 // ## The method
 //
 // Fine-tuning changes a pretrained weight $W_0 \in \mathbb{R}^{d \times k}$ to $W_0 + \Delta W$. The paper's hypothesis
-// is that $\Delta W$ has a low *intrinsic rank*, so it is written as a product from the start (its equation 3):
+// is that $\Delta W$ has a low *intrinsic rank*. LoRA therefore writes it as a product from the start (equation 3, with
+// the scaling of §4.1):
 //
 // $$h = W_0 x + \Delta W x = W_0 x + \tfrac{\alpha}{r} B A x, \qquad B \in \mathbb{R}^{d \times r},\; A \in \mathbb{R}^{r \times k}$$
 //
-// $W_0$ is frozen. $B$ starts at zero, so that training starts from the pretrained model, and $A$ starts random: Gaussian
-// in the text, uniform on $\pm 1/\sqrt{k}$ in the authors' code and here. The library's lines (`lora/lora.ts`) are
+// $W_0$ is frozen. $B$ starts at zero, so that training starts from the pretrained model. $A$ starts random: Gaussian
+// in the text, uniform on $\pm 1/\sqrt{k}$ in the authors' code and here. In short, the library computes (in full in
+// `lora/lora.ts`)
 //
 // ```ts
-// update(site, x)    { return site.up(site.down(x, A).mul(scaling), B); }  // (α/r) B A x
-// deltaWeight()      { return matmul(B, A).mul(scaling); }                 // ΔW = (α/r) B A
+// const y = matmul(matmul(x, mT(A)).mul(scaling), mT(B)); // ΔW x = (α/r) B A x, for rows x
+// const deltaWeight = matmul(B, A).mul(scaling);          // ΔW   = (α/r) B A
 // ```
 //
-// Merging adds $\Delta W$ to $W_0$ once; nothing is left to compute at inference.
+// Merging adds $\Delta W$ to $W_0$ once. After that, inference costs nothing extra.
 
 // %% A layer, adapted by hand
 
@@ -172,11 +176,12 @@ display(
 );
 
 // %% [markdown]
-// ### Where rank stops sufficing: a task whose update has rank 4
+// ### How much rank is enough: a task whose update has rank 4
 //
-// Let a layer's ideal update be known: $\Delta W^* = U V^\top$ with four orthonormal columns each. By Eckart and Young
-// no product of rank $r < 4$ comes closer than $\lVert \Delta W^* - B A \rVert_F^2 / \lVert \Delta W^* \rVert_F^2 = 1 - r/4$, and
-// from $r = 4$ on nothing is in the way of zero. Does LoRA under AdamW get there?
+// Suppose that a layer's ideal update is known: $\Delta W^* = U V^\top$ with four orthonormal columns each. The
+// Eckart–Young theorem gives the best that any product of rank $r < 4$ can do: a relative squared error
+// $\lVert \Delta W^* - B A \rVert_F^2 / \lVert \Delta W^* \rVert_F^2$ of $1 - r/4$. From $r = 4$ on the error can be
+// zero. Does LoRA trained with AdamW reach these limits?
 
 // %% Training against the planted update
 
@@ -200,9 +205,9 @@ display(
 // %% [markdown]
 // ## How many parameters: the paper's counts, exactly
 //
-// LoRA on a layer of $k$ inputs and $d$ outputs trains $r(d + k)$ numbers. `countParameters` applies that and the
-// formulae of the other methods to the published configurations, without allocating anything; a property test holds it
-// equal to the count of real tensors. With $L$ blocks of width $d$:
+// LoRA on a layer of $k$ inputs and $d$ outputs trains $r(d + k)$ numbers. `countParameters` applies this formula, and
+// those of the other methods, to the published configurations without allocating anything; a property test holds the
+// result equal to the count of real tensors. With $L$ blocks of width $d$:
 //
 // | method | trains |
 // | --- | --- |
@@ -212,7 +217,7 @@ display(
 // | AdapterH, two per block | $2 L (2 d r + r + d)$ |
 // | AdapterL, one per block and a layer norm with it | $L (2 d r + r + d) + 2 L d$ |
 //
-// Where the paper prints something else, the last column says why.
+// Where the paper prints a different number, the last column says why.
 
 // %% Tables 2, 3, 4, 5, 13, 14 and 15: trainable parameters
 
@@ -272,8 +277,8 @@ display(
 
 // %% [markdown]
 // Appendix G prints the relation between the similarity $\phi$ of two subspaces and their projection distance $d$ as
-// $\phi = \tfrac1p (1 - d^2)$. With $d^2 = p - \sum \sigma_i^2$, $\sigma_i$ the singular values of $U_1^\top U_2$, and
-// $\phi = \tfrac1p \sum \sigma_i^2$, it must be $1 - d^2/p$:
+// $\phi = \tfrac1p (1 - d^2)$. But $d^2 = p - \sum \sigma_i^2$ and $\phi = \tfrac1p \sum \sigma_i^2$, where the
+// $\sigma_i$ are the singular values of $U_1^\top U_2$. So it must be $\phi = 1 - d^2/p$:
 
 // %% The misprint
 
@@ -299,13 +304,13 @@ display(
 // both that case and its opposite:
 //
 // - **near**: the base has learned to put a restaurant's facts into words in any of 54 styles. It is adapted to the one
-//   style of a house (data to text, as E2E), and to three classifications in the manner of GLUE: whether a sentence
-//   speaks of low prices (SST-2's place), whether its words are in order (CoLA's), whether it follows from the facts
-//   (MNLI's and RTE's).
+//   style of a house (data to text, as in E2E), and to three classifications in the manner of GLUE: whether a sentence
+//   mentions low prices (in the place of SST-2), whether its words are in order (CoLA), whether it follows from the
+//   facts (MNLI and RTE).
 // - **far**: the base has learned TypeScript declarations (`node_modules/@types/node`), and is adapted to the English
 //   prose of their comments. Nearly everything is new.
 //
-// LoRA's hypothesis, that the change has low rank, is about the first. Both are shown, and labelled.
+// LoRA's hypothesis that the change has low rank is about the near case. Both are shown, and labelled.
 
 // %% Pretraining
 
@@ -366,13 +371,14 @@ display(
 );
 
 // %% [markdown]
-// ## What is run
+// ## The methods and their training
 //
-// A method (`support/lora-runs.ts`) prepares a copy of the base so that its own parameters are trainable. All train with
-// AdamW, a warm-up of a tenth of the steps and a linear decay, on the same batches seed by seed; $\alpha = 2r$. Each has
-// one learning rate for all tasks: for full fine-tuning, LoRA on q and v, and PreLayer two or three were tried, with a
-// seed that is not among those reported; the others were not tuned. Adapters are so wide that they train as many
-// parameters as LoRA, or a few more. A run that two tables need is made once.
+// A method (`papers/lora/runs.ts`) prepares a copy of the base so that exactly its own parameters are trainable. All
+// methods train with AdamW, a warm-up over a tenth of the steps and a linear decay, on the same batches for each seed;
+// $\alpha = 2r$. Each method has one learning rate for all tasks. For full fine-tuning, LoRA on q and v, and PreLayer,
+// two or three rates were tried, with a seed that is not among those reported; the other rates were not tuned. We
+// choose the adapters' width so that they train at least as many parameters as LoRA. A run that two tables need is made
+// once.
 
 // %% The methods
 
@@ -391,8 +397,9 @@ const sizeOf = (shifted: Shift, method: Method) => {
 // %% [markdown]
 // ## Methods side by side (tables 2, 3 and 4)
 //
-// Accuracy is the fraction of held-out rows whose completion is right to the last character; for the house style that is
-// a whole sentence, for the classifications chance is one half. LoRA is on queries and values, as in the paper.
+// Accuracy is the fraction of held-out rows whose completion is right to the last character. For the house style the
+// completion is a whole sentence; for the classifications chance is one half. LoRA is on queries and values, as in the
+// paper.
 
 // %% Near
 
@@ -452,8 +459,8 @@ display(
 // %% [markdown]
 // ## Memory and time of training, counted
 //
-// Every array is registered under what it is for. LoRA's gradients and Adam moments are those of the adapter alone; what
-// is saved for backward shrinks less, since activations still carry gradients through every block. (The paper's own
+// Every array is registered under a category. LoRA needs gradients and Adam moments for the adapter alone. The
+// activations that are saved for backward shrink less, since gradients still pass through every block. (The paper's own
 // figures, 1.2 TB to 350 GB and 32.5 to 43.1 tokens a second, are for weights sharded over many GPUs.)
 
 // %% Peak bytes and milliseconds
@@ -490,8 +497,8 @@ display(
 // %% [markdown]
 // ## More parameters, fewer examples (tables 15 and 16)
 //
-// Table 15 grows each method: the rank of LoRA and of the adapters, the length of the prefixes. Table 16 takes training
-// data away.
+// Table 15 makes each method larger: the rank of LoRA, the width of the adapters, the length of the prefixes. Table 16
+// takes training data away.
 
 // %% The size of each method
 
@@ -588,7 +595,7 @@ display(
 // %% [markdown]
 // ## The same budget on different matrices (table 5)
 //
-// One budget of parameters, spent on one matrix at a high rank or on several at lower ones.
+// A fixed budget of parameters is spent on one matrix at a high rank, or on several matrices at lower ranks.
 
 // %% Seven ways to spend it
 
@@ -621,7 +628,8 @@ display(
 // %% [markdown]
 // ## Which rank? (tables 6 and 18)
 //
-// Table 18 goes on to full rank; here that is $r = d$.
+// How large must $r$ be? The paper sweeps $r$ from 1 to full rank, 1,024. In the full setting the sweep here ends at
+// full rank, too, $r = d$. Look for the rank at which the loss stops falling.
 
 // %% The rank study
 
@@ -670,13 +678,14 @@ display(linePlot(byRank, { x: "rank", y: "loss", xScale: "log", title: "Loss on 
 // %% [markdown]
 // ## What the update looks like (table 7, figures 3, 4 and 8)
 //
-// Two sets of directions are compared by
-// $\phi(i, j) = \lVert U_1[:, :i]^\top U_2[:, :j] \rVert_F^2 / \min(i, j)$, between 0 (orthogonal) and 1 (one within the
-// other). Random ones have $\max(i, j)/d$ on average: next to nothing in the paper's 12,288 dimensions, but not in the
-// few here, so a control of random directions stands beside the maps.
+// Two sets of directions are compared by $\phi(i, j) = \lVert U_1[:, :i]^\top U_2[:, :j] \rVert_F^2 / \min(i, j)$,
+// which lies between 0 (orthogonal) and 1 (one contains the other). For random directions its mean is $\max(i, j)/d$:
+// next to nothing in the paper's 12,288 dimensions, but not in the few dimensions here. Therefore a control of random
+// directions stands beside the maps.
 //
-// The paper takes the right-singular vectors of $A$. But $A$ starts random, and training adds to it; where it adds
-// little, they are those of the start. $\Delta W = \tfrac{\alpha}{r} B A$ has no such start, and so its own are compared too.
+// The paper takes the right-singular vectors of $A$. But $A$ starts random. If training changes $A$ only a little, its
+// singular vectors are still those of the random start, and two runs cannot agree. $\Delta W = \tfrac{\alpha}{r} B A$
+// starts at zero, so its singular vectors are compared as well.
 
 // %% Directions
 
@@ -786,8 +795,9 @@ display(
 // %% [markdown]
 // ## No latency at inference (table 1)
 //
-// The forward pass of the base, of the merged model, of LoRA left unmerged, and of the two kinds of adapter layers,
-// measured in turns so that drift of the machine's speed touches all alike. Of each, the fastest tenth is shown.
+// The table times the forward pass of the base, of the merged model, of LoRA left unmerged, and of the two kinds of
+// adapter layers. They run in turns, so that a drift of the machine's speed affects all alike. For each, the fastest
+// tenth is shown.
 
 // %% Latency, in turns
 
@@ -845,9 +855,9 @@ const modulesOf = (model: GPT2): string =>
 // %% [markdown]
 // ## What holds here
 //
-// Methods are compared seed by seed: "at least as good" *holds* when the mean difference says so, and *partly* when it
-// does not but is within the standard deviation of the differences. Where the paper says that two are on a par, the gap
-// closed may differ by 0.05.
+// Methods are compared seed by seed. A claim "at least as good" *holds* when the mean difference says so; it holds
+// *partly* when it does not, but the mean difference is within one standard deviation of the differences. Where the
+// paper says that two methods are on a par, the fractions of the gap that they close may differ by 0.05.
 
 // %% Verdicts: methods
 

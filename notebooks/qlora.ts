@@ -3,17 +3,18 @@
 //
 // Dettmers, Pagnoni, Holtzman & Zettlemoyer, 2023, [arXiv:2305.14314](https://arxiv.org/abs/2305.14314).
 //
-// Three ideas make a frozen base cheap to hold: a 4-bit data type whose sixteen values are quantiles of a normal
-// distribution (NF4), quantizing the quantization constants too (double quantization, DQ), and optimizer state that is
-// moved out of the way when memory is short (paged optimizers). LoRA adapters on top of such a base are trained as
-// usual: `quantizeModel(model, …)`, then `inject(model, …)`.
+// QLoRA trains LoRA adapters on a frozen base that is stored in four bits per weight. Three ideas make the base cheap
+// to hold: a 4-bit data type whose sixteen values are quantiles of a normal distribution (NF4); quantization of the
+// quantization constants, too (double quantization, DQ); and optimizer state that is moved out of the way when memory
+// is short (paged optimizers). In the library these are two calls: `quantizeModel(model, …)`, then `inject(model, …)`.
 //
-// Every number was computed or measured by this run unless its column says *paper* or *reference*; a claim is a
-// predicate, and its verdict is whatever it is.
+// Every number was computed or measured by this run unless its column says *paper* or *reference*. Each claim is turned
+// into a condition on measured numbers. The condition is fixed before the run; the verdict is printed even if it goes
+// against the paper.
 //
-// **To open it:** run `npm start -- qlora` (`--full` for the long setting, `--set blockSize=128` to change a number);
-// VS Code and Jupyter show `qlora.ipynb` as it is, and execute it with the Deno kernel once `npm run build` has built
-// the library (`npm install --global deno`, `deno jupyter --install`).
+// **To run it:** `npm start -- qlora` (`--full` for the long setting, `--set blockSize=128` to change a number). VS
+// Code and Jupyter open `qlora.ipynb` as it is; to execute it there, install the Deno kernel
+// (`npm install --global deno`, `deno jupyter --install`) and build the library once (`npm run build`).
 
 // %% Settings
 
@@ -99,22 +100,22 @@ const MIB = 1024 * 1024;
 // %% [markdown]
 // ## Sixteen values
 //
-// Weights of a trained network are nearly normal. A data type is information-theoretically optimal for them when each
-// of its values is used equally often, that is when its values are quantiles. With $Q$ the normal quantile function,
-// equation 4 takes
+// The weights of a trained network are nearly normal. A data type is information-theoretically optimal for them when
+// each of its values is used equally often, that is, when its values are quantiles. With $Q$ the quantile function of
+// the normal distribution, equation 4 takes
 //
 // $$q_i = \tfrac12 \left( Q\left(\tfrac{i}{2^k+1}\right) + Q\left(\tfrac{i+1}{2^k+1}\right) \right)$$
 //
-// and scales the largest to 1. A symmetric set of that kind has no zero; so one half is made with $2^{k-1} = 8$
+// and scales the largest to 1. A symmetric set of that kind has no zero. Therefore one half is made with $2^{k-1} = 8$
 // values and the other with 9, each with a zero, and one of the two zeros is dropped.
 //
-// The released code does something else: $Q$ itself at probabilities evenly spaced between $\tfrac12$ and an *offset*
-// below 1. With $n$ equally probable values the outermost stands at $1 - \tfrac1{2n}$; the offset is the mean of that
-// for $n = 16$ and $n = 15$:
+// The released code does something else: it takes $Q$ itself at probabilities evenly spaced between $\tfrac12$ and an
+// *offset* below 1. With $n$ equally probable values the outermost is at probability $1 - \tfrac1{2n}$; the offset is
+// the mean of that for $n = 16$ and $n = 15$:
 //
 // $$\text{offset} = 1 - \tfrac12\left(\tfrac1{32} + \tfrac1{30}\right)$$
 //
-// The cell writes out both. The library's own lines, with the roundings that make the last bit right, are in
+// The cell writes out both. The library's code, with the roundings that make the last bit right, is in
 // `quant/codebooks.ts`.
 
 // %% NF4 by equation 4, by the released construction, and as published
@@ -219,10 +220,10 @@ const largestOf = (a: readonly number[], b: readonly number[]): number =>
 // %% [markdown]
 // ## The other data types
 //
-// *Float4* of the paper is sign, exponent and fraction in four bits: E2M1 or E3M0. The released code has an FP4 of its
-// own, whose smallest value is $\tfrac1{192}$. Int4 has fifteen values. For the constants, the paper says *8-bit
-// floats*; the released code has the 8-bit dynamic map, and so has the library: in the decade
-// $(10^{i-7}, 10^{i-6}]$, $i = 0 … 6$, the middles of $2^i$ equal parts, with both signs, and 0 and 1.
+// The paper's *Float4* has sign, exponent and fraction in four bits: E2M1 or E3M0. The released code has an FP4 of its
+// own, whose smallest value is $\tfrac1{192}$. Int4 has fifteen values. For the constants the paper says *8-bit
+// floats*; the released code uses the 8-bit dynamic map, and so does the library. It consists of the centres of $2^i$
+// equal parts of each decade $(10^{i-7}, 10^{i-6}]$, $i = 0 … 6$, with both signs, and of 0 and 1.
 
 // %% Values by data type
 
@@ -290,9 +291,9 @@ display(
 // %% [markdown]
 // ## A small GPT, pretrained
 //
-// For real weights, and for all experiments below: the base has learned to put a restaurant's facts into words in any
-// of 54 styles (data to text, in the manner of the E2E restaurants), and is adapted to the one style of a house. The
-// other widths are for the tables in which several models are stored.
+// This model supplies real weights, and is the base of all experiments below. It has learned to put a restaurant's
+// facts into words in any of 54 styles (data to text, in the manner of the E2E restaurants), and is adapted to the one
+// style of a house. The other widths are for the tables in which several models are stored.
 
 // %% Base models
 
@@ -334,12 +335,12 @@ display(
 );
 
 // %% [markdown]
-// ## What a weight loses
+// ## What quantization loses
 //
-// A block of weights is divided by its largest magnitude (*absmax*) and each quotient replaced by the nearest value of
-// the code book. Numbers from a normal distribution, from a heavy-tailed one (Student's t with 3 degrees of freedom),
-// and the linear weights of the model above, in blocks of 64 and of 1024. *Entropy* is that of the values: 4 bits when
-// all sixteen are used equally often.
+// A block of weights is divided by its largest magnitude (*absmax*), and each quotient is replaced by the nearest value
+// of the codebook. The table compares numbers from a normal distribution, numbers from a heavy-tailed one (Student's t
+// with 3 degrees of freedom), and the linear weights of the model above, in blocks of 64 and of 1024. *Entropy* is that
+// of the values: 4 bits when all sixteen are used equally often.
 
 // %% Errors by data type, distribution and block size
 
@@ -483,9 +484,9 @@ display(
 // %% [markdown]
 // ## Bits per parameter
 //
-// Four bits for the code; one float32 constant for every 64 weights is another half bit. Double quantization takes the
-// constants' mean off, keeps the differences in 8 bits, and a float32 for every 256 of them:
-// $8/64 + 32/(64 \cdot 256) = 0.127$ bits.
+// The code of a weight takes four bits; one float32 constant for every 64 weights adds half a bit. Double quantization
+// subtracts the mean from the constants, and stores the differences in 8 bits each, with one float32 for every 256 of
+// them. The constants then add only $8/64 + 32/(64 \cdot 256) = 0.127$ bits.
 
 // %% Bytes counted on a real tensor, and on the paper's models
 
@@ -586,9 +587,9 @@ display(
 // %% [markdown]
 // ## Models that are only stored in few bits (table 2, figure 3)
 //
-// Table 2 stores pretrained models from 125M to 13B in each data type and gives their mean perplexity on held-out
-// text. Here the models are the small ones above, their linear layers rounded to each type, and the text is their own
-// held-out task. Figure 3 plots quality against the bits of the whole model; what is not in linear layers counts 16
+// Table 2 stores pretrained models from 125M to 13B in each data type and gives their mean perplexity on held-out text.
+// Here the models are the small ones above, with their linear layers rounded to each type, and the text is their own
+// held-out task. Figure 3 plots quality against the bits of the whole model; weights outside linear layers count 16
 // bits, as in the paper.
 
 // %% Perplexity by data type
@@ -714,13 +715,14 @@ display(
 //
 // $$Y = X \, \mathrm{dd}(c_1, c_2, W) + s X L_1 L_2 \qquad (5)$$
 //
-// Adapters $L_1, L_2$ on every linear layer, over the base in 32, 16, 8 and 4 bits. The paper computes in bfloat16;
-// here both, since its effect is to be seen: *bfloat16* rounds every product's operands, results and gradients.
+// The adapters $L_1, L_2$ are on every linear layer, over the base in 32, 16, 8 and 4 bits. The paper computes in
+// bfloat16. Here both precisions are run, so that the effect of bfloat16 can be seen: *bfloat16* rounds the operands,
+// results and gradients of every product.
 //
-// Scaled down: tables 3 and 4 tune RoBERTa-large, T5 and LLaMA to GLUE, Super-NaturalInstructions and (measured by MMLU)
-// Alpaca and FLAN v2; here the small base is tuned to the house style (loss on held-out facts) and to tasks in the
-// manner of GLUE (accuracy on 256 held-out rows; in the full setting, since the quick one has too few steps to learn
-// them). One learning rate for all adapters, one for full fine-tuning.
+// Tables 3 and 4 tune RoBERTa-large, T5 and LLaMA to GLUE, Super-NaturalInstructions and (measured by MMLU) Alpaca and
+// FLAN v2. Scaled down, the small base is tuned to the house style (loss on held-out facts) and to tasks in the manner
+// of GLUE (accuracy on 256 held-out rows; only in the full setting, since the quick one has too few steps to learn
+// them). All adapters share one learning rate; full fine-tuning has another.
 
 // %% What is tuned, and to what
 
@@ -764,13 +766,14 @@ const chosen = [
 const classes = chosen.map(({ task, time }) => taskDomain(task, { time, test: 256, random: random(11) }));
 
 // %% [markdown]
-// A trained adapter can stay beside the quantized base; be merged into a dense copy, $W + sBA$ exactly, which takes 16
-// or 32 bits a weight again; or be merged into the base's own data type, where what the rounding takes is lost for good:
+// There are three ways to keep a trained adapter. It can stay beside the quantized base. It can be merged into a dense
+// copy, exactly $W + sBA$, which takes 16 or 32 bits per weight again. Or it can be merged into the base's own data
+// type; then what the rounding removes is lost for good:
 //
 // ```ts
 // const exact = dequantizeModel(adapted.model);        // a dense copy that holds W + sBA
 // const merged = adapted.toPlain();                    // quantized again, layer by layer
-// requantizationError(exact, merged);                  // what that cost each layer
+// requantizationError(exact, merged);                  // the error that this causes in each layer
 // ```
 
 // %% Tuning
@@ -933,9 +936,9 @@ display(
 // %% [markdown]
 // ## Where adapters must be (figure 2)
 //
-// In the paper, LoRA on queries and values alone, as was customary, falls short of full fine-tuning; on all linear
-// layers it does not; and the rank has no visible effect. Here on the NF4 + DQ base. For queries and values alone
-// `c_attn` is taken apart into three layers.
+// In the paper, LoRA on queries and values alone, the usual choice, falls short of full fine-tuning; on all linear
+// layers it does not; and the rank has no visible effect. Here the base is the one in NF4 + DQ. For queries and values
+// alone `c_attn` is split into three layers.
 
 // %% Placements and ranks
 
@@ -1001,11 +1004,12 @@ display(
 // %% [markdown]
 // ## Memory of the models the paper tunes
 //
-// *Full fine-tuning* in 16 bits takes 12 bytes a parameter: 2 for the weight, 2 for its gradient, 8 for Adam's moments.
-// *QLoRA*: all linear layers in NF4 with double quantization, the rest in bfloat16, adapters of rank 64 on every linear
-// layer in bfloat16 with gradients alike, two float32 moments for each of their parameters. The paper's figure counts
-// adapters as $18\,d\,r$ per layer: four matrices of attention ($2d$ each) and a feed-forward layer of width $4d$ ($5d$,
-// twice). LLaMA's is narrower but threefold.
+// *Full fine-tuning* in 16 bits takes 12 bytes per parameter: 2 for the weight, 2 for its gradient, 8 for Adam's
+// moments. *QLoRA* has all linear layers in NF4 with double quantization and the rest in bfloat16. Its adapters have
+// rank 64, are on every linear layer, and are in bfloat16, as are their gradients; each of their parameters has two
+// float32 moments. The paper's figure counts adapters as $18\,d\,r$ per layer: four matrices of attention ($2d$ each)
+// and a feed-forward layer of width $4d$ ($5d$, twice). LLaMA's feed-forward layer is narrower than $4d$, but it has
+// three matrices instead of two.
 
 // %% LLaMA, 7B to 65B
 
@@ -1168,10 +1172,10 @@ display(
 // %% [markdown]
 // ## Our own bytes beside the formula
 //
-// One training step of QLoRA (NF4 + DQ, adapters on every linear layer, AdamW) on the small GPT, with every byte on the
-// meter. `qloraBytes` gives codes, constants, frozen and trained parameters, gradients, moments, and one dequantized
-// layer from the shapes alone. The activations are all that the forward pass computed, since temporaries of a step live
-// until its scope ends; per token and block:
+// The meter counts every byte of one training step of QLoRA (NF4 + DQ, adapters on every linear layer, AdamW) on the
+// small GPT. From the shapes alone, `qloraBytes` gives codes, constants, frozen and trained parameters, gradients,
+// moments, and one dequantized layer. The activations are everything that the forward pass computed, since the
+// temporaries of a step live until its scope ends. For each token and block they are:
 
 // %% What a block computes
 
@@ -1289,9 +1293,10 @@ display(
 // %% [markdown]
 // ## Paging at work
 //
-// A paged optimizer keeps its state within a budget: pages that do not fit wait in a file and come back when their turn
-// comes. Same numbers, bit for bit; the price is bytes moved. (In the paper from GPU to CPU memory, here from memory to
-// disk.) Full fine-tuning, whose moments are twice the weights; the budget is all of the state, a half, and a quarter.
+// A paged optimizer keeps its state within a budget: pages that do not fit wait in a file and come back when they are
+// needed. The numbers are the same, bit for bit; the price is the bytes moved. (In the paper they move from GPU to CPU
+// memory, here from memory to disk.) The example is full fine-tuning, whose moments are twice as large as the weights.
+// The budget is all of the state, a half, and a quarter.
 
 // %% The same training with state in pages
 
@@ -1403,9 +1408,10 @@ display(
 // %% [markdown]
 // ### The spike that paging absorbs
 //
-// With gradient checkpointing memory is low on average, and highest in a step with a long sequence. Say a device has
-// room for an ordinary step, and for half of what the long one needs besides. AdamW's state is in the way then;
-// within a budget it is not. (CUDA evicts when the spike comes; here the budget is in force at every step.)
+// With gradient checkpointing memory is low on average, and highest in a step with a long sequence. Suppose the device
+// fits an ordinary step plus half of the extra memory of a long one. With all of AdamW's state resident, the long step
+// does not fit; with the state held to a budget, it does. (CUDA evicts pages when the spike comes; here the budget is
+// in force at every step.)
 
 // %% One long sequence among short ones
 
@@ -1471,8 +1477,8 @@ display(
 //
 // The paper rates chatbots by judgements of pairs, $R_A \leftarrow R_A + K (S_A - E_A)$ with
 // $E_A = 1/(1 + 10^{(R_B - R_A)/400})$, $K = 32$, from 1,000. A rating depends on the order of the judgements, so it is
-// averaged over 10,000 random orders. The judgements themselves cannot be had again; here they are generated from
-// known strengths (table 1's ratings), 80 for each pair, and the procedure is asked to find the strengths.
+// averaged over 10,000 random orders. The paper's judgements are not available. Here they are generated from known
+// strengths (table 1's ratings), 80 for each pair, and the question is whether the procedure recovers the strengths.
 
 // %% Ratings from generated judgements
 
@@ -1517,8 +1523,9 @@ display(
 // %% [markdown]
 // ## What holds here
 //
-// Two data types after tuning are compared seed by seed: "at least as good" *holds* when the mean difference says so,
-// *partly* when it does not but is within the standard deviation of the difference, and otherwise does not hold.
+// Two data types after tuning are compared seed by seed. A claim "at least as good" *holds* when the mean difference
+// says so; it holds *partly* when it does not, but the mean difference is within one standard deviation of the
+// differences; otherwise it does not hold.
 
 // %% Verdicts
 

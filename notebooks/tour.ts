@@ -1,13 +1,13 @@
 // %% [markdown]
 // # A tour of the engine
 //
-// Twelve small ideas, each with numbers that you can check on paper: tensors, gradients, ops of your own, what a
-// gradient costs in memory, the gradient of a LoRA layer, devices, training, files. It takes a few seconds. Change a number and
-// run it again.
+// Twelve small ideas, each with numbers that you can check on paper: tensors, gradients, ops of your own, the memory
+// that a gradient costs, the gradient of a LoRA layer, devices, training, files. The page takes a few seconds to run.
+// Change a number and run it again.
 //
-// **To open it:** run `npm start -- tour` (`--set rank=2` to change a number); VS Code and Jupyter show `tour.ipynb` as
-// it is, and execute it with the Deno kernel once `npm run build` has built the library (`npm install --global deno`,
-// `deno jupyter --install`).
+// **To run it:** `npm start -- tour` (`--set rank=2` to change a number). VS Code and Jupyter open `tour.ipynb` as it
+// is; to execute it there, install the Deno kernel (`npm install --global deno`, `deno jupyter --install`) and build
+// the library once (`npm run build`).
 
 // %% Settings
 
@@ -63,7 +63,8 @@ const same = (a: ArrayLike<number>, b: ArrayLike<number>): boolean =>
 // %% [markdown]
 // ## 1. A tensor
 //
-// Numbers and a shape. A linear layer keeps its weight as `[out, in]`, and its inputs are rows: $Y = X W^\top$.
+// A tensor is numbers with a shape. A linear layer keeps its weight as `[out, in]`, and its inputs are rows:
+// $Y = X W^\top$.
 
 // %% Two inputs through a layer from three numbers to two
 
@@ -88,9 +89,10 @@ display(
 // %% [markdown]
 // ## 2. A gradient
 //
-// One neuron, squared error: $L(w) = (w \cdot x - y)^2$. By hand, $\partial L / \partial w = 2\,(w \cdot x - y)\,x$. With
-// $w = (3, -1)$, $x = (1, 2)$, $y = 4$ the neuron says 1, the error is $-3$, the loss 9, and the gradient $-6x$.
-// `backward` walks the recorded ops from the loss to the leaves and leaves the result in `grad`.
+// Take one neuron with squared error: $L(w) = (w \cdot x - y)^2$. By hand,
+// $\partial L / \partial w = 2\,(w \cdot x - y)\,x$. With $w = (3, -1)$, $x = (1, 2)$ and $y = 4$ the neuron outputs 1,
+// the error is $-3$, the loss is 9, and the gradient is $-6x$. `backward` walks the recorded ops from the loss to the
+// leaves and puts the result into `grad`.
 
 // %% By hand and by backward
 
@@ -113,11 +115,11 @@ display(
 );
 
 // %% [markdown]
-// ## 3. A gradient is checked by differences
+// ## 3. Finite differences check a gradient
 //
-// $\frac{f(x + h) - f(x - h)}{2h}$ is the derivative up to $O(h^2)$, if the subtraction leaves any digits. In float32 it
-// leaves few: with $h = 10^{-6}$ about one. `withPrecision("float64", …)` computes the same ops in double
-// precision, and there the check is sharp.
+// $\frac{f(x + h) - f(x - h)}{2h}$ equals the derivative up to $O(h^2)$, as long as the subtraction leaves enough
+// digits. In float32 it leaves few: about one at $h = 10^{-6}$. `withPrecision("float64", …)` computes the same ops in
+// double precision, and there the check is sharp.
 
 // %% The error of the difference quotient of tanh at 1, in both precisions
 
@@ -150,7 +152,7 @@ display(
 );
 
 // %% [markdown]
-// `checkGradients` does this for every element of every input, in float64, and throws where the two disagree.
+// `checkGradients` does this in float64 for every element of every input, and throws where the two disagree.
 
 // %% Checking a function of two inputs
 
@@ -163,9 +165,9 @@ display(md`Largest difference for softmax(gelu(A B)), over 18 inputs: **${worst.
 // %% [markdown]
 // ## 4. An op of your own, in one function
 //
-// `record` takes the result and, for each input, one rule: what it needs from the forward pass (`saves`) and the
-// vector–Jacobian product. For $y = \tanh x$ that is $\bar x = \bar y \circ (1 - y^2)$, so the op saves its own output. What
-// if somebody writes $1 - x^2$?
+// `record` takes the result of an op and, for each input, one rule: the vector–Jacobian product, and the values that it
+// needs from the forward pass (`saves`). For $y = \tanh x$ the rule is $\bar x = \bar y \circ (1 - y^2)$, so the op
+// saves its own output. What happens if the rule says $1 - x^2$ by mistake?
 
 // %% A right rule and a wrong one
 
@@ -194,8 +196,8 @@ display(
 // %% [markdown]
 // ## 5. Gradients of gradients
 //
-// Rules are written in ops, so they can be differentiated again. $(x^3)'' = 6x$, which is 12 at 2. The Hessian of
-// Rosenbrock's $f(x, y) = (1 - x)^2 + 100\,(y - x^2)^2$ at its minimum $(1, 1)$ is
+// The rules are written in ops, so they can be differentiated again. $(x^3)'' = 6x$, which is 12 at $x = 2$. The
+// Hessian of Rosenbrock's $f(x, y) = (1 - x)^2 + 100\,(y - x^2)^2$ at its minimum $(1, 1)$ is
 // $\begin{pmatrix} 802 & -400 \\ -400 & 200 \end{pmatrix}$.
 
 // %% A second derivative and a Hessian
@@ -231,10 +233,10 @@ display(
 // %% [markdown]
 // ## 6. What an op saves, and what freezing frees
 //
-// Until `backward` has run, the graph keeps what the rules declared in `saves`, and nothing else. The rule of an input
-// that needs no gradient is dropped, with what only it would have saved. For LoRA's first factor, $z = x A^\top$, the
-// gradient of $A$ needs $x$, which is wide; the gradient of $x$ needs only $A$. Freeze $A$, and $x$ is not kept: that is
-// LoRA-FA.
+// Until `backward` has run, the graph keeps the values that the rules declared in `saves`, and nothing else. If an
+// input needs no gradient, its rule is dropped, and with it the values that only this rule would have saved. Take
+// LoRA's first factor, $z = x A^\top$: the gradient of $A$ needs $x$, which is wide; the gradient of $x$ needs only
+// $A$. With $A$ frozen, $x$ is not kept. That is the idea of LoRA-FA.
 
 // %% Bytes saved by z = x Aᵀ
 
@@ -277,9 +279,10 @@ display(
 // %% [markdown]
 // ## 7. The anatomy of a LoRA gradient
 //
-// $h = W_0 x + s B A x$ with $s = \alpha / r$. With tokens as columns and $G = \partial L / \partial h$, the chain rule gives
-// $\partial L / \partial A = s\, B^\top G\, x^\top$ and $\partial L / \partial B = s\, G\, (A x)^\top$: the gradient of the full weight, $G x^\top$,
-// seen through $B$ and through $A$. Here $s = 2$, $A = (1, -1, 2)$, $B = (3, 1)^\top$, and two tokens. $W_0$ plays no part.
+// $h = W_0 x + s B A x$ with $s = \alpha / r$. With tokens as columns and $G = \partial L / \partial h$, the chain rule
+// gives $\partial L / \partial A = s\, B^\top G\, x^\top$ and $\partial L / \partial B = s\, G\, (A x)^\top$: the
+// gradient of the full weight, $G x^\top$, seen through $B$ and through $A$. Here $s = 2$, $A = (1, -1, 2)$,
+// $B = (3, 1)^\top$, and there are two tokens. $W_0$ plays no part in these gradients.
 
 // %% By the formulae and by autograd
 
@@ -325,12 +328,13 @@ display(
 // %% [markdown]
 // ## 8. The same product on every device
 //
-// A device is a set of kernels behind one synchronous call. Here $Y = A B$ for matrices of $100 \times 300$ and
-// $300 \times 50$ random numbers in $[0, 1)$, on each device that works on this machine, against the same product in float64.
-// An ULP is the distance from one float32 to the next. Devices differ in the order in which they add, and so in the
-// last bits; those that keep the sum in double precision (JavaScript's numbers are doubles) round once, to half an ULP. In any
-// order the error is at most $K u \sum |a b|$, with $K = 300$ terms and $u = 2^{-24}$. A device that does not work says why;
-// none falls back in silence, and `kernelCounts` says what ran.
+// A device is a set of kernels behind one synchronous call. Here each device that works on this machine computes
+// $Y = A B$ for matrices of $100 \times 300$ and $300 \times 50$ random numbers in $[0, 1)$, and the result is compared
+// with the same product in float64. An ULP is the distance from one float32 to the next. Devices add in different
+// orders, so their last bits differ; those that keep the sum in double precision (JavaScript's numbers are doubles)
+// round only once, to half an ULP. In any order the error is at most $K u \sum |a b|$, with $K = 300$ terms and
+// $u = 2^{-24}$. A device that does not work reports the reason; none falls back silently, and `kernelCounts` shows
+// which kernels ran.
 
 // %% Devices
 
@@ -370,8 +374,8 @@ display(
 // %% [markdown]
 // ## 9. Training
 //
-// A module has parameters as its fields and a `forward`. `fit` runs forward, backward and the optimizer's step. Sixteen
-// hidden units learn $\sin 3x$ from 64 points.
+// A module is an object with parameters in its fields and a `forward` method. `fit` runs forward, backward and the
+// optimizer's step. Here sixteen hidden units learn $\sin 3x$ from 64 points.
 
 // %% A network of 49 parameters
 
@@ -433,12 +437,13 @@ display(
 );
 
 // %% [markdown]
-// ## 10. Memory, by what it is for
+// ## 10. Memory by category
 //
-// Every array is registered under a category when it is made. One step of AdamW on an MLP, once in full and once with
-// LoRA: adapters are small, and with them the gradients and the optimizer's two moments, 4 and 8 bytes a trained
-// parameter. Activations are another matter: gradients still pass through every layer, and LoRA saves its own besides.
-// `scope` releases what its function made and did not return, so a loop does not grow (`measureMemory` is one too).
+// Every array is registered under a category when it is made. Below is one step of AdamW on an MLP, trained in full and
+// with LoRA. Adapters are small, and so are their gradients (4 bytes for each trained parameter) and the optimizer's
+// two moments (8 bytes). Activations are another matter: gradients still pass through every layer, and LoRA saves
+// additional ones of its own. `scope` releases everything that its function made and did not return, so memory does not
+// grow in a loop (`measureMemory` is a scope, too).
 
 // %% One step, trained in full and with LoRA
 
@@ -482,9 +487,10 @@ display(table([stepOf("full"), stepOf("lora")], { title: "Bytes in one step" }))
 // %% [markdown]
 // ## 11. Merging, exactly
 //
-// $(W_0 + s B A)\,x$ and $W_0 x + s B (A x)$ are equal on paper, and in floating point up to rounding. If all numbers are
-// small multiples of a power of two (dyadic rationals), every product and sum fits into float32's 24 bits, nothing is rounded,
-// and the two agree to the last bit. So a difference in real weights *is* rounding, and not a mistake in the method.
+// $(W_0 + s B A)\,x$ and $W_0 x + s B (A x)$ are equal on paper; in floating point they agree up to rounding. If all
+// numbers are small multiples of a power of two (dyadic rationals), every product and sum fits into float32's 24 bits.
+// Then nothing is rounded, and the two agree to the last bit. So with real weights the difference *is* rounding, not a
+// mistake in the method.
 
 // %% Adapted and merged, with dyadic and with real numbers
 
@@ -527,8 +533,9 @@ display(
 // %% [markdown]
 // ## 12. Files
 //
-// A safetensors file is eight bytes that give the header's length, a JSON header, and the numbers. Every tool of the
-// field reads it. Saved and loaded again, the tiny model is the same to the last bit. (`saveAdapter` writes an adapter as PEFT does.)
+// A safetensors file consists of eight bytes that give the header's length, a JSON header, and the numbers. Every tool
+// of the field reads it. The tiny model is saved and loaded again, and is the same to the last bit. (`saveAdapter`
+// writes an adapter as PEFT does.)
 
 // %% Saved, looked at, loaded
 
@@ -566,10 +573,10 @@ display(
 );
 
 // %% [markdown]
-// ## Where to go on
+// ## Where to go next
 //
-// `notebooks/lora.ts` reads the LoRA paper beside the code, `notebooks/lora-family.ts` compares its descendants on one
-// base, `notebooks/qlora.ts` puts the base into four bits.
+// `notebooks/lora.ts` reads the LoRA paper beside the code, `notebooks/lora-family.ts` compares LoRA's descendants on
+// one base model, and `notebooks/qlora.ts` stores the base model in four bits.
 
 // %% What ran
 
