@@ -9,7 +9,7 @@
 
 import { allocateBytes, allocateFloats, QuantizationError } from "../core/index.ts";
 import type { CodeBook } from "./codebooks.ts";
-import { nearestCode, type Rounding, roundingOf, UNSURE } from "./nearest.ts";
+import { nearestCode, type Rounding, roundingOf, UNSURE } from "./codes/nearest.ts";
 
 export interface Blocks {
   /** The codes: ⌈n · bits / 8⌉ bytes. */

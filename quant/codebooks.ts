@@ -117,7 +117,7 @@ export const int4: CodeBook = {
   values: Float32Array.from({ length: 16 }, (_, code) => (code - 8) / 7),
 };
 
-/** Int8, as LLM.int8 stores a row (rows.ts): the byte in two's complement, in 127ths. */
+/** Int8, as LLM.int8 stores a row (rowwise.ts): the byte in two's complement, in 127ths. */
 export const int8: CodeBook = {
   name: "int8",
   bits: 8,

@@ -13,7 +13,8 @@ export {
   nf4,
   nf4Equation4,
 } from "./codebooks.ts";
-export { NESTED_BLOCK, type NestedAbsmax, quantizeAbsmax, recoverAbsmax } from "./double.ts";
+export { packNibbles, unpackNibbles } from "./codes/pack.ts";
+export { NESTED_BLOCK, type NestedAbsmax, quantizeAbsmax, recoverAbsmax } from "./double-quantization.ts";
 export { packedState } from "./files/packed-state.ts";
 export {
   loadQuantized,
@@ -30,7 +31,9 @@ export {
   trainingLaws,
   type UntouchedTrial,
 } from "./laws/index.ts";
-export { type QLoRARun, qloraBytes, quantizedBytes } from "./layer/memory.ts";
+export { type LinearKind, QuantizedLinear, type QuantizedLinearOptions } from "./layer/quantized-linear.ts";
+export type { ComputeDtype } from "./layer/quantized-matmul.ts";
+export { type QLoRARun, qloraBytes, quantizedBytes } from "./model/memory.ts";
 export {
   bytesOf,
   dequantizeModel,
@@ -41,16 +44,7 @@ export {
   quantizedLayers,
   quantizeModel,
   requantizationError,
-} from "./layer/quantize-model.ts";
-export { type LinearKind, QuantizedLinear, type QuantizedLinearOptions } from "./layer/quantized-linear.ts";
-export type { ComputeDtype } from "./layer/quantized-matmul.ts";
-export {
-  bookOf,
-  type Format,
-  formats,
-  type QuantizedParts,
-  QuantizedTensor,
-} from "./layer/quantized-tensor.ts";
+} from "./model/quantize-model.ts";
 export { AdamW8bit, type AdamW8bitOptions } from "./optim/adamw8bit.ts";
 export { PagedAdamW, type PagedAdamWOptions } from "./optim/paged-adamw.ts";
 export {
@@ -61,7 +55,13 @@ export {
   type PagerOptions,
   PagingError,
 } from "./optim/pager.ts";
-export { packNibbles, unpackNibbles } from "./pack.ts";
 export { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
 export { type Numbers, type QuantizeOptions, quantize } from "./quantize.ts";
-export { quantizeRows } from "./rows.ts";
+export {
+  bookOf,
+  type Format,
+  formats,
+  type QuantizedParts,
+  QuantizedTensor,
+} from "./quantized-tensor.ts";
+export { quantizeRows } from "./rowwise.ts";

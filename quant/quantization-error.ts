@@ -1,8 +1,8 @@
 /** @file What quantizing a tensor has cost. */
 
 import { QuantizationError } from "../core/index.ts";
-import type { QuantizedTensor } from "./layer/quantized-tensor.ts";
 import { type Numbers, numbersOf } from "./quantize.ts";
+import type { QuantizedTensor } from "./quantized-tensor.ts";
 
 /** With e = x̂ - x, over all elements. */
 export interface QuantizationErrorReport {

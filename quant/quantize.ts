@@ -3,9 +3,9 @@
 import { Tensor } from "../autograd/index.ts";
 import { checkOptions, NDArray, optionNames, QuantizationError, type Shape } from "../core/index.ts";
 import { quantizeBlocks } from "./blockwise.ts";
-import { quantizeAbsmax } from "./double.ts";
-import { bookOf, checkFormat, type Format, QuantizedTensor, rowLength } from "./layer/quantized-tensor.ts";
-import { quantizeRows } from "./rows.ts";
+import { quantizeAbsmax } from "./double-quantization.ts";
+import { bookOf, checkFormat, type Format, QuantizedTensor, rowLength } from "./quantized-tensor.ts";
+import { quantizeRows } from "./rowwise.ts";
 
 export interface QuantizeOptions {
   readonly format?: Format;

@@ -22,8 +22,8 @@ import {
   tensorBytes,
 } from "../../core/index.ts";
 import { dynamic8 } from "../codebooks.ts";
-import { NESTED_BLOCK, type NestedAbsmax } from "../double.ts";
-import { bookOf, type Format, formats, QuantizedTensor } from "../layer/quantized-tensor.ts";
+import { NESTED_BLOCK, type NestedAbsmax } from "../double-quantization.ts";
+import { bookOf, type Format, formats, QuantizedTensor } from "../quantized-tensor.ts";
 
 /** The key that marks a quantized weight. */
 const stateKey = (format: Format): string =>

@@ -14,10 +14,10 @@ import {
   tensorBytes,
 } from "../../core/index.ts";
 import { Conv1D, isDenseLinear, type Linear, type Module } from "../../nn/index.ts";
-import { quantizedLayers, tiedParameters } from "../layer/quantize-model.ts";
 import { type LinearKind, QuantizedLinear } from "../layer/quantized-linear.ts";
 import type { ComputeDtype } from "../layer/quantized-matmul.ts";
-import type { QuantizedTensor } from "../layer/quantized-tensor.ts";
+import { quantizedLayers, tiedParameters } from "../model/quantize-model.ts";
+import type { QuantizedTensor } from "../quantized-tensor.ts";
 import { packedState, readPacked } from "./packed-state.ts";
 
 /** All entries of a model: packed weights by `packedState`, parameters as F32 under their names. */

@@ -14,9 +14,9 @@ import {
   together,
   within,
 } from "../../core/index.ts";
-import { bookOf, type Format, formats, type QuantizedTensor } from "../layer/quantized-tensor.ts";
-import { packNibbles, unpackNibbles } from "../pack.ts";
+import { packNibbles, unpackNibbles } from "../codes/pack.ts";
 import { type QuantizeOptions, quantize } from "../quantize.ts";
+import { bookOf, type Format, formats, type QuantizedTensor } from "../quantized-tensor.ts";
 
 /** What a law of quantization is tried on: numbers, and how they are quantized. */
 export interface QuantizationTrial extends QuantizeOptions {

@@ -12,8 +12,8 @@ import { add, type Parameter, parameter, type Tensor } from "../../autograd/inde
 import { checkOptions, mT, type NDArray, QuantizationError, sameShape, zeros } from "../../core/index.ts";
 import { Conv1D, Linear, type LinearLike, Module, overrides } from "../../nn/index.ts";
 import { bitsAndBytes, type QuantizeOptions, quantize, quantizeOptions } from "../quantize.ts";
+import type { QuantizedTensor } from "../quantized-tensor.ts";
 import { type ComputeDtype, denseOf, roundingTo, timesTransposed } from "./quantized-matmul.ts";
-import type { QuantizedTensor } from "./quantized-tensor.ts";
 
 /** The kind of layer that was quantized, and comes back from `dense`. */
 export type LinearKind = "linear" | "conv1d";

@@ -21,7 +21,7 @@ import {
   sizeOf,
   unary,
 } from "../../core/index.ts";
-import type { QuantizedTensor } from "./quantized-tensor.ts";
+import type { QuantizedTensor } from "../quantized-tensor.ts";
 
 /**
  * What products are computed in: with "bfloat16" all operands and results, gradients too, are rounded to it; sums are

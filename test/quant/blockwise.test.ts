@@ -14,7 +14,7 @@ import {
 } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { roundingOf } from "../../quant/nearest.ts";
+import { roundingOf } from "../../quant/codes/nearest.ts";
 
 const test = suite("block-wise quantization");
 

@@ -1,7 +1,7 @@
 import { type CodeBook, dynamic8, dynamic8Unsigned, fp4, int4, int8, nf4, nf4Equation4 } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { roundingOf } from "../../quant/nearest.ts";
+import { roundingOf } from "../../quant/codes/nearest.ts";
 
 const test = suite("code books");
 

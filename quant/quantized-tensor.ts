@@ -1,6 +1,6 @@
 /** @file QuantizedTensor: packed codes and their constants, and the way back to numbers. */
 
-import { Tensor } from "../../autograd/index.ts";
+import { Tensor } from "../autograd/index.ts";
 import {
   allocateFloats,
   type Codes,
@@ -9,11 +9,11 @@ import {
   QuantizationError,
   type Shape,
   sizeOf,
-} from "../../core/index.ts";
-import { dequantizeBlocks, packedLength } from "../blockwise.ts";
-import { type CodeBook, dynamic8, fp4, int4, int8, nf4 } from "../codebooks.ts";
-import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "../double.ts";
-import { unpackNibbles } from "../pack.ts";
+} from "../core/index.ts";
+import { dequantizeBlocks, packedLength } from "./blockwise.ts";
+import { type CodeBook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
+import { unpackNibbles } from "./codes/pack.ts";
+import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "./double-quantization.ts";
 
 /**
  * `nf4`, `fp4`, `int4`: 4 bits, block-wise. `int8`: the 8-bit dynamic map, block-wise. `int8-rows`: integers,

@@ -1,6 +1,6 @@
 /** @file Two 4-bit codes to a byte, the earlier in the high half, as bitsandbytes stores them. */
 
-import { allocateBytes } from "../core/index.ts";
+import { allocateBytes } from "../../core/index.ts";
 
 /** ⌈n/2⌉ bytes from n codes 0 … 15; an odd count is filled up with `filler`. */
 export function packNibbles(codes: Uint8Array, filler: number): Uint8Array {

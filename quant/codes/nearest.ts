@@ -3,7 +3,7 @@
  * number on a midpoint takes the smaller value. A table of cells saves most numbers the search.
  */
 
-import type { CodeBook } from "./codebooks.ts";
+import type { CodeBook } from "../codebooks.ts";
 
 export interface Rounding {
   /** Codes in ascending order of their values: the code of rank k is order[k]. */

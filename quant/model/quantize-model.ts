@@ -14,9 +14,9 @@ import {
   outputHeads,
   overrides,
 } from "../../nn/index.ts";
+import { denseLayer, QuantizedLinear, type QuantizedLinearOptions } from "../layer/quantized-linear.ts";
 import { type QuantizationErrorReport, quantizationError } from "../quantization-error.ts";
 import { bitsAndBytes, quantizeOptions } from "../quantize.ts";
-import { denseLayer, QuantizedLinear, type QuantizedLinearOptions } from "./quantized-linear.ts";
 
 /** A dotted name or its last parts, such as "lm_head" or "mlp.c_proj"; or a pattern for the whole name. */
 export type LayerName = string | RegExp;

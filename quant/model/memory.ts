@@ -15,9 +15,9 @@
 
 import { checkOptions, type Shape, sizeOf } from "../../core/index.ts";
 import { packedLength } from "../blockwise.ts";
-import { NESTED_BLOCK } from "../double.ts";
+import { NESTED_BLOCK } from "../double-quantization.ts";
 import { bitsAndBytes, type QuantizeOptions, quantizeOptions } from "../quantize.ts";
-import { bookOf, checkFormat, rowLength } from "./quantized-tensor.ts";
+import { bookOf, checkFormat, rowLength } from "../quantized-tensor.ts";
 
 /** Bytes of codes and of constants that quantize() makes of a tensor of that shape, with these options. */
 export function quantizedBytes(
