@@ -17,29 +17,22 @@
  * Where ‖V'‖ is 0, g is 1: the row of W' is zero whatever g is, and with g = 1, unlike 0, B can still learn.
  */
 
-import { isRecording, matmul, noGrad, type Parameter, Tensor, where } from "../autograd/index.ts";
-import {
-  concat,
-  copy,
-  currentPrecision,
-  type NDArray,
-  optionNames,
-  type Random,
-  scope,
-} from "../core/index.ts";
-import { firstValues } from "./init/index.ts";
-import { Adapter, type AdapterOptions, commonOptions } from "./model/adapter.ts";
-import { branchInput, factor } from "./model/low-rank.ts";
-import { remembered } from "./model/remembered.ts";
-import { type LayerInput, type Site, siteOf } from "./model/weight-view.ts";
+import { matmul, type Parameter, type Tensor, where } from "../autograd/index.ts";
+import { optionNames } from "../core/index.ts";
+import { initialize } from "./init/index.ts";
+import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
+import { updatedRowNorms } from "./model/row-norms.ts";
+import { type LayerInput, viewWeight, type WeightView } from "./model/weight-view.ts";
 
 export interface DoRAOptions extends AdapterOptions {
-  /** Let gradients pass through ‖V'‖ too. False unless given (§4.3). */
+  /**
+   * Let gradients pass through ‖V'‖_c too (Eq. 6). By default it counts as a constant (§4.3).
+   * @default false
+   */
   readonly normGradient?: boolean;
 }
 
-const constantNorms = remembered<Tensor>();
-
+/** DoRA on one layer: h = W' x + b, with W' = m V'/‖V'‖_c. The magnitude m, A and B are trained. */
 export class DoRA extends Adapter {
   static override readonly options: readonly string[] = optionNames<Omit<DoRAOptions, "rng">>({
     ...commonOptions,
@@ -48,86 +41,45 @@ export class DoRA extends Adapter {
     normGradient: true,
   });
   readonly method = "dora";
-  A: Parameter;
-  B: Parameter;
-  m: Parameter;
+  A: Parameter; // [r, in]
+  B: Parameter; // [out, r]
+  m: Parameter; // [out]
   readonly normGradient: boolean;
-  readonly dropout: number;
-  readonly rng: Random;
 
-  constructor(site: Site, options: DoRAOptions) {
+  constructor(W0: WeightView, options: DoRAOptions) {
     super(options);
     this.normGradient = options.normGradient ?? false;
-    this.dropout = options.dropout ?? 0;
-    this.rng = options.rng.split("dropout");
-    const { A, B, remainder } = firstValues(site, { ...options, scaling: this.scaling });
-    this.A = factor(A);
-    this.B = factor(B);
-    this.remainder = remainder;
-    const start = remainder ? siteOf(site.withWeight(remainder)) : site;
-    this.m = factor(this.constantNorm(start).value); //                            m = ‖V'‖, so g = 1 to the last bit
+    const { A, B, residual } = initialize(W0, { ...options, scaling: this.scaling });
+    this.A = adapterParameter(A);
+    this.B = adapterParameter(B);
+    this.residual = residual;
+    const start = residual ? viewWeight(W0.withWeight(residual)) : W0;
+    this.m = adapterParameter(updatedRowNorms(start, this).value); // m = ‖V'‖, so that g = 1 to the last bit
   }
 
-  /** (W' − W0) x. */
-  override update(site: Site, x: LayerInput, W0x: Tensor): Tensor {
-    const { A, B, scaling } = this;
-    const dropped = branchInput(x, this.dropout, this.training, this.rng); //      x̃ [..., in]
-    const base = dropped === x ? W0x : site.project(dropped); //                   W0 x̃ [..., out]
-    const BAx = site.up(site.down(dropped, A).mul(scaling), B); //                 (α/r) B A x̃ [..., out]
-    return site.scaleOutput(base.add(BAx), this.gain(site)).sub(base); //          g ∘ V' x̃ − W0 x̃
+  /** ΔW x = W' x − W0 x, with W' x = g ∘ V' x   (Eq. 5) */
+  override delta(W0: WeightView, x: LayerInput, W0x: Tensor): Tensor {
+    const dropped = this.dropped(x); // x̃                                           [..., in]
+    const base = dropped === x ? W0x : W0.project(dropped); // W0 x̃                 [..., out]
+    const BAx = W0.up(W0.down(dropped, this.A).mul(this.scaling), this.B); // (α/r) B A x̃   [..., out]
+    const Wx = W0.scaleOutput(base.add(BAx), this.gain(W0)); // W' x̃ = g ∘ V' x̃     [..., out]
+    return Wx.sub(base);
   }
 
   /** ΔW = W' − W0 = g ∘ V' − W0   [out, in] */
-  override deltaWeight(site: Site): Tensor {
-    return this.direction(site).mul(this.gain(site).reshape(site.out, 1)).sub(site.weight());
+  override deltaWeight(W0: WeightView): Tensor {
+    return this.direction(W0).mul(this.gain(W0).reshape(W0.out, 1)).sub(W0.weight());
   }
 
   /** V' = W0 + (α/r) B A   [out, in] */
-  direction(site: Site): Tensor {
-    return site.weight().add(matmul(this.B.mul(this.scaling), this.A));
+  direction(W0: WeightView): Tensor {
+    return W0.weight().add(matmul(this.B.mul(this.scaling), this.A));
   }
 
-  /** g = m/‖V'‖   [out] */
-  gain(site: Site): Tensor {
-    const c = this.normGradient ? this.direction(site).norm(1) : this.constantNorm(site);
+  /** g = m/‖V'‖_c, and 1 where ‖V'‖_c is 0   [out] */
+  gain(W0: WeightView): Tensor {
+    const c = this.normGradient ? this.direction(W0).norm(1) : updatedRowNorms(W0, this);
     const empty = c.eq(0);
     return where(empty, 1, this.m.div(where(empty, 1, c)));
   }
-
-  /** ‖V'‖ [out] without history. Outside training it is remembered until W0, A or B change: a text needs it once. */
-  private constantNorm(site: Site): Tensor {
-    if (isRecording()) return new Tensor(this.rowNorms(site));
-    const { storage: a } = this.A.value;
-    const { storage: b } = this.B.value;
-    const of = [site, site.version(), a, a.version, b, b.version, currentPrecision()];
-    return constantNorms(this, of, () => new Tensor(copy(this.rowNorms(site), "adapters")));
-  }
-
-  /**
-   * ‖V'‖, with V' formed a block of rows at a time. The expansion ‖W0‖² + 2s⟨W0, BA⟩ + s²‖BA‖² needs no V' and takes
-   * half the time (768 × 768, r = 8: 1.8 against 3.9 ms; W0 x of 256 tokens takes 18), but it cancels where B A takes
-   * W0 away: with ‖V'‖ = ‖W0‖/100 four digits of the square are gone, and a row of zeros can come out as NaN.
-   */
-  private rowNorms(site: Site): NDArray {
-    const rows = Math.max(1, Math.floor(BLOCK / site.in));
-    return scope(() =>
-      noGrad(() => {
-        const W0 = site.weight();
-        const norms = (from: number, to: number): NDArray =>
-          scope(() => {
-            const BA = matmul(this.B.slice(0, from, to).mul(this.scaling), this.A);
-            return W0.slice(0, from, to).add(BA).norm(1).value;
-          });
-        const starts = Array.from({ length: Math.ceil(site.out / rows) }, (_, i) => i * rows);
-        return concat(starts.map((from) => norms(from, Math.min(site.out, from + rows))));
-      }),
-    );
-  }
-
-  override describe(): string {
-    return `r ${this.rank}, α ${this.alpha}, scaling ${this.scaling}`;
-  }
 }
-
-/** Elements of V' that are in memory at a time. */
-const BLOCK = 2 ** 20;

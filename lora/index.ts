@@ -33,8 +33,15 @@ export type { Truncation } from "./algebra/spectrum.ts";
 export * from "./count/index.ts";
 export type * from "./count/spec.ts";
 export { DoRA, type DoRAOptions } from "./dora.ts";
-export { type FirstValues, firstValues, type Init, type InitOptions } from "./init/index.ts";
-export type { LoftQ } from "./init/residual.ts";
+export {
+  type FirstValues,
+  firstValues,
+  type Init,
+  type Initial,
+  type InitOptions,
+  initialize,
+} from "./init/index.ts";
+export type { LoftQ } from "./init/loftq.ts";
 export { concerns, type Law, laws, type Trial, trial } from "./laws/index.ts";
 export { LoRA } from "./lora.ts";
 export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
@@ -48,7 +55,15 @@ export { Adapter, type AdapterOptions } from "./model/adapter.ts";
 export { inject } from "./model/inject.ts";
 export type { OwnParameter } from "./model/saved-parameters.ts";
 export type { AdapterStatus, TrainableReport } from "./model/status.ts";
-export { type LayerInput, type Site, siteOf } from "./model/weight-view.ts";
+export {
+  type LayerInput,
+  viewWeight,
+  /** @deprecated Named viewWeight now. */
+  viewWeight as siteOf,
+  type WeightView,
+  /** @deprecated Named WeightView now. */
+  type WeightView as Site,
+} from "./model/weight-view.ts";
 export {
   type AdapterFiles,
   loadAdapter,

@@ -6,8 +6,8 @@
  *     A [r, in]  random, frozen          B [out, r]  starts at zero
  *
  * Every row of ΔW stays in the span of A's rows. Of the two gradients only A's needs x; backward to B needs A x:
- * r values per token are kept instead of in + r. (The graph finds that by itself; nothing here says so.
- * Dropout undoes it where x has a gradient: its mask is as large as x.)
+ * r values per token are kept instead of in + r. Autograd finds that by itself, because A needs no gradient: no code here
+ * is needed for it. (Dropout undoes it where x has a gradient: its mask is as large as x.)
  *
  * The later version of the paper corrects B's gradient. With G = ∂L/∂W and s = α/r, plain training sees g_B = s G Aᵀ.
  * The step g' of B whose effect on W, s g' A, comes nearest to G solves min ‖s g' A − G‖_F:
@@ -18,31 +18,59 @@
  * a zero. A Aᵀ has 1e-8 added to its diagonal, as in PEFT.
  */
 
-import { type Parameter, Tensor } from "../autograd/index.ts";
+import { matmul, type Parameter, Tensor } from "../autograd/index.ts";
 import {
   ArgumentError,
   array,
   binary,
   checkOptions,
   inverse,
-  matmul,
   type NDArray,
   optionNames,
+  matmul as product,
 } from "../core/index.ts";
 import { type AdamSettings, AdamW, type Module, type ParameterState } from "../nn/index.ts";
-import { LoRA } from "./lora.ts";
-import type { AdapterOptions } from "./model/adapter.ts";
-import { remembered } from "./model/remembered.ts";
-import type { Site } from "./model/weight-view.ts";
+import { initialize } from "./init/index.ts";
+import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
+import { cached } from "./model/cached.ts";
+import type { LayerInput, WeightView } from "./model/weight-view.ts";
 
-const inverses = remembered<NDArray>();
+const inverses = cached<NDArray>();
 
-export class LoraFA extends LoRA {
-  override readonly method = "lora-fa";
+/** LoRA-FA on one layer: LoRA with A frozen as it was drawn; only B is trained. */
+export class LoraFA extends Adapter {
+  static override readonly options: readonly string[] = optionNames<Omit<AdapterOptions, "rng">>({
+    ...commonOptions,
+    init: true,
+    loftq: true,
+  });
+  readonly method = "lora-fa";
+  A: Parameter; // [r, in], frozen
+  B: Parameter; // [out, r]
 
-  constructor(site: Site, options: AdapterOptions) {
-    super(site, options, "B");
+  constructor(W0: WeightView, options: AdapterOptions) {
+    super(options);
+    const { A, B, residual } = initialize(W0, { ...options, scaling: this.scaling, zero: "B" });
+    this.A = adapterParameter(A);
     this.A.requiresGrad = false;
+    this.B = adapterParameter(B);
+    this.residual = residual;
+  }
+
+  /** ΔW x = (α/r) B A x. Backward needs A x, and not x, since A has no gradient. */
+  override delta(W0: WeightView, x: LayerInput): Tensor {
+    const z = W0.down(this.dropped(x), this.A); // A x            [..., r]
+    return W0.up(z.mul(this.scaling), this.B); //  (α/r) B A x    [..., out]
+  }
+
+  /** ΔW = (α/r) B A   [out, in] */
+  override deltaWeight(_W0?: WeightView): Tensor {
+    return matmul(this.B, this.A).mul(this.scaling);
+  }
+
+  /** A and (α/r) B. */
+  override factors(): { A: Tensor; B: Tensor } {
+    return { A: this.A, B: this.B.mul(this.scaling) };
   }
 
   /** Makes B trainable or not; A never is. */
@@ -54,10 +82,10 @@ export class LoraFA extends LoRA {
   /** Replaces B's gradient g_B [out, r] by (1/s²) g_B (A Aᵀ)⁻¹. Call it between backward and the optimizer's step. */
   correctGradient(): void {
     const { gradValue } = this.B;
-    if (gradValue) new Tensor(gradValue).assign(matmul(gradValue, this.inverseGram()));
+    if (gradValue) new Tensor(gradValue).assign(product(gradValue, this.inverseGram()));
   }
 
-  /** (1/s²) (A Aᵀ + 1e-8 I)⁻¹ [r, r], worked out once for each A. */
+  /** (1/s²) (A Aᵀ + 1e-8 I)⁻¹   [r, r], computed once for each A. */
   private inverseGram(): NDArray {
     const { storage } = this.A.value;
     const of = [storage, storage.version];

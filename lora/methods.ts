@@ -11,7 +11,7 @@ import { LoraConv } from "./loralib/conv.ts";
 import { MergedLinear } from "./loralib/merged-linear.ts";
 import type { Adapter } from "./model/adapter.ts";
 import { elsewhere } from "./model/elsewhere.ts";
-import type { Site } from "./model/weight-view.ts";
+import type { WeightView } from "./model/weight-view.ts";
 
 export const methods = {
   lora: LoRA,
@@ -20,7 +20,7 @@ export const methods = {
   "lora-fa": LoraFA,
   "merged-linear": MergedLinear,
   "lora-conv": LoraConv,
-} as const satisfies Record<string, new (site: Site, options: never) => Adapter>;
+} as const satisfies Record<string, new (site: WeightView, options: never) => Adapter>;
 
 export type Method = keyof typeof methods;
 
@@ -73,7 +73,7 @@ const placement = optionNames<Placement>({
 });
 
 type AnyAdapter = (new (
-  site: Site,
+  site: WeightView,
   options: Record<string, unknown> & { rng: Random },
 ) => Adapter) & {
   readonly options?: readonly string[];

@@ -22,55 +22,51 @@
  */
 
 import { add, matmul, mT, type Parameter, sub, type Tensor, tensor } from "../../autograd/index.ts";
-import { AdapterError, checkOptions, optionNames, type Random, zeros } from "../../core/index.ts";
+import { AdapterError, checkOptions, optionNames, zeros } from "../../core/index.ts";
 import { normal } from "../../nn/index.ts";
-import { Adapter, type AdapterOptions, commonOptions } from "../model/adapter.ts";
-import { branchInput, factor } from "../model/low-rank.ts";
-import type { LayerInput, Site } from "../model/weight-view.ts";
+import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "../model/adapter.ts";
+import type { LayerInput, WeightView } from "../model/weight-view.ts";
 
 export interface AdaLoraOptions extends Omit<AdapterOptions, "init" | "loftq"> {
   /** The factor α/(r + 1e-5) of the authors' code and of PEFT, for adapters that are exchanged with them. */
   readonly ranknum?: boolean;
 }
 
+/** AdaLoRA on one layer: h = W0 x + s P Λ Q x + b. P, Λ and Q are trained; a `BudgetAllocator` prunes Λ. */
 export class AdaLoRA extends Adapter {
   static override readonly options: readonly string[] = optionNames<Omit<AdaLoraOptions, "rng">>({
     ...commonOptions,
     ranknum: true,
   });
   readonly method = "adalora";
-  P: Parameter;
-  lambda: Parameter;
-  Q: Parameter;
+  P: Parameter; // [out, r]
+  lambda: Parameter; // [r, 1]
+  Q: Parameter; // [r, in]
   /** 1 for the triplets that take part, 0 for those that were pruned before it was loaded, [r, 1]; null when all do. */
   kept: Tensor | null = null;
-  readonly dropout: number;
-  readonly rng: Random;
   override readonly scaling: number;
 
   /** @throws AdapterError when both `ranknum` and `rankStabilized` are set */
-  constructor(site: Site, options: AdaLoraOptions) {
+  constructor(W0: WeightView, options: AdaLoraOptions) {
     super(options);
-    const { rank, rng, ranknum = false, rankStabilized = false, dropout = 0 } = options;
+    const { rank, rng, ranknum = false, rankStabilized = false } = options;
     if (ranknum && rankStabilized)
       throw new AdapterError("ranknum, rankStabilized: expected one of them; got both");
-    this.P = factor(normal(rng, [site.out, rank], 0.02));
-    this.lambda = factor(zeros([rank, 1]));
-    this.Q = factor(normal(rng, [rank, site.in], 0.02));
-    this.dropout = dropout;
-    this.rng = rng.split("dropout");
+    this.P = adapterParameter(normal(rng, [W0.out, rank], 0.02));
+    this.lambda = adapterParameter(zeros([rank, 1]));
+    this.Q = adapterParameter(normal(rng, [rank, W0.in], 0.02));
     const ofRanknum = (this.alpha > 0 ? this.alpha : rank) / (rank + 1e-5);
     this.scaling = ranknum ? ofRanknum : this.alpha / (rankStabilized ? Math.sqrt(rank) : rank);
   }
 
-  /** s P Λ Q x. */
-  override update(site: Site, x: LayerInput): Tensor {
-    const dropped = branchInput(x, this.dropout, this.training, this.rng); // x [..., in]
-    return site.up(site.down(dropped, this.scaledRight()), this.P); //         [..., r] → [..., out]
+  /** ΔW x = s P Λ Q x   (Eq. 3) */
+  override delta(W0: WeightView, x: LayerInput): Tensor {
+    const z = W0.down(this.dropped(x), this.scaledRight()); // s Λ Q x      [..., r]
+    return W0.up(z, this.P); //                                s P Λ Q x    [..., out]
   }
 
   /** ΔW = s P Λ Q   [out, in] */
-  override deltaWeight(_site?: Site): Tensor {
+  override deltaWeight(_W0?: WeightView): Tensor {
     return matmul(this.P, this.scaledRight());
   }
 
@@ -90,8 +86,8 @@ export class AdaLoRA extends Adapter {
     return this.kept === null || this.kept.value.data[triplet] !== 0;
   }
 
-  /** How many singular values are not masked. */
-  activeRank(): number {
+  /** The number of singular values that are not masked. */
+  override activeRank(): number {
     return this.lambda.value.data.filter((λ: number, i: number) => λ !== 0 && this.isKept(i)).length;
   }
 
@@ -101,9 +97,16 @@ export class AdaLoRA extends Adapter {
 }
 
 export interface OrthogonalityOptions {
-  /** γ; 0.1 unless given (§4, Table 8: 0.1 to 0.5). */
+  /**
+   * γ (§4, Table 8: 0.1 to 0.5).
+   * @default 0.1
+   */
   readonly weight?: number;
-  /** "paper" (default): γ Σ_k R(P_k, Q_k). "code": γ times the mean over all P and Q of ‖·‖_F, not squared; also PEFT's. */
+  /**
+   * "paper": γ Σ_k R(P_k, Q_k). "code": γ times the mean over all P and Q of ‖·‖_F, not squared, as in the authors' code
+   * and PEFT's.
+   * @default "paper"
+   */
   readonly form?: "paper" | "code";
 }
 

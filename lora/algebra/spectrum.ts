@@ -45,7 +45,7 @@ export interface Truncation {
 
 /** An adapter's ΔW on a layer as factors, where its method has such. */
 export function factorsAt(layer: AdaptedLayer, name: string): Factors | null {
-  if (layer.remainders.has(name)) return null; // ΔW is then R − W0 + B A
+  if (layer.residuals.has(name)) return null; // ΔW is then R − W0 + B A
   const pair = noGrad(() => layer.adapters.get(name)?.factors());
   return pair ? { B: pair.B.value, A: pair.A.value } : null;
 }
@@ -64,7 +64,7 @@ export function spectrumAt(layer: AdaptedLayer, name: string): Spectrum {
 
 /** ‖·‖_F of the rounding in a remainder R [out, in], which is kept in float32: 2⁻²⁴ ‖W0‖_F. */
 export function noiseAt(layer: AdaptedLayer, name: string): number {
-  return layer.remainders.has(name) ? 2 ** -24 * frobeniusNorm(layer.site.weight().value.data) : 0;
+  return layer.residuals.has(name) ? 2 ** -24 * frobeniusNorm(layer.site.weight().value.data) : 0;
 }
 
 /** By the singular value decomposition of the whole matrix: min(out, in)³ operations and more. */

@@ -1,95 +1,31 @@
 /**
- * @file First values of A and B that take a part of the weight over: the layer keeps the remainder R = W − s B A.
- *
- *     pissa    s B A = U_r S_r V_rᵀ, the r largest singular triplets of W      Meng et al. 2024, arXiv:2404.02948, Eq. 2–4
- *     olora    s B A = s Q_r R_r, the first r columns and rows of W = Q R      Büyükakyüz 2024, arXiv:2406.01775
- *     loftq    min ‖W − (q(R) + s B A)‖_F, q quantization                      Li et al. 2023, arXiv:2310.08659, Alg. 1
- *
- * PiSSA and LoftQ share √S between A and B. In LoftQ's own code B A has no factor s; here s B A is what leaves W, as in
- * PEFT's PiSSA, so that the layer starts where it should whatever α is.
+ * @file What PiSSA, OLoRA and LoftQ share: A and B take a part s B A of the weight over, and the layer keeps the residual
+ * weight R = W − s B A, so that R + s B A computes W x from the start.
  */
 
 import {
   AdapterError,
   array,
   binary,
-  checkOptions,
   matmul,
   mT,
   type NDArray,
-  optionNames,
   qr,
   type Random,
-  sameShape,
   svd,
 } from "../../core/index.ts";
-import { isLinearLike, Module } from "../../nn/index.ts";
-import { elsewhere } from "../model/elsewhere.ts";
-import { type Site, siteOf } from "../model/weight-view.ts";
-import type { FirstValues, InitOptions } from "./index.ts";
+import type { WeightView } from "../model/weight-view.ts";
+import type { Initial, InitOptions } from "./index.ts";
 
-export interface LoftQ {
-  /**
-   * W [out, in] before quantization, or the model before it, whose layer of the same name holds W: the quantized layer
-   * cannot tell what was lost.
-   */
-  readonly original: NDArray | Module;
-  /** T of Algorithm 1; 5 unless given, as in the paper's experiments. */
-  readonly iterations?: number;
+type Pair = Pick<Initial, "A" | "B">;
+
+/** A, B and R = W − s B A   [out, in] */
+export function withResidual(W: NDArray, { A, B }: Pair, { scaling }: InitOptions): Initial {
+  return { A, B, residual: binary("sub", W, binary("mul", matmul(B, A), array(scaling, []))) };
 }
 
-const loftqOptions = optionNames<LoftQ>({ original: true, iterations: true });
-
-/** LoftQ's options for the layer of that name. @throws AdapterError when the original there is no linear layer */
-export function loftqAt(name: string, options: LoftQ): LoftQ {
-  checkOptions("loftq", options, loftqOptions, elsewhere);
-  const { original, ...rest } = options;
-  if (!(original instanceof Module)) return { original, ...rest };
-  const layer = original.getModule(name);
-  if (isLinearLike(layer)) return { original: layer.denseWeight().value, ...rest };
-  throw new AdapterError(`loftq: expected a linear layer at ${name}; got ${layer.constructor.name}`);
-}
-
-export function pissa(site: Site, options: InitOptions): FirstValues {
-  checkDivision(site, options);
-  const W = site.weight().value;
-  return divided(W, halves(W, options), options);
-}
-
-export function olora(site: Site, options: InitOptions): FirstValues {
-  checkDivision(site, options);
-  const { rank } = options;
-  const W = site.weight().value;
-  const { Q, R } = qr(W.data, site.out, site.in); //                     Q [out, p], R [p, in]
-  const p = Math.min(site.out, site.in);
-  const A = matrix(rank, site.in, (i, j) => R[i * site.in + j]);
-  const B = matrix(site.out, rank, (i, j) => Q[i * p + j]);
-  return divided(W, { A, B }, options);
-}
-
-export function loftq(site: Site, options: InitOptions): FirstValues {
-  checkDivision(site, options);
-  const { original: W, iterations = 5 } = options.loftq ?? {};
-  if (!W || W instanceof Module || !sameShape(W.shape, [site.out, site.in]) || !(iterations >= 1)) {
-    throw new AdapterError(
-      `init loftq: expected loftq.original, the weight [${site.out}, ${site.in}] before quantization, and ` +
-        `loftq.iterations ≥ 1; got ${W && !(W instanceof Module) ? `[${W.shape.join(", ")}]` : "none"}, ${iterations}`,
-    );
-  }
-  let remainder = W;
-  for (let t = 1; ; t++) {
-    const quantized = siteOf(site.withWeight(remainder)).weight().value; // q(W − s B A)
-    const error = binary("sub", W, quantized);
-    if (t === 1 && error.data.every((value: number) => value === 0))
-      throw new AdapterError("init loftq: expected a quantized layer; this one keeps its weight exactly");
-    const pair = halves(error, options);
-    if (t >= iterations) return { ...pair, remainder };
-    remainder = divided(W, pair, options).remainder as NDArray;
-  }
-}
-
-/** A and B with s B A the best approximation of M of that rank: √(S/s) on each side. */
-function halves(M: NDArray, { rank, scaling, rng }: InitOptions): { A: NDArray; B: NDArray } {
+/** A and B with s B A the best approximation of M [out, in] of rank r: U_r S_r V_rᵀ, with √(S/s) on each side. */
+export function bestApproximation(M: NDArray, { rank, scaling, rng }: InitOptions): Pair {
   const [out, into] = M.shape;
   const { U, S, V } = leadingTriplets(M, rank, rng);
   const p = S.length;
@@ -117,11 +53,6 @@ function leadingTriplets(M: NDArray, rank: number, rng: Random): ReturnType<type
   return { U: Float64Array.from(matmul(Q, array(U, [k, k])).data), S, V };
 }
 
-/** A, B and R = W − s B A. */
-function divided(W: NDArray, { A, B }: { A: NDArray; B: NDArray }, { scaling }: InitOptions): FirstValues {
-  return { A, B, remainder: binary("sub", W, binary("mul", matmul(B, A), array(scaling, []))) };
-}
-
 /** The matrix with entries at(i, j). */
 export const matrix = (rows: number, cols: number, at: (i: number, j: number) => number): NDArray =>
   array(
@@ -129,7 +60,8 @@ export const matrix = (rows: number, cols: number, at: (i: number, j: number) =>
     [rows, cols],
   );
 
-function checkDivision({ out, in: into }: Site, { init, rank, scaling }: InitOptions): void {
+/** @throws AdapterError unless r ≤ min(out, in) and s > 0: a part of W of that rank can be taken over */
+export function checkResidual({ out, in: into }: WeightView, { init, rank, scaling }: InitOptions): void {
   if (rank > Math.min(out, into) || !(scaling > 0)) {
     throw new AdapterError(
       `init ${init}: expected a rank up to ${Math.min(out, into)} and an alpha > 0; got rank ${rank} and the factor ` +

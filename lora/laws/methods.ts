@@ -8,7 +8,7 @@ import { BudgetAllocator } from "../adalora/allocator.ts";
 import { tripletScores } from "../adalora/importance.ts";
 import type { DoRA } from "../dora.ts";
 import { inject } from "../model/inject.ts";
-import { siteOf } from "../model/weight-view.ts";
+import { viewWeight } from "../model/weight-view.ts";
 import type { Law, Trial } from "./law.ts";
 import {
   adapterOf,
@@ -56,9 +56,9 @@ export const methodLaws = {
     methods: ["dora"],
     check(trial) {
       const { layer } = plainModel(trial);
-      const W0 = copy(siteOf(layer).weight().value);
-      W0.storage.data.fill(0, 0, siteOf(layer).in); // a row of zeros
-      const plain = new OneLayer(siteOf(layer).withWeight(W0));
+      const W0 = copy(viewWeight(layer).weight().value);
+      W0.storage.data.fill(0, 0, viewWeight(layer).in); // a row of zeros
+      const plain = new OneLayer(viewWeight(layer).withWeight(W0));
       const before = outputOf(plain, inputOf(trial));
       const model = inject(plain, { ...configOf(trial), name: "a" });
       const dora = adapterOf(model) as DoRA;

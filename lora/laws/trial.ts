@@ -16,7 +16,7 @@ import type { AdapterConfig, Method } from "../methods.ts";
 import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
 import { inject } from "../model/inject.ts";
-import { type LayerInput, type Site, siteOf } from "../model/weight-view.ts";
+import { type LayerInput, viewWeight, type WeightView } from "../model/weight-view.ts";
 import type { Trial } from "./law.ts";
 
 /** A model of one layer. */
@@ -135,7 +135,7 @@ export const unit = (): number => (currentPrecision() === "float64" ? 2 ** -53 :
 export function outputBound(model: AdaptedModel, names: readonly string[], x: LayerInput): number {
   const { site } = layerOf(model);
   const M = noGrad(() => magnitude(site, model, names));
-  const y = siteOf(site.withWeight(M.value)).project(absolute(x)).value.data;
+  const y = viewWeight(site.withWeight(M.value)).project(absolute(x)).value.data;
   const ranks = names.reduce((sum, name) => sum + adapterOf(model, name).rank, 0);
   const largest = largestOf(y);
   return 2 * (site.in + ranks + 12) * unit() * (largest + 1); // + 1: the bias
@@ -155,7 +155,7 @@ function largestOf(values: FloatArray): number {
   return largest;
 }
 
-function magnitude(site: Site, model: AdaptedModel, names: readonly string[]): Tensor {
+function magnitude(site: WeightView, model: AdaptedModel, names: readonly string[]): Tensor {
   const W = site.weight().abs();
   return names.reduce((M, name) => {
     const adapter = adapterOf(model, name);

@@ -1,6 +1,6 @@
 /**
  * @file LoRA on a convolution in loralib's form (its ConvLoRA; Hu et al., 2021, arXiv:2106.09685, and its code). PEFT's
- * form, a convolution and a pointwise one, is what every other method uses (see site.ts); the two are not equivalent.
+ * form, a convolution and a pointwise one, is what every other method uses (see model/weight-view.ts); the two are not equivalent.
  *
  *     ΔW = (α/r) reshape(B A)      W0 [out, in, k, k]
  *
@@ -12,29 +12,27 @@
  */
 
 import { matmul, type Parameter, type Tensor } from "../../autograd/index.ts";
-import { AdapterError, optionNames, type Random, zeros } from "../../core/index.ts";
+import { AdapterError, optionNames, zeros } from "../../core/index.ts";
 import { kaimingUniform } from "../../nn/index.ts";
-import { Adapter, type AdapterOptions, commonOptions } from "../model/adapter.ts";
-import { branchInput, factor } from "../model/low-rank.ts";
-import type { LayerInput, Site } from "../model/weight-view.ts";
+import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "../model/adapter.ts";
+import type { LayerInput, WeightView } from "../model/weight-view.ts";
 
 export type LoraConvOptions = Omit<AdapterOptions, "init" | "loftq">;
 
+/** loralib's ConvLoRA on one convolution: ΔW = (α/r) reshape(B A). */
 export class LoraConv extends Adapter {
   static override readonly options: readonly string[] = optionNames<Omit<LoraConvOptions, "rng">>({
     ...commonOptions,
   });
   readonly method = "lora-conv";
-  A: Parameter;
-  B: Parameter;
-  readonly dropout: number;
-  readonly rng: Random;
+  A: Parameter; // [r k, in k]
+  B: Parameter; // [out k, r k]
 
   /** @throws AdapterError unless the kernel is square, k × k, and the convolution has one group */
-  constructor(site: Site, options: LoraConvOptions) {
+  constructor(W0: WeightView, options: LoraConvOptions) {
     super(options);
-    const { rank, rng, dropout = 0 } = options;
-    const { kernel, groups } = site.convolution ?? { kernel: [1, 1], groups: 1 };
+    const { rank, rng } = options;
+    const { kernel, groups } = W0.convolution ?? { kernel: [1, 1], groups: 1 };
     const k = kernel[0];
     if (kernel.length !== 2 || kernel[1] !== k || groups !== 1) {
       throw new AdapterError(
@@ -42,24 +40,18 @@ export class LoraConv extends Adapter {
           `[${kernel.join(", ")}], groups ${groups}; use the method lora`,
       );
     }
-    this.dropout = dropout;
-    this.rng = rng.split("dropout");
-    const across = site.in / k; // in k
-    this.A = factor(kaimingUniform(rng, [rank * k, across], across));
-    this.B = factor(zeros([site.out * k, rank * k]));
+    const across = W0.in / k; // in k
+    this.A = adapterParameter(kaimingUniform(rng, [rank * k, across], across));
+    this.B = adapterParameter(zeros([W0.out * k, rank * k]));
   }
 
-  /** The convolution of x with ΔW as its kernel. */
-  override update(site: Site, x: LayerInput): Tensor {
-    return site.down(branchInput(x, this.dropout, this.training, this.rng), this.deltaWeight(site));
+  /** ΔW x, the convolution of x with ΔW as its kernel. */
+  override delta(W0: WeightView, x: LayerInput): Tensor {
+    return W0.down(this.dropped(x), this.deltaWeight(W0));
   }
 
   /** ΔW = (α/r) reshape(B A)   [out, in k k] */
-  override deltaWeight(site: Site): Tensor {
-    return matmul(this.B.mul(this.scaling), this.A).reshape(site.out, site.in);
-  }
-
-  override describe(): string {
-    return `r ${this.rank}, α ${this.alpha}, scaling ${this.scaling}`;
+  override deltaWeight(W0: WeightView): Tensor {
+    return matmul(this.B.mul(this.scaling), this.A).reshape(W0.out, W0.in);
   }
 }

@@ -12,57 +12,56 @@
  */
 
 import { concat, matmul, type Parameter, pad, Tensor } from "../../autograd/index.ts";
-import { AdapterError, optionNames, type Random, zeros } from "../../core/index.ts";
+import { AdapterError, optionNames, zeros } from "../../core/index.ts";
 import { kaimingUniform } from "../../nn/index.ts";
-import { Adapter, type AdapterOptions, commonOptions } from "../model/adapter.ts";
-import { branchInput, factor } from "../model/low-rank.ts";
-import type { LayerInput, Site } from "../model/weight-view.ts";
+import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "../model/adapter.ts";
+import type { LayerInput, WeightView } from "../model/weight-view.ts";
 
 export interface MergedLinearOptions extends Omit<AdapterOptions, "init" | "loftq"> {
-  /** Of equal slices of the outputs, in order, which are adapted: [true, false, true] for query and value. One, adapted, unless given. */
+  /**
+   * Which of the equal slices of the outputs are adapted, in order: [true, false, true] for query and value.
+   * @default [true]
+   */
   readonly slices?: readonly boolean[];
 }
 
+/** loralib's MergedLinear on one fused projection: some of its equal slices have a pair B_e, A_e each. */
 export class MergedLinear extends Adapter {
   static override readonly options: readonly string[] = optionNames<Omit<MergedLinearOptions, "rng">>({
     ...commonOptions,
     slices: true,
   });
   readonly method = "merged-linear";
-  A: Parameter;
-  B: Parameter;
+  A: Parameter; // [k r, in]
+  B: Parameter; // [k out/n, r]
   readonly slices: readonly boolean[];
-  readonly dropout: number;
-  readonly rng: Random;
 
   /** @throws AdapterError unless one slice at least is adapted and the outputs divide into the slices */
-  constructor(site: Site, options: MergedLinearOptions) {
+  constructor(W0: WeightView, options: MergedLinearOptions) {
     super(options);
-    const { rank, rng, dropout = 0, slices = [true] } = options;
+    const { rank, rng, slices = [true] } = options;
     if (!Array.isArray(slices))
       throw new AdapterError(`slices: expected a list of true and false; got ${JSON.stringify(slices)}`);
     const adapted = slices.filter(Boolean).length;
-    if (adapted === 0 || site.out % slices.length !== 0) {
+    if (adapted === 0 || W0.out % slices.length !== 0) {
       throw new AdapterError(
-        `slices: expected slices that divide the ${site.out} outputs, one of them at least adapted; ` +
+        `slices: expected slices that divide the ${W0.out} outputs, one of them at least adapted; ` +
           `got [${slices.join(", ")}]`,
       );
     }
     this.slices = slices;
-    this.dropout = dropout;
-    this.rng = rng.split("dropout");
-    this.A = factor(kaimingUniform(rng, [adapted * rank, site.in], site.in));
-    this.B = factor(zeros([(adapted * site.out) / slices.length, rank]));
+    this.A = adapterParameter(kaimingUniform(rng, [adapted * rank, W0.in], W0.in));
+    this.B = adapterParameter(zeros([(adapted * W0.out) / slices.length, rank]));
   }
 
-  /** (α/r) B̃ A x. */
-  override update(site: Site, x: LayerInput): Tensor {
-    const z = site.down(branchInput(x, this.dropout, this.training, this.rng), this.A); // [..., k r]
-    return site.up(z.mul(this.scaling), this.spread()); //                                 [..., out]
+  /** ΔW x = (α/r) B̃ A x */
+  override delta(W0: WeightView, x: LayerInput): Tensor {
+    const z = W0.down(this.dropped(x), this.A); //        A x            [..., k r]
+    return W0.up(z.mul(this.scaling), this.spread()); //  (α/r) B̃ A x    [..., out]
   }
 
   /** ΔW = (α/r) B̃ A   [out, in] */
-  override deltaWeight(_site?: Site): Tensor {
+  override deltaWeight(_W0?: WeightView): Tensor {
     return matmul(this.spread(), this.A).mul(this.scaling);
   }
 

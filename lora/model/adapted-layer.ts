@@ -1,42 +1,44 @@
 /**
- * @file AdaptedLayer: a frozen layer with any number of named adapters. It stands in the layer's place.
+ * @file AdaptedLayer: a frozen layer with any number of named adapters. It stands in the layer's place in the model.
  *
- *     y = W0 x + Σ update_i(x, W0 x) + b        over the adapters that act
+ *     h = W0 x + Σ ΔW_i x + b        over the effective adapters: those that are active and not merged
  *
  * Every adapter sees the original W0, also while others are merged: so W0 + Σ ΔW_i means the same however it came about.
+ * An adapter with a residual weight R (PiSSA, OLoRA, LoftQ) sees R instead, and its ΔW is R + s B A − W0.
  */
 
 import { addRows, noGrad, Tensor, takeRows } from "../../autograd/index.ts";
 import { AdapterError, binary, type IndexLike, indices, type NDArray } from "../../core/index.ts";
 import { type Copier, isLinearLike, type LinearLike, Module } from "../../nn/index.ts";
 import type { Adapter } from "./adapter.ts";
-import { type LayerInput, type Site, siteOf } from "./weight-view.ts";
+import { type LayerInput, viewWeight, type WeightView } from "./weight-view.ts";
 
-/** Which adapters act. One object, shared by all adapted layers of a model. */
+/** Which adapters are in use. One object, shared by all adapted layers of a model. */
 export interface Selection {
-  /** Names of the adapters that add their updates. */
+  /** Names of the active adapters, whose updates are added. */
   active: readonly string[];
-  /** The adapter of each row of the batch (null: none) in the place of the active ones. */
+  /** The adapter of each row of the batch (null: none), instead of the active ones. */
   rows: readonly (string | null)[] | null;
-  /** True: every layer is the one it was before. */
+  /** When true, every layer is the one it was before. */
   disabled: boolean;
 }
 
-/** A layer as its forward is called here. */
+/** A layer that can be called. */
 type Callable = Module & { forward(x: LayerInput): Tensor };
 
+/** A frozen layer with adapters by name: h = W0 x + Σ ΔW_i x + b. Made by `inject`. */
 export class AdaptedLayer extends Module {
   /** The layer as it was, frozen. */
   readonly original: Module;
   /** The layer that computes: the original, or one like it that holds the merged weight. */
   base: Module;
   readonly adapters = new Map<string, Adapter>();
-  /** For adapters that took a part of W0 over (PiSSA, OLoRA, LoftQ): the layer with the remainder R they go on. */
-  readonly remainders = new Map<string, Module>();
+  /** For adapters with a residual weight R (PiSSA, OLoRA, LoftQ): a layer like the original that holds R. */
+  readonly residuals = new Map<string, Module>();
   readonly selection: Selection;
   /** Names of the adapters that are in the base's weight now. */
   merged: readonly string[] = [];
-  readonly #sites = new Map<Module, Site>();
+  readonly #views = new Map<Module, WeightView>();
 
   constructor(original: Module, selection: Selection = { active: [], rows: null, disabled: false }) {
     super();
@@ -44,12 +46,12 @@ export class AdaptedLayer extends Module {
     this.base = original;
     this.training = original.training;
     this.selection = selection;
-    this.#siteOf(original);
+    this.#viewOf(original);
   }
 
   override *children(): Generator<[string, Module]> {
     yield ["base", this.base];
-    for (const [name, layer] of this.remainders) yield [`remainders.${name}`, layer];
+    for (const [name, layer] of this.residuals) yield [`remainders.${name}`, layer]; // the name in saved runs
     for (const [name, adapter] of this.adapters) yield [`adapters.${name}`, adapter];
   }
 
@@ -58,77 +60,77 @@ export class AdaptedLayer extends Module {
     return this.original;
   }
 
-  /** The original layer as a matrix: what adapters see, but those that go on a remainder. */
-  get site(): Site {
-    return this.#siteOf(this.original);
+  /** The frozen weight, as adapters see it; those with a residual weight see that instead. */
+  get W0(): WeightView {
+    return this.#viewOf(this.original);
+  }
+
+  /** @deprecated Named `W0` now. */
+  get site(): WeightView {
+    return this.W0;
   }
 
   addAdapter(name: string, adapter: Adapter): void {
-    if (adapter.remainder) this.remainders.set(name, this.site.withWeight(adapter.remainder));
-    adapter.remainder = null; // it lives in that layer now
+    if (adapter.residual) this.residuals.set(name, this.W0.withWeight(adapter.residual));
+    adapter.residual = null; // from now on that layer holds it
     this.adapters.set(name, adapter);
   }
 
   deleteAdapter(name: string): void {
-    const remainder = this.remainders.get(name);
-    if (remainder) this.#sites.delete(remainder);
-    this.remainders.delete(name);
+    const residual = this.residuals.get(name);
+    if (residual) this.#views.delete(residual);
+    this.residuals.delete(name);
     this.adapters.delete(name);
   }
 
+  /** h = W0 x + Σ ΔW_i x + b   [..., out] */
   forward(x: LayerInput): Tensor {
     const { disabled, rows } = this.selection;
     if (disabled) return (this.original as Callable).forward(x);
-    if (rows === null && this.acting().length === 0) return (this.base as Callable).forward(x);
-    return this.site.addBias(this.project(x));
+    if (rows) return this.W0.addBias(this.#byRow(x, rows));
+    const names = this.effective();
+    if (names.length === 0) return (this.base as Callable).forward(x);
+    const only = names.length === 1 && this.merged.length === 0 && !this.residuals.has(names[0]);
+    if (only) return this.#adapter(names[0]).forward(this.W0, x);
+    return this.W0.addBias(this.#sum(x, names));
   }
 
   /** The output without the bias. */
   project(x: LayerInput): Tensor {
     const { disabled, rows } = this.selection;
-    if (disabled) return this.site.project(x);
-    if (rows) return this.#projectRows(x, rows);
-    const acting = this.acting();
-    const lead = this.merged.length === 0 ? acting.find((name) => this.remainders.has(name)) : undefined;
-    // W0 x + (R − W0) x is R x: said so, it costs nothing and rounds nothing.
-    const Wx = lead ? this.#siteFor(lead).project(x) : this.#siteOf(this.base).project(x);
-    const W0x = (): Tensor => (lead || this.merged.length > 0 ? this.site.project(x) : Wx);
-    return acting.reduce(
-      (y, name) => y.add(name === lead ? this.#update(name, x, Wx) : this.#change(name, x, W0x())),
-      Wx,
-    );
+    if (disabled) return this.W0.project(x);
+    return rows ? this.#byRow(x, rows) : this.#sum(x, this.effective());
   }
 
-  /** Names of the adapters here that add to the output: the active ones, less those already in the weight. */
-  acting(): readonly string[] {
+  /** Names of the adapters here whose updates are added to the output: active, and not merged. */
+  effective(): readonly string[] {
     const { active, disabled } = this.selection;
     return disabled ? [] : active.filter((name) => this.adapters.has(name) && !this.merged.includes(name));
   }
 
-  /** ΔW of an adapter [out, in]: the weight with it and nothing else, less W0. */
+  /** ΔW of an adapter [out, in]: the effective weight with only this adapter, minus W0. */
   delta(name: string): Tensor {
-    const dW = this.#part(name).deltaWeight(this.#siteFor(name));
-    return this.remainders.has(name) ? this.#siteFor(name).weight().sub(this.site.weight()).add(dW) : dW;
+    const W = this.#weightFor(name);
+    const dW = this.#adapter(name).deltaWeight(W);
+    return this.residuals.has(name) ? W.weight().sub(this.W0.weight()).add(dW) : dW;
   }
 
   /** W0 + Σ ΔW over `names` [out, in], without history. Summed in the order in which the adapters were added. */
   mergedWeight(names: readonly string[]): NDArray {
     return noGrad(() => {
       const here = [...this.adapters.keys()].filter((name) => names.includes(name));
-      const lead = here.find((name) => this.remainders.has(name));
-      const start = lead ? this.#siteFor(lead) : this.site;
-      return here.reduce(
-        (W, name) =>
-          binary("add", W, (name === lead ? this.#part(name).deltaWeight(start) : this.delta(name)).value),
-        start.weight().value,
-      );
+      const lead = here.find((name) => this.residuals.has(name)); // R + s B A is exact where W0 + ΔW would round
+      const start = lead ? this.#weightFor(lead) : this.W0;
+      const change = (name: string): Tensor =>
+        name === lead ? this.#adapter(name).deltaWeight(start) : this.delta(name);
+      return here.reduce((W, name) => binary("add", W, change(name).value), start.weight().value);
     });
   }
 
   /** A layer of the original's kind that holds W0 + Σ ΔW over `names`; the original itself when none is here. */
   plain(names: readonly string[]): Module {
     const here = names.some((name) => this.adapters.has(name));
-    return here ? this.site.withWeight(this.mergedWeight(names)) : this.original;
+    return here ? this.W0.withWeight(this.mergedWeight(names)) : this.original;
   }
 
   /**
@@ -136,7 +138,7 @@ export class AdaptedLayer extends Module {
    * merging none restores it bit for bit: while merged, the weight is in memory twice.
    */
   setMerged(names: readonly string[]): void {
-    if (this.base !== this.original) this.#sites.delete(this.base);
+    if (this.base !== this.original) this.#views.delete(this.base);
     this.base = this.plain(names);
     this.merged = names.filter((name) => this.adapters.has(name));
   }
@@ -145,47 +147,60 @@ export class AdaptedLayer extends Module {
     const Layer = this.constructor as typeof AdaptedLayer;
     const made = new Layer(copy(this.original), copy(this.selection));
     made.base = copy(this.base);
-    for (const [name, layer] of this.remainders) made.remainders.set(name, copy(layer));
+    for (const [name, layer] of this.residuals) made.residuals.set(name, copy(layer));
     for (const [name, adapter] of this.adapters) made.adapters.set(name, copy(adapter));
     made.merged = [...this.merged];
     made.training = this.training;
     return made;
   }
 
-  #siteOf(layer: Module): Site {
-    const before = this.#sites.get(layer);
+  #viewOf(layer: Module): WeightView {
+    const before = this.#views.get(layer);
     if (before) return before;
-    const site = siteOf(layer);
-    this.#sites.set(layer, site);
-    return site;
+    const view = viewWeight(layer);
+    this.#views.set(layer, view);
+    return view;
   }
 
-  /** What an adapter sees as its layer. */
-  #siteFor(name: string): Site {
-    return this.#siteOf(this.remainders.get(name) ?? this.original);
+  /** The weight that an adapter sees: W0, or its residual weight R. */
+  #weightFor(name: string): WeightView {
+    return this.#viewOf(this.residuals.get(name) ?? this.original);
   }
 
-  #part(name: string): Adapter {
+  #adapter(name: string): Adapter {
     const adapter = this.adapters.get(name);
-    if (!adapter) throw new AdapterError(`adapter: ${JSON.stringify(name)} is not on this layer`);
-    return adapter;
+    if (adapter) return adapter;
+    const there = [...this.adapters.keys()].join(", ") || "none";
+    throw new AdapterError(
+      `adapter: expected one that is on this layer (${there}); got ${JSON.stringify(name)}`,
+    );
   }
 
-  #update(name: string, x: LayerInput, Wx: Tensor): Tensor {
-    return this.#part(name).update(this.#siteFor(name), x, Wx);
+  /** W0 x + Σ ΔW_i x over `names`, beside what is merged. */
+  #sum(x: LayerInput, names: readonly string[]): Tensor {
+    // The first adapter with a residual weight R starts from R x: one product fewer than W0 x + (R − W0) x, and exact.
+    const lead = this.merged.length === 0 ? names.find((name) => this.residuals.has(name)) : undefined;
+    const Wx = lead ? this.#weightFor(lead).project(x) : this.#viewOf(this.base).project(x);
+    const W0x = (): Tensor => (lead || this.merged.length > 0 ? this.W0.project(x) : Wx);
+    return names.reduce((h, name) => {
+      if (name === lead) return h.add(this.#adapter(name).delta(this.#weightFor(name), x, Wx));
+      return h.add(this.#change(name, x, W0x()));
+    }, Wx);
   }
 
-  /** ΔW x, from x and W0 x. */
+  /** ΔW_i x, from x and W0 x: with a residual weight R x + s B A x − W0 x. */
   #change(name: string, x: LayerInput, W0x: Tensor): Tensor {
-    if (!this.remainders.has(name)) return this.#update(name, x, W0x);
-    const Rx = this.#siteFor(name).project(x);
-    return Rx.add(this.#update(name, x, Rx)).sub(W0x);
+    const adapter = this.#adapter(name);
+    if (!this.residuals.has(name)) return adapter.delta(this.W0, x, W0x);
+    const R = this.#weightFor(name);
+    const Rx = R.project(x);
+    return Rx.add(adapter.delta(R, x, Rx)).sub(W0x);
   }
 
-  /** Each row of the batch with its own adapter: the rows of one are computed together. */
-  #projectRows(x: LayerInput, rows: readonly (string | null)[]): Tensor {
+  /** Each row of the batch with its own adapter: the rows of one adapter are computed together. */
+  #byRow(x: LayerInput, rows: readonly (string | null)[]): Tensor {
     checkBatch(x, rows.length);
-    if (rows.length === 0) return this.site.project(x);
+    if (rows.length === 0) return this.W0.project(x);
     const groups = new Map<string | null, number[]>();
     for (const [i, row] of rows.entries()) {
       const name = row !== null && this.adapters.has(row) ? row : null;
@@ -193,33 +208,33 @@ export class AdaptedLayer extends Module {
     }
     const parts = Array.from(groups, ([name, at]) => {
       const mine = groups.size === 1 ? x : rowsOf(x, at);
-      const site = name === null ? this.site : this.#siteFor(name);
-      const Wx = site.project(mine);
-      const y = name === null ? Wx : Wx.add(this.#update(name, mine, Wx));
+      const W = name === null ? this.W0 : this.#weightFor(name);
+      const Wx = W.project(mine);
+      const y = name === null ? Wx : Wx.add(this.#adapter(name).delta(W, mine, Wx));
       return groups.size === 1 ? y : addRows(y, at, rows.length);
     });
     return parts.reduce((sum, part) => sum.add(part));
   }
 }
 
-/** An adapted linear layer is a linear layer itself. */
+/** An adapted linear layer, which is a linear layer itself. */
 export class AdaptedLinear extends AdaptedLayer implements LinearLike {
   get inFeatures(): number {
-    return this.site.in;
+    return this.W0.in;
   }
 
   get outFeatures(): number {
-    return this.site.out;
+    return this.W0.out;
   }
 
   get bias(): Tensor | null {
     return (this.original as LinearLike).bias;
   }
 
-  /** W + Σ ΔW of the acting adapters [out, in]. */
+  /** W + Σ ΔW of the effective adapters [out, in]. */
   denseWeight(): Tensor {
     const layer = (this.selection.disabled ? this.original : this.base) as LinearLike;
-    return this.acting().reduce((W, name) => W.add(this.delta(name)), layer.denseWeight());
+    return this.effective().reduce((W, name) => W.add(this.delta(name)), layer.denseWeight());
   }
 
   withWeight(W: NDArray): LinearLike {
@@ -227,7 +242,7 @@ export class AdaptedLinear extends AdaptedLayer implements LinearLike {
   }
 }
 
-/** `layer` with room for adapters. @throws AdapterError when it is of no kind that an adapter can go on */
+/** `layer` ready to take adapters. @throws AdapterError when it is of no kind that an adapter can go on */
 export const adaptedLayer = (layer: Module, selection?: Selection): AdaptedLayer =>
   isLinearLike(layer) ? new AdaptedLinear(layer, selection) : new AdaptedLayer(layer, selection);
 

@@ -1,69 +1,138 @@
-/** @file Adapter: what every method of the family is, seen from the model: an update of one layer's output. */
+/** @file Adapter: the base class of all methods. One adapter changes the weight of one layer by ΔW. */
 
-import type { Tensor } from "../../autograd/index.ts";
+import { dropout, type Parameter, parameter, Tensor } from "../../autograd/index.ts";
 import { checkOptions, type NDArray, type Random } from "../../core/index.ts";
 import { Module } from "../../nn/index.ts";
 import type { Init } from "../init/index.ts";
-import type { LoftQ } from "../init/residual.ts";
+import type { LoftQ } from "../init/loftq.ts";
 import { elsewhere } from "./elsewhere.ts";
-import type { LayerInput, Site } from "./weight-view.ts";
+import type { LayerInput, WeightView } from "./weight-view.ts";
 
 /** The options that every method has, for the list `options` of its class. */
 export const commonOptions = { rank: true, alpha: true, rankStabilized: true, dropout: true } as const;
 
 export interface AdapterOptions {
-  /** r: the inner size of the update. */
+  /** r, the inner size of the update. */
   readonly rank: number;
-  /** α: the update is scaled by α/r (or α/√r when rank-stabilised). `rank` unless given. */
+  /**
+   * α: the update is scaled by s = α/r, or by α/√r when it is rank-stabilized.
+   * @default rank
+   */
   readonly alpha?: number;
-  /** Rank-stabilised scaling α/√r (Kalajdzievski 2023, arXiv:2312.03732). */
+  /**
+   * Rank-stabilized scaling, s = α/√r (Kalajdzievski 2023, arXiv:2312.03732).
+   * @default false
+   */
   readonly rankStabilized?: boolean;
-  /** First values of A and B; "kaiming" unless given. See init.ts. */
+  /**
+   * Initial values of A and B; see init/index.ts.
+   * @default "kaiming"
+   */
   readonly init?: Init;
-  /** For init "loftq": the weight before it was quantized. */
+  /** For `init: "loftq"`: the weight before it was quantized. */
   readonly loftq?: LoftQ;
-  /** Probability with which an element of x is dropped before A, in training. */
+  /**
+   * Probability with which an element of x is dropped in training, on its way into A.
+   * @default 0
+   */
   readonly dropout?: number;
+  /** The generator of initial values and of dropout; `inject` makes one from its option `seed`. */
   readonly rng: Random;
 }
 
 /**
- * One adapter on one layer. The layer computes y = W x + b; with adapters, y + Σ update(x, W x).
- * Its parameters are the fields; A is [r, in], B is [out, r] at every site.
+ * One adapter on one layer with the frozen weight W0 [out, in]. The adapted layer computes
+ *
+ *     h = W0 x + ΔW x + b
+ *
+ * A method extends this class: it makes its parameters in the constructor, writes ΔW x in `delta` and ΔW itself in
+ * `deltaWeight`. The base has what all methods share: the sum above, the scaling s, dropout, the names of options.
+ * Parameters are the fields of the adapter, as in any Module. At every layer W0 is seen through a `WeightView`, as one
+ * matrix, so that a method is written once for linear layers, embeddings, convolutions and quantized layers.
  */
 export abstract class Adapter extends Module {
-  /** Names of the options that the method takes, the generator not counted; one that says none takes any. */
+  /** Names of the options that the method takes, `rng` not counted. A class without this list takes any. */
   static readonly options?: readonly string[];
+  /** The name of the method, as in `inject(model, { method })`. */
   abstract readonly method: string;
+  /** r */
   readonly rank: number;
+  /** α */
   readonly alpha: number;
-  /** The factor on B A. */
+  /** s, the factor on the update: α/r, or α/√r when rank-stabilized. */
   readonly scaling: number;
+  /** Probability of dropout on x, in training. */
+  readonly dropout: number;
+  /** The generator of dropout. */
+  readonly rng: Random;
   /**
-   * W − s B A [out, in] where the first A and B took a part of W over (init "pissa", "olora", "loftq"): what the layer
-   * must hold from now on, so that it still computes W x. Null where the layer stays as it is.
+   * For PiSSA, OLoRA and LoftQ, whose initial A and B take a part of W over: the residual weight W − s B A [out, in],
+   * which the layer must hold from now on so that it still computes W x. Null when the layer keeps its weight.
    */
-  remainder: NDArray | null = null;
+  residual: NDArray | null = null;
 
   /** @throws ArgumentError on an option that the method does not have */
   constructor(options: AdapterOptions) {
     super();
     const { options: known } = new.target;
     if (known) checkOptions(new.target.name, options, [...known, "rng"], elsewhere);
-    const { rank, alpha = rank, rankStabilized = false } = options;
+    const { rank, alpha = rank, rankStabilized = false, dropout = 0, rng } = options;
     this.rank = rank;
     this.alpha = alpha;
     this.scaling = alpha / (rankStabilized ? Math.sqrt(rank) : rank);
+    this.dropout = dropout;
+    this.rng = rng.split("dropout");
   }
 
-  /** What the adapter adds to the layer's output. `Wx` is site.project(x), [..., out]. */
-  abstract update(site: Site, x: LayerInput, Wx: Tensor): Tensor;
+  /** h = W0 x + ΔW x + b   [..., out] */
+  forward(W0: WeightView, x: LayerInput): Tensor {
+    const W0x = W0.project(x);
+    return W0.addBias(W0x.add(this.delta(W0, x, W0x)));
+  }
 
-  /** ΔW [out, in]: the update as a change of the weight. */
-  abstract deltaWeight(site: Site): Tensor;
+  /**
+   * ΔW x, what the adapter adds to the layer's output.
+   * @param W0 the frozen weight [out, in]
+   * @param x [..., in], or ids for an embedding
+   * @param W0x W0 x [..., out], for methods that need it
+   * @returns [..., out]
+   */
+  abstract delta(W0: WeightView, x: LayerInput, W0x: Tensor): Tensor;
 
-  /** B [out, r] and A [r, in] with ΔW = B A, where ΔW is such a product whatever W is; else null. */
+  /** ΔW [out, in], the update as a change of the weight: what merging adds to W0. */
+  abstract deltaWeight(W0: WeightView): Tensor;
+
+  /** B [out, r] and A [r, in] with ΔW = B A, when ΔW is such a product whatever W0 is; else null. */
   factors(): { readonly A: Tensor; readonly B: Tensor } | null {
     return null;
   }
+
+  /** The rank in use: r, or less where a method prunes. */
+  activeRank(): number {
+    return this.rank;
+  }
+
+  /** One line about the adapter, for `print` and tables. */
+  override describe(): string {
+    return `r ${this.rank}, α ${this.alpha}, scaling ${this.scaling}`;
+  }
+
+  /** x with dropout in training; ids pass unchanged. */
+  protected dropped(x: LayerInput): LayerInput {
+    const { training, dropout: p } = this;
+    return training && p > 0 && x instanceof Tensor ? dropout(x, p, this.rng) : x;
+  }
+
+  /** @deprecated Named `delta` now. */
+  update(W0: WeightView, x: LayerInput, W0x: Tensor = W0.project(x)): Tensor {
+    return this.delta(W0, x, W0x);
+  }
+
+  /** @deprecated Named `residual` now. */
+  get remainder(): NDArray | null {
+    return this.residual;
+  }
 }
+
+/** A parameter of an adapter: trainable, and counted under the category `adapters` of memory. */
+export const adapterParameter = (values: NDArray): Parameter => parameter(values, "adapters");

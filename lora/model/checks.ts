@@ -1,6 +1,7 @@
-/** @file What is refused before anything is changed. */
+/** @file Validation of adapters' names, options and values, before anything is changed. */
 
 import { AdapterError, type NDArray } from "../../core/index.ts";
+import type { AdapterOptions } from "./adapter.ts";
 
 /**
  * Names become parts of parameter names and of paths.
@@ -25,3 +26,21 @@ export function checkFinite(who: string, { data, shape }: NDArray): void {
     `${who}: expected finite values; got ${data[index]} at element ${index} of [${shape.join(", ")}]`,
   );
 }
+
+/** @throws AdapterError unless rank is a positive integer, alpha finite, dropout in [0, 1), and switches are booleans */
+export function checkValues(options: Omit<AdapterOptions, "rng">): void {
+  const { rank, alpha = rank, dropout: p = 0 } = options;
+  if (!Number.isSafeInteger(rank) || rank <= 0)
+    throw new AdapterError(`rank: expected a positive integer; got ${rank}`);
+  if (!Number.isFinite(alpha)) throw new AdapterError(`alpha: expected a finite number; got ${alpha}`);
+  if (typeof p !== "number" || !(p >= 0 && p < 1))
+    throw new AdapterError(`dropout: expected a number, 0 ≤ p < 1; got ${JSON.stringify(p)}`);
+  for (const name of switches) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
+    if (value !== undefined && typeof value !== "boolean")
+      throw new AdapterError(`${name}: expected true or false; got ${JSON.stringify(value)}`);
+  }
+}
+
+/** Options of the methods that are true or false. */
+const switches = ["rankStabilized", "normGradient", "ranknum"] as const;

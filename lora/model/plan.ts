@@ -11,13 +11,13 @@ import {
   matchTargets,
   type NamedModule,
 } from "../../nn/index.ts";
-import { loftqAt } from "../init/residual.ts";
+import { loftqAt } from "../init/loftq.ts";
 import { type AdapterConfig, adapterClass, type Placement } from "../methods.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
-import { checkValues } from "./low-rank.ts";
+import { checkValues } from "./checks.ts";
 import { type Place, placesIn } from "./saved-parameters.ts";
-import { type Site, siteOf } from "./weight-view.ts";
+import { viewWeight, type WeightView } from "./weight-view.ts";
 
 export interface Plan {
   /** The new adapters by the name of their layer. */
@@ -44,7 +44,7 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   const rng = seed === undefined ? random(defaultRandom().bits()) : random(checkSeed(seed));
   const byName = new Map(all.map((module) => [module.name, module]));
   const planned = names.map((name) => {
-    const site = siteAt(byName.get(name) as NamedModule);
+    const site = weightAt(byName.get(name) as NamedModule);
     const loftq = options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
     const sized = { ...options, ...loftq, rank: ranks.get(name) as number, alpha: alphas.get(name) };
     checkValues(sized);
@@ -58,8 +58,8 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   return { adapters, own };
 }
 
-function siteAt({ name, module }: NamedModule): Site {
-  return module instanceof AdaptedLayer ? module.site : siteOf(module, name);
+function weightAt({ name, module }: NamedModule): WeightView {
+  return module instanceof AdaptedLayer ? module.W0 : viewWeight(module, name);
 }
 
 /** Names of the modules that `target` means and of those inside them. */
@@ -107,7 +107,7 @@ function namingLayer<T>(name: string, make: () => T): T {
 
 interface Planned {
   readonly name: string;
-  readonly site: Site;
+  readonly site: WeightView;
   readonly options: { readonly rank: number; readonly alpha?: number };
 }
 

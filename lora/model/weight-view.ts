@@ -1,5 +1,5 @@
 /**
- * @file A site: a layer seen as one matrix W [out, in], whatever the layer is, so that each method is written once.
+ * @file WeightView: a layer seen as one matrix W [out, in], whatever the layer is, so that each method is written once.
  *
  *     linear, Conv1D, quantized    W = denseWeight()                   A x = x Aᵀ
  *     embedding                    W = tableᵀ [dim, num]               A x = the columns of A that the ids name
@@ -29,44 +29,49 @@ import {
   overrides,
 } from "../../nn/index.ts";
 
-/** What goes into a layer: activations, or ids for an embedding. */
+/** The input of a layer: activations, or ids for an embedding. */
 export type LayerInput = Tensor | IndexLike;
 
-export interface Site {
+/** A layer as one matrix W [out, in]: its size, its products, and a layer like it with another weight. */
+export interface WeightView {
   readonly kind: "linear" | "embedding" | "convolution";
   /** The size of the matrix: W [out, in]. */
   readonly out: number;
   readonly in: number;
-  /** What a convolution's W was before it became a matrix: kernel lengths k…, groups. */
+  /** For a convolution: the lengths of its kernel, and its groups. */
   readonly convolution?: { readonly kernel: readonly number[]; readonly groups: number };
   /** W [out, in], dense. */
   weight(): Tensor;
-  /** Changes whenever W was changed in place. */
+  /** A number that changes with every in-place change of W. */
   version(): number;
   /** W x, without the bias: [..., out]; images [batch, out, ...]. */
   project(x: LayerInput): Tensor;
   /** A x for A [r, in]: [..., r]; images [batch, r, ...]. */
   down(x: LayerInput, A: Tensor): Tensor;
-  /** B z for B [out, r], z what `down` gave: [..., out]; images [batch, out, ...]. */
+  /** B z for B [out, r] and z = A x from `down`: [..., out]; images [batch, out, ...]. */
   up(z: Tensor, B: Tensor): Tensor;
-  /** g ∘ y for one factor g [out] per output unit. */
+  /** g ∘ y, with one factor g [out] for each output. */
   scaleOutput(y: Tensor, g: Tensor): Tensor;
   /** y + b, b the layer's bias, if it has one. */
   addBias(y: Tensor): Tensor;
-  /** A layer of the same kind that holds W [out, in] instead. */
+  /** A layer of the same kind, with the same bias, that holds W [out, in]. */
   withWeight(W: NDArray): Module;
 }
 
-/** The site that `layer` is. @throws AdapterError when it is of no kind that an adapter can go on, or computes in a way of its own */
-export function siteOf(layer: Module, name = layer.constructor.name): Site {
+/**
+ * Wraps `layer` as a weight matrix.
+ * @param name of the layer, for the error
+ * @throws AdapterError when it is of no kind that an adapter can go on, or has a forward of its own
+ */
+export function viewWeight(layer: Module, name = layer.constructor.name): WeightView {
   checkComputation(layer, name);
-  if (isLinearLike(layer)) return linearSite(layer);
-  if (layer instanceof Embedding) return embeddingSite(layer);
+  if (isLinearLike(layer)) return ofLinear(layer);
+  if (layer instanceof Embedding) return ofEmbedding(layer);
   if (layer instanceof Conv1d) {
-    return convolutionSite(layer, (x, W) => conv1d(x, W, null, layer.options));
+    return ofConvolution(layer, (x, W) => conv1d(x, W, null, layer.options));
   }
   if (layer instanceof Conv2d) {
-    return convolutionSite(layer, (x, W) => conv2d(x, W, null, layer.options));
+    return ofConvolution(layer, (x, W) => conv2d(x, W, null, layer.options));
   }
   throw new AdapterError(
     `inject: expected a linear, embedding or convolution layer at ${name}; got ${layer.constructor.name}`,
@@ -74,7 +79,8 @@ export function siteOf(layer: Module, name = layer.constructor.name): Site {
 }
 
 /**
- * Adapters compute beside W x, and merging changes W: a layer that does more would do it to one and not to the other.
+ * Adapters compute beside W x, and merging changes W: a layer that computes more than W x + b would do so to one of the
+ * two only.
  * @throws AdapterError naming what the layer's class overrides
  */
 function checkComputation(layer: Module, name: string): void {
@@ -82,18 +88,17 @@ function checkComputation(layer: Module, name: string): void {
   if (changed.length === 0) return;
   throw new AdapterError(
     `inject: expected a layer whose weight says all that it computes at ${name}; got ${layer.constructor.name}, with ` +
-      `${changed.join(" and ")} of its own, which an adapter would go past. Do what it does besides in a module around ` +
+      `${changed.join(" and ")} of its own, which an adapter would go past. Do what else it does in a module around ` +
       "the layer, implement LinearLike in full (forward, project, denseWeight, withWeight), or exclude it",
   );
 }
 
-/** Parameters' in-place changes, counted. */
+/** The number of in-place changes of the layer's parameters so far. */
 const versionOf = (layer: Module): number =>
   layer.parameters().reduce((sum, { value }) => sum + value.storage.version, 0);
 
-function linearSite(layer: LinearLike): Site {
-  const round = (x: Tensor): Tensor => layer.round?.(x) ?? x;
-  const times = (x: Tensor, W: Tensor): Tensor => round(linear(round(x), round(W)));
+function ofLinear(layer: LinearLike): WeightView {
+  const times = (x: Tensor, M: Tensor): Tensor => (layer.times ? layer.times(x, M) : linear(x, M));
   return {
     kind: "linear",
     out: layer.outFeatures,
@@ -104,12 +109,12 @@ function linearSite(layer: LinearLike): Site {
     down: (x, A) => times(x as Tensor, A),
     up: times,
     scaleOutput: (y, g) => mul(y, g),
-    addBias: (y) => (layer.bias ? round(y.add(round(layer.bias))) : y),
+    addBias: (y) => layer.addBias?.(y) ?? (layer.bias ? y.add(layer.bias) : y),
     withWeight: (W) => layer.withWeight(W),
   };
 }
 
-function embeddingSite(layer: Embedding): Site {
+function ofEmbedding(layer: Embedding): WeightView {
   return {
     kind: "embedding",
     out: layer.embeddingDim,
@@ -125,7 +130,7 @@ function embeddingSite(layer: Embedding): Site {
   };
 }
 
-function convolutionSite(layer: Conv1d | Conv2d, convolve: (x: Tensor, kernel: Tensor) => Tensor): Site {
+function ofConvolution(layer: Conv1d | Conv2d, convolve: (x: Tensor, kernel: Tensor) => Tensor): WeightView {
   const [out, ...rest] = layer.weight.shape; //                  [out, in/groups, k...]
   const { groups = 1 } = layer.options;
   const into = rest.reduce((product, length) => product * length, 1);

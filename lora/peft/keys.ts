@@ -8,7 +8,7 @@
 
 import { AdapterError, type Shape } from "../../core/index.ts";
 import { Conv1d, Conv2d, Embedding, type Module } from "../../nn/index.ts";
-import { siteOf } from "../model/weight-view.ts";
+import { viewWeight } from "../model/weight-view.ts";
 import { type PeftMethod, peftForms } from "./methods.ts";
 
 export const PREFIX = "base_model.model.";
@@ -46,7 +46,7 @@ export function slotsOf(
 }
 
 function sizesOf(layer: Module, path: string) {
-  const { out, in: columns } = siteOf(layer, path);
+  const { out, in: columns } = viewWeight(layer, path);
   if (!(layer instanceof Conv1d || layer instanceof Conv2d))
     return { out, in: columns, channels: columns, kernel: [] };
   if ((layer.options.groups ?? 1) > 1)

@@ -200,7 +200,7 @@ function pattern(
 /** PEFT's word for the first values. Only those that took a part of W over still matter. */
 function initField({ config, origin, parts, layers, name }: Facts): unknown {
   const { init = "kaiming" } = config as { init?: string };
-  const divided = [...parts.keys()].some((path) => layers.get(path)?.remainders.has(name));
+  const divided = [...parts.keys()].some((path) => layers.get(path)?.residuals.has(name));
   if (divided !== (init === "pissa" || init === "olora"))
     throw new AdapterError(
       `saveAdapter: PEFT cannot make the base of init ${init} again; convert ${name} first`,

@@ -17,8 +17,10 @@ export interface LinearLike extends Layer {
   project(x: Tensor): Tensor;
   /** A layer of the same kind and layout, with the same bias, that holds W [out, in] (quantized again if this one is). */
   withWeight(W: NDArray): LinearLike;
-  /** Rounds to the type that the layer computes in, when that is not float32; adapters on it compute in the same. */
-  round?(x: Tensor): Tensor;
+  /** x Mᵀ for a matrix M [n, k], when the layer does not compute in float32: adapters on it compute as it does. */
+  times?(x: Tensor, M: Tensor): Tensor;
+  /** y + b, when the layer does not compute in float32. */
+  addBias?(y: Tensor): Tensor;
 }
 
 /** True for layers that map x to x Wᵀ + b. */

@@ -8,7 +8,7 @@
  * The other half of Eq. 5, + s X L1 L2, is any adapter of lora/ on this layer.
  */
 
-import { add, type Parameter, parameter, type Tensor } from "../../autograd/index.ts";
+import { add, linear, type Parameter, parameter, type Tensor } from "../../autograd/index.ts";
 import { checkOptions, mT, type NDArray, QuantizationError, sameShape, zeros } from "../../core/index.ts";
 import { Conv1D, Linear, type LinearLike, Module, overrides } from "../../nn/index.ts";
 import { bitsAndBytes, type QuantizeOptions, quantize, quantizeOptions } from "../quantize.ts";
@@ -108,8 +108,17 @@ export class QuantizedLinear extends Module implements LinearLike {
   }
 
   forward(x: Tensor): Tensor {
-    const y = this.project(x);
+    return this.addBias(this.project(x));
+  }
+
+  /** y + b, rounded to the compute type. */
+  addBias(y: Tensor): Tensor {
     return this.bias ? this.round(add(y, this.round(this.bias))) : y;
+  }
+
+  /** x Mᵀ for a matrix M [n, k], operands and result rounded to the compute type. */
+  times(x: Tensor, M: Tensor): Tensor {
+    return this.round(linear(this.round(x), this.round(M)));
   }
 
   /** x rounded to the compute type. */

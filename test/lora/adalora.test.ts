@@ -15,7 +15,7 @@ import {
   budgetAt,
   inject,
   orthogonality,
-  siteOf,
+  viewWeight,
 } from "lowrank/lora";
 import { AdamW, fit, Linear, Module, mseLoss } from "lowrank/nn";
 import { suite } from "uvu";
@@ -44,7 +44,7 @@ const runs = fc
   });
 
 const adapterOf = (rank: number, [out, into] = [5, 6]): AdaLoRA =>
-  new AdaLoRA(siteOf(new Linear(into, out).requiresGrad_(false)), { rank, rng: random(rank) });
+  new AdaLoRA(viewWeight(new Linear(into, out).requiresGrad_(false)), { rank, rng: random(rank) });
 
 /** A step of training as the allocator sees one: new values and new gradients, drawn; no λ is zero. */
 function move(adapters: readonly AdaLoRA[], from: number): void {
@@ -344,7 +344,7 @@ adalora("identity at first; merged equals adapted, on every kind of layer", () =
 
 adalora("the factor is α/r, or the code's α/(r + 10⁻⁵) with r for an α that is not positive", () => {
   const scaling = (alpha: number, ranknum: boolean): number =>
-    new AdaLoRA(siteOf(new Linear(2, 2)), { rank: 4, alpha, ranknum, rng: random(0) }).scaling;
+    new AdaLoRA(viewWeight(new Linear(2, 2)), { rank: 4, alpha, ranknum, rng: random(0) }).scaling;
   assert.is(scaling(8, false), 2);
   assert.is(scaling(0, false), 0);
   assert.is(scaling(8, true), 8 / (4 + 1e-5));

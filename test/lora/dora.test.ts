@@ -3,7 +3,7 @@
 import * as fc from "fast-check";
 import { checkGradients, dropout, matmul, noGrad, Parameter, type Tensor } from "lowrank/autograd";
 import { array, random, rowNorms, withPrecision } from "lowrank/core";
-import { DoRA, siteOf } from "lowrank/lora";
+import { DoRA, viewWeight } from "lowrank/lora";
 import { Linear } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -132,7 +132,7 @@ dora("a row of zeros stays finite, starts as the identity, and learns", () => {
   const layer = new Linear(3, 2, { bias: false });
   layer.weight.assign([0, 0, 0, 1, 2, 3]);
   layer.requiresGrad_(false);
-  const site = siteOf(layer);
+  const site = viewWeight(layer);
   const input = new Parameter(drawn(1, [4, 3], 0, 1));
   const adapter = new DoRA(site, { rank: 1, rng: random(0) });
   assert.is(distance(adapted({ site, input }, adapter), layer.forward(input)), 0);
@@ -156,7 +156,7 @@ dora("‖V'‖ of a matrix that is worked on in blocks of rows", () => {
   layer.weight.assign(
     Float32Array.from({ length: out * into }, (_, i) => powers[Math.floor(i / into)] / 512),
   );
-  const adapter = new DoRA(siteOf(layer), { rank: 1, rng: random(0) });
+  const adapter = new DoRA(viewWeight(layer), { rank: 1, rng: random(0) });
   assert.equal([...adapter.m.toArray()], powers); // sums of powers of two: exact
 });
 

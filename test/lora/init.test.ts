@@ -10,7 +10,7 @@ import {
   type Init,
   type InitOptions,
   inject,
-  siteOf,
+  viewWeight,
 } from "lowrank/lora";
 import { cloneModule, Linear, Module } from "lowrank/nn";
 import { QuantizedLinear, quantizeModel } from "lowrank/quant";
@@ -50,7 +50,7 @@ init("B A = 0, to the last bit for those with a zero factor", () => {
 });
 
 init("the drawn factor has the deviation that is said", () => {
-  const site = siteOf(new Linear(400, 300));
+  const site = viewWeight(new Linear(400, 300));
   const deviation = ({ data }: NDArray): number => frobeniusNorm(data) / Math.sqrt(data.length);
   const near = (got: number, expected: number): void => assert.ok(Math.abs(got / expected - 1) < 0.05);
   near(deviation(firstValues(site, options(8, 0)).A), 1 / Math.sqrt(3 * 400)); // uniform on ±1/√in
@@ -98,7 +98,7 @@ init("pissa by subspace iteration leaves hardly more than the least", () => {
   const W = drawn(3, [150, 140], 0, 1);
   const layer = new Linear(140, 150);
   layer.weight.assign(W);
-  const { remainder } = firstValues(siteOf(layer), options(6, 0, { init: "pissa" }));
+  const { remainder } = firstValues(viewWeight(layer), options(6, 0, { init: "pissa" }));
   const left = frobeniusNorm((remainder as NDArray).data);
   const least = best(W, 6);
   assert.ok(left >= least * (1 - 1e-5) && left <= least * 1.001, `${left} ${least}`); // a flat spectrum: the hardest
@@ -141,7 +141,7 @@ init(
 /** ‖W − (q(R) + s B A)‖_F. */
 function loftqError(W: Linear, quantized: QuantizedLinear, iterations: number): number {
   const first = firstValues(
-    siteOf(quantized),
+    viewWeight(quantized),
     options(8, 0, { init: "loftq", loftq: { original: W.weight.value, iterations } }),
   );
   const Q = quantized.withWeight(first.remainder as NDArray).denseWeight();
@@ -182,7 +182,7 @@ init("DoRA starts as the identity from a random B too: m = ‖V'‖", () => {
 });
 
 init("refuses what does not fit", () => {
-  const site = siteOf(new Linear(4, 3));
+  const site = viewWeight(new Linear(4, 3));
   const refused = (more: Partial<InitOptions>, words: RegExp): void =>
     assert.throws(
       () => firstValues(site, options(2, 0, more)),

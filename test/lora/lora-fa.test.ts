@@ -3,7 +3,7 @@
 import * as fc from "fast-check";
 import { matmul, Parameter, savedBytes, Tensor } from "lowrank/autograd";
 import { random, withPrecision } from "lowrank/core";
-import { LoRA, LoraFA, LoraFAAdamW, siteOf } from "lowrank/lora";
+import { LoRA, LoraFA, LoraFAAdamW, viewWeight } from "lowrank/lora";
 import { AdamW, Linear } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -14,10 +14,14 @@ const size = fc.integer({ min: 1, max: 6 });
 const seed = fc.nat(1_000_000);
 
 /** What backward through an adapted layer keeps, less the parameters that stay anyway. */
-function kept(Method: typeof LoRA, draw: { n: number; i: number; o: number; r: number }, xNeeds: boolean) {
+function kept(
+  Method: typeof LoRA | typeof LoraFA,
+  draw: { n: number; i: number; o: number; r: number },
+  xNeeds: boolean,
+) {
   const { n, i, o, r } = draw;
-  const site = siteOf(new Linear(i, o).requiresGrad_(false));
-  const adapter: LoRA = new Method(site, { rank: r, rng: random(0) });
+  const site = viewWeight(new Linear(i, o).requiresGrad_(false));
+  const adapter: LoRA | LoraFA = new Method(site, { rank: r, rng: random(0) });
   const input = new Parameter(drawn(1, [n, i], 0, 1));
   input.requiresGrad = xNeeds;
   const frozen = xNeeds ? [site.weight(), adapter.A, adapter.B] : [];
@@ -71,7 +75,7 @@ fa("the corrected gradient moves W by ∂L/∂W projected onto the rows of A", (
       fc.property(size, size, size, seed, fc.boolean(), (i, o, n, from, rankStabilized) => {
         const r = Math.min(2, i);
         const layer = new Linear(i, o, { bias: false });
-        const site = siteOf(layer);
+        const site = viewWeight(layer);
         const adapter = new LoraFA(site, { rank: r, alpha: 3, rankStabilized, rng: random(from) });
         // A = [I 0] + a small part: its rows are independent, and the 10⁻⁸ on the diagonal is a relative error of 10⁻⁸.
         const A = drawn(from, [r, i], 0, 0.1).data.map((a, at) => a + (at % (i + 1) === 0 ? 1 : 0));

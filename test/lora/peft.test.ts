@@ -27,7 +27,7 @@ import {
   loadAdapter,
   readAdapter,
   saveAdapter,
-  siteOf,
+  viewWeight,
   type WriteOptions,
   writeAdapter,
 } from "lowrank/lora";
@@ -364,7 +364,7 @@ test("an adapter is written as what its parts are, whatever its configuration le
   const adapted = inject(new Zoo(), { rank: 1, target: "fc", name: "other" });
   const part = (path: string, rank: number) => {
     const options = { rank, alpha: 3, rankStabilized: true, init: "random", rng: random(rank) } as const;
-    return [path, new LoRA(siteOf(new Zoo().getModule(path)), options)] as const;
+    return [path, new LoRA(viewWeight(new Zoo().getModule(path)), options)] as const;
   };
   adapted.addParts("made", { rank: 3, target: "fc" }, new Map([part("h.0.fc", 2), part("image", 3)]));
   const files = writeAdapter(adapted, { name: "made" });

@@ -15,9 +15,9 @@ import {
   laws,
   type Method,
   methods,
-  type Site,
   type Trial,
   trial,
+  type WeightView,
 } from "lowrank/lora";
 import { AdamW, type StateDict } from "lowrank/nn";
 import { suite } from "uvu";
@@ -47,13 +47,13 @@ function patch<T extends object, K extends keyof T & string>(
   };
 }
 
-const registry = methods as unknown as Record<Method, new (site: Site, options: never) => Adapter>;
+const registry = methods as unknown as Record<Method, new (site: WeightView, options: never) => Adapter>;
 
 /** The class of a method with something done to every adapter that it makes. */
 const made = (method: Method, spoil: (adapter: never) => void): Undo =>
   patch(registry, method, (Class) => {
     const Wrong = class extends (Class as typeof LoRA) {
-      constructor(site: Site, options: never) {
+      constructor(site: WeightView, options: never) {
         super(site, options);
         spoil(this as never);
       }
@@ -70,7 +70,7 @@ const wrongDelta = (by: number): Undo =>
     LoRA.prototype,
     "deltaWeight",
     (before) =>
-      function (this: LoRA, site?: Site) {
+      function (this: LoRA, site?: WeightView) {
         return before.call(this, site).mul(by);
       },
   );
@@ -88,12 +88,12 @@ const wrongMerge = (wrong: (layer: AdaptedLayer, names: readonly string[], W: ND
 const plus = (...terms: readonly NDArray[]): NDArray =>
   terms.map((term) => new Tensor(term)).reduce((sum, term) => sum.add(term)).value;
 
-const wrongProject = (
+const wrongForward = (
   wrong: (layer: AdaptedLayer, x: LayerInput, project: (x: LayerInput) => Tensor) => Tensor,
 ): Undo =>
   patch(
     AdaptedLayer.prototype,
-    "project",
+    "forward",
     (before) =>
       function (this: AdaptedLayer, x: LayerInput) {
         return wrong(this, x, (input) => before.call(this, input));
@@ -160,7 +160,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
           DoRA.prototype,
           "deltaWeight",
           () =>
-            function (this: DoRA, site: Site) {
+            function (this: DoRA, site: WeightView) {
               return this.direction(site).mul(this.m.reshape(site.out, 1)).sub(site.weight());
             },
         ),
@@ -216,7 +216,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
       plant: () =>
         patch(
           AdaptedLayer.prototype,
-          "acting",
+          "effective",
           (before) =>
             function (this: AdaptedLayer) {
               return before.call(this).slice(0, 1);
@@ -259,7 +259,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
     {
       fault: "rows get each other's adapters",
       plant: () =>
-        wrongProject((layer, x, project) => {
+        wrongForward((layer, x, project) => {
           const { rows } = layer.selection;
           if (!rows) return project(x);
           layer.selection.rows = [...rows.slice(1), rows[0]];
@@ -273,7 +273,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
     {
       fault: "half the gradient of rows",
       plant: () =>
-        wrongProject((layer, x, project) => {
+        wrongForward((layer, x, project) => {
           const y = project(x);
           return layer.selection.rows ? y.mul(0.5).add(y.detach().mul(0.5)) : y;
         }),
@@ -306,7 +306,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
           LoRA.prototype,
           "deltaWeight",
           (before) =>
-            function (this: LoRA, site?: Site) {
+            function (this: LoRA, site?: WeightView) {
               const delta = before.call(this, site);
               const [out, into] = delta.shape;
               const diagonal = Float32Array.from({ length: out * into }, (_, i) =>
@@ -366,7 +366,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
     {
       fault: "all adapters train",
       plant: () =>
-        wrongProject((layer, x, project) => {
+        wrongForward((layer, x, project) => {
           for (const adapter of layer.adapters.values()) adapter.requiresGrad_();
           const y = project(x);
           const idle = layer.adapters.get("b") as LoRA | undefined;
@@ -447,7 +447,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
           DoRA.prototype,
           "gain",
           () =>
-            function (this: DoRA, site: Site) {
+            function (this: DoRA, site: WeightView) {
               return this.m.div(this.direction(site).norm(0));
             },
         ),
@@ -460,7 +460,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
           DoRA.prototype,
           "gain",
           () =>
-            function (this: DoRA, site: Site) {
+            function (this: DoRA, site: WeightView) {
               return this.m.div(site.weight().norm(1));
             },
         ),
@@ -475,7 +475,7 @@ const faults: Readonly<Record<keyof typeof laws, readonly Fault[]>> = {
           DoRA.prototype,
           "gain",
           () =>
-            function (this: DoRA, site: Site) {
+            function (this: DoRA, site: WeightView) {
               return this.m.div(this.direction(site).norm(1));
             },
         ),

@@ -3,7 +3,7 @@
 import * as fc from "fast-check";
 import { type Parameter, Tensor } from "lowrank/autograd";
 import { array, indices, type NDArray, random, sizeOf } from "lowrank/core";
-import { type Adapter, type LayerInput, type Site, siteOf } from "lowrank/lora";
+import { type Adapter, type LayerInput, viewWeight, type WeightView } from "lowrank/lora";
 import { Conv1D, Conv1d, Conv2d, Embedding, Linear, type Module } from "lowrank/nn";
 
 export const kinds = ["Linear", "Conv1D", "Embedding", "Conv1d", "Conv2d"] as const;
@@ -11,7 +11,7 @@ export const kinds = ["Linear", "Conv1D", "Embedding", "Conv1d", "Conv2d"] as co
 export interface Layer {
   readonly kind: (typeof kinds)[number];
   readonly layer: Module & { readonly weight: Parameter; forward(x: LayerInput): Tensor };
-  readonly site: Site;
+  readonly site: WeightView;
   readonly input: LayerInput;
 }
 
@@ -60,7 +60,7 @@ export function build({ kind, inner, outer, groups, stride, rows, seed }: Draw):
   const layer = layers[kind]() as Module as Layer["layer"];
   for (const parameter of layer.parameters()) parameter.assign(drawn(rng.bits(), parameter.shape, 1, 2));
   layer.requiresGrad_(false);
-  return { kind, layer, site: siteOf(layer), input: inputs[kind]() };
+  return { kind, layer, site: viewWeight(layer), input: inputs[kind]() };
 }
 
 /** Values with low ≤ |x| < high, of both signs. */

@@ -11,7 +11,7 @@ import {
   BudgetAllocator,
   budgetAt,
   orthogonality,
-  siteOf,
+  viewWeight,
 } from "lowrank/lora";
 import { AdamW, Conv1D, Linear, mseLoss } from "lowrank/nn";
 import type { LoadedCase } from "../cases.ts";
@@ -33,7 +33,7 @@ import { Steps } from "./steps.ts";
 export const adalora: Methods = {
   "adalora-linear": (c) => {
     const layer = linearOf(c).requiresGrad_(false) as Linear | Conv1D;
-    const site = siteOf(layer);
+    const site = viewWeight(layer);
     const adapter = new AdaLoRA(site, {
       rank: c.params.number("r"),
       alpha: c.params.number("lora_alpha"),
@@ -120,7 +120,7 @@ function adaptersOf(c: LoadedCase, rank: number, alpha = rank, layers: readonly 
   return Array.from({ length: count }, (_, k) => {
     const [out, into] = [shapeOf(c, `m${k}.lora_B`)[0], shapeOf(c, `m${k}.lora_A`)[1]];
     const layer = layers[k] ?? new Linear(into, out, { bias: false });
-    const adapter = new AdaLoRA(siteOf(layer), { rank, alpha, ranknum: true, rng: random(0) });
+    const adapter = new AdaLoRA(viewWeight(layer), { rank, alpha, ranknum: true, rng: random(0) });
     for (const [theirs, ours] of Object.entries(names)) {
       if (c.inputs.has(`m${k}.${theirs}`)) adapter[ours].assign(arrayOf(c, `m${k}.${theirs}`));
     }
@@ -185,7 +185,7 @@ function training(c: LoadedCase): Outputs {
   });
   const adapters = adaptersOf(c, c.params.number("init_r"), c.params.number("lora_alpha"), layers);
   const run = (k: number, x: Tensor): Tensor => {
-    const site = siteOf(layers[k]);
+    const site = viewWeight(layers[k]);
     const Wx = site.project(x);
     return Wx.add(adapters[k].update(site, x));
   };

@@ -11,7 +11,7 @@ import {
   type AdapterConfig,
   inject,
   type LayerInput,
-  type Site,
+  type WeightView,
 } from "lowrank/lora";
 import { Conv1D, Conv1d, Conv2d, Embedding, Linear, Module } from "lowrank/nn";
 import type { LoadedCase } from "../cases.ts";
@@ -154,11 +154,11 @@ const layerOf = (model: AdaptedModel): AdaptedLayer => model.layers.get("layer")
 const weightOf = (model: AdaptedModel): Tensor => (layerOf(model).base as Layer).weight;
 
 /** The layer as a matrix [out, in]. */
-export const siteOf = (model: AdaptedModel): Site => layerOf(model).site;
+export const viewWeight = (model: AdaptedModel): WeightView => layerOf(model).site;
 
 /** A change of the weight [out, in], in the layout in which the layer stores its weight. */
 export const inLayout = (model: AdaptedModel, delta: Tensor): Tensor =>
-  (siteOf(model).withWeight(delta.value) as Layer).weight;
+  (viewWeight(model).withWeight(delta.value) as Layer).weight;
 
 /** `values` with the axes that the case's input of that name has. */
 export function likeInput(c: LoadedCase, name: string, values: Output): Output {

@@ -12,7 +12,7 @@ import {
   layerOutputs,
   likeInput,
   linearOf,
-  siteOf,
+  viewWeight,
 } from "./adapted.ts";
 import type { Methods, Outputs } from "./method.ts";
 
@@ -31,7 +31,7 @@ function doraOutputs(c: LoadedCase, layer: Layer): Outputs {
     return {
       ...outputs,
       initial_magnitude,
-      weight_norm: adapter.direction(siteOf(model)).norm(1),
+      weight_norm: adapter.direction(viewWeight(model)).norm(1),
       delta: inLayout(model, matmul(B, A).mul(scaling)), // of V', not of W'
     };
   });

@@ -13,7 +13,7 @@ import {
   type LowRankAdapter,
   layerOutputs,
   linearOf,
-  siteOf,
+  viewWeight,
 } from "./adapted.ts";
 import { fill, type Methods, type Outputs } from "./method.ts";
 
@@ -40,5 +40,5 @@ function convolution(c: LoadedCase): Outputs {
 function withDelta<A extends LowRankAdapter>(adapted: Adapted<A>, c: LoadedCase): Outputs {
   const { model, adapter } = adapted;
   const outputs = layerOutputs(c, adapted);
-  return { ...outputs, delta: noGrad(() => inLayout(model, adapter.deltaWeight(siteOf(model)))) };
+  return { ...outputs, delta: noGrad(() => inLayout(model, adapter.deltaWeight(viewWeight(model)))) };
 }

@@ -61,7 +61,7 @@ function qloraLinear(c: LoadedCase): Outputs {
 
 /** The trained parameters by the cases' names. */
 function factorsOf(adapter: Adapter): Record<string, Parameter> {
-  const { A, B, m } = adapter as LoRA & Partial<DoRA>;
+  const { A, B, m } = adapter as Adapter & Pick<LoRA, "A" | "B"> & Partial<Pick<DoRA, "m">>;
   return { lora_A: A, lora_B: B, ...(m ? { magnitude: m } : {}) };
 }
 

@@ -3,7 +3,7 @@
 import * as fc from "fast-check";
 import { matmul, Tensor } from "lowrank/autograd";
 import { AdapterError, array, random, withPrecision } from "lowrank/core";
-import { LoRA, LoraConv, MergedLinear, siteOf } from "lowrank/lora";
+import { LoRA, LoraConv, MergedLinear, viewWeight } from "lowrank/lora";
 import { Conv1d, Conv2d, LayerNorm, Linear } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -23,8 +23,8 @@ sites(
         assert.equal(site.weight().shape, [site.out, site.in]);
         assert.is(distance(site.addBias(site.project(input)), layer.forward(input)), 0);
         const twice = site.withWeight(site.weight().mul(2).value) as Layer["layer"];
-        assert.ok(distance(siteOf(twice).project(input), site.project(input).mul(2)) < close);
-        assert.is(distance(siteOf(twice).weight(), site.weight().mul(2)), 0);
+        assert.ok(distance(viewWeight(twice).project(input), site.project(input).mul(2)) < close);
+        assert.is(distance(viewWeight(twice).weight(), site.weight().mul(2)), 0);
       }),
     );
   }),
@@ -39,7 +39,7 @@ sites(
         const A = new Tensor(drawn(draw.seed, [r, site.in], 0, 1));
         const B = new Tensor(drawn(draw.seed + 1, [site.out, r], 0, 1));
         const g = new Tensor(drawn(draw.seed + 2, [site.out], 0, 1));
-        const holding = (W: Tensor): Tensor => siteOf(site.withWeight(W.value)).project(input);
+        const holding = (W: Tensor): Tensor => viewWeight(site.withWeight(W.value)).project(input);
         assert.ok(distance(site.up(site.down(input, A), B), holding(matmul(B, A))) < close);
         const scaled = site.scaleOutput(site.project(input), g);
         assert.ok(distance(scaled, holding(site.weight().mul(g.reshape(site.out, 1)))) < close);
@@ -101,7 +101,7 @@ sites(
   inDoubles(() => {
     fc.assert(
       fc.property(rank, rank, rank, fc.integer({ min: 1, max: 3 }), fc.nat(1000), (r, into, out, k, seed) => {
-        const site = siteOf(new Conv2d(into, out, k, { padding: 1 }));
+        const site = viewWeight(new Conv2d(into, out, k, { padding: 1 }));
         const layer = { site, input: new Tensor(drawn(seed, [2, into, 3, 3], 0, 1)) };
         const adapter = new LoraConv(site, { rank: r, rng: random(seed) });
         stir(adapter, seed);
@@ -110,7 +110,7 @@ sites(
         assert.ok(adapter.deltaWeight(site).value.data.every((d, i) => Math.abs(d - BA[i]) < close));
       }),
     );
-    const site = siteOf(new Linear(4, 3));
+    const site = viewWeight(new Linear(4, 3));
     const options = { rank: 2, alpha: 6, rng: random(0) };
     const [conv, lora] = [new LoraConv(site, options), new LoRA(site, options)];
     for (const adapter of [conv, lora]) stir(adapter, 1);
@@ -121,15 +121,15 @@ sites(
 sites("what cannot be adapted is refused", () => {
   const refused = (fn: () => unknown, words: RegExp): void =>
     assert.throws(fn, (error: Error) => error instanceof AdapterError && words.test(error.message));
-  refused(() => siteOf(new LayerNorm(3), "h.0.ln_1"), /h\.0\.ln_1/);
+  refused(() => viewWeight(new LayerNorm(3), "h.0.ln_1"), /h\.0\.ln_1/);
   const rng = random(0);
-  const three = siteOf(new Linear(3, 3));
+  const three = viewWeight(new Linear(3, 3));
   refused(() => new MergedLinear(three, { rank: 1, slices: [true, false], rng }), /divide/);
   refused(() => new MergedLinear(three, { rank: 1, slices: [false, false, false], rng }), /adapted/);
   refused(() => new MergedLinear(three, { rank: 1, slices: [], rng }), /adapted/);
-  refused(() => new LoraConv(siteOf(new Conv2d(2, 2, [1, 2])), { rank: 1, rng }), /square/);
-  refused(() => new LoraConv(siteOf(new Conv2d(2, 2, 2, { groups: 2 })), { rank: 1, rng }), /group/);
-  refused(() => new LoraConv(siteOf(new Conv1d(2, 2, 3)), { rank: 1, rng }), /square/);
+  refused(() => new LoraConv(viewWeight(new Conv2d(2, 2, [1, 2])), { rank: 1, rng }), /square/);
+  refused(() => new LoraConv(viewWeight(new Conv2d(2, 2, 2, { groups: 2 })), { rank: 1, rng }), /group/);
+  refused(() => new LoraConv(viewWeight(new Conv1d(2, 2, 3)), { rank: 1, rng }), /square/);
 });
 
 sites.run();
