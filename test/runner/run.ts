@@ -71,7 +71,7 @@ function run(file: string): Promise<Result> {
     const started = performance.now();
     const child = spawn(
       process.execPath,
-      ["--import", "tsx", "--import", "./test/support/failures.ts", "--expose-gc", file],
+      ["--import", "tsx", "--import", "./test/runner/failures.ts", "--expose-gc", file],
       { timeout: TIME_LIMIT },
     );
     let output = "";
