@@ -1,6 +1,6 @@
 /** @file The options of `npm test`. */
 
-import { nearest } from "../../notebooks/support/terminal/errors.ts";
+import { similarNames } from "../../notebooks/support/terminal/errors.ts";
 import { parseOptions } from "../../notebooks/support/terminal/options.ts";
 
 export const HELP = `Usage: npm test -- [PART OF A PATH ...] [options]
@@ -51,6 +51,6 @@ export function didYouMean(given: string, names: readonly string[]): string {
   const words = names.map((name) => name.split(/[^\p{L}\p{N}-]+/u).filter(Boolean));
   const { length } = given.split(/\s+/);
   const runs = words.flatMap((all) => all.map((_, i) => all.slice(i, i + length).join(" ")));
-  const near = nearest(given, [...new Set(runs)]);
+  const near = similarNames(given, [...new Set(runs)]);
   return near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
 }
