@@ -33,8 +33,10 @@ export { resizeTokenEmbeddings, tokenModules } from "./models/resize.ts";
 export * from "./module/clone.ts";
 export { type Place, parametersIn } from "./module/fields.ts";
 export { isAdaptable, isInnerLinear, kindOf, type ModuleKind, outputHeads } from "./module/kinds.ts";
+export { describeMismatch, findMismatch, type LoadReport, type Shapes } from "./module/mismatch.ts";
 export * from "./module/module.ts";
 export { listModules, type NamedModule } from "./module/named-modules.ts";
+export { naming } from "./module/naming.ts";
 export { overrides } from "./module/overrides.ts";
 export * from "./module/save-module.ts";
 export {

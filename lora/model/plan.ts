@@ -10,6 +10,7 @@ import {
   matchPattern,
   matchTargets,
   type NamedModule,
+  naming,
 } from "../../nn/index.ts";
 import { loftqAt } from "../init/loftq.ts";
 import { type AdapterConfig, adapterClass, type Placement } from "../methods.ts";
@@ -52,7 +53,10 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   });
   const own = ownPlaces(model, all, { names, bias, saved });
   const adapters = new Map(
-    planned.map(({ name, site, options }) => [name, namingLayer(name, () => new Method(site, options))]),
+    planned.map(({ name, site, options }) => [
+      name,
+      naming(name, AdapterError, () => new Method(site, options)),
+    ]),
   );
   warnOf(planned);
   return { adapters, own };
@@ -94,15 +98,6 @@ function ownPlaces(
     [...placesIn(module)].filter(({ field }) => field === "bias"),
   );
   return [...copied, ...biases];
-}
-
-/** Runs `make`, whose refusal speaks of one layer, and says which. */
-function namingLayer<T>(name: string, make: () => T): T {
-  try {
-    return make();
-  } catch (error) {
-    throw error instanceof AdapterError ? new AdapterError(`${name}: ${error.message}`) : error;
-  }
 }
 
 interface Planned {

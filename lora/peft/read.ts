@@ -13,7 +13,9 @@ import {
 } from "../../core/index.ts";
 import {
   cloneParameter,
+  describeMismatch,
   endsInName,
+  findMismatch,
   isAdaptable,
   listModules,
   type Module,
@@ -369,28 +371,18 @@ function checkMasks({ masks, rank }: PeftConfig, layers: readonly string[], sour
 
 /** The file has these tensors, and no others. */
 function checkTensors(file: string, content: Content, tensors: ReadonlyMap<string, SafeTensor>): void {
-  const expected = new Map<string, Shape>([
+  const expected = new Map<string, { readonly shape: Shape }>([
     ...[...content.slots.values()]
       .flatMap((slots) => Object.values(slots))
-      .map(({ key, shape }) => [key, shape] as const),
-    ...content.own.map(({ place, key }) => [key, place.original.shape] as const),
-    ...content.repeated.map(({ key, parameter }) => [key, parameter.shape] as const),
-    ...content.echoes.map(({ key, place }) => [key, place.original.shape] as const),
+      .map(({ key, shape }) => [key, { shape }] as const),
+    ...content.own.map(({ place, key }) => [key, place.original] as const),
+    ...content.repeated.map(({ key, parameter }) => [key, parameter] as const),
+    ...content.echoes.map(({ key, place }) => [key, place.original] as const),
   ]);
-  const missing = [...expected.keys()].filter((key) => !tensors.has(key));
-  const unexpected = [...tensors.keys()].filter((key) => !expected.has(key));
-  const misshapen = [...expected].flatMap(([key, shape]) => {
-    const given = tensors.get(key)?.shape;
-    if (!given || sameShape(given, shape)) return [];
-    return [`${key} (expected [${shape.join(", ")}], got [${given.join(", ")}])`];
-  });
-  const problems = [
-    ...list("missing", missing),
-    ...list("unexpected", unexpected),
-    ...list("misshapen", misshapen),
-  ];
+  const mismatch = findMismatch(expected, tensors);
+  const problems = describeMismatch(mismatch, 8).map((problem) => problem.replaceAll(PREFIX, ""));
   if (problems.length > 0) {
-    const other = otherNames(missing, unexpected);
+    const other = otherNames(mismatch.missing, mismatch.unexpected);
     throw new CheckpointError(
       `${file}: not an adapter for this model: ${[...problems, ...other].join("; ")}`,
     );
@@ -416,12 +408,6 @@ function otherNames(missing: readonly string[], unexpected: readonly string[]): 
   }
   return [];
 }
-
-const list = (what: string, keys: readonly string[]): string[] => {
-  if (keys.length === 0) return [];
-  const more = keys.length > 8 ? ` and ${keys.length - 8} more` : "";
-  return [`${what}: ${keys.slice(0, 8).join(", ").replaceAll(PREFIX, "")}${more}`];
-};
 
 /** The configuration that makes such an adapter here. */
 function adapterConfig(config: PeftConfig, { layers, saved, embeddings }: Content): Record<string, unknown> {

@@ -36,7 +36,9 @@ import {
 import { layout } from "../config/layout.ts";
 import { defaultRandom, normal, withoutInit } from "../layers/init.ts";
 import { Linear } from "../layers/linear.ts";
+import { describeMismatch, findMismatch, type Shapes } from "../module/mismatch.ts";
 import { Module } from "../module/module.ts";
+import { naming } from "../module/naming.ts";
 import { checkLayer } from "../module/options.ts";
 import { Bert, BertModel } from "./bert.ts";
 import { GPT2 } from "./gpt2.ts";
@@ -104,10 +106,15 @@ function load(
   { numLabels, rng = defaultRandom() }: LoadOptions,
 ): PretrainedModel {
   const configOf = (num_labels: number): PretrainedConfig =>
-    explained(`${folder}/config.json`, () => {
-      checkSupported(fields.model_type);
-      return modelConfig({ ...fields, num_labels }) as PretrainedConfig;
-    });
+    naming(
+      `${folder}/config.json`,
+      CheckpointError,
+      () => {
+        checkSupported(fields.model_type);
+        return modelConfig({ ...fields, num_labels }) as PretrainedConfig;
+      },
+      Error,
+    );
   // What is wrong with the configuration is said before what is wrong with the weights.
   const { model_type } = configOf(0);
   if (numLabels !== undefined && model_type !== "bert" && model_type !== "roberta")
@@ -160,7 +167,7 @@ export function savePretrained(model: PretrainedModel, folder: string, options: 
   const parameters = new Map(model.namedParameters());
   const isBare = model instanceof BertModel && model.pooler === null;
   const config = presentConfig(model);
-  const problems = differences(expectedParameters(config, isBare), parameters);
+  const problems = describeMismatch(findMismatch(expectedParameters(config, isBare), parameters), 8);
   if (problems.length > 0) {
     const expected =
       "a model with the parameters of its configuration (with adapters, merged or not: adapted.toPlain(); with quantized " +
@@ -247,20 +254,11 @@ function architecture(model: PretrainedModel): string {
 const isEncoder = (config: PretrainedConfig): config is BertConfig =>
   config.model_type === "bert" || config.model_type === "roberta";
 
-function build(config: PretrainedConfig, expected: Shaped, rng: Random): PretrainedModel {
+function build(config: PretrainedConfig, expected: Shapes, rng: Random): PretrainedModel {
   if (config.model_type === "gpt2") return new GPT2(config, { rng });
   if (!isEncoder(config)) return new Llama(config as ConfigFields<"llama">, { rng });
   if (config.num_labels > 0) return new Bert(config, { rng });
   return new BertModel(config, { rng, pooler: expected.has("pooler.dense.weight") });
-}
-
-/** Runs `fn`; what it throws becomes a CheckpointError that names the file. */
-function explained<T>(path: string, fn: () => T): T {
-  try {
-    return fn();
-  } catch (error) {
-    throw new CheckpointError(`${path}: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 function checkSupported(type: unknown): void {
@@ -368,9 +366,9 @@ function checkParameters(
   path: string,
   named: ReadonlyMap<string, SafeTensor>,
   config: PretrainedConfig,
-  expected: Shaped,
+  expected: Shapes,
 ): void {
-  const problems = differences(expected, named);
+  const problems = describeMismatch(findMismatch(expected, named), 8);
   if (problems.length === 0) return;
   const why = likelyCause(expected, named, config);
   throw new CheckpointError(`${path}: ${problems.join("; ")}${why && `; ${why}`}`);
@@ -378,7 +376,7 @@ function checkParameters(
 
 /** What such differences usually come from, and what to do. */
 function likelyCause(
-  expected: Shaped,
+  expected: Shapes,
   named: ReadonlyMap<string, SafeTensor>,
   config: PretrainedConfig,
 ): string {
@@ -399,23 +397,4 @@ function likelyCause(
     return `the file has ${named.get(theirs)?.name} where this ${config.model_type} has ${ours}: names in the file need that prefix changed`;
   }
   return "";
-}
-
-type Shaped = ReadonlyMap<string, { readonly shape: Shape }>;
-
-/** What is missing, unexpected and misshapen in `given`, a line each; none when it is as expected. */
-function differences(expected: Shaped, given: Shaped): string[] {
-  const missing = [...expected.keys()].filter((name) => !given.has(name));
-  const unexpected = [...given.keys()].filter((name) => !expected.has(name));
-  const misshapen = [...expected].flatMap(([name, { shape }]) => {
-    const got = given.get(name)?.shape;
-    if (!got || sameShape(got, shape)) return [];
-    return [`${name} (expected [${shape.join(", ")}], got [${got.join(", ")}])`];
-  });
-  const line = (what: string, names: readonly string[]): string[] => {
-    if (names.length === 0) return [];
-    const more = names.length > 8 ? ` and ${names.length - 8} more` : "";
-    return [`${what}: ${names.slice(0, 8).join(", ")}${more}`];
-  };
-  return [...line("missing", missing), ...line("unexpected", unexpected), ...line("misshapen", misshapen)];
 }

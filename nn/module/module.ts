@@ -20,6 +20,7 @@ import {
   warn,
 } from "../../core/index.ts";
 import { hiddenIn, parametersIn, places } from "./fields.ts";
+import { describeMismatch, findMismatch, type LoadReport } from "./mismatch.ts";
 
 /** Values by parameter name. */
 export type StateDict = Map<string, NDArray>;
@@ -27,16 +28,6 @@ export type StateDict = Map<string, NDArray>;
 export interface LoadStateOptions {
   /** Everything must fit, or nothing is loaded. @default true */
   readonly strict?: boolean;
-}
-
-/** Names that did not fit when a state was loaded. */
-export interface LoadReport {
-  /** Parameters that got no value. */
-  readonly missing: readonly string[];
-  /** Values for which there is no parameter. */
-  readonly unexpected: readonly string[];
-  /** Parameters whose value has another shape, with both shapes. */
-  readonly misshapen: readonly string[];
 }
 
 /** Copies a value as `cloneModule` copies a field: the same value always gives the same copy. */
@@ -165,10 +156,7 @@ export abstract class Module {
 
   /** What `loadStateDict` checks. @throws CheckpointError as it does; nothing is changed */
   checkStateDict(values: StateDict): void {
-    const report = compare(new Map(this.namedParameters()), values);
-    const problems = Object.entries(report).flatMap(([what, names]) =>
-      names.length > 0 ? [`${what}: ${names.join(", ")}`] : [],
-    );
+    const problems = describeMismatch(compare(new Map(this.namedParameters()), values));
     if (problems.length > 0) throw new CheckpointError(`loadStateDict: ${problems.join("; ")}`);
   }
 
@@ -219,15 +207,7 @@ const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${na
 function compare(own: ReadonlyMap<string, Parameter>, values: StateDict): LoadReport {
   if (!(values instanceof Map))
     throw new ArgumentError("loadStateDict", "a Map of arrays by parameter name", { values });
-  return {
-    missing: [...own.keys()].filter((name) => !values.has(name)),
-    unexpected: [...values.keys()].filter((name) => !own.has(name)),
-    misshapen: [...own].flatMap(([name, { shape }]) => {
-      const given = values.get(name);
-      if (!given || sameShape(given.shape, shape)) return [];
-      return [`${name} (expected [${shape.join(", ")}], got [${given.shape.join(", ")}])`];
-    }),
-  };
+  return findMismatch(own, values);
 }
 
 /** `module` and those below. One that stands inside itself is passed over there. */

@@ -10,7 +10,9 @@ import {
   tensorBytes,
 } from "../../core/index.ts";
 import { isLinearLike } from "../layers/linear.ts";
-import { type LoadReport, type LoadStateOptions, Module } from "./module.ts";
+import type { LoadReport } from "./mismatch.ts";
+import { type LoadStateOptions, Module } from "./module.ts";
+import { naming } from "./naming.ts";
 
 export interface SaveModuleOptions {
   /** Texts to go into the file's header, beside `format: pt`, which other programs expect. */
@@ -53,11 +55,8 @@ export function loadModule(
   checkWeights("loadModule", module);
   const { tensors, metadata } = loadSafetensors(path);
   const values = new Map(Array.from(tensors, ([name, t]) => [name, array(t.floats(), t.shape)]));
-  try {
-    return { ...module.loadStateDict(values, options), metadata: Object.fromEntries(metadata) };
-  } catch (error) {
-    throw error instanceof CheckpointError ? new CheckpointError(`${path}: ${error.message}`) : error;
-  }
+  const report = naming(path, CheckpointError, () => module.loadStateDict(values, options));
+  return { ...report, metadata: Object.fromEntries(metadata) };
 }
 
 function checkArguments(who: string, module: unknown, path: unknown): void {

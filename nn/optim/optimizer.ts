@@ -8,10 +8,10 @@ import {
   copy,
   type NDArray,
   type Shape,
-  sameShape,
   warn,
   zeros,
 } from "../../core/index.ts";
+import { findMismatch } from "../module/mismatch.ts";
 
 /** Parameters that share settings; a setting left out is the optimizer's. */
 export type Group<Settings> = Partial<Settings> & {
@@ -295,13 +295,14 @@ const anyOf = (shapes: ReadonlyMap<string, Shape>, { shape }: Parameter): StateL
 
 /** What of the arrays given does not fit a layout, all of which must be there. */
 function misfits(prefix: string, shapes: ReadonlyMap<string, Shape>, layout: StateLayout): string[] {
-  const missing = Object.keys(layout).filter((name) => !shapes.has(name));
-  const others = Array.from(shapes).flatMap(([name, shape]) => {
-    if (!Object.hasOwn(layout, name)) return [`unexpected ${prefix}${name}`];
-    if (sameShape(shape, layout[name])) return [];
-    return [`${prefix}${name} (expected [${layout[name].join(", ")}], got [${shape.join(", ")}])`];
-  });
-  return [...missing.map((name) => `missing ${prefix}${name}`), ...others];
+  const keyed = (entries: Iterable<readonly [string, Shape]>) =>
+    new Map(Array.from(entries, ([name, shape]) => [prefix + name, { shape }]));
+  const { missing, unexpected, misshapen } = findMismatch(keyed(Object.entries(layout)), keyed(shapes));
+  return [
+    ...missing.map((key) => `missing ${key}`),
+    ...unexpected.map((key) => `unexpected ${key}`),
+    ...misshapen,
+  ];
 }
 
 /** The array of that name in a parameter's state, zeros of the parameter's shape at first. */

@@ -13,7 +13,14 @@ import {
   type TensorBytes,
   tensorBytes,
 } from "../../core/index.ts";
-import { Conv1D, isDenseLinear, type Linear, type Module } from "../../nn/index.ts";
+import {
+  Conv1D,
+  describeMismatch,
+  findMismatch,
+  isDenseLinear,
+  type Linear,
+  type Module,
+} from "../../nn/index.ts";
 import { type LinearKind, QuantizedLinear } from "../layer/quantized-linear.ts";
 import type { ComputeDtype } from "../layer/quantized-matmul.ts";
 import { quantizedLayers, tiedParameters } from "../model/quantize-model.ts";
@@ -93,14 +100,7 @@ export function loadQuantizedState(
       problems.push(`${name}: quantized in the model, expected its quant_state in the file`);
   }
   const parameters = Array.from(model.namedParameters()).filter(([, parameter]) => !weights.has(parameter));
-  for (const [name, { shape }] of parameters) {
-    const given = rest.get(name);
-    if (!given) problems.push(`missing ${name}`);
-    else if (!sameShape(given.shape, shape))
-      problems.push(`${name}: expected [${shape.join(", ")}], got [${given.shape.join(", ")}]`);
-  }
-  const known = new Set(parameters.map(([name]) => name));
-  for (const name of rest.keys()) if (!known.has(name)) problems.push(`unexpected ${name}`);
+  problems.push(...describeMismatch(findMismatch(new Map(parameters), rest)));
   if (problems.length > 0) throw new CheckpointError(`${source}: ${problems.join("; ")}`);
   const values = parameters.map(([name]) => (rest.get(name) as SafeTensor).floats()); // may refuse integers
 

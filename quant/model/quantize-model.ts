@@ -11,6 +11,7 @@ import {
   type Linear,
   type LinearLike,
   type Module,
+  naming,
   outputHeads,
   overrides,
 } from "../../nn/index.ts";
@@ -74,7 +75,8 @@ export function quantizeModel(model: Module, given: QuantizeModelOptions = {}): 
   const reports: QuantizedLayerReport[] = [];
   for (const [name, layer] of layers) {
     if (made.has(layer)) continue;
-    const quantized = named(`${name} [${layer.outFeatures}, ${layer.inFeatures}]`, () =>
+    const what = `quantizeModel: ${name} [${layer.outFeatures}, ${layer.inFeatures}]`;
+    const quantized = naming(what, QuantizationError, () =>
       scope(() => QuantizedLinear.from(layer, options)),
     );
     quantized.training = layer.training;
@@ -180,17 +182,6 @@ export function tiedParameters(modules: readonly Named<Module>[]): Set<unknown> 
     else holder.set(module.weight, module);
   }
   return tied;
-}
-
-function named<T>(name: string, fn: () => T): T {
-  try {
-    return fn();
-  } catch (error) {
-    if (!(error instanceof QuantizationError)) throw error;
-    throw new QuantizationError(`quantizeModel: ${name}: ${error.message}; the model is unchanged`, {
-      cause: error,
-    });
-  }
 }
 
 function reportOf(name: string, layer: Linear | Conv1D, { packed }: QuantizedLinear): QuantizedLayerReport {
