@@ -52,7 +52,7 @@ export function mean(x: Tensor, axes?: Axes, options?: Keep): Tensor {
 
 /**
  * Σ (x − mean)² / (n − correction) over `axes`.
- * @param options.correction what the number of elements is lessened by. @default 0, the variance of the values
+ * @param options correction: what the number of elements is lessened by. @default 0, the variance of the values
  *   themselves, as NumPy's; PyTorch's default is 1, the estimate from a sample
  * @throws ArgumentError unless correction is a number from 0; a correction of n or more gives ∞ or NaN, as in PyTorch
  */

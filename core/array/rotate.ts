@@ -9,7 +9,8 @@ import { sameShape, sizeOf } from "./shape.ts";
  * opposite when `backwards`, which is the inverse and the adjoint.
  *
  * @param x [batch, ..., time, d]
- * @param cos, sin [time, d/2], or [batch, time, d/2]
+ * @param cos [time, d/2], or [batch, time, d/2]
+ * @param sin of the shape of cos
  */
 export function rotate(x: NDArray, cos: NDArray, sin: NDArray, backwards = false): NDArray {
   const [time, d] = x.shape.slice(-2);

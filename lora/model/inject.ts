@@ -7,13 +7,13 @@ import { AdaptedModel, type AnyModel } from "./adapted-model.ts";
 import { type OwnParameter, ownCopies, type Place } from "./saved-parameters.ts";
 
 /**
- * Freezes `model`, puts a trainable adapter on each layer that `config.target` means, and activates it. The model
+ * Freezes `model`, puts a trainable adapter on each layer that `options.target` means, and activates it. The model
  * computes what it did before, until the adapter is trained.
  *
  *     const adapted = inject(gpt2, { method: "lora", rank: 8, alpha: 16, target: "attn.c_attn" });
  *
  * The adapted layers stand inside `model` itself: `model` and `adapted` compute the same.
- * @param config the method, its options, and where it goes; `name` is what the adapter is called, "default" unless given
+ * @param options the method, its options, and where it goes; `name` is what the adapter is called, "default" unless given
  * @throws ArgumentError on an option that the method does not have, AdapterError on anything else that cannot be done;
  *   the model is then unchanged
  */

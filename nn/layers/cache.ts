@@ -37,7 +37,8 @@ export class KeyValueCache {
 
   /**
    * Adds `layer`'s keys and values of the newest positions and returns those of all.
-   * @param k, v [batch, heads, time, d]
+   * @param k [batch, heads, time, d]
+   * @param v [batch, heads, time, d]
    * @returns [batch, heads, length, d] each, views of the cache
    * @throws AutogradError outside `noGrad` when k or v need a gradient; ShapeError when batch or heads change
    */

@@ -13,7 +13,7 @@ export class Dropout extends Module {
   readonly generator: Random;
 
   /**
-   * @param rng seeds the layer's own stream, by one draw
+   * @param options rng: seeds the layer's own stream, by one draw
    * @throws ArgumentError unless 0 ≤ p < 1
    */
   constructor(p: number, options: { readonly rng?: Random } = {}) {
