@@ -30,11 +30,11 @@ export function mayHaveDriver(env = process.env, platform: NodeJS.Platform = pro
 
 /** Whether `path` is a manifest, or a folder with one. */
 function holdsManifest(path: string): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (!found?.isDirectory()) return found !== undefined;
   try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (!found?.isDirectory()) return found !== undefined;
     return readdirSync(path).some((name) => name.endsWith(".json"));
   } catch {
-    return false; // not for us to read, nor for the loader
+    return false; // unreadable for this process, and so for the loader
   }
 }

@@ -1,7 +1,7 @@
 /** @file Dawn is asked only where a Vulkan driver may answer: elsewhere it fills standard error with warnings. */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
@@ -49,6 +49,12 @@ test("a driver is found wherever the Vulkan loader looks", ({ folder }) => {
   }
   assert.is(mayHaveDriver({ VK_DRIVER_FILES: "/nowhere" }, "darwin"), true, "macOS brings Metal");
   assert.is(mayHaveDriver({ VK_DRIVER_FILES: "/nowhere" }, "win32"), true, "Windows brings Direct3D");
+});
+
+test("a path that cannot be followed holds no driver", ({ folder }) => {
+  const loop = join(folder, "loop");
+  symlinkSync(loop, loop);
+  assert.is(mayHaveDriver({ VK_DRIVER_FILES: loop }, "linux"), false);
 });
 
 test("looking for a GPU writes nothing to standard error", ({ folder }) => {
