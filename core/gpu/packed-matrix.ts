@@ -55,7 +55,7 @@ export function packMatrix(W: Codes): Float32Array {
     packed.set(scales.subarray(block, block + rowScales), SCALES_AT + row * rowScales);
     for (let column = 0; column < inner; column++) {
       const i = row * inner + column;
-      const code = (codes[i >> 1] >> (i & 1 ? 0 : 4)) & 15;
+      const code = (codes[Math.floor(i / 2)] >> (i % 2 ? 0 : 4)) & 15; // i may pass 2³¹
       packed[wordsAt + row * rowWords + Math.floor(column / CODES_PER_WORD)] +=
         code * 16 ** (column % CODES_PER_WORD);
     }
