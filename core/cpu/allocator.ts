@@ -67,7 +67,7 @@ export class Allocator {
   /** The address of `bytes` bytes, or null when no free block is so long. */
   take(bytes: number): number | null {
     const size = Math.max(1, Math.ceil(bytes / GRAIN));
-    // A longer one would not fit into the 32 bits of the searches either.
+    // The bit arithmetic of the search is for 32 bits: it never sees a size beyond the range.
     const block = size <= this.#size ? this.#find(size) : null;
     if (!block) return null;
     this.#unlist(block);
@@ -114,7 +114,7 @@ export class Allocator {
     let found = row;
     let columns = (this.#columns[row] ?? 0) & (-1 << column);
     if (columns === 0) {
-      const rows = row >= 31 ? 0 : this.#rows & (-1 << (row + 1));
+      const rows = this.#rows & (-1 << (row + 1)); // 4 GiB are 2²⁶ grains: rows are at most 23
       if (rows === 0) return this.#search(size);
       found = lowestBit(rows);
       columns = this.#columns[found];

@@ -11,7 +11,8 @@ const { process, navigator } = globalThis as {
   navigator?: { readonly hardwareConcurrency?: number };
 };
 
-const MOST_THREADS = 8;
+/** More threads than this are used only when LOWRANK_THREADS or `setThreads` asks for them. */
+const DEFAULT_THREADS = 8;
 
 /** LOWRANK_THREADS, or the number of cores up to 8. */
 export function defaultThreads(): number {
@@ -19,7 +20,7 @@ export function defaultThreads(): number {
   if (Number.isInteger(wished) && wished > 0) return wished;
   const cores =
     process?.getBuiltinModule?.("node:os").availableParallelism() ?? navigator?.hardwareConcurrency ?? 1;
-  return Math.min(MOST_THREADS, cores);
+  return Math.min(DEFAULT_THREADS, cores);
 }
 
 /**

@@ -14,21 +14,27 @@ const functions: Record<ReduceName, number> = { sum: 0, max: 1, min: 2 };
 const ROW = 16384;
 
 /**
- * Columns up to this length are summed in one go, in groups of four columns eight numbers at a time, and those after the
- * last whole group of four one by one;
+ * Columns up to this length are summed in one go. The kernel adds eight rows at a time, in pairs, where four columns lie
+ * side by side, and one row after the other in the columns that are left when `inner` is not a multiple of four: these
+ * lose more digits, so then the bound is lower.
  */
 const COLUMN = { inGroups: 1024, oneByOne: 256 };
 
 /**
- * longer ones in blocks of this many elements, then the sums of the blocks, and so on: the error of a sum of n numbers
- * is a small multiple of ε log n Σ|x|, not of ε n Σ|x| (N. Higham, The accuracy of floating point summation, 1993).
+ * Longer columns are summed in blocks of this many elements, then the sums of the blocks in the same way, until one is
+ * left. A number passes at most 17 additions a level (63 one by one), and there is a level for each factor of 64 in n; in
+ * one go, at most 137 (255). So the error of a long sum is a multiple of ε log n Σ|x|, not of ε n Σ|x| (N. Higham, The
+ * accuracy of floating point summation, 1993).
  */
 const BLOCK = 64;
 
 /** Columns reduced at a time: their running results stay in the first-level cache. */
 const COLUMNS = 256;
 
-/** Softmax and normalization of longer rows run on plain loops: four of these always fit into the window. */
+/**
+ * Softmax and normalization of longer rows run on the plain loops of `reference`. A kernel needs up to three of these rows
+ * at once, which fit into the smallest window that a memory is given by default (8 MiB).
+ */
 const LONGEST_ROW = 2 ** 19;
 
 export function reduce(
