@@ -1,7 +1,9 @@
 /** @file The device `auto`: the cpu, and for large products a real GPU if one answers. */
 
 import { sizeOf } from "../array/shape.ts";
+import { isAbsent } from "../gpu/index.ts";
 import { TooLarge } from "../gpu/limits.ts";
+import { warn } from "../warn.ts";
 import type { Device } from "./device.ts";
 import type { Kernels } from "./kernels.ts";
 
@@ -54,4 +56,18 @@ export function autoDevice(
         run("dequantizeMatmul", a.shape[0] * sizeOf(W.shape), (on) => on.dequantizeMatmul(a, W, transposed)),
     },
   };
+}
+
+/**
+ * The GPU that `auto` may use, and null without one. A software emulation of a GPU is not used. A GPU that is there but
+ * fails to open is not used either, and a warning says why, once.
+ */
+export function realGpu(open: () => Device): Device | null {
+  try {
+    const found = open();
+    return found.software ? null : found;
+  } catch (error) {
+    if (!isAbsent(error)) warn(`auto: large products run on the cpu: ${(error as Error).message}`);
+    return null;
+  }
 }

@@ -7,8 +7,8 @@ import { synchronous } from "../arguments/synchronous.ts";
 import { currentPrecision, withItemBytes } from "../array/storage.ts";
 import { openCpu } from "../cpu/index.ts";
 import { ArgumentError, DeviceError } from "../errors.ts";
-import { openGpu } from "../gpu/index.ts";
-import { autoDevice } from "./auto.ts";
+import { isAbsent, openGpu } from "../gpu/index.ts";
+import { autoDevice, realGpu } from "./auto.ts";
 import type { Kernels } from "./kernels.ts";
 import { reference } from "./reference.ts";
 
@@ -38,7 +38,7 @@ export interface Device {
 }
 
 const openers: Record<DeviceName, () => Device> = {
-  auto: () => autoDevice(openDevice("cpu"), realGpu, note),
+  auto: () => autoDevice(openDevice("cpu"), () => realGpu(() => openDevice("gpu")), note),
   reference: () => ({ name: "reference", adapter: "plain loops", software: false, kernels: reference }),
   cpu: openCpu,
   gpu: openAnyGpu,
@@ -66,27 +66,18 @@ export function openDevice(name: DeviceName): Device {
 
 /** WebGPU, WebGL2 or headless GL, whichever answers first. */
 function openAnyGpu(): Device {
-  const reasons: string[] = [];
+  const errors: Error[] = [];
   for (const name of ["gpu:webgpu", "gpu:webgl2", "gpu:headlessgl"] as const) {
     try {
       return { ...openDevice(name), name: "gpu" };
     } catch (error) {
-      reasons.push((error as Error).message);
+      errors.push(error as Error);
     }
   }
   throw new DeviceError(
-    `gpu: no GPU answers here (${reasons.join("; ")}). Use "cpu", or "gpu:webasm" to run gpu.js without one.`,
+    `gpu: no GPU answers here (${errors.map(({ message }) => message).join("; ")}). Use "cpu", or "gpu:webasm" to run gpu.js without one.`,
+    { cause: (errors.find((error) => !isAbsent(error)) ?? errors[0]).cause },
   );
-}
-
-/** The GPU that `auto` may use: no software emulation of one. */
-function realGpu(): Device | null {
-  try {
-    const found = openDevice("gpu");
-    return found.software ? null : found;
-  } catch {
-    return null;
-  }
 }
 
 let current: Device | null = null;

@@ -11,7 +11,7 @@ import { DeviceError } from "../errors.ts";
 import { DeviceMemory, defaultBudget } from "./memory.ts";
 import { packMatrix, planDequantizeProduct } from "./packed-matrix.ts";
 import { planProduct } from "./plan.ts";
-import type { GpuMode, Statistics, SyncSession } from "./sync-session.ts";
+import { type GpuMode, SessionError, type Statistics, type SyncSession } from "./sync-session.ts";
 
 export type { GpuMode } from "./sync-session.ts";
 
@@ -26,6 +26,10 @@ export interface GpuDevice extends Device {
 export function openGpu(mode: GpuMode): GpuDevice {
   return gpuDevice(mode, () => openSession(mode));
 }
+
+/** True for an error of `openGpu` which says that the mode has no adapter here, and not that an adapter failed. */
+export const isAbsent = (error: unknown): boolean =>
+  error instanceof DeviceError && error.cause instanceof SessionError && error.cause.fault === "absent";
 
 /** The device over the sessions that `open` gives: one, and another each time that the device is lost. */
 export function gpuDevice(mode: GpuMode, open: () => SyncSession, budget?: number): GpuDevice {

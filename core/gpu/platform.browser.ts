@@ -10,8 +10,8 @@ const library = ((gpujs as { default?: unknown }).default ?? gpujs) as GpuJs;
 
 export function openSession(mode: GpuMode): SyncSession {
   if (mode === "webgpu") {
-    throw new SessionError("failed", "WebGPU answers asynchronously in a browser; use gpu:webgl2");
+    throw new SessionError("absent", "WebGPU answers asynchronously in a browser; use gpu:webgl2");
   }
-  if (mode === "headlessgl") throw new SessionError("failed", "headless GL is for Node; use gpu:webgl2");
+  if (mode === "headlessgl") throw new SessionError("absent", "headless GL is for Node; use gpu:webgl2");
   return openSyncSession(library, mode);
 }

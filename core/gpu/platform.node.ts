@@ -11,15 +11,16 @@ import { mayHaveDriver } from "./webgpu/vulkan.node.ts";
 export function openSession(mode: GpuMode): SyncSession {
   if (mode === "webgpu") {
     if (!mayHaveDriver())
-      throw new SessionError("failed", "no adapter answers: no Vulkan driver is installed");
+      throw new SessionError("absent", "no adapter answers: no Vulkan driver is installed");
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     return new Bridge(new URL(`./webgpu/worker.node.${extension}`, import.meta.url));
   }
-  if (mode === "webgl2") throw new SessionError("failed", "WebGL 2 is found in browsers only");
+  if (mode === "webgl2") throw new SessionError("absent", "WebGL 2 is found in browsers only");
   try {
     return openSyncSession(createRequire(import.meta.url)("gpu.js") as GpuJs, mode);
   } catch (error) {
-    if (mode !== "headlessgl" || error instanceof SessionError) throw error;
-    throw new SessionError("failed", "no context: it needs the npm package gl, version 8, and a display");
+    const failed = error instanceof SessionError && error.fault !== "absent";
+    if (mode !== "headlessgl" || failed) throw error;
+    throw new SessionError("absent", "no context: it needs the npm package gl, version 8, and a display");
   }
 }

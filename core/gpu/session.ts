@@ -75,11 +75,15 @@ export class Session {
   #device: GPUDevice | null = null;
   #lost: string | null = null;
 
-  /** Call `start` next. @throws Error when gpu.js does not have the mode here */
+  /** Call `start` next. @throws SessionError when gpu.js does not have the mode here */
   constructor(library: GpuJs, mode: GpuMode) {
     this.#library = library;
     this.#mode = mode;
-    this.#gpu = new library.GPU({ mode });
+    try {
+      this.#gpu = new library.GPU({ mode });
+    } catch (error) {
+      throw new SessionError("absent", (error as Error).message);
+    }
   }
 
   /** Runs a first product, 2 · 3: kernels compile, an adapter answers or does not. Returns the product. */

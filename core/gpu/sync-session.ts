@@ -8,8 +8,11 @@ import type { Plan } from "./plan.ts";
 
 export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
 
-/** `failed` concerns one call; `memory` may pass once arrays are freed; `lost` ends the session. */
-export type Fault = "failed" | "memory" | "lost";
+/**
+ * What went wrong: `absent`, there is no adapter for the mode here; `failed`, one call did not succeed; `memory`, the
+ * device is out of memory, which may pass once arrays are freed; `lost`, the device is gone and the session ends.
+ */
+export type Fault = "absent" | "failed" | "memory" | "lost";
 
 export class SessionError extends Error {
   readonly fault: Fault;

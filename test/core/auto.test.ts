@@ -1,12 +1,12 @@
 /** @file The device auto: large products go to a GPU that answers, what it cannot address and all else to the cpu. */
 
-import { array, type Device, DeviceError, full, type Kernels, openDevice } from "lowrank/core";
+import { array, type Device, DeviceError, full, type Kernels, openDevice, setWarnings } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSession } from "#gpu";
-import { autoDevice } from "../../core/device/auto.ts";
+import { autoDevice, realGpu } from "../../core/device/auto.ts";
 import { gpuDevice } from "../../core/gpu/index.ts";
-import type { SyncSession } from "../../core/gpu/sync-session.ts";
+import { type Fault, SessionError, type SyncSession } from "../../core/gpu/sync-session.ts";
 
 const test = suite("auto");
 
@@ -67,6 +67,26 @@ test("large ones that the GPU cannot address, or without a GPU, run on the cpu a
     const told = auto(gpu);
     assert.is(told.kernels.matmul(full([4, K], 1), full([K, 4], 1)).data[15], K);
     assert.equal([told.counts, told.searches], [["cpu matmul"], 1]);
+  }
+});
+
+test("a GPU that fails to open is told once; one that is absent or emulated is passed over in silence", () => {
+  const heard: string[] = [];
+  const before = setWarnings((message) => heard.push(message));
+  const fails = (fault: Fault) => () => {
+    throw new DeviceError(`gpu: ${fault}`, { cause: new SessionError(fault, fault) });
+  };
+  try {
+    assert.is(realGpu(fails("absent")), null);
+    assert.is(
+      realGpu(() => ({ ...limited(4), software: true })),
+      null,
+    );
+    assert.equal(heard, []);
+    for (let i = 0; i < 2; i++) assert.is(realGpu(fails("failed")), null);
+    assert.equal(heard, ["auto: large products run on the cpu: gpu: failed"]);
+  } finally {
+    setWarnings(before);
   }
 });
 

@@ -94,7 +94,7 @@ export class Bridge implements SyncSession {
     this.#worker.postMessage({ ...body, freed });
     const { status, text } = this.#control.wait(patience);
     if (status === "done") return JSON.parse(text) as Answers[O];
-    if (status === "failed" || status === "memory") throw new SessionError(status, text);
+    if (status !== "lost" && status !== "pending") throw new SessionError(status, text);
     this.#ended = status === "lost" ? text : `no answer to ${body.op} within ${Math.round(patience)} ms`;
     this.close();
     throw new SessionError("lost", this.#ended);

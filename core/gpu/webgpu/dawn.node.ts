@@ -16,7 +16,7 @@ export async function loadDawn(flags: string[] = []): Promise<GpuJs> {
     const adapter = await requestAdapter({ powerPreference: "high-performance", ...options });
     if (adapter) return adapter;
     throw new SessionError(
-      "failed",
+      "absent",
       "no adapter answers; a GPU and its Vulkan, Metal or Direct3D 12 driver are needed",
     );
   };

@@ -30,7 +30,7 @@ export interface Answers {
   readonly statistics: Statistics;
 }
 
-const statuses = ["pending", "done", "failed", "memory", "lost"] as const;
+const statuses = ["pending", "done", "absent", "failed", "memory", "lost"] as const;
 export type Status = "pending" | "done" | Fault;
 
 const HEADER = 3; // int32s: status, length of the text, 1 once the worker has ended

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { array, DeviceError, type NDArray, zeros } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { gpuDevice, openGpu } from "../../../core/gpu/index.ts";
+import { gpuDevice, isAbsent, openGpu } from "../../../core/gpu/index.ts";
 import { Bridge } from "../../../core/gpu/webgpu/bridge.node.ts";
 import { deviceOrReason } from "./modes.ts";
 
@@ -13,10 +13,11 @@ const test = suite("gpu: failures");
 const open = (worker: string, patience = { start: 120_000, call: 60_000 }) =>
   gpuDevice("webgpu", () => new Bridge(new URL(`./workers/${worker}.ts`, import.meta.url), patience));
 
-const fails = (fn: () => unknown, pattern: RegExp): void =>
+const fails = (fn: () => unknown, pattern: RegExp, absent = false): void =>
   assert.throws(fn, (error: Error) => {
     if (!(error instanceof DeviceError)) throw error;
     assert.match(error.message, pattern);
+    assert.is(isAbsent(error), absent, error.message);
     return true;
   });
 
@@ -34,7 +35,7 @@ test("no adapter: opening says so", () => {
   try {
     for (const manifest of ["/nonexistent/icd.json", resolve("package.json")]) {
       process.env.VK_DRIVER_FILES = process.env.VK_ICD_FILENAMES = manifest;
-      fails(() => openGpu("webgpu"), /^gpu:webgpu: no adapter answers/);
+      fails(() => openGpu("webgpu"), /^gpu:webgpu: no adapter answers/, true);
     }
   } finally {
     process.env.VK_DRIVER_FILES = process.env.VK_ICD_FILENAMES = before ?? "";
@@ -42,7 +43,7 @@ test("no adapter: opening says so", () => {
 });
 
 test("modes that are not here: opening says why", () => {
-  fails(() => openGpu("webgl2"), /^gpu:webgl2: WebGL 2 is found in browsers only$/);
+  fails(() => openGpu("webgl2"), /^gpu:webgl2: WebGL 2 is found in browsers only$/, true);
 });
 
 test("a worker that never answers: an error when patience ends, at once from then on", () => {
