@@ -1,5 +1,6 @@
 /** @file Python's regular expressions in time that is bounded: what matches is what Python's `re.fullmatch` says. */
 
+import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { LowrankError } from "lowrank/core";
 import { suite } from "uvu";
@@ -54,6 +55,12 @@ const table: readonly (readonly [string, readonly number[]])[] = [
   ["(?:)", [8]],
   ["|q_proj", [0, 8]],
   ["[\\w.]+_(proj|attn)$", [0, 1, 2, 3, 4]],
+  ["[\\161]_proj", [0]],
+  ["\\161_proj", [0]],
+  ["[\\60-\\71hq]_proj", [0]],
+  ["q(?#one or more)+_proj", [0]],
+  ["(?:^)*q_proj", [0]],
+  ["(?i-s:Q)_proj", [0]],
 ];
 
 test("what Python matches, and nothing else", () => {
@@ -62,6 +69,32 @@ test("what Python matches, and nothing else", () => {
     const ours = texts.flatMap((text, i) => (matches(text) ? [i] : []));
     assert.equal(ours, matched, source);
   }
+});
+
+/**
+ * Random rows of parts of expressions, what Python's re.fullmatch says of each of the texts ("1" for a match), and null
+ * where re.compile refuses.
+ */
+const recorded: { texts: string[]; matches: Record<string, string | null> } = JSON.parse(
+  readFileSync(new URL("pattern-cases.json", import.meta.url), "utf8"),
+);
+
+test("400 expressions are read, or refused, as Python reads or refuses them", () => {
+  let unsupported = 0;
+  for (const [source, expected] of Object.entries(recorded.matches)) {
+    let ours: string | null;
+    try {
+      const matches = fullMatcher(source);
+      ours = recorded.texts.map((text) => Number(matches(text))).join("");
+    } catch (error) {
+      assert.instance(error, LowrankError);
+      if (expected !== null && /not supported/.test((error as Error).message)) unsupported++;
+      else assert.is(expected, null, `${source}: ${(error as Error).message}`);
+      continue;
+    }
+    assert.is(ours, expected, source);
+  }
+  assert.ok(unsupported < 20);
 });
 
 test("where JavaScript and Python read an expression alike, they agree", () => {
@@ -117,6 +150,13 @@ for (const [source, message] of [
   [")", /no \) without its \(/],
   ["[a", /a closing \]/],
   ["*a", /something to repeat/],
+  ["^*a", /something to repeat \(position 1\)/],
+  ["a$+", /something to repeat/],
+  ["\\b?a", /something to repeat/],
+  ["{2}a", /something to repeat/],
+  ["(?#a)*a", /something to repeat/],
+  ["(?i)*a", /something to repeat/],
+  ["a*(?#a)*", /one repetition/],
   ["a**", /one repetition/],
   ["a*+", /no possessive/],
   ["a{2,1}", /at least, then at most/],
@@ -130,10 +170,15 @@ for (const [source, message] of [
   ["a(?i)b", /flags for the whole expression at its start/],
   ["(?<=a*)b", /lookbehind of fixed width/],
   ["\\q", /an escape that Python knows/],
+  ["[\\8]", /an escape that Python knows/],
+  ["\\8", /no back reference \\8/],
+  ["[\\777]", /an octal number up to 377/],
+  ["(?)", /a group that Python knows/],
+  ["(?i-:a)", /a group that Python knows/],
   ["\\x4", /2 hexadecimal digits/],
   ["[b-a]", /a range from one character up to another/],
   ["[\\w-a]", /a range from one character up to another/],
-  ["((a{100}){100}){100}", /at most 10000 letters/],
+  ["((a{100}){100}){100}", /at most 10000 characters/],
   ["a".repeat(5000), /at most 4096 characters/],
   [`${"(".repeat(500)}a${")".repeat(500)}`, /nested at most 100 deep/],
 ] as const) {
