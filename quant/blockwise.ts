@@ -1,14 +1,14 @@
 /**
  * @file Block-wise absmax quantization (QLoRA, section 2), byte for byte as bitsandbytes does it.
  *
- *     c = code of x / absmax(block)      x ≈ value[c] · absmax(block)      (Eq. 1, 2 with a book for round)
+ *     c = code of x / absmax(block)      x ≈ value[c] · absmax(block)      (Eq. 1, 2 with a codebook for round)
  *
  * The tensor is taken in row-major order, in blocks of `blockSize`, the last perhaps shorter. Codes of 4 bits
  * lie two in a byte, the earlier element in the high half; an odd count is filled up with the code of zero.
  */
 
 import { allocateBytes, allocateFloats, QuantizationError } from "../core/index.ts";
-import type { CodeBook } from "./codebooks.ts";
+import type { Codebook } from "./codebooks.ts";
 import { nearestCode, type Rounding, roundingOf, UNSURE } from "./codes/nearest.ts";
 
 export interface Blocks {
@@ -27,9 +27,9 @@ const TINY = Math.fround(1e-38);
  * Quantizes x in blocks of `blockSize`, an even number.
  * @throws QuantizationError when an element is NaN or infinite; it is named
  */
-export function quantizeBlocks(book: CodeBook, x: Float32Array, blockSize: number): Blocks {
-  const { bits } = book;
-  const rounding = roundingOf(book);
+export function quantizeBlocks(codebook: Codebook, x: Float32Array, blockSize: number): Blocks {
+  const { bits } = codebook;
+  const rounding = roundingOf(codebook);
   const n = x.length;
   const packed = allocateBytes(packedLength(bits, n));
   const absmax = allocateFloats(Math.ceil(n / blockSize));
@@ -61,7 +61,7 @@ export const packedLength = (bits: 4 | 8, n: number): number => Math.ceil((n * b
  * which `start` lies, so that a part of the constants is enough.
  */
 export function dequantizeBlocks(
-  book: CodeBook,
+  codebook: Codebook,
   packed: Uint8Array,
   absmax: Float32Array,
   blockSize: number,
@@ -69,8 +69,8 @@ export function dequantizeBlocks(
   start: number,
   end: number,
 ): void {
-  const decode = book.bits === 4 ? decodeNibbles : decodeBytes;
-  decode(book.values, packed, absmax, blockSize, target, start, end);
+  const decode = codebook.bits === 4 ? decodeNibbles : decodeBytes;
+  decode(codebook.values, packed, absmax, blockSize, target, start, end);
 }
 
 const magnitude = new Float32Array(1);

@@ -1,5 +1,5 @@
 /**
- * @file Code books: the values that 4 or 8 bits can name, all within [-1, 1] and derived here, not typed in.
+ * @file Codebooks: the values that 4 or 8 bits can name, all within [-1, 1] and derived here, not typed in.
  *
  * QLoRA: Efficient Finetuning of Quantized LLMs. Dettmers, Pagnoni, Holtzman, Zettlemoyer, 2023,
  * arXiv:2305.14314.
@@ -13,7 +13,7 @@ import { normalQuantile as Q } from "../core/index.ts";
 const { fround } = Math;
 
 /** A data type for numbers in [-1, 1]: code c stands for values[c]. */
-export interface CodeBook {
+export interface Codebook {
   readonly name: string;
   readonly bits: 4 | 8;
   readonly values: Float32Array; // [2^bits]
@@ -51,7 +51,7 @@ const NF4_OFFSET = 0.9677083;
  * NF4 as released: quantiles of N(0, 1) at probabilities equally spaced between `NF4_OFFSET` and ½, eight of
  * them for the positive side, seven for the negative, and a zero.
  */
-export const nf4: CodeBook = {
+export const nf4: Codebook = {
   name: "nf4",
   bits: 4,
   values: normalized([
@@ -74,7 +74,7 @@ export const nf4: CodeBook = {
  * reach less far into the tail than the released quantile, 1.85, so that after division the inner values lie
  * further out.
  */
-export const nf4Equation4: CodeBook = {
+export const nf4Equation4: Codebook = {
   name: "nf4 by equation 4",
   bits: 4,
   values: Float32Array.from([
@@ -101,7 +101,7 @@ function equation4(n: number): number[] {
  * A larger e is a smaller number, so that codes do not ascend; code 8 is -0. Not the usual E2M1, whose
  * subnormal is ½ of its smallest normal number where this one is 1/32.
  */
-export const fp4: CodeBook = {
+export const fp4: Codebook = {
   name: "fp4",
   bits: 4,
   values: Float32Array.from({ length: 16 }, (_, code) => {
@@ -111,14 +111,14 @@ export const fp4: CodeBook = {
 };
 
 /** Int4: -7 … 7 in sevenths, code 8 for zero. Code 0, -8/7, is never written: the type is symmetric. */
-export const int4: CodeBook = {
+export const int4: Codebook = {
   name: "int4",
   bits: 4,
   values: Float32Array.from({ length: 16 }, (_, code) => (code - 8) / 7),
 };
 
 /** Int8, as LLM.int8 stores a row (rowwise.ts): the byte in two's complement, in 127ths. */
-export const int8: CodeBook = {
+export const int8: Codebook = {
   name: "int8",
   bits: 8,
   values: Float32Array.from(new Int8Array(256).map((_, byte) => byte)).map((q) => q / 127),
@@ -147,14 +147,14 @@ function dynamicMap(signed: boolean): Float32Array {
   return Float32Array.from(values).sort();
 }
 
-export const dynamic8: CodeBook = { name: "dynamic8", bits: 8, values: dynamicMap(true) };
-export const dynamic8Unsigned: CodeBook = { name: "dynamic8 unsigned", bits: 8, values: dynamicMap(false) };
+export const dynamic8: Codebook = { name: "dynamic8", bits: 8, values: dynamicMap(true) };
+export const dynamic8Unsigned: Codebook = { name: "dynamic8 unsigned", bits: 8, values: dynamicMap(false) };
 
 /**
  * The 8-bit linear map: 255 numbers from -1 to 1 at equal distances, and a zero before their middle one, which in
  * float32 arithmetic comes out as -4e-9.
  */
-export const linear8: CodeBook = {
+export const linear8: Codebook = {
   name: "linear8",
   bits: 8,
   values: Float32Array.from(linspace(-1, 1, 255).toSpliced(127, 0, 0)),

@@ -1,9 +1,11 @@
-/** @file Fewer bits: code books, block-wise quantization, double quantization, and what they cost. */
+/** @file Fewer bits: codebooks, block-wise quantization, double quantization, and what they cost. */
 
 export { outputHeads } from "../nn/index.ts";
 export { type Blocks, dequantizeBlocks, quantizeBlocks } from "./blockwise.ts";
+/** @deprecated Named Codebook now. */
+export type { Codebook as CodeBook } from "./codebooks.ts";
 export {
-  type CodeBook,
+  type Codebook,
   dynamic8,
   dynamic8Unsigned,
   fp4,
@@ -57,8 +59,10 @@ export {
 } from "./optim/pager.ts";
 export { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
 export { type Numbers, type QuantizeOptions, quantize } from "./quantize.ts";
+/** @deprecated Named codebookFor now. */
 export {
-  bookOf,
+  codebookFor as bookOf,
+  codebookFor,
   type Format,
   formats,
   type QuantizedParts,

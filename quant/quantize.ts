@@ -4,7 +4,7 @@ import { Tensor } from "../autograd/index.ts";
 import { checkOptions, NDArray, optionNames, QuantizationError, type Shape } from "../core/index.ts";
 import { quantizeBlocks } from "./blockwise.ts";
 import { quantizeAbsmax } from "./double-quantization.ts";
-import { bookOf, checkFormat, type Format, QuantizedTensor, rowLength } from "./quantized-tensor.ts";
+import { checkFormat, codebookFor, type Format, QuantizedTensor, rowLength } from "./quantized-tensor.ts";
 import { quantizeRows } from "./rowwise.ts";
 
 export interface QuantizeOptions {
@@ -64,7 +64,9 @@ export function quantize(x: Numbers, options: QuantizeOptions = {}): QuantizedTe
   const { blockSize = format === "int8-rows" ? rowLength(shape) : 64 } = options;
   checkFormat(format, blockSize, shape);
   const { packed, absmax } =
-    format === "int8-rows" ? quantizeRows(data, blockSize) : quantizeBlocks(bookOf[format], data, blockSize);
+    format === "int8-rows"
+      ? quantizeRows(data, blockSize)
+      : quantizeBlocks(codebookFor[format], data, blockSize);
   const constants = doubleQuant ? quantizeAbsmax(absmax) : absmax;
   return new QuantizedTensor({ format, shape, blockSize, packed, absmax: constants });
 }

@@ -11,7 +11,7 @@ import {
   sizeOf,
 } from "../core/index.ts";
 import { dequantizeBlocks, packedLength } from "./blockwise.ts";
-import { type CodeBook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
+import { type Codebook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
 import { unpackNibbles } from "./codes/pack.ts";
 import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "./double-quantization.ts";
 
@@ -23,7 +23,7 @@ export const formats = ["nf4", "fp4", "int4", "int8", "int8-rows"] as const;
 export type Format = (typeof formats)[number];
 
 /** What the codes of each format stand for. */
-export const bookOf: Readonly<Record<Format, CodeBook>> = {
+export const codebookFor: Readonly<Record<Format, Codebook>> = {
   nf4,
   fp4,
   int4,
@@ -66,7 +66,7 @@ export class QuantizedTensor {
     this.blockSize = parts.blockSize;
     this.packed = parts.packed;
     this.constants = parts.absmax;
-    this.nibbles = bookOf[this.format].bits === 4 ? nibblesOf(this) : null;
+    this.nibbles = codebookFor[this.format].bits === 4 ? nibblesOf(this) : null;
     countFor(this, "quantized", this.bytes);
   }
 
@@ -81,7 +81,7 @@ export class QuantizedTensor {
   }
 
   /**
-   * Bytes held: codes and constants. The code book, 16 or 256 numbers for all tensors together, is not
+   * Bytes held: codes and constants. The codebook, 16 or 256 numbers for all tensors together, is not
    * counted.
    */
   get bytes(): number {
@@ -97,7 +97,7 @@ export class QuantizedTensor {
 
   /** The code of each element, one to a byte, in row-major order. */
   codes(): Uint8Array {
-    return bookOf[this.format].bits === 4 ? unpackNibbles(this.packed, this.size) : this.packed.slice();
+    return codebookFor[this.format].bits === 4 ? unpackNibbles(this.packed, this.size) : this.packed.slice();
   }
 
   /** The numbers that the codes stand for, as a dense tensor of the same shape. */
@@ -129,7 +129,7 @@ export class QuantizedTensor {
       constants instanceof Float32Array
         ? constants.subarray(first)
         : recoverAbsmax(constants, first, Math.ceil(end / blockSize));
-    dequantizeBlocks(bookOf[this.format], packed, absmax, blockSize, target, start, end);
+    dequantizeBlocks(codebookFor[this.format], packed, absmax, blockSize, target, start, end);
     return target;
   }
 }
@@ -137,7 +137,7 @@ export class QuantizedTensor {
 const nibblesOf = (q: QuantizedTensor): Codes => ({
   shape: q.shape,
   codes: q.packed,
-  values: bookOf[q.format].values,
+  values: codebookFor[q.format].values,
   get scales() {
     return q.absmax;
   },
@@ -170,7 +170,7 @@ function checkParts({ format, shape, blockSize, packed, absmax }: QuantizedParts
   checkFormat(format, blockSize, shape);
   const size = sizeOf(shape);
   const blocks = Math.ceil(size / blockSize);
-  checkCount("packed", packedLength(bookOf[format].bits, size), packed.length, "bytes");
+  checkCount("packed", packedLength(codebookFor[format].bits, size), packed.length, "bytes");
   if (absmax instanceof Float32Array) {
     checkCount("absmax", blocks, absmax.length, "constants");
     if (!absmax.every((value) => value >= 0 && value < Infinity)) throw notConstants("absmax");

@@ -1,16 +1,16 @@
 /**
- * @file Rounding to the nearest value of a code book. The midpoints between neighbours decide, in float32; a
+ * @file Rounding to the nearest value of a codebook. The midpoints between neighbours decide, in float32; a
  * number on a midpoint takes the smaller value. A table of cells saves most numbers the search.
  */
 
-import type { CodeBook } from "../codebooks.ts";
+import type { Codebook } from "../codebooks.ts";
 
 export interface Rounding {
   /** Codes in ascending order of their values: the code of rank k is order[k]. */
   readonly order: Uint8Array; // [2^bits]
   /** Midpoints between the values of rank k and k + 1, ascending, and at last Infinity. */
   readonly midpoints: Float32Array; // [2^bits]
-  /** The code of 0; and of -0, which is another where a book has both (FP4). */
+  /** The code of 0; and of -0, which is another where a codebook has both (FP4). */
   readonly zero: number;
   readonly minusZero: number;
   /**
@@ -40,19 +40,19 @@ const CELLS_PER_CODE = 256;
 /** More than what rounding can add to (s + 1) · half: a cell counts as wider by that much. */
 const MARGIN = 2 ** -30;
 
-const known = new WeakMap<CodeBook, Rounding>();
+const known = new WeakMap<Codebook, Rounding>();
 
-/** The rounding of `book`, worked out once. */
-export function roundingOf(book: CodeBook): Rounding {
-  let rounding = known.get(book);
+/** The rounding of `codebook`, worked out once. */
+export function roundingOf(codebook: Codebook): Rounding {
+  let rounding = known.get(codebook);
   if (!rounding) {
-    rounding = derive(book);
-    known.set(book, rounding);
+    rounding = derive(codebook);
+    known.set(codebook, rounding);
   }
   return rounding;
 }
 
-function derive({ bits, values }: CodeBook): Rounding {
+function derive({ bits, values }: Codebook): Rounding {
   const order = Uint8Array.from(Array.from(values, (_, code) => code).sort((c, d) => values[c] - values[d]));
   const midpoints = new Float32Array(values.length).fill(Infinity);
   for (let k = 0; k + 1 < values.length; k++) {

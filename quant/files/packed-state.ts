@@ -23,7 +23,7 @@ import {
 } from "../../core/index.ts";
 import { dynamic8 } from "../codebooks.ts";
 import { NESTED_BLOCK, type NestedAbsmax } from "../double-quantization.ts";
-import { bookOf, type Format, formats, QuantizedTensor } from "../quantized-tensor.ts";
+import { codebookFor, type Format, formats, QuantizedTensor } from "../quantized-tensor.ts";
 
 /** The key that marks a quantized weight. */
 const stateKey = (format: Format): string =>
@@ -32,15 +32,15 @@ const stateKey = (format: Format): string =>
 /** The entries of one packed weight: "" for the codes, "absmax", "quant_map" and so on for the rest. */
 export function packedState(q: QuantizedTensor): Map<string, TensorBytes> {
   const { packed, constants, format } = q;
-  const book = bookOf[format].values;
+  const codebook = codebookFor[format].values;
   const entries = new Map([["", tensorBytes("U8", [packed.length, 1], packed)]]);
   if (constants instanceof Float32Array) {
     entries.set("absmax", tensorBytes("F32", [constants.length], constants));
-    entries.set("quant_map", tensorBytes("F32", [book.length], book));
+    entries.set("quant_map", tensorBytes("F32", [codebook.length], codebook));
   } else {
     const { codes, absmax } = constants;
     entries.set("absmax", tensorBytes("U8", [codes.length], codes));
-    entries.set("quant_map", tensorBytes("F32", [book.length], book));
+    entries.set("quant_map", tensorBytes("F32", [codebook.length], codebook));
     entries.set("nested_absmax", tensorBytes("F32", [absmax.length], absmax));
     entries.set("nested_quant_map", tensorBytes("F32", [dynamic8.values.length], dynamic8.values));
   }
@@ -98,18 +98,18 @@ export function readPacked(
   const floats = (key: string): Float32Array => take(key, "F32").values() as Float32Array;
   const bytes = (key: string): Uint8Array => take(key, "U8").values() as Uint8Array;
   const checkBook = (key: string, expected: Float32Array): void => {
-    const book = floats(key);
+    const codebook = floats(key);
     // Other machines' libraries differ in the last digits of the 8-bit map.
     const equal =
-      book.length === expected.length &&
-      book.every((value, i) => Math.abs(value - expected[i]) <= 1e-6 * Math.abs(expected[i]));
+      codebook.length === expected.length &&
+      codebook.every((value, i) => Math.abs(value - expected[i]) <= 1e-6 * Math.abs(expected[i]));
     if (!equal) fail(`${key}: expected the values of the format; got others`);
   };
 
   const text = bytes(`quant_state.${type}`);
   const { format, blockSize, shape, offset } = readDescription(text, type, fail);
   const packed = bytes("");
-  checkBook("quant_map", bookOf[format].values);
+  checkBook("quant_map", codebookFor[format].values);
   let absmax: Float32Array | NestedAbsmax;
   if (offset === null) absmax = floats("absmax");
   else {

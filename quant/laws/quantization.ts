@@ -16,7 +16,7 @@ import {
 } from "../../core/index.ts";
 import { packNibbles, unpackNibbles } from "../codes/pack.ts";
 import { type QuantizeOptions, quantize } from "../quantize.ts";
-import { bookOf, type Format, formats, type QuantizedTensor } from "../quantized-tensor.ts";
+import { codebookFor, type Format, formats, type QuantizedTensor } from "../quantized-tensor.ts";
 
 /** What a law of quantization is tried on: numbers, and how they are quantized. */
 export interface QuantizationTrial extends QuantizeOptions {
@@ -71,7 +71,7 @@ export const laws = {
       const q = once(trial);
       const { absmax } = q;
       const y = q.toArray();
-      const values = bookOf[q.format].values.slice().sort();
+      const values = codebookFor[q.format].values.slice().sort();
       return forAll(x.length, (i) => {
         const a = absmax[Math.floor(i / q.blockSize)];
         return within(distance(y[i], x[i]), (gapAround(values, x[i] / a) / 2 + ROUNDING) * a);
@@ -155,7 +155,7 @@ export const laws = {
     check(trial) {
       const q = once(trial);
       const codes = q.codes();
-      const packed = packNibbles(codes, bookOf[q.format].values.indexOf(0));
+      const packed = packNibbles(codes, codebookFor[q.format].values.indexOf(0));
       return exactly(sameBytes(packed, q.packed) && sameBytes(unpackNibbles(packed, trial.x.length), codes));
     },
   },

@@ -17,7 +17,7 @@ import { checkOptions, type Shape, sizeOf } from "../../core/index.ts";
 import { packedLength } from "../blockwise.ts";
 import { NESTED_BLOCK } from "../double-quantization.ts";
 import { bitsAndBytes, type QuantizeOptions, quantizeOptions } from "../quantize.ts";
-import { bookOf, checkFormat, rowLength } from "../quantized-tensor.ts";
+import { checkFormat, codebookFor, rowLength } from "../quantized-tensor.ts";
 
 /** Bytes of codes and of constants that quantize() makes of a tensor of that shape, with these options. */
 export function quantizedBytes(
@@ -31,7 +31,7 @@ export function quantizedBytes(
   const size = sizeOf(shape);
   const blocks = Math.ceil(size / blockSize);
   return {
-    codes: packedLength(bookOf[format].bits, size),
+    codes: packedLength(codebookFor[format].bits, size),
     constants: doubleQuant ? blocks + 4 * Math.ceil(blocks / NESTED_BLOCK) + 4 : 4 * blocks,
   };
 }

@@ -32,7 +32,7 @@ import {
   type StateLayout,
 } from "../../nn/index.ts";
 import { dequantizeBlocks, quantizeBlocks } from "../blockwise.ts";
-import { type CodeBook, dynamic8, dynamic8Unsigned } from "../codebooks.ts";
+import { type Codebook, dynamic8, dynamic8Unsigned } from "../codebooks.ts";
 import { updateSlice } from "./slice-step.ts";
 
 export interface AdamW8bitOptions extends Partial<Omit<AdamSettings, "amsgrad">> {
@@ -53,7 +53,7 @@ const BLOCK = 256;
 const CHUNK = 64 * BLOCK;
 
 /** The moments and what their codes stand for. */
-const books: Readonly<Record<string, CodeBook>> = { exp_avg: dynamic8, exp_avg_sq: dynamic8Unsigned };
+const codebooks: Readonly<Record<string, Codebook>> = { exp_avg: dynamic8, exp_avg_sq: dynamic8Unsigned };
 
 /** A moment in 8 bits. */
 interface Codes {
@@ -147,8 +147,8 @@ export class AdamW8bit extends AdamW {
       codes: new Uint8Array(size),
       absmax: new Float32Array(Math.ceil(size / BLOCK)),
     });
-    const of = Object.fromEntries(Object.keys(books).map((name) => [name, empty()]));
-    for (const [name, { codes }] of Object.entries(of)) codes.fill(books[name].values.indexOf(0));
+    const of = Object.fromEntries(Object.keys(codebooks).map((name) => [name, empty()]));
+    for (const [name, { codes }] of Object.entries(of)) codes.fill(codebooks[name].values.indexOf(0));
     const bytes = Object.values(of).reduce((sum, m) => sum + m.codes.byteLength + m.absmax.byteLength, 0);
     const made = { of, off: countFor(of, "optimizer", bytes) };
     this.#moments.set(parameter, made);
@@ -181,7 +181,7 @@ export class AdamW8bit extends AdamW {
     const inFloats = super.layouts(parameter, settings);
     if (parameter.size < this.min8bitSize) return inFloats;
     const blocks = [Math.ceil(parameter.size / BLOCK)];
-    const inCodes = Object.keys(books).flatMap((name) => [
+    const inCodes = Object.keys(codebooks).flatMap((name) => [
       [`${name}.codes`, parameter.shape],
       [`${name}.absmax`, blocks],
     ]);
@@ -214,7 +214,7 @@ export class AdamW8bit extends AdamW {
     parameters.forEach((parameter, i) => {
       this.#moments.get(parameter)?.off();
       this.#moments.delete(parameter);
-      for (const name of Object.keys(books)) {
+      for (const name of Object.keys(codebooks)) {
         const [codes, absmax, values] = [".codes", ".absmax", ""].map((part) =>
           saved.arrays.get(`${i}.${name}${part}`),
         );
@@ -258,7 +258,7 @@ function dequantized(
   return Object.fromEntries(
     Object.entries(moments).map(([name, { codes, absmax }]) => {
       const values = new Float32Array(to - from);
-      dequantizeBlocks(books[name], codes, absmax.subarray(from / BLOCK), BLOCK, values, from, to);
+      dequantizeBlocks(codebooks[name], codes, absmax.subarray(from / BLOCK), BLOCK, values, from, to);
       return [name, fromHost(values, [values.length])];
     }),
   );
@@ -266,7 +266,7 @@ function dequantized(
 
 /** Quantizes `values` into the codes from element `from` on, which begins a block. */
 function store(moment: Codes, name: string, values: NDArray, from: number): void {
-  const { packed, absmax } = quantizeBlocks(books[name], Float32Array.from(values.data), BLOCK);
+  const { packed, absmax } = quantizeBlocks(codebooks[name], Float32Array.from(values.data), BLOCK);
   moment.codes.set(packed, from);
   moment.absmax.set(absmax, from / BLOCK);
 }

@@ -221,13 +221,13 @@ test("without the bound: AdamW on moments that are quantized after each step, bi
       w.grad = tensor(gradient(t), [size]);
       exact.step();
       const { arrays } = exact.state(w);
-      for (const [name, book] of [
+      for (const [name, codebook] of [
         ["exp_avg", dynamic8] as const,
         ["exp_avg_sq", dynamic8Unsigned] as const,
       ]) {
         const data = arrays[name].storage.write() as Float32Array;
-        const { packed, absmax } = quantizeBlocks(book, data, 256);
-        dequantizeBlocks(book, packed, absmax, 256, data, 0, size);
+        const { packed, absmax } = quantizeBlocks(codebook, data, 256);
+        dequantizeBlocks(codebook, packed, absmax, 256, data, 0, size);
       }
     }
     return w.toArray();

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { QuantizationError, random } from "lowrank/core";
 import {
-  type CodeBook,
+  type Codebook,
   dequantizeBlocks,
   dynamic8,
   dynamic8Unsigned,
@@ -18,13 +18,13 @@ import { roundingOf } from "../../quant/codes/nearest.ts";
 
 const test = suite("block-wise quantization");
 
-const books = [nf4, fp4, int4, dynamic8, dynamic8Unsigned];
-const book = fc.constantFrom(...books);
+const codebooks = [nf4, fp4, int4, dynamic8, dynamic8Unsigned];
+const codebook = fc.constantFrom(...codebooks);
 const blockSize = fc.constantFrom(32, 64, 256);
 const number = fc.float({ min: -1000, max: 1000, noNaN: true });
 const numbers = fc.array(number, { maxLength: 300 }).map((x) => Float32Array.from(x));
 
-const codesOf = ({ bits }: CodeBook, packed: Uint8Array, n: number) =>
+const codesOf = ({ bits }: Codebook, packed: Uint8Array, n: number) =>
   bits === 4 ? unpackNibbles(packed, n) : packed;
 
 /** The float32 next above x. */
@@ -38,16 +38,16 @@ function nextUp(x: number): number {
 
 test("a number's code does not depend on its place in the block, odd blocks of 8 bits included", () => {
   fc.assert(
-    fc.property(book, fc.array(number, { minLength: 1, maxLength: 70 }), (book, list) => {
-      const x = Float32Array.from(book.bits === 4 && list.length % 2 === 1 ? [...list, 0] : list);
+    fc.property(codebook, fc.array(number, { minLength: 1, maxLength: 70 }), (codebook, list) => {
+      const x = Float32Array.from(codebook.bits === 4 && list.length % 2 === 1 ? [...list, 0] : list);
       const codes = (values: Float32Array) =>
-        Array.from(codesOf(book, quantizeBlocks(book, values, x.length).packed, x.length));
+        Array.from(codesOf(codebook, quantizeBlocks(codebook, values, x.length).packed, x.length));
       assert.equal(codes(x.toReversed()), codes(x).reverse());
     }),
   );
 });
 
-for (const each of books) {
+for (const each of codebooks) {
   test(`${each.name}: a number on a midpoint takes the smaller value, the next float the larger`, () => {
     const { order, midpoints } = roundingOf(each);
     for (let k = 0; k + 1 < order.length; k++) {
@@ -62,14 +62,14 @@ for (const each of books) {
 
 test("codes are those of the nearest value, found by comparing with all", () => {
   fc.assert(
-    fc.property(book, blockSize, numbers, (book, blockSize, x) => {
-      const { packed, absmax } = quantizeBlocks(book, x, blockSize);
-      const codes = codesOf(book, packed, x.length);
+    fc.property(codebook, blockSize, numbers, (codebook, blockSize, x) => {
+      const { packed, absmax } = quantizeBlocks(codebook, x, blockSize);
+      const codes = codesOf(codebook, packed, x.length);
       x.forEach((value, i) => {
         const s = value / absmax[Math.floor(i / blockSize)] || 0;
-        const nearest = Math.min(...book.values.map((v) => Math.abs(v - s)));
+        const nearest = Math.min(...codebook.values.map((v) => Math.abs(v - s)));
         // s is rounded once or twice more on its way to the code: 3 · 2^-24.
-        assert.ok(Math.abs(book.values[codes[i]] - s) <= nearest + 2e-7);
+        assert.ok(Math.abs(codebook.values[codes[i]] - s) <= nearest + 2e-7);
       });
     }),
   );
@@ -98,12 +98,12 @@ test("each block has its own absmax, the short last one too", () => {
 });
 
 test("a block of zeros has constant 0 (a short one 1e-38), and gives zeros", () => {
-  for (const book of books) {
+  for (const codebook of codebooks) {
     const x = new Float32Array(100);
-    const { absmax, packed } = quantizeBlocks(book, x, 64);
+    const { absmax, packed } = quantizeBlocks(codebook, x, 64);
     assert.equal(absmax, Float32Array.of(0, 1e-38));
     const y = new Float32Array(100).fill(1);
-    dequantizeBlocks(book, packed, absmax, 64, y, 0, 100);
+    dequantizeBlocks(codebook, packed, absmax, 64, y, 0, 100);
     assert.equal(y, x);
   }
 });
@@ -116,14 +116,14 @@ test("any range of elements dequantizes to that part of the whole", () => {
   const long = fc.tuple(fc.nat(600), fc.nat()).map(([n, seed]) => random(seed).normal(n));
   const ranges = fc.tuple(fc.nat(600), fc.nat(600));
   fc.assert(
-    fc.property(book, blockSize, long, ranges, (book, blockSize, x, [a, b]) => {
-      const { packed, absmax } = quantizeBlocks(book, x, blockSize);
+    fc.property(codebook, blockSize, long, ranges, (codebook, blockSize, x, [a, b]) => {
+      const { packed, absmax } = quantizeBlocks(codebook, x, blockSize);
       const whole = new Float32Array(x.length);
-      dequantizeBlocks(book, packed, absmax, blockSize, whole, 0, x.length);
+      dequantizeBlocks(codebook, packed, absmax, blockSize, whole, 0, x.length);
       const [start, end] = [Math.min(a, b, x.length), Math.min(Math.max(a, b), x.length)];
       const part = new Float32Array(end - start);
       dequantizeBlocks(
-        book,
+        codebook,
         packed,
         absmax.subarray(Math.floor(start / blockSize)),
         blockSize,
@@ -139,12 +139,12 @@ test("any range of elements dequantizes to that part of the whole", () => {
 test("a NaN or infinity is refused and named, wherever it stands", () => {
   const bad = fc.constantFrom(Number.NaN, Infinity, -Infinity);
   fc.assert(
-    fc.property(book, blockSize, numbers, fc.nat(300), bad, (book, blockSize, x, at, value) => {
+    fc.property(codebook, blockSize, numbers, fc.nat(300), bad, (codebook, blockSize, x, at, value) => {
       const spoilt = Float32Array.of(...x, 1);
       const i = at % spoilt.length;
       spoilt[i] = value;
       assert.throws(
-        () => quantizeBlocks(book, spoilt, blockSize),
+        () => quantizeBlocks(codebook, spoilt, blockSize),
         (error: Error) =>
           error instanceof QuantizationError && error.message.includes(`${value} at element ${i}.`),
       );

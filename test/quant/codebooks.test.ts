@@ -1,9 +1,9 @@
-import { type CodeBook, dynamic8, dynamic8Unsigned, fp4, int4, int8, nf4, nf4Equation4 } from "lowrank/quant";
+import { type Codebook, dynamic8, dynamic8Unsigned, fp4, int4, int8, nf4, nf4Equation4 } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { roundingOf } from "../../quant/codes/nearest.ts";
 
-const test = suite("code books");
+const test = suite("codebooks");
 
 // Published constants: the code of bitsandbytes, which appendix E of the paper repeats. Compared bit for bit.
 const publishedNf4 = [
@@ -85,11 +85,11 @@ test("the unsigned dynamic map halves the steps of the signed one", () => {
   assert.is(dynamic8Unsigned.values[0], 0);
   assert.is(dynamic8Unsigned.values[1], 3.2500003044333425e-7);
   assert.is(dynamic8Unsigned.values[254], 0.9964843988418579);
-  const step = ({ values }: CodeBook) => values[254] - values[253];
+  const step = ({ values }: Codebook) => values[254] - values[253];
   assert.ok(Math.abs(step(dynamic8Unsigned) / step(dynamic8) - 1 / 2) < 1e-5);
 });
 
-test("every book contains zero, and no value twice but ±0", () => {
+test("every codebook contains zero, and no value twice but ±0", () => {
   for (const { name, values, bits } of [nf4, nf4Equation4, fp4, int4, int8, dynamic8, dynamic8Unsigned]) {
     assert.is(values.length, 2 ** bits);
     assert.ok(values.includes(0), name);

@@ -51,7 +51,7 @@ const constants = (wrong: (value: number) => number): Undo =>
 const faults: Readonly<Record<keyof typeof quantizationLaws, Readonly<Record<string, () => Undo>>>> = {
   fixedPoint: {
     "values are 1 % off": () => decoded((value) => 1.01 * value),
-    "values are off the code book": () => decoded((value) => Math.abs(value) * value),
+    "values are off the codebook": () => decoded((value) => Math.abs(value) * value),
   },
   zeroExact: { "zero is not": () => decoded((value) => value + 1e-3) },
   halfGap: { "values are 30 % off": () => decoded((value) => 1.3 * value) },
@@ -59,7 +59,7 @@ const faults: Readonly<Record<keyof typeof quantizationLaws, Readonly<Record<str
   orderPreserved: { "the sign is exchanged": () => decoded((value) => -value) },
   powersOfTwo: { "constants are shifted": () => constants((value) => value + 1e-3) },
   positiveScaling: {
-    "values are off the code book": () => decoded((value) => Math.abs(value) ** 3 * Math.sign(value)),
+    "values are off the codebook": () => decoded((value) => Math.abs(value) ** 3 * Math.sign(value)),
   },
   packing: {
     "the halves of a byte are exchanged": () =>

@@ -2,7 +2,7 @@
 
 import { tensor } from "lowrank/autograd";
 import {
-  type CodeBook,
+  type Codebook,
   dequantizeBlocks,
   dynamic8,
   dynamic8Unsigned,
@@ -93,7 +93,7 @@ const maps = {
   linear_signed: linear8,
 } as const;
 
-const mapOf = (params: Params): CodeBook =>
+const mapOf = (params: Params): Codebook =>
   maps[params.oneOf("map", Object.keys(maps) as (keyof typeof maps)[])];
 
 /** Values of one axis. */
