@@ -57,8 +57,8 @@ export function quantizeBlocks(codebook: Codebook, x: Float32Array, blockSize: n
 export const packedLength = (bits: 4 | 8, n: number): number => Math.ceil((n * bits) / 8);
 
 /**
- * Writes elements start … end - 1 to the front of `target`. `absmax` starts with the constant of the block in
- * which `start` lies, so that a part of the constants is enough.
+ * Writes elements start … end - 1 to the front of `target`. `absmax` starts with that of the block in which
+ * `start` lies, so that a part of it is enough.
  */
 export function dequantizeBlocks(
   codebook: Codebook,

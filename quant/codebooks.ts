@@ -130,7 +130,7 @@ export const int8: Codebook = {
  * decade i = 0 … 6, (10^(i-7), 10^(i-6)], is cut into 2^i equal parts (2^(i+1) without a sign) whose middles
  * are the values. 0 and 1 are added.
  *
- * The signed one ends at -0.993, not -1. It is what double quantization stores the constants in: the paper's
+ * The signed one ends at -0.993, not -1. Double quantization stores absmax in it: the paper's
  * "FP8".
  */
 function dynamicMap(signed: boolean): Float32Array {

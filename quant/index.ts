@@ -16,7 +16,18 @@ export {
   nf4Equation4,
 } from "./codebooks.ts";
 export { packNibbles, unpackNibbles } from "./codes/pack.ts";
-export { NESTED_BLOCK, type NestedAbsmax, quantizeAbsmax, recoverAbsmax } from "./double-quantization.ts";
+/** @deprecated Named DoubleQuantizedAbsmax now. */
+export type { DoubleQuantizedAbsmax as NestedAbsmax } from "./double-quantization.ts";
+/** @deprecated Named ABSMAX_BLOCK_SIZE now. */
+/** @deprecated Named dequantizeAbsmax now. */
+export {
+  ABSMAX_BLOCK_SIZE,
+  ABSMAX_BLOCK_SIZE as NESTED_BLOCK,
+  type DoubleQuantizedAbsmax,
+  dequantizeAbsmax,
+  dequantizeAbsmax as recoverAbsmax,
+  quantizeAbsmax,
+} from "./double-quantization.ts";
 export { packedState } from "./files/packed-state.ts";
 export {
   loadQuantized,

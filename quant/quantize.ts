@@ -10,10 +10,10 @@ import { quantizeRows } from "./rowwise.ts";
 export interface QuantizeOptions {
   readonly format?: Format;
   /**
-   * Elements that share a constant: a power of two from 32 to 4096. The blocks of `int8-rows` are its rows.
+   * Elements that share an absmax: a power of two from 32 to 4096. The blocks of `int8-rows` are its rows.
    */
   readonly blockSize?: number;
-  /** Quantizes the constants as well. */
+  /** Quantizes the absmax of the blocks as well: double quantization. */
   readonly doubleQuant?: boolean;
 }
 
@@ -67,8 +67,8 @@ export function quantize(x: Numbers, options: QuantizeOptions = {}): QuantizedTe
     format === "int8-rows"
       ? quantizeRows(data, blockSize)
       : quantizeBlocks(codebookFor[format], data, blockSize);
-  const constants = doubleQuant ? quantizeAbsmax(absmax) : absmax;
-  return new QuantizedTensor({ format, shape, blockSize, packed, absmax: constants });
+  const stored = doubleQuant ? quantizeAbsmax(absmax) : absmax;
+  return new QuantizedTensor({ format, shape, blockSize, packed, absmax: stored });
 }
 
 /** The shape of `x` and its numbers as float32s, not copied where they are so already. */

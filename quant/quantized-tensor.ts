@@ -1,4 +1,4 @@
-/** @file QuantizedTensor: packed codes and their constants, and the way back to numbers. */
+/** @file QuantizedTensor: packed codes with the absmax of their blocks, and the way back to numbers. */
 
 import { Tensor } from "../autograd/index.ts";
 import {
@@ -13,11 +13,11 @@ import {
 import { dequantizeBlocks, packedLength } from "./blockwise.ts";
 import { type Codebook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
 import { unpackNibbles } from "./codes/pack.ts";
-import { NESTED_BLOCK, type NestedAbsmax, recoverAbsmax } from "./double-quantization.ts";
+import { ABSMAX_BLOCK_SIZE, type DoubleQuantizedAbsmax, dequantizeAbsmax } from "./double-quantization.ts";
 
 /**
  * `nf4`, `fp4`, `int4`: 4 bits, block-wise. `int8`: the 8-bit dynamic map, block-wise. `int8-rows`: integers,
- * one constant a row, as in LLM.int8.
+ * one absmax a row, as in LLM.int8.
  */
 export const formats = ["nf4", "fp4", "int4", "int8", "int8-rows"] as const;
 export type Format = (typeof formats)[number];
@@ -35,11 +35,11 @@ export const codebookFor: Readonly<Record<Format, Codebook>> = {
 export interface QuantizedParts {
   readonly format: Format;
   readonly shape: Shape;
-  /** Elements that share a constant: a power of two from 32 to 4096, or the row's length for `int8-rows`. */
+  /** Elements that share an absmax: a power of two from 32 to 4096, or the row's length for `int8-rows`. */
   readonly blockSize: number;
   readonly packed: Uint8Array;
-  /** The constant of each block; nested when they are quantized themselves (double quantization). */
-  readonly absmax: Float32Array | NestedAbsmax;
+  /** The absmax of each block, quantized itself with double quantization. */
+  readonly absmax: Float32Array | DoubleQuantizedAbsmax;
 }
 
 export class QuantizedTensor {
@@ -49,8 +49,8 @@ export class QuantizedTensor {
   readonly blockSize: number;
   /** The codes: two to a byte for 4 bits, the earlier in the high half; else one. */
   readonly packed: Uint8Array;
-  /** The constants as stored: one float32 a block, or the parts of double quantization. */
-  readonly constants: Float32Array | NestedAbsmax;
+  /** The absmax of each block as it is stored: a float32 a block, or its 8-bit codes with double quantization. */
+  readonly storedAbsmax: Float32Array | DoubleQuantizedAbsmax;
   /** What kernels take, of formats of 4 bits. */
   readonly nibbles: Codes | null;
 
@@ -65,29 +65,36 @@ export class QuantizedTensor {
     this.size = sizeOf(parts.shape);
     this.blockSize = parts.blockSize;
     this.packed = parts.packed;
-    this.constants = parts.absmax;
+    this.storedAbsmax = parts.absmax;
     this.nibbles = codebookFor[this.format].bits === 4 ? nibblesOf(this) : null;
     countFor(this, "quantized", this.bytes);
   }
 
-  /** True when the constants are quantized themselves. */
+  /** True if absmax is quantized itself. */
   get doubleQuant(): boolean {
-    return !(this.constants instanceof Float32Array);
+    return !(this.storedAbsmax instanceof Float32Array);
   }
 
-  /** The constant of each block, as dequantizing uses it. A copy. */
+  /** @deprecated Named storedAbsmax now. */
+  get constants(): Float32Array | DoubleQuantizedAbsmax {
+    return this.storedAbsmax;
+  }
+
+  /** A copy of the absmax of each block, as dequantizing uses it: c2, or dequant(c1, c2) with double quantization. */
   get absmax(): Float32Array {
-    return this.constants instanceof Float32Array ? this.constants.slice() : recoverAbsmax(this.constants);
+    return this.storedAbsmax instanceof Float32Array
+      ? this.storedAbsmax.slice()
+      : dequantizeAbsmax(this.storedAbsmax);
   }
 
   /**
-   * Bytes held: codes and constants. The codebook, 16 or 256 numbers for all tensors together, is not
+   * Bytes held: codes and absmax. The codebook, 16 or 256 numbers for all tensors together, is not
    * counted.
    */
   get bytes(): number {
-    const { packed, constants } = this;
-    if (constants instanceof Float32Array) return packed.byteLength + constants.byteLength;
-    return packed.byteLength + constants.codes.byteLength + constants.absmax.byteLength + 4; // and the offset
+    const { packed, storedAbsmax } = this;
+    if (storedAbsmax instanceof Float32Array) return packed.byteLength + storedAbsmax.byteLength;
+    return packed.byteLength + storedAbsmax.codes.byteLength + storedAbsmax.absmax.byteLength + 4; // and the offset
   }
 
   /** 8 · bytes / size: for large 4-bit tensors in blocks of 64, 4.5, or 4.127 with double quantization. */
@@ -116,7 +123,7 @@ export class QuantizedTensor {
    * @throws QuantizationError when the range is not within the tensor or `target` is too short for it
    */
   dequantizeInto(target: Float32Array, start = 0, end = this.size): Float32Array {
-    const { packed, constants, blockSize } = this;
+    const { packed, storedAbsmax, blockSize } = this;
     const within =
       Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= this.size;
     if (!within || target.length < end - start) {
@@ -126,9 +133,9 @@ export class QuantizedTensor {
     }
     const first = Math.floor(start / blockSize);
     const absmax =
-      constants instanceof Float32Array
-        ? constants.subarray(first)
-        : recoverAbsmax(constants, first, Math.ceil(end / blockSize));
+      storedAbsmax instanceof Float32Array
+        ? storedAbsmax.subarray(first)
+        : dequantizeAbsmax(storedAbsmax, first, Math.ceil(end / blockSize));
     dequantizeBlocks(codebookFor[this.format], packed, absmax, blockSize, target, start, end);
     return target;
   }
@@ -144,7 +151,7 @@ const nibblesOf = (q: QuantizedTensor): Codes => ({
   blockSize: q.blockSize,
 });
 
-/** Elements that share a constant in `int8-rows`. */
+/** Elements that share an absmax in `int8-rows`. */
 export const rowLength = (shape: Shape): number => Math.max(1, shape.at(-1) ?? 1);
 
 /** @throws QuantizationError unless `format` is known and `blockSize` fits it */
@@ -172,19 +179,23 @@ function checkParts({ format, shape, blockSize, packed, absmax }: QuantizedParts
   const blocks = Math.ceil(size / blockSize);
   checkCount("packed", packedLength(codebookFor[format].bits, size), packed.length, "bytes");
   if (absmax instanceof Float32Array) {
-    checkCount("absmax", blocks, absmax.length, "constants");
-    if (!absmax.every((value) => value >= 0 && value < Infinity)) throw notConstants("absmax");
+    checkCount("absmax", blocks, absmax.length, "absmax values");
+    if (!absmax.every((value) => value >= 0 && value < Infinity)) throw notMagnitudes("absmax");
     return;
   }
   if (format === "int8-rows") {
-    throw new QuantizationError(
-      "doubleQuant: expected a block-wise format; got int8-rows, one constant a row",
-    );
+    throw new QuantizationError("doubleQuant: expected a block-wise format; got int8-rows, one absmax a row");
   }
-  checkCount("nested codes", blocks, absmax.codes.length, "bytes");
-  checkCount("nested absmax", Math.ceil(blocks / NESTED_BLOCK), absmax.absmax.length, "constants");
-  if (!absmax.absmax.every((value) => value >= 0 && value < Infinity)) throw notConstants("nested absmax");
-  if (!Number.isFinite(absmax.offset)) throw notConstants("offset");
+  checkCount("double-quantized absmax: codes", blocks, absmax.codes.length, "bytes");
+  checkCount(
+    "double-quantized absmax: absmax",
+    Math.ceil(blocks / ABSMAX_BLOCK_SIZE),
+    absmax.absmax.length,
+    "values",
+  );
+  if (!absmax.absmax.every((value) => value >= 0 && value < Infinity))
+    throw notMagnitudes("double-quantized absmax: absmax");
+  if (!Number.isFinite(absmax.offset)) throw notMagnitudes("double-quantized absmax: offset");
 }
 
 function checkCount(what: string, expected: number, got: number, unit: string): void {
@@ -194,5 +205,5 @@ function checkCount(what: string, expected: number, got: number, unit: string): 
   );
 }
 
-const notConstants = (what: string) =>
+const notMagnitudes = (what: string) =>
   new QuantizationError(`${what}: expected finite magnitudes; got a NaN, an infinity or a negative number`);

@@ -4,7 +4,7 @@
  *
  *     q = round(127 x / absmax(row))      x ≈ q/127 · absmax(row)
  *
- * One constant a row of the last axis. Halves round to even, as in the released code.
+ * One absmax a row of the last axis. Halves round to even, as in the released code.
  */
 
 import { type Blocks, magnitudesOf } from "./blockwise.ts";

@@ -3,11 +3,11 @@
  * 4 bits the very bytes). For W [out, in] of a layer "h.0.mlp.c_fc", in n codes:
  *
  *     h.0.mlp.c_fc.weight                       U8 [bytes, 1]   the codes
- *     h.0.mlp.c_fc.weight.absmax                F32 [blocks]    the constants; U8 when they are quantized as well
+ *     h.0.mlp.c_fc.weight.absmax                F32 [blocks]    absmax; U8 with double quantization
  *     h.0.mlp.c_fc.weight.quant_map             F32 [16 or 256] what the codes stand for
- *     h.0.mlp.c_fc.weight.nested_absmax         F32             the constants of the constants
+ *     h.0.mlp.c_fc.weight.nested_absmax         F32             the absmax of absmax
  *     h.0.mlp.c_fc.weight.nested_quant_map      F32 [256]
- *     h.0.mlp.c_fc.weight.quant_state.bitsandbytes__nf4   U8    JSON: data type, block size, shape, mean of the constants
+ *     h.0.mlp.c_fc.weight.quant_state.bitsandbytes__nf4   U8    JSON: data type, block size, shape, mean of absmax
  *
  * bitsandbytes has nf4 and fp4 in this form. The other formats of quantize() follow it, with `lowrank__int4` and so on
  * for `bitsandbytes__nf4`.
@@ -22,7 +22,7 @@ import {
   tensorBytes,
 } from "../../core/index.ts";
 import { dynamic8 } from "../codebooks.ts";
-import { NESTED_BLOCK, type NestedAbsmax } from "../double-quantization.ts";
+import { ABSMAX_BLOCK_SIZE, type DoubleQuantizedAbsmax } from "../double-quantization.ts";
 import { codebookFor, type Format, formats, QuantizedTensor } from "../quantized-tensor.ts";
 
 /** The key that marks a quantized weight. */
@@ -31,14 +31,14 @@ const stateKey = (format: Format): string =>
 
 /** The entries of one packed weight: "" for the codes, "absmax", "quant_map" and so on for the rest. */
 export function packedState(q: QuantizedTensor): Map<string, TensorBytes> {
-  const { packed, constants, format } = q;
+  const { packed, storedAbsmax, format } = q;
   const codebook = codebookFor[format].values;
   const entries = new Map([["", tensorBytes("U8", [packed.length, 1], packed)]]);
-  if (constants instanceof Float32Array) {
-    entries.set("absmax", tensorBytes("F32", [constants.length], constants));
+  if (storedAbsmax instanceof Float32Array) {
+    entries.set("absmax", tensorBytes("F32", [storedAbsmax.length], storedAbsmax));
     entries.set("quant_map", tensorBytes("F32", [codebook.length], codebook));
   } else {
-    const { codes, absmax } = constants;
+    const { codes, absmax } = storedAbsmax;
     entries.set("absmax", tensorBytes("U8", [codes.length], codes));
     entries.set("quant_map", tensorBytes("F32", [codebook.length], codebook));
     entries.set("nested_absmax", tensorBytes("F32", [absmax.length], absmax));
@@ -50,11 +50,11 @@ export function packedState(q: QuantizedTensor): Map<string, TensorBytes> {
 }
 
 /** The JSON that bitsandbytes writes, in Python's spelling. */
-function describe({ format, blockSize, shape, constants }: QuantizedTensor): string {
+function describe({ format, blockSize, shape, storedAbsmax }: QuantizedTensor): string {
   const nested =
-    constants instanceof Float32Array
+    storedAbsmax instanceof Float32Array
       ? ""
-      : `, "nested_blocksize": ${NESTED_BLOCK}, "nested_dtype": "float32", "nested_offset": ${pythonFloat(constants.offset)}`;
+      : `, "nested_blocksize": ${ABSMAX_BLOCK_SIZE}, "nested_dtype": "float32", "nested_offset": ${pythonFloat(storedAbsmax.offset)}`;
   return `{"quant_type": "${format}", "blocksize": ${blockSize}, "dtype": "float32", "shape": [${shape.join(", ")}]${nested}}`;
 }
 
@@ -110,7 +110,7 @@ export function readPacked(
   const { format, blockSize, shape, offset } = readDescription(text, type, fail);
   const packed = bytes("");
   checkBook("quant_map", codebookFor[format].values);
-  let absmax: Float32Array | NestedAbsmax;
+  let absmax: Float32Array | DoubleQuantizedAbsmax;
   if (offset === null) absmax = floats("absmax");
   else {
     absmax = { codes: bytes("absmax"), absmax: floats("nested_absmax"), offset };
@@ -140,9 +140,9 @@ function readDescription(bytes: Uint8Array, type: string, fail: (problem: string
     return fail(`quant_state: expected a blocksize; got ${JSON.stringify(blocksize)}`);
   const description = { format, blockSize: blocksize, shape: shape as number[] };
   if (nested_offset === undefined && nested_blocksize === undefined) return { ...description, offset: null };
-  if (nested_blocksize !== NESTED_BLOCK || nested_dtype !== "float32") {
+  if (nested_blocksize !== ABSMAX_BLOCK_SIZE || nested_dtype !== "float32") {
     return fail(
-      `quant_state: expected nested constants in float32 and blocks of ${NESTED_BLOCK}; got ${nested_dtype} and ${nested_blocksize}`,
+      `quant_state: expected nested absmax in float32 and blocks of ${ABSMAX_BLOCK_SIZE}; got ${nested_dtype} and ${nested_blocksize}`,
     );
   }
   if (typeof nested_offset !== "number" || nested_offset !== Math.fround(nested_offset))

@@ -169,8 +169,8 @@ export const laws = {
     formats: formats.filter((format) => format !== "int8-rows"),
     check({ x, ...options }) {
       const [plain, double] = [false, true].map((doubleQuant) => quantize(x, { ...options, doubleQuant }));
-      if (double.constants instanceof Float32Array) return exactly(false);
-      const { absmax: c1, offset } = double.constants;
+      if (double.storedAbsmax instanceof Float32Array) return exactly(false);
+      const { absmax: c1, offset } = double.storedAbsmax;
       const bound = (b: number) => {
         const c = c1[Math.floor(b / 256)];
         return (WIDEST_GAP / 2) * c + ROUNDING * (c + Math.abs(offset));

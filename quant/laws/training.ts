@@ -97,9 +97,9 @@ export const untouched: Law<UntouchedTrial> = {
         Array.from(quantizedLayers(model), ([name, { packed }]) => [
           name,
           [...packed.packed],
-          packed.constants instanceof Float32Array
-            ? [...packed.constants]
-            : [...packed.constants.codes, ...packed.constants.absmax, packed.constants.offset],
+          packed.storedAbsmax instanceof Float32Array
+            ? [...packed.storedAbsmax]
+            : [...packed.storedAbsmax.codes, ...packed.storedAbsmax.absmax, packed.storedAbsmax.offset],
         ]),
       );
     const before = bytes();

@@ -159,8 +159,8 @@ export class QuantizedLinear extends Module implements LinearLike {
   override describe(): string {
     const { packed, inFeatures, outFeatures, computeDtype } = this;
     const { format, blockSize, doubleQuant, bitsPerParameter } = packed;
-    const constants = doubleQuant ? ", double quantization" : "";
+    const double = doubleQuant ? ", double quantization" : "";
     const compute = computeDtype === "float32" ? "" : `, computes in ${computeDtype}`;
-    return `${inFeatures} → ${outFeatures}, ${format} in blocks of ${blockSize}${constants}, ${bitsPerParameter.toFixed(3)} bits a weight${compute}`;
+    return `${inFeatures} → ${outFeatures}, ${format} in blocks of ${blockSize}${double}, ${bitsPerParameter.toFixed(3)} bits a weight${compute}`;
   }
 }

@@ -2,7 +2,7 @@
  * @file The memory of a QLoRA run from its shapes alone, in bytes; the meter counts the same.
  *
  *     weights in b bits        b/8 n                                            codes
- *     constants                4 n/B,  or  n/B + 4 n/(256 B) + 4  a tensor      blocks of B; double quantization
+ *     absmax                   4 n/B,  or  n/B + 4 n/(256 B) + 4  a tensor      blocks of B; double quantization
  *     other frozen weights     4 each                                           embeddings, norms, heads
  *     adapters                 4 p + 4 p + 8 p                                  values, gradients, AdamW's m and v
  *     gradients on their way   4 p                                              leaves collect at the end of backward
@@ -15,24 +15,31 @@
 
 import { checkOptions, type Shape, sizeOf } from "../../core/index.ts";
 import { packedLength } from "../blockwise.ts";
-import { NESTED_BLOCK } from "../double-quantization.ts";
+import { ABSMAX_BLOCK_SIZE } from "../double-quantization.ts";
 import { bitsAndBytes, type QuantizeOptions, quantizeOptions } from "../quantize.ts";
 import { checkFormat, codebookFor, rowLength } from "../quantized-tensor.ts";
 
-/** Bytes of codes and of constants that quantize() makes of a tensor of that shape, with these options. */
+/** Bytes of the codes and of the absmax that `quantize` makes of a tensor of this shape, with these options. */
 export function quantizedBytes(
   shape: Shape,
   options: QuantizeOptions = {},
-): { readonly codes: number; readonly constants: number } {
+): {
+  readonly codes: number;
+  readonly absmax: number;
+  /** @deprecated Named absmax now. */
+  readonly constants: number;
+} {
   checkOptions("quantizedBytes", options, quantizeOptions, bitsAndBytes);
   const { format = "nf4", doubleQuant = false } = options;
   const { blockSize = format === "int8-rows" ? rowLength(shape) : 64 } = options;
   checkFormat(format, blockSize, shape);
   const size = sizeOf(shape);
   const blocks = Math.ceil(size / blockSize);
+  const absmax = doubleQuant ? blocks + 4 * Math.ceil(blocks / ABSMAX_BLOCK_SIZE) + 4 : 4 * blocks;
   return {
     codes: packedLength(codebookFor[format].bits, size),
-    constants: doubleQuant ? blocks + 4 * Math.ceil(blocks / NESTED_BLOCK) + 4 : 4 * blocks,
+    absmax,
+    constants: absmax,
   };
 }
 
@@ -62,7 +69,7 @@ export function qloraBytes(run: QLoRARun): {
   const { statePerParameter = 8 } = run;
   const packed = run.quantized.map((shape) => quantizedBytes(shape, run.options));
   const parts = {
-    quantized: packed.reduce((sum, { codes, constants }) => sum + codes + constants, 0),
+    quantized: packed.reduce((sum, { codes, absmax }) => sum + codes + absmax, 0),
     weights: 4 * run.frozen,
     adapters: 4 * run.trained,
     gradients: 4 * run.trained,

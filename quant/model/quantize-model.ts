@@ -30,7 +30,7 @@ export interface QuantizeModelOptions extends QuantizedLinearOptions {
 export interface QuantizedLayerReport {
   readonly name: string;
   readonly shape: readonly number[]; // [out, in]
-  /** Of the dense weight, and of codes and constants now. */
+  /** Of the dense weight, and of codes and absmax now. */
   readonly bytesBefore: number;
   readonly bytes: number;
   readonly bitsPerParameter: number;

@@ -96,7 +96,7 @@ export class AdamW8bit extends AdamW {
     this.boundUpdates = boundUpdates;
   }
 
-  /** Bytes of the state of all parameters: codes and constants, or float32. */
+  /** Bytes of the state of all parameters: codes and absmax, or float32. */
   get stateBytes(): number {
     let bytes = 0;
     for (const parameter of this.parameters()) {
@@ -155,7 +155,7 @@ export class AdamW8bit extends AdamW {
     return made;
   }
 
-  /** A copy of the state: 8-bit moments as their codes, `exp_avg.codes`, and constants, `exp_avg.absmax`. */
+  /** A copy of the state: 8-bit moments as their codes, `exp_avg.codes`, and absmax, `exp_avg.absmax`. */
   override stateDict(): OptimizerState {
     const { kind, steps, arrays } = super.stateDict();
     const all = new Map(arrays);
@@ -176,7 +176,7 @@ export class AdamW8bit extends AdamW {
     return ["AdamW8bit", "AdamW", "PagedAdamW"];
   }
 
-  /** Large parameters: codes and constants, or AdamW's moments, which are quantized then. */
+  /** Large parameters: codes and absmax, or AdamW's moments, which are quantized then. */
   protected override layouts(parameter: Parameter, settings: AdamSettings): readonly StateLayout[] {
     const inFloats = super.layouts(parameter, settings);
     if (parameter.size < this.min8bitSize) return inFloats;
@@ -197,7 +197,7 @@ export class AdamW8bit extends AdamW {
       const [isLegal, what] = key.endsWith(".codes")
         ? ([isCode, "codes from 0 to 255"] as const)
         : key.endsWith(".absmax")
-          ? ([isScale, "constants that are finite and not negative"] as const)
+          ? ([isScale, "an absmax that is finite and not negative"] as const)
           : ([Number.isFinite, "finite moments"] as const);
       if (isLarge && !data.every(isLegal))
         throw new CheckpointError(`AdamW8bit: expected ${what} in ${key}; got others`);

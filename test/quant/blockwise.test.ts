@@ -97,7 +97,7 @@ test("each block has its own absmax, the short last one too", () => {
   assert.is(packed.length, 50);
 });
 
-test("a block of zeros has constant 0 (a short one 1e-38), and gives zeros", () => {
+test("a block of zeros has absmax 0 (a short one 1e-38), and gives zeros", () => {
   for (const codebook of codebooks) {
     const x = new Float32Array(100);
     const { absmax, packed } = quantizeBlocks(codebook, x, 64);
@@ -153,17 +153,17 @@ test("a NaN or infinity is refused and named, wherever it stands", () => {
 });
 
 test("magnitudes from the smallest float32 to the largest come back finite, and never larger", () => {
-  for (const absmax of [2 ** -149, 1e-42, 1e-38, 2e-38, 1, 2 ** 126, 3.4e38]) {
+  for (const largest of [2 ** -149, 1e-42, 1e-38, 2e-38, 1, 2 ** 126, 3.4e38]) {
     for (const n of [64, 3]) {
-      const x = new Float32Array(n).fill(absmax);
-      const { packed, absmax: constants } = quantizeBlocks(nf4, x, 64);
+      const x = new Float32Array(n).fill(largest);
+      const { packed, absmax } = quantizeBlocks(nf4, x, 64);
       const y = new Float32Array(n);
-      dequantizeBlocks(nf4, packed, constants, 64, y, 0, n);
+      dequantizeBlocks(nf4, packed, absmax, 64, y, 0, n);
       assert.ok(
         y.every((value, i) => value >= 0 && value <= x[i]),
-        `${absmax}, ${n}: ${y[0]}`,
+        `${largest}, ${n}: ${y[0]}`,
       );
-      if (absmax > 1e-37) assert.equal(y, x);
+      if (largest > 1e-37) assert.equal(y, x);
     }
   }
 });

@@ -3,7 +3,7 @@
 import { array, type LawResult, random } from "lowrank/core";
 import { Linear, Module } from "lowrank/nn";
 import {
-  type NestedAbsmax,
+  type DoubleQuantizedAbsmax,
   PagedAdamW,
   type PagerCounts,
   QuantizedLinear,
@@ -41,7 +41,7 @@ const decoded = (wrong: (value: number, q: QuantizedTensor) => number): Undo =>
     },
   }));
 
-const constants = (wrong: (value: number) => number): Undo =>
+const absmax = (wrong: (value: number) => number): Undo =>
   patch(QuantizedTensor.prototype, "absmax", ({ get }) => ({
     get(this: QuantizedTensor) {
       return (get as () => Float32Array).call(this).map(wrong);
@@ -57,7 +57,7 @@ const faults: Readonly<Record<keyof typeof quantizationLaws, Readonly<Record<str
   halfGap: { "values are 30 % off": () => decoded((value) => 1.3 * value) },
   absmaxExact: { "values are off by a rounding": () => decoded((value) => value * (1 + 2 ** -22)) },
   orderPreserved: { "the sign is exchanged": () => decoded((value) => -value) },
-  powersOfTwo: { "constants are shifted": () => constants((value) => value + 1e-3) },
+  powersOfTwo: { "absmax is shifted": () => absmax((value) => value + 1e-3) },
   positiveScaling: {
     "values are off the codebook": () => decoded((value) => Math.abs(value) ** 3 * Math.sign(value)),
   },
@@ -71,7 +71,8 @@ const faults: Readonly<Record<keyof typeof quantizationLaws, Readonly<Record<str
       })),
   },
   doubleQuantization: {
-    "nested values are 10 % off": () => decoded((value, q) => (q.doubleQuant ? 1.1 * value : value)),
+    "double-quantized values are 10 % off": () =>
+      decoded((value, q) => (q.doubleQuant ? 1.1 * value : value)),
   },
 };
 
@@ -199,11 +200,11 @@ const trainingFaults: Readonly<Record<keyof typeof trainingLaws, Readonly<Record
     "training writes one code": training(false, ({ packed }) => {
       packed[3] ^= 1;
     }),
-    "training writes one absmax": training(false, ({ constants }) => {
-      (constants as Float32Array)[0] *= 1.5;
+    "training writes one absmax": training(false, ({ storedAbsmax }) => {
+      (storedAbsmax as Float32Array)[0] *= 1.5;
     }),
-    "training writes one code of an absmax": training(true, ({ constants }) => {
-      (constants as NestedAbsmax).codes[0] ^= 1;
+    "training writes one code of an absmax": training(true, ({ storedAbsmax }) => {
+      (storedAbsmax as DoubleQuantizedAbsmax).codes[0] ^= 1;
     }),
   },
 };

@@ -71,7 +71,7 @@ test("GPT-2's linear layers are quantized; embeddings and the tied head stay", (
   );
 });
 
-test("the report's bytes are those held: dense weights go, codes and constants come", () => {
+test("the report's bytes are those held: dense weights go, codes and absmax come", () => {
   for (const format of formats) {
     const model = gpt2();
     const before = bytesOf(model);

@@ -49,18 +49,18 @@ test("bytes are those of the arrays held", () => {
     fc.property(fc.constantFrom(...formats), fc.nat(5000), fc.boolean(), (format, n, nest) => {
       const doubleQuant = nest && format !== "int8-rows";
       const q = quantize(new Float32Array(n).fill(1), { format, doubleQuant });
-      const { constants } = q;
-      const nested =
-        constants instanceof Float32Array
-          ? constants.byteLength
-          : constants.codes.byteLength + constants.absmax.byteLength + Float32Array.BYTES_PER_ELEMENT;
-      assert.is(q.bytes, q.packed.byteLength + nested);
+      const { storedAbsmax } = q;
+      const absmaxBytes =
+        storedAbsmax instanceof Float32Array
+          ? storedAbsmax.byteLength
+          : storedAbsmax.codes.byteLength + storedAbsmax.absmax.byteLength + Float32Array.BYTES_PER_ELEMENT;
+      assert.is(q.bytes, q.packed.byteLength + absmaxBytes);
       assert.is(q.doubleQuant, doubleQuant);
     }),
   );
 });
 
-test("dequantizeInto fills a workspace with any range, constants nested or not", () => {
+test("dequantizeInto fills a workspace with any range, absmax quantized or not", () => {
   const x = random(1).normal(1000);
   for (const doubleQuant of [false, true]) {
     const q = quantize(x, { blockSize: 32, doubleQuant });
@@ -110,28 +110,28 @@ test("what is not finite as a float32, not numbers, or quantized already, is ref
     refuses(() => quantize(junk as unknown as number[]), /expected a tensor or a list/);
 });
 
-test("parts that do not fit together are refused: truncated bytes, another block size, constants that are none", () => {
+test("parts that do not fit together are refused: truncated bytes, another block size, absmax that is none", () => {
   const single = quantize(new Float32Array(200).fill(2), { blockSize: 64 });
-  const nested = quantize(new Float32Array(200).fill(2), { blockSize: 64, doubleQuant: true });
+  const double = quantize(new Float32Array(200).fill(2), { blockSize: 64, doubleQuant: true });
   const rebuild = (q: QuantizedTensor, change: Partial<QuantizedParts>) =>
     new QuantizedTensor({
       format: q.format,
       shape: q.shape,
       blockSize: q.blockSize,
       packed: q.packed,
-      absmax: q.constants,
+      absmax: q.storedAbsmax,
       ...change,
     });
-  const { constants } = nested;
-  if (constants instanceof Float32Array) throw new Error("expected nested constants");
+  const { storedAbsmax } = double;
+  if (storedAbsmax instanceof Float32Array) throw new Error("expected a double-quantized absmax");
 
   assert.equal(rebuild(single, {}).toArray(), single.toArray());
-  assert.equal(rebuild(nested, {}).toArray(), nested.toArray());
+  assert.equal(rebuild(double, {}).toArray(), double.toArray());
   refuses(
     () => rebuild(single, { packed: single.packed.slice(0, 99) }),
     /packed: expected 100 bytes; got 99/,
   );
-  refuses(() => rebuild(single, { blockSize: 128 }), /absmax: expected 2 constants; got 4/);
+  refuses(() => rebuild(single, { blockSize: 128 }), /absmax: expected 2 absmax values; got 4/);
   refuses(() => rebuild(single, { shape: [201] }), /packed: expected 101 bytes; got 100/);
   refuses(
     () => rebuild(single, { absmax: Float32Array.of(1, 2, 3, Number.NaN) }),
@@ -141,12 +141,18 @@ test("parts that do not fit together are refused: truncated bytes, another block
     () => rebuild(single, { absmax: Float32Array.of(1, -2, 3, 4) }),
     /absmax: expected finite magnitudes/,
   );
-  refuses(() => rebuild(nested, { blockSize: 32 }), /nested codes: expected 7 bytes; got 4/);
   refuses(
-    () => rebuild(nested, { absmax: { ...constants, absmax: new Float32Array(2) } }),
-    /nested absmax: expected 1 constants; got 2/,
+    () => rebuild(double, { blockSize: 32 }),
+    /double-quantized absmax: codes: expected 7 bytes; got 4/,
   );
-  refuses(() => rebuild(nested, { absmax: { ...constants, offset: Number.NaN } }), /offset: expected finite/);
+  refuses(
+    () => rebuild(double, { absmax: { ...storedAbsmax, absmax: new Float32Array(2) } }),
+    /double-quantized absmax: absmax: expected 1 values; got 2/,
+  );
+  refuses(
+    () => rebuild(double, { absmax: { ...storedAbsmax, offset: Number.NaN } }),
+    /offset: expected finite/,
+  );
 });
 
 test("an empty tensor takes no bytes but the offset, and comes back empty", () => {

@@ -186,7 +186,7 @@ test("a description that lies is refused", () => {
     ["[8, 40]", "[10, 32]", /first: expected \[8, 40\], got \[10, 32\]/],
     ["[8, 40]", "[320]", /expected a shape \[out, in\]/],
     ["[8, 40]", "[8, 4e300]", /expected a shape \[out, in\]/],
-    ["256", "128", /nested constants in float32 and blocks of 256/],
+    ["256", "128", /nested absmax in float32 and blocks of 256/],
     ["0.125", "1e39", /nested_offset, a float32/],
     ["0.125", "null", /nested_offset, a float32/],
     ["{", "[", /quant_state: not JSON/],
@@ -235,7 +235,7 @@ test("random damage to a quant_state never passes silently nor throws another er
       } catch (error) {
         return error instanceof CheckpointError;
       }
-      // Only the mean of the constants, the dtype it was and the spelling may differ then.
+      // Only the mean of absmax, the dtype it was and the spelling may differ then.
       const { packed } = net.first as QuantizedLinear;
       return packed.format === "nf4" && packed.blockSize === 64 && packed.shape[0] === 8;
     }),

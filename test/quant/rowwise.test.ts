@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 
 const test = suite("int8 by rows");
 
-test("halves round to even, and each row has its own constant", () => {
+test("halves round to even, and each row has its own absmax", () => {
   // With absmax 127 the scale is 1.
   const q = quantize(array([127, 0.5, 1.5, 2.5, -0.5, -1.5, 254, 1, 3, 5, -1, -3], [2, 6]), {
     format: "int8-rows",

@@ -232,9 +232,9 @@ test("bytes by formula are bytes of arrays", () => {
       (format, out, inner, nest, size) => {
         const rows = format === "int8-rows";
         const options = { format, doubleQuant: nest && !rows, blockSize: rows ? undefined : size };
-        const { codes, constants } = quantizedBytes([out, inner], options);
+        const { codes, absmax } = quantizedBytes([out, inner], options);
         const q = quantize(array(new Float32Array(out * inner), [out, inner]), options);
-        return codes === q.packed.byteLength && codes + constants === q.bytes;
+        return codes === q.packed.byteLength && codes + absmax === q.bytes;
       },
     ),
   );

@@ -1,15 +1,15 @@
-/** @file Quantization against bitsandbytes: codes, packed bytes and constants equal to the last bit. */
+/** @file Quantization against bitsandbytes: codes, packed bytes and absmax equal to the last bit. */
 
 import { tensor } from "lowrank/autograd";
 import {
+  ABSMAX_BLOCK_SIZE,
   type Codebook,
+  type DoubleQuantizedAbsmax,
   dequantizeBlocks,
   dynamic8,
   dynamic8Unsigned,
   fp4,
   linear8,
-  NESTED_BLOCK,
-  type NestedAbsmax,
   nf4,
   quantize,
   quantizeBlocks,
@@ -68,16 +68,16 @@ export const quant: Methods = {
 
 type Options = Parameters<typeof quantize>[1];
 
-/** The constants quantized as well, and what x is then. */
+/** absmax quantized as well, and what x is dequantized to then. */
 function doubleQuant(c: LoadedCase, options: Options): Outputs {
   const [map, block] = [c.params.string("absmax_map"), c.params.number("absmax_blocksize")];
-  if (map !== "dynamic_signed" || block !== NESTED_BLOCK) {
+  if (map !== "dynamic_signed" || block !== ABSMAX_BLOCK_SIZE) {
     throw new Error(
-      `the library quantizes constants in blocks of ${NESTED_BLOCK}, signed; got ${block}, ${map}`,
+      `the library quantizes absmax in blocks of ${ABSMAX_BLOCK_SIZE}, signed; got ${block}, ${map}`,
     );
   }
   const q = quantize(constant(c, "x"), { ...options, doubleQuant: true });
-  const { codes, absmax, offset } = q.constants as NestedAbsmax;
+  const { codes, absmax, offset } = q.storedAbsmax as DoubleQuantizedAbsmax;
   return {
     "absmax.codes": list(codes),
     "absmax.offset": offset,
