@@ -30,6 +30,7 @@ export {
 } from "./array/storage.ts";
 export * from "./array/unfold.ts";
 export * from "./device/device.ts";
+export * from "./device/functions.ts";
 export * from "./device/kernels.ts";
 export * from "./errors.ts";
 export * from "./files/index.ts";

@@ -1,7 +1,7 @@
 /** @file Elementwise functions on arrays, with NumPy's broadcasting. */
 
 import { kernel } from "../device/device.ts";
-import type { BinaryName, UnaryName } from "../device/kernels.ts";
+import type { BinaryName, UnaryName } from "../device/functions.ts";
 import { batchOffset } from "../device/reference.ts";
 import { ShapeError } from "../errors.ts";
 import { broadcastTo } from "./movement.ts";

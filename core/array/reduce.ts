@@ -1,7 +1,7 @@
 /** @file Reductions over any axes, and the row-wise functions built on them: softmax, normalization. */
 
 import { kernel } from "../device/device.ts";
-import type { ReduceName } from "../device/kernels.ts";
+import type { ReduceName } from "../device/functions.ts";
 import { ArgumentError, ShapeError } from "../errors.ts";
 import { permute, reshape } from "./movement.ts";
 import { contiguous, empty, full, type NDArray } from "./ndarray.ts";

@@ -3,7 +3,7 @@
 import { broadcastTo } from "../array/movement.ts";
 import { contiguous, empty, NDArray } from "../array/ndarray.ts";
 import { type Shape, sameShape, stridesOf } from "../array/shape.ts";
-import type { BinaryName, UnaryName } from "../device/kernels.ts";
+import type { BinaryName, UnaryName } from "../device/functions.ts";
 import { reference } from "../device/reference.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 import { kernels, type WasmRuntime } from "./wasm-runtime.ts";

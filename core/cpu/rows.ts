@@ -3,7 +3,7 @@
 import { reshape } from "../array/movement.ts";
 import { contiguous, empty, type NDArray } from "../array/ndarray.ts";
 import type { Shape } from "../array/shape.ts";
-import type { ReduceName } from "../device/kernels.ts";
+import type { ReduceName } from "../device/functions.ts";
 import { reference } from "../device/reference.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 import { floatBits, kernels, type WasmRuntime } from "./wasm-runtime.ts";

@@ -8,58 +8,7 @@
 
 import type { NDArray } from "../array/ndarray.ts";
 import type { Shape } from "../array/shape.ts";
-
-/** x ↦ f(x). The `…Grad` entries are derivatives that backward passes need as one pass over memory. */
-export const unaryNames = [
-  "neg",
-  "abs",
-  "sign",
-  "square",
-  "sqrt",
-  "rsqrt",
-  "reciprocal",
-  "exp",
-  "expm1",
-  "log",
-  "log1p",
-  "sin",
-  "cos",
-  "tanh",
-  "sigmoid",
-  "softplus",
-  "relu",
-  "step",
-  "erf",
-  "gelu",
-  "geluGrad",
-  "geluTanh",
-  "geluTanhGrad",
-  "silu",
-  "siluGrad",
-  "floor",
-  "round",
-  "bfloat16",
-  "float16",
-] as const;
-export type UnaryName = (typeof unaryNames)[number];
-
-/** (a, b) ↦ f(a, b); comparisons give 1 or 0, `masked` a b, and 0 where b is 0, be a infinite or NaN there. */
-export const binaryNames = [
-  "add",
-  "sub",
-  "mul",
-  "div",
-  "pow",
-  "max",
-  "min",
-  "eq",
-  "gt",
-  "ge",
-  "masked",
-] as const;
-export type BinaryName = (typeof binaryNames)[number];
-
-export type ReduceName = "sum" | "max" | "min";
+import type { BinaryName, ReduceName, UnaryName } from "./functions.ts";
 
 /** Constants of one AdamW step, with the bias corrections 1 − βᵗ already worked out. */
 export interface AdamStep {

@@ -4,77 +4,15 @@ import { broadcastTo, mT } from "../array/movement.ts";
 import { empty, type NDArray } from "../array/ndarray.ts";
 import { type Shape, sizeOf } from "../array/shape.ts";
 import type { FloatArray } from "../array/storage.ts";
-import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from "../files/float16.ts";
-import { erf } from "../math/quantile.ts";
-import type { BinaryName, Codes, Kernels, ReduceName, UnaryName } from "./kernels.ts";
-
-const sigmoid = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
-
-/** Φ(x), the standard normal distribution function. */
-const phi = (x: number): number => 0.5 * (1 + erf(x * Math.SQRT1_2));
-/** φ(x) = Φ′(x). */
-const density = (x: number): number => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
-
-const SQRT_2_PI = Math.sqrt(2 / Math.PI);
-const CUBIC = 0.044715; // Hendrycks & Gimpel 2016 (arXiv:1606.08415): gelu(x) ≈ x/2 (1 + tanh(√(2/π)(x + 0.044715x³)))
-const geluTanh = (x: number): number => 0.5 * x * (1 + Math.tanh(SQRT_2_PI * (x + CUBIC * x * x * x)));
-const geluTanhGrad = (x: number): number => {
-  const t = Math.tanh(SQRT_2_PI * (x + CUBIC * x * x * x));
-  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * SQRT_2_PI * (1 + 3 * CUBIC * x * x);
-};
-
-const unaryFunctions: Record<UnaryName, (x: number) => number> = {
-  neg: (x) => -x,
-  abs: Math.abs,
-  sign: Math.sign,
-  square: (x) => x * x,
-  sqrt: Math.sqrt,
-  rsqrt: (x) => 1 / Math.sqrt(x),
-  reciprocal: (x) => 1 / x,
-  exp: Math.exp,
-  expm1: Math.expm1,
-  log: Math.log,
-  log1p: Math.log1p,
-  sin: Math.sin,
-  cos: Math.cos,
-  tanh: Math.tanh,
-  sigmoid,
-  softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
-  relu: (x) => Math.max(x, 0),
-  step: (x) => (x > 0 ? 1 : 0),
-  erf,
-  gelu: (x) => x * phi(x),
-  geluGrad: (x) => phi(x) + x * density(x),
-  geluTanh,
-  geluTanhGrad,
-  silu: (x) => x * sigmoid(x),
-  siluGrad: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
-  floor: Math.floor,
-  round: Math.round,
-  bfloat16: (x) => bfloat16ToNumber(numberToBfloat16(x)),
-  float16: (x) => float16ToNumber(numberToFloat16(x)),
-};
-
-const binaryFunctions: Record<BinaryName, (a: number, b: number) => number> = {
-  add: (a, b) => a + b,
-  sub: (a, b) => a - b,
-  mul: (a, b) => a * b,
-  div: (a, b) => a / b,
-  // IEEE 754: 1 to any power, NaN and ±∞ too, and (−1)^±∞ are 1; JavaScript says NaN.
-  pow: (a, b) => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b),
-  max: Math.max,
-  min: Math.min,
-  eq: (a, b) => (a === b ? 1 : 0),
-  gt: (a, b) => (a > b ? 1 : 0),
-  ge: (a, b) => (a >= b ? 1 : 0),
-  masked: (a, b) => (b === 0 ? 0 : a * b),
-};
-
-const reduceFunctions: Record<ReduceName, (a: number, b: number) => number> = {
-  sum: binaryFunctions.add,
-  max: Math.max,
-  min: Math.min,
-};
+import {
+  type BinaryName,
+  binaryFunctions,
+  type ReduceName,
+  reduceFunctions,
+  type UnaryName,
+  unaryFunctions,
+} from "./functions.ts";
+import type { Codes, Kernels } from "./kernels.ts";
 
 function matmul(a: NDArray, b: NDArray): NDArray {
   const batch = a.shape.slice(0, -2);
