@@ -1,21 +1,57 @@
-/** @file Numbers without gradients: shapes, storage, devices, kernels, random numbers, files. */
+/** @file Numbers without gradients: arrays, memory, the devices that compute, random numbers, files, errors. */
 
-export { checkOptions, optionNames } from "./arguments/options.ts";
-export { editDistance, nearest } from "./arguments/spelling.ts";
-export { synchronous } from "./arguments/synchronous.ts";
-export * from "./array/allocate.ts";
-export * from "./array/elementwise.ts";
-export * from "./array/gather.ts";
-export * from "./array/indices.ts";
-export * from "./array/matmul.ts";
+// Arrays
+
+export { binary, masked, select, unary } from "./array/elementwise.ts";
+export { addRows, gather, scatterAdd, takeRows } from "./array/gather.ts";
+export { checkIndices, type IndexLike, type Indices, indices } from "./array/indices.ts";
+export { dequantizeMatmul, matmul } from "./array/matmul.ts";
 /** @deprecated Named dequantizeMatmul now. */
 export { dequantizeMatmul as decodeMatmul } from "./array/matmul.ts";
-export * from "./array/movement.ts";
-export * from "./array/ndarray.ts";
+export { broadcastTo, concat, mT, pad, permute, reshape, slice, transpose } from "./array/movement.ts";
+export {
+  allWithin,
+  array,
+  contiguous,
+  copy,
+  empty,
+  fromHost,
+  full,
+  gatherStrided,
+  hasNaN,
+  NDArray,
+  ones,
+  scatterStrided,
+  zeros,
+} from "./array/ndarray.ts";
 export { checkNumbers, type Nested } from "./array/nested.ts";
-export * from "./array/reduce.ts";
-export * from "./array/rotate.ts";
-export * from "./array/shape.ts";
+export {
+  causalSoftmax,
+  logSoftmax,
+  normalize,
+  normalizeGrad,
+  type ReduceOptions,
+  reduce,
+  softmax,
+  softmaxGrad,
+  sumTo,
+} from "./array/reduce.ts";
+export { rotate } from "./array/rotate.ts";
+export {
+  broadcastShapes,
+  checkShape,
+  normalizeAxes,
+  normalizeAxis,
+  type Shape,
+  sameShape,
+  sizeOf,
+  stridesOf,
+} from "./array/shape.ts";
+export { fold, type Pair, unfold, type Windows, windowCounts } from "./array/unfold.ts";
+
+// Memory
+
+export { allocate, allocateBytes, allocateDoubles, allocateFloats } from "./array/allocate.ts";
 export {
   currentPrecision,
   type FloatArray,
@@ -28,12 +64,101 @@ export {
   scope,
   storagesMade,
 } from "./array/storage.ts";
-export * from "./array/unfold.ts";
-export * from "./device/device.ts";
-export * from "./device/functions.ts";
-export * from "./device/kernels.ts";
-export * from "./errors.ts";
-export * from "./files/index.ts";
+export {
+  type Bytes,
+  type Category,
+  categories,
+  countFor,
+  liveBytes,
+  type MemoryReport,
+  watch,
+} from "./meter.ts";
+
+// Devices
+
+export {
+  currentDevice,
+  type Device,
+  type DeviceKernels,
+  type DeviceName,
+  type DeviceStatus,
+  deviceNames,
+  kernel,
+  kernelCounts,
+  listDevices,
+  openDevice,
+  setDevice,
+  withDevice,
+  withPrecision,
+} from "./device/device.ts";
+export {
+  type BinaryName,
+  binaryNames,
+  type ReduceName,
+  type UnaryName,
+  unaryNames,
+} from "./device/functions.ts";
+export type { AdamStep, Codes, Kernels } from "./device/kernels.ts";
+
+// Mathematics in double precision, and random numbers
+
+export {
+  cholesky,
+  frobeniusNorm,
+  inverse,
+  pseudoInverse,
+  qr,
+  rowNorms,
+  solve,
+  svd,
+} from "./math/linalg.ts";
+export { erf, erfc, normalCdf, normalQuantile } from "./math/quantile.ts";
+export { Random, type RandomState, random, randomFromState, threefry2x32 } from "./math/random.ts";
+
+// Files
+
+export {
+  bfloat16ToNumber,
+  type Dtype,
+  dtypes,
+  exists,
+  float16ToNumber,
+  itemBytes,
+  listFolder,
+  loadSafetensors,
+  makeFolder,
+  makeTemporaryFolder,
+  narrowToBfloat16,
+  narrowToFloat16,
+  numberToBfloat16,
+  numberToFloat16,
+  openSafetensors,
+  parseJson,
+  parseJsonObject,
+  parseSafetensors,
+  readFile,
+  readSaved,
+  removeFile,
+  roundToBfloat16,
+  roundToFloat16,
+  type SafeTensor,
+  type SafetensorsContent,
+  type SafetensorsOptions,
+  safetensorsParts,
+  saveSafetensors,
+  serializeSafetensors,
+  type TensorBytes,
+  tensorBytes,
+  type Values,
+  type WritableDtype,
+  widenBfloat16,
+  widenFloat16,
+  writeFileAtomic,
+  writeFilesAtomic,
+} from "./files/index.ts";
+
+// Laws, and Python's ways
+
 export {
   exactly,
   forAll,
@@ -45,17 +170,21 @@ export {
   together,
   within,
 } from "./law.ts";
-export * from "./math/linalg.ts";
-export { erf, erfc, normalCdf, normalQuantile } from "./math/quantile.ts";
-export * from "./math/random.ts";
-export {
-  type Bytes,
-  type Category,
-  categories,
-  countFor,
-  liveBytes,
-  type MemoryReport,
-  watch,
-} from "./meter.ts";
 export { fullMatcher } from "./python/pattern/index.ts";
+
+// Arguments, errors and warnings
+
+export { checkOptions, optionNames } from "./arguments/options.ts";
+export { editDistance, nearest } from "./arguments/spelling.ts";
+export { synchronous } from "./arguments/synchronous.ts";
+export {
+  AdapterError,
+  ArgumentError,
+  AutogradError,
+  CheckpointError,
+  DeviceError,
+  LowrankError,
+  QuantizationError,
+  ShapeError,
+} from "./errors.ts";
 export { setWarnings, type WarningHandler, warn } from "./warn.ts";
