@@ -5,9 +5,8 @@
 export { binary, masked, select, unary } from "./array/elementwise.ts";
 export { addRows, gather, scatterAdd, takeRows } from "./array/gather.ts";
 export { checkIndices, type IndexLike, type Indices, indices } from "./array/indices.ts";
-export { dequantizeMatmul, matmul } from "./array/matmul.ts";
 /** @deprecated Named dequantizeMatmul now. */
-export { dequantizeMatmul as decodeMatmul } from "./array/matmul.ts";
+export { dequantizeMatmul, dequantizeMatmul as decodeMatmul, matmul } from "./array/matmul.ts";
 export { broadcastTo, concat, mT, pad, permute, reshape, slice, transpose } from "./array/movement.ts";
 export {
   allWithin,

@@ -11,50 +11,32 @@ import type { Kernels } from "./kernels.ts";
 const WORTH_A_TRIP = 512 ** 3;
 
 /**
- * @param findGpu looks for a real GPU; called when the first large product comes
- * @param note is told which device runs a product, once for each
+ * The kernels of `auto`: those of the cpu, except that a large product runs on the GPU. A product that the GPU cannot
+ * address runs on the cpu too.
+ *
+ * @param findGpu looks for a real GPU. Called once, at the first large product
  * @param large multiplications from which a product is large
  */
-export function autoDevice(
-  cpu: Device,
-  findGpu: () => Device | null,
-  note: (device: string, kernel: keyof Kernels) => void,
-  large = WORTH_A_TRIP,
-): Device {
-  let gpu: Device | null | undefined;
+export function autoKernels(cpu: Kernels, findGpu: () => Kernels | null, large = WORTH_A_TRIP): Kernels {
+  let gpu: Kernels | null | undefined;
 
-  /** Runs a product where it is worth it; what a GPU cannot address the cpu can. */
-  function run<T>(
-    name: "matmul" | "dequantizeMatmul",
-    multiplications: number,
-    product: (on: Kernels) => T,
-  ): T {
-    const on = (device: Device): T => {
-      const result = product(device.kernels as Kernels);
-      note(device.name, name);
-      return result;
-    };
+  function run<T>(multiplications: number, product: (on: Kernels) => T): T {
     const isLarge = multiplications >= large;
     if (isLarge && gpu === undefined) gpu = findGpu();
-    if (!isLarge || !gpu) return on(cpu);
+    if (!isLarge || !gpu) return product(cpu);
     try {
-      return on(gpu);
+      return product(gpu);
     } catch (error) {
-      if (error instanceof TooLarge) return on(cpu);
+      if (error instanceof TooLarge) return product(cpu);
       throw error;
     }
   }
 
   return {
-    name: "auto",
-    adapter: cpu.adapter,
-    software: false,
-    kernels: {
-      ...cpu.kernels,
-      matmul: (a, b) => run("matmul", a.size * b.shape[b.rank - 1], ({ matmul }) => matmul(a, b)),
-      dequantizeMatmul: (a, W, transposed) =>
-        run("dequantizeMatmul", a.shape[0] * sizeOf(W.shape), (on) => on.dequantizeMatmul(a, W, transposed)),
-    },
+    ...cpu,
+    matmul: (a, b) => run(a.size * b.shape[b.rank - 1], ({ matmul }) => matmul(a, b)),
+    dequantizeMatmul: (a, W, transposed) =>
+      run(a.shape[0] * sizeOf(W.shape), ({ dequantizeMatmul }) => dequantizeMatmul(a, W, transposed)),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * @file Devices: which kernels run. `setDevice` and `withDevice` choose; `LOWRANK_DEVICE` sets the start value.
- * Nothing falls back in silence: `kernelCounts` says what ran where.
+ * @file Devices: which kernels run. `setDevice` and `withDevice` choose; the environment variable `LOWRANK_DEVICE`
+ * names the device to start with. Nothing falls back in silence: `kernelCounts` says what ran where.
  */
 
 import { synchronous } from "../arguments/synchronous.ts";
@@ -8,7 +8,7 @@ import { currentPrecision, withItemBytes } from "../array/storage.ts";
 import { openCpu } from "../cpu/index.ts";
 import { ArgumentError, DeviceError } from "../errors.ts";
 import { isAbsent, openGpu } from "../gpu/index.ts";
-import { autoDevice, realGpu } from "./auto.ts";
+import { autoKernels, realGpu } from "./auto.ts";
 import type { Kernels } from "./kernels.ts";
 import { reference } from "./reference.ts";
 
@@ -25,7 +25,7 @@ export const deviceNames = [
 ] as const;
 export type DeviceName = (typeof deviceNames)[number];
 
-/** The kernels that a device brings; `kernel` says where those it lacks run. */
+/** The kernels that a device brings. Those it lacks run on the cpu, for a gpu device, or else on the reference. */
 export type DeviceKernels = Pick<Kernels, "matmul"> & Partial<Kernels>;
 
 export interface Device {
@@ -37,22 +37,28 @@ export interface Device {
   readonly kernels: DeviceKernels;
 }
 
-const openers: Record<DeviceName, () => Device> = {
-  auto: () => autoDevice(openDevice("cpu"), () => realGpu(() => openDevice("gpu")), note),
-  reference: () => ({ name: "reference", adapter: "plain loops", software: false, kernels: reference }),
-  cpu: openCpu,
-  gpu: openAnyGpu,
-  "gpu:webgpu": () => openGpu("webgpu"),
-  "gpu:webgl2": () => openGpu("webgl2"),
-  "gpu:headlessgl": () => openGpu("headlessgl"),
-  "gpu:webasm": () => openGpu("webasm"),
-  "gpu:cpu": () => openGpu("cpu"),
+/** A device that works here, and all kernels as it runs them: each call is counted under the device that runs it. */
+interface Opened {
+  readonly device: Device;
+  readonly kernels: Kernels;
+}
+
+const openers: Record<DeviceName, () => Opened> = {
+  auto: openAuto,
+  reference: () =>
+    counted({ name: "reference", adapter: "plain loops", software: false, kernels: reference }),
+  cpu: () => counted(openCpu()),
+  gpu: () => counted(firstGpu()),
+  "gpu:webgpu": () => counted(openGpu("webgpu")),
+  "gpu:webgl2": () => counted(openGpu("webgl2")),
+  "gpu:headlessgl": () => counted(openGpu("headlessgl")),
+  "gpu:webasm": () => counted(openGpu("webasm")),
+  "gpu:cpu": () => counted(openGpu("cpu")),
 };
 
-const opened = new Map<DeviceName, Device>();
+const opened = new Map<DeviceName, Opened>();
 
-/** The device of that name, opened on first use. @throws DeviceError when it is unknown or does not work here */
-export function openDevice(name: DeviceName): Device {
+function open(name: DeviceName): Opened {
   if (!Object.hasOwn(openers, name)) {
     throw new DeviceError(`device: expected one of ${deviceNames.join(", ")}; got ${JSON.stringify(name)}`);
   }
@@ -64,8 +70,17 @@ export function openDevice(name: DeviceName): Device {
   return device;
 }
 
+/** The device of that name, opened on first use. @throws DeviceError when it is unknown or does not work here */
+export const openDevice = (name: DeviceName): Device => open(name).device;
+
+function openAuto(): Opened {
+  const cpu = open("cpu");
+  const kernels = autoKernels(cpu.kernels, () => realGpu(() => openDevice("gpu")) && open("gpu").kernels);
+  return { device: { name: "auto", adapter: cpu.device.adapter, software: false, kernels }, kernels };
+}
+
 /** WebGPU, WebGL2 or headless GL, whichever answers first. */
-function openAnyGpu(): Device {
+function firstGpu(): Device {
   const errors: Error[] = [];
   for (const name of ["gpu:webgpu", "gpu:webgl2", "gpu:headlessgl"] as const) {
     try {
@@ -80,17 +95,55 @@ function openAnyGpu(): Device {
   );
 }
 
-let current: Device | null = null;
+/** `device` with all kernels: its own, counted, and for those it lacks the kernels of the device that stands in. */
+function counted(device: Device): Opened {
+  const standIn = device.name.startsWith("gpu") ? "cpu" : "reference";
+  const names = Object.keys(reference) as (keyof Kernels)[];
+  const entries = names.map((name): [string, Kernel] => {
+    const counter = counterOf(`${device.name} ${name}`);
+    const run: Kernel = (...operands) => {
+      const own = device.kernels[name] as Kernel | undefined;
+      if (!own) return (open(standIn).kernels[name] as Kernel)(...operands);
+      const result = own(...operands);
+      counter.calls++;
+      return result;
+    };
+    return [name, run];
+  });
+  return { device, kernels: Object.fromEntries(entries) as Kernels & Record<string, Kernel> };
+}
+
+type Kernel = (...operands: unknown[]) => unknown;
+
+const counters = new Map<string, { calls: number }>();
+
+function counterOf(key: string): { calls: number } {
+  const counter = counters.get(key) ?? { calls: 0 };
+  counters.set(key, counter);
+  return counter;
+}
+
+/** How often each kernel ran, by device that really ran it: `{ "cpu matmul": 12, "reference reduce": 3 }`. */
+export function kernelCounts(): Record<string, number> {
+  const ran = [...counters].filter(([, { calls }]) => calls > 0).sort();
+  return Object.fromEntries(ran.map(([key, { calls }]) => [key, calls]));
+}
+
+let current: Opened | null = null;
+
+const inUse = (): Opened =>
+  (current ??= open((globalThis.process?.env?.LOWRANK_DEVICE || "auto") as DeviceName));
 
 /** The device in use. Before any `setDevice`: the one named by LOWRANK_DEVICE, or `auto`. */
-export function currentDevice(): Device {
-  current ??= openDevice((globalThis.process?.env?.LOWRANK_DEVICE || "auto") as DeviceName);
-  return current;
-}
+export const currentDevice = (): Device => inUse().device;
+
+/** The kernel of that name on the device in use, or on the reference inside `withPrecision("float64", …)`. */
+export const kernel = <Name extends keyof Kernels>(name: Name): Kernels[Name] =>
+  (currentPrecision() === "float64" ? open("reference") : inUse()).kernels[name];
 
 /** Uses `name` from now on. @throws DeviceError when it is unknown or does not work here; the device is then unchanged */
 export function setDevice(name: DeviceName): void {
-  current = openDevice(name);
+  current = open(name);
 }
 
 /** Runs `fn` on device `name`, then returns to the device before. @throws ArgumentError when `fn` is asynchronous */
@@ -113,35 +166,6 @@ export function withPrecision<T>(precision: "float32" | "float64", fn: () => T):
     throw new ArgumentError("withPrecision", '"float32" or "float64"', { precision });
   }
   return withItemBytes(precision === "float64" ? 8 : 4, () => synchronous("withPrecision", fn()));
-}
-
-const counts = new Map<string, number>();
-
-function note(device: string, name: string): void {
-  const key = `${device} ${name}`;
-  counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-/** How often each kernel ran, by device that really ran it: `{ "cpu matmul": 12, "reference reduce": 3 }`. */
-export function kernelCounts(): Record<string, number> {
-  return Object.fromEntries([...counts].sort());
-}
-
-/**
- * The kernel of that name: the device's own; else, for the gpu devices, whose kernels are products, the cpu's; else
- * the reference's.
- */
-export function kernel<Name extends keyof Kernels>(name: Name): Kernels[Name] {
-  if (currentPrecision() === "float64") {
-    note("reference", name);
-    return reference[name];
-  }
-  const device = currentDevice();
-  const runner = device.kernels[name] || !device.name.startsWith("gpu") ? device : openDevice("cpu");
-  const own = runner.kernels[name] as Kernels[Name] | undefined;
-  const countsItself = device.name === "auto" && (name === "matmul" || name === "dequantizeMatmul"); // cpu's, or a GPU's
-  if (!countsItself) note(own ? runner.name.replace("auto", "cpu") : "reference", name);
-  return own ?? reference[name];
 }
 
 export interface DeviceStatus {

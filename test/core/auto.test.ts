@@ -4,7 +4,7 @@ import { array, type Device, DeviceError, full, type Kernels, openDevice, setWar
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openSession } from "#gpu";
-import { autoDevice, realGpu } from "../../core/device/auto.ts";
+import { autoKernels, realGpu } from "../../core/device/auto.ts";
 import { gpuDevice } from "../../core/gpu/index.ts";
 import { type Fault, SessionError, type SyncSession } from "../../core/gpu/sync-session.ts";
 
@@ -29,19 +29,30 @@ interface Told {
   searches: number;
 }
 
+/** The kernels of `device`, each product noted in `counts` when it is done. */
+const noting = (device: Device, counts: string[]): Kernels => ({
+  ...(openDevice("reference").kernels as Kernels),
+  matmul: (a, b) => {
+    const y = device.kernels.matmul(a, b);
+    counts.push(`${device.name} matmul`);
+    return y;
+  },
+});
+
 function auto(gpu: Device | null): Told {
   const counts: string[] = [];
-  const told = { counts, searches: 0, kernels: null as unknown as Kernels };
-  const find = (): Device | null => {
-    told.searches++;
-    return gpu;
+  const told: Told = {
+    counts,
+    searches: 0,
+    kernels: autoKernels(
+      noting(openDevice("cpu"), counts),
+      () => {
+        told.searches++;
+        return gpu && noting(gpu, counts);
+      },
+      16 * K,
+    ),
   };
-  told.kernels = autoDevice(
-    openDevice("cpu"),
-    find,
-    (device, kernel) => counts.push(`${device} ${kernel}`),
-    16 * K,
-  ).kernels as Kernels;
   return told;
 }
 

@@ -133,18 +133,14 @@ function counted(fn: () => unknown): Record<string, number> {
 
 for (const name of Object.keys(calls) as (keyof Kernels)[]) {
   devices(`${name} is counted once, under the device that runs it`, () => {
-    const runs = (device: DeviceName): Record<string, number> =>
-      counted(() =>
-        withDevice(device, () => scope(() => (calls[name] as (run: unknown) => unknown)(kernel(name)))),
-      );
+    const run = (): unknown => scope(() => (calls[name] as (run: unknown) => unknown)(kernel(name)));
+    const runs = (device: DeviceName): Record<string, number> => counted(() => withDevice(device, run));
     const isProduct = name === "matmul" || name === "dequantizeMatmul";
     assert.equal(runs("reference"), { [`reference ${name}`]: 1 });
     assert.equal(runs("cpu"), { [`cpu ${name}`]: 1 });
     assert.equal(runs("auto"), { [`cpu ${name}`]: 1 });
     assert.equal(runs("gpu:webasm"), { [`${isProduct ? "gpu:webasm" : "cpu"} ${name}`]: 1 });
-    const inDouble = counted(() =>
-      withDevice("cpu", () => withPrecision("float64", () => void kernel(name))),
-    );
+    const inDouble = counted(() => withDevice("cpu", () => withPrecision("float64", run)));
     assert.equal(inDouble, { [`reference ${name}`]: 1 });
   });
 }
