@@ -3,7 +3,7 @@
 import { kernel } from "../device/device.ts";
 import type { Codes } from "../device/kernels.ts";
 import { ShapeError } from "../errors.ts";
-import { broadcastTo, reshape } from "./movement.ts";
+import { broadcastTo } from "./movement.ts";
 import { type NDArray, zeros } from "./ndarray.ts";
 import { broadcastShapes, sameShape, sizeOf } from "./shape.ts";
 
@@ -19,19 +19,6 @@ export function matmul(a: NDArray, b: NDArray): NDArray {
   const m = b.shape[b.rank - 1];
   const p = a.shape.slice(0, -2);
   const q = b.shape.slice(0, -2);
-
-  // One matrix for all batches: the batch axes of A are only more rows, one large product.
-  if (
-    sizeOf(q) === 1 &&
-    q.length <= p.length &&
-    sizeOf(p) > 1 &&
-    a.isContiguous &&
-    a.size > 0 &&
-    b.size > 0
-  ) {
-    const rows = reshape(a, [sizeOf(p) * n, k]);
-    return reshape(kernel("matmul")(rows, reshape(b, [k, m])), [...p, n, m]);
-  }
   const batch = broadcastShapes("matmul", p, q);
   if (sizeOf(batch) * n * m === 0 || k === 0) return zeros([...batch, n, m]);
   const A = sameShape(p, batch) ? a : broadcastTo(a, [...batch, n, k]);
