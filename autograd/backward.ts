@@ -20,7 +20,7 @@ import {
   synchronous,
   zeros,
 } from "../core/index.ts";
-import { checkVersion, type Edge, type GradientHook, isSaved, type Node } from "./graph.ts";
+import { checkVersion, type Edge, type GradientHook, type Node } from "./graph.ts";
 import { add } from "./ops/arithmetic.ts";
 import { sumTo as sumToOp } from "./ops/movement.ts";
 import { checkForNaN, record, withAnomaly, withRecording } from "./record.ts";
@@ -179,7 +179,6 @@ function replaced(node: Node, gradient: Tensor, hook: GradientHook): Tensor {
 function apply(node: Node, edge: Edge, gradient: Tensor, createGraph: boolean): Tensor {
   const saved = edge.saves.map((item) => {
     if (typeof item === "number") return item;
-    if (!isSaved(item)) return item.tensor;
     checkVersion(node.op, item);
     const tensor = new Tensor(item.value);
     if (createGraph) tensor.node = item.node;

@@ -16,12 +16,7 @@ export interface Saved {
 /** In `saves`: the result of the op itself, which does not exist yet when the rule is written. */
 export const OUTPUT = Symbol("the op's own result");
 
-/** In `saves`: a tensor made just after this op, put into `tensor` then. */
-export interface Late {
-  tensor: Tensor | null;
-}
-
-export type Saveable = Tensor | number | typeof OUTPUT | Late;
+export type Saveable = Tensor | number | typeof OUTPUT;
 
 /** What a vjp is called with: the saved tensors (or numbers), in the order of `saves`. */
 // biome-ignore lint/suspicious/noExplicitAny: a rule's parameters are as many as its saves; TypeScript cannot count them
@@ -29,7 +24,7 @@ export type Vjp = (dY: Tensor, ...saved: any[]) => Tensor;
 
 export interface Edge {
   readonly parent: Node;
-  readonly saves: readonly (Saved | number | Late)[];
+  readonly saves: readonly (Saved | number)[];
   readonly vjp: Vjp;
 }
 
@@ -71,7 +66,7 @@ export class Node {
   /** Adds an input: what its rule keeps counts as saved until `release`. */
   connect(edge: Edge): void {
     this.#edges.push(edge);
-    for (const saved of edge.saves) if (isSaved(saved)) this.keep(saved);
+    for (const saved of edge.saves) if (typeof saved !== "number") this.keep(saved);
   }
 
   /** Keeps a value for backward. */
@@ -102,9 +97,6 @@ export class Node {
     for (const { value } of this.#kept) yield value.storage;
   }
 }
-
-export const isSaved = (saved: Saved | number | Late): saved is Saved =>
-  typeof saved === "object" && "value" in saved;
 
 /** `value` as it is now, to be given to a node that keeps it. */
 export const snapshot = (value: NDArray, node: Node | null): Saved => ({

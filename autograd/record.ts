@@ -4,7 +4,7 @@
  */
 
 import { AutogradError, hasNaN, type NDArray, synchronous } from "../core/index.ts";
-import { type Late, Node, OUTPUT, type Saveable, type Saved, snapshot, type Vjp } from "./graph.ts";
+import { Node, OUTPUT, type Saveable, type Saved, snapshot, type Vjp } from "./graph.ts";
 import { Tensor } from "./tensor.ts";
 
 /** One input of an op and its vector-Jacobian product. */
@@ -77,13 +77,11 @@ export function record(op: string, value: NDArray, rules: readonly InputRule[]):
   for (const { input, saves = [], vjp } of rules) {
     const parent = typeof input === "number" ? null : input.node;
     if (!parent) continue;
-    const seize = (saved: Saveable): Saved | number | Late =>
-      saved === OUTPUT
-        ? snapshot(value, node)
-        : saved instanceof Tensor
-          ? snapshot(saved.value, saved.node)
-          : saved;
-    node.connect({ parent, saves: saves.map(seize), vjp });
+    const capture = (saved: Saveable): Saved | number => {
+      if (typeof saved === "number") return saved;
+      return saved === OUTPUT ? snapshot(value, node) : snapshot(saved.value, saved.node);
+    };
+    node.connect({ parent, saves: saves.map(capture), vjp });
   }
   if (node.edges.length > 0) result.node = node;
   return result;

@@ -1,7 +1,7 @@
 /** @file Layer norm (Ba et al. 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich 2019, arXiv:1910.07467), last axis. */
 
 import * as nd from "../../core/index.ts";
-import { type Late, OUTPUT } from "../graph.ts";
+import { OUTPUT } from "../graph.ts";
 import { record } from "../record.ts";
 import { operand, type Tensor } from "../tensor.ts";
 import { add, div, mul } from "./arithmetic.ts";
@@ -39,19 +39,21 @@ function checkNorm(
 /**
  * x̂ = r (x − μ), r = 1/√(mean (x − μ)² + eps), along the last axis; μ is the mean, or 0 when not `centre`.
  * Both x̂ and r come from one kernel; x̂ and r are kept, x is not.
+ *
+ * x̂ and r need each other in their rules, and x̂ does not exist yet when r's rule is written. So that rule reads x̂
+ * from the closure and not from `saves`. It costs no memory: r lives only in the graph that x̂ keeps, and r's rule runs
+ * for gradients of gradients only.
  */
 function normalize(x: Tensor, eps: number, centre: boolean): Tensor {
   const n = x.shape.at(-1) ?? 1;
   const out = nd.normalize(x.value, eps, centre);
-  const xHat: Late = { tensor: null };
   const r = record("rstd", out.r, [
-    // ∂r/∂x = −r² x̂ / n
-    { input: x, saves: [OUTPUT, xHat], vjp: (dR, R, X) => mul(mul(dR, square(R)), div(X, -n)) },
+    { input: x, saves: [OUTPUT], vjp: (dR, R) => mul(mul(dR, square(R)), div(xHat, -n)) }, // ∂r/∂x = −r² x̂ / n
   ]);
-  xHat.tensor = record("normalize", out.xHat, [
+  const xHat: Tensor = record("normalize", out.xHat, [
     { input: x, saves: [OUTPUT, r], vjp: (dY, X, R) => normalizeGrad(X, R, dY, centre) },
   ]);
-  return xHat.tensor;
+  return xHat;
 }
 
 /** dX = r (dY − mean dY − x̂ mean(dY ∘ x̂)): one kernel, and an op of its own for gradients of gradients. */
