@@ -1,10 +1,10 @@
 /** @file Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): recompute instead of save. */
 
 import { scope, synchronous } from "../core/index.ts";
-import { walk } from "./backward.ts";
 import { checkVersion, Node, type Saved, snapshot } from "./graph.ts";
 import { isRecording, noGrad, withRecording } from "./record.ts";
 import { Tensor } from "./tensor.ts";
+import { scopeUnless, walk } from "./walk.ts";
 
 /** Where draws inside ops come from, under a checkpoint; null: from their generators. */
 let source: ((draw: () => number) => number) | null = null;
@@ -55,7 +55,7 @@ export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tenso
   const result = new Tensor(output.value);
   const node = new Node("checkpoint", output.shape);
   const sources = inputs.map((input) => node.keep(snapshot(input.value, input.node)));
-  node.joint = (dY, createGraph) =>
+  node.multiVjp = (dY, createGraph) =>
     recompute(node, sources, dY, createGraph, (copies) => replay(() => fn(...copies)));
   result.node = node;
   return result;
@@ -82,16 +82,11 @@ export function recompute(
   const run = (): Tensor[] => {
     const again = withRecording(true, () => fn(copies));
     if (!again.node) return [];
-    walk([[again.node, dY]], {
-      createGraph,
-      from: node.id,
-      beyond: (older, gradient) => found.push([older, gradient]),
-      collect: () => false,
-    });
+    const outside = (older: Node, gradient: Tensor): void => void found.push([older, gradient]);
+    walk(again.node, dY, { createGraph, from: node.id, outside });
     return found.map(([, gradient]) => gradient);
   };
   // The gradients leave the scope; all that was computed again does not, unless it is differentiated again.
-  if (createGraph) run();
-  else scope(run);
+  scopeUnless(createGraph, run);
   return found;
 }

@@ -6,13 +6,13 @@
  */
 
 import { array, copy, full, type NDArray, scope, sizeOf, slice as sliceArray, zeros } from "../core/index.ts";
-import { walk } from "./backward.ts";
 import { notingDraws, recompute } from "./checkpoint.ts";
 import { Node, snapshot } from "./graph.ts";
 import { add, div, mul } from "./ops/arithmetic.ts";
 import { slice } from "./ops/movement.ts";
 import { isRecording } from "./record.ts";
 import { Tensor } from "./tensor.ts";
+import { walk } from "./walk.ts";
 
 /**
  * (Σ f(chunk of x)) / divisor, over chunks of `size` along one axis of x; f gives a scalar, and gets the place of the
@@ -54,7 +54,7 @@ export function sumOfChunks(
   if (!found.any) return result;
   const input = node.keep(snapshot(x.value, x.node));
   found.keep();
-  node.joint = (dY, createGraph) => {
+  node.multiVjp = (dY, createGraph) => {
     if (!createGraph) return found.scaled(dY);
     const parts = (X: Tensor): Tensor[] => starts.map((start) => f(slice(X, axis, start, end(start)), start));
     return recompute(node, [input], dY, true, ([X]) => replay(() => div(parts(X).reduce(add), divisor)));
@@ -86,22 +86,20 @@ class Gradients {
   take(y: Tensor, chunk: Tensor, start: number, divisor: number): NDArray[] {
     const made: NDArray[] = [];
     if (!y.node) return made;
-    walk([[y.node, new Tensor(full(y.shape, 1 / divisor))]], {
-      from: this.#node.id,
-      collect: (node, g) => {
-        if (node === chunk.node && this.#dX) writeTo(this.#dX, this.#axis, start, g.value);
-        return false;
-      },
-      beyond: (older, g) => {
-        const before = this.#others.get(older);
-        if (before) addTo(before, g.value);
-        else {
-          const first = copy(g.value);
-          this.#others.set(older, first);
-          made.push(first);
-        }
-      },
-    });
+    const receive = (node: Node, g: Tensor): void => {
+      if (node === chunk.node && this.#dX) writeTo(this.#dX, this.#axis, start, g.value);
+    };
+    const outside = (older: Node, g: Tensor): void => {
+      const before = this.#others.get(older);
+      if (before) addTo(before, g.value);
+      else {
+        const first = copy(g.value);
+        this.#others.set(older, first);
+        made.push(first);
+      }
+    };
+    const seed = new Tensor(full(y.shape, 1 / divisor));
+    walk(y.node, seed, { from: this.#node.id, receive, outside });
     return made;
   }
 

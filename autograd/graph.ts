@@ -42,7 +42,7 @@ export class Node {
   collector: Tensor | null = null;
   readonly hooks = new Set<GradientHook>();
   /** A vjp of several inputs at once, some of them found only on the way (checkpoint). */
-  joint: ((dY: Tensor, createGraph: boolean) => Iterable<readonly [Node, Tensor]>) | null = null;
+  multiVjp: ((dY: Tensor, createGraph: boolean) => Iterable<readonly [Node, Tensor]>) | null = null;
   readonly #edges: Edge[] = [];
   readonly #kept: Saved[] = [];
   #released = false;
@@ -82,7 +82,7 @@ export class Node {
     for (const { value } of this.#kept) value.storage.unretain();
     this.#kept.length = 0;
     this.#edges.length = 0;
-    this.joint = null;
+    this.multiVjp = null;
     this.#released = true;
   }
 
