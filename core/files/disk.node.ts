@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { attempt } from "./attempt.node.ts";
 
 export { fileSize, readFile, readPart } from "./read.node.ts";
-export { readSaved, writeFileAtomic, writeFilesAtomic } from "./save.node.ts";
+export { readSaved, writeFileAtomic, writeFilesAtomic } from "./save/save.node.ts";
 
 /** True for a file or a folder that is there. */
 export function exists(path: string): boolean {

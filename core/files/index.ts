@@ -11,7 +11,6 @@ export {
   writeFileAtomic,
   writeFilesAtomic,
 } from "#disk";
-export { type Dtype, dtypes, itemBytes, type Values, type WritableDtype } from "./dtype.ts";
 export {
   bfloat16ToNumber,
   float16ToNumber,
@@ -25,7 +24,8 @@ export {
   widenFloat16,
 } from "./float16.ts";
 export { parseJson, parseJsonObject } from "./json.ts";
-export { loadSafetensors, openSafetensors, saveSafetensors } from "./load.ts";
+export { type Dtype, dtypes, itemBytes, type Values, type WritableDtype } from "./safetensors/dtype.ts";
+export { loadSafetensors, openSafetensors, saveSafetensors } from "./safetensors/load.ts";
 export {
   parseSafetensors,
   type SafeTensor,
@@ -35,4 +35,4 @@ export {
   serializeSafetensors,
   type TensorBytes,
   tensorBytes,
-} from "./safetensors.ts";
+} from "./safetensors/read.ts";

@@ -2,14 +2,20 @@ import * as fc from "fast-check";
 import { CheckpointError } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Dtype, dtypes, encode, itemBytes, type WritableDtype } from "../../../core/files/dtype.ts";
+import {
+  type Dtype,
+  dtypes,
+  encode,
+  itemBytes,
+  type WritableDtype,
+} from "../../../core/files/safetensors/dtype.ts";
 import {
   parseSafetensors,
   type SafetensorsContent,
   serializeSafetensors,
   type TensorBytes,
   tensorBytes,
-} from "../../../core/files/safetensors.ts";
+} from "../../../core/files/safetensors/read.ts";
 
 const test = suite("safetensors");
 

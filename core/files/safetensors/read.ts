@@ -9,8 +9,8 @@
  * names the tensor or the byte. Writing gives the bytes that the safetensors library gives for the same tensors.
  */
 
-import { checkShape, type Shape, sizeOf } from "../array/shape.ts";
-import { ArgumentError, CheckpointError, ShapeError } from "../errors.ts";
+import { checkShape, type Shape, sizeOf } from "../../array/shape.ts";
+import { ArgumentError, CheckpointError, ShapeError } from "../../errors.ts";
 import { type Dtype, decode, dtypes, encode, itemBytes, type Values, type WritableDtype } from "./dtype.ts";
 import { type HeaderEntry, metadataName, nameProblem, parseHeader, quote } from "./header.ts";
 

@@ -6,8 +6,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
-import { unless } from "./attempt.node.ts";
-import { chunk } from "./read.node.ts";
+import { unless } from "../attempt.node.ts";
+import { chunk } from "../read.node.ts";
 
 export type Content = Uint8Array | readonly Uint8Array[];
 

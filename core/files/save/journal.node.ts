@@ -5,9 +5,9 @@
 
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { CheckpointError } from "../errors.ts";
-import { unless } from "./attempt.node.ts";
-import { parseJsonObject } from "./json.ts";
+import { CheckpointError } from "../../errors.ts";
+import { unless } from "../attempt.node.ts";
+import { parseJsonObject } from "../json.ts";
 import { isTemporaryOf, removeQuietly, syncFolder, writeTemporary } from "./temporary.node.ts";
 
 export const JOURNAL = ".lowrank-save.json";

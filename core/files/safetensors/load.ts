@@ -1,7 +1,7 @@
 /** @file safetensors files on disk. */
 
 import { fileSize, readFile, readPart, writeFileAtomic } from "#disk";
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError } from "../../errors.ts";
 import {
   contentOf,
   parseSafetensors,
@@ -9,7 +9,7 @@ import {
   type SafetensorsOptions,
   safetensorsParts,
   type TensorBytes,
-} from "./safetensors.ts";
+} from "./read.ts";
 
 /**
  * The tensors and metadata of a safetensors file.

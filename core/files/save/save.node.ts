@@ -15,8 +15,9 @@
 
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { ArgumentError, CheckpointError } from "../errors.ts";
-import { attempt, unless } from "./attempt.node.ts";
+import { ArgumentError, CheckpointError } from "../../errors.ts";
+import { attempt, unless } from "../attempt.node.ts";
+import { readFile } from "../read.node.ts";
 import {
   apply,
   finish,
@@ -29,7 +30,6 @@ import {
   removeTemporaries,
   type Step,
 } from "./journal.node.ts";
-import { readFile } from "./read.node.ts";
 import {
   type Content,
   removeLeftovers,

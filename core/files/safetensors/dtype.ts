@@ -1,7 +1,7 @@
 /** @file The number formats of safetensors: their sizes, and how their little-endian bytes become typed arrays. */
 
-import { ArgumentError } from "../errors.ts";
-import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from "./float16.ts";
+import { ArgumentError } from "../../errors.ts";
+import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from "../float16.ts";
 
 /**
  * Bytes per element. The order is that of the safetensors library's `Dtype`, by which its writer sorts

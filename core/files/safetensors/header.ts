@@ -8,7 +8,7 @@
  * nests beyond the three levels above, names become keys of a `Map`, and what is not understood is refused.
  */
 
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError } from "../../errors.ts";
 import { type Dtype, dtypes, isDtype } from "./dtype.ts";
 
 /** One tensor as the header describes it; offsets count from the end of the header. */
