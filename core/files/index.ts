@@ -26,13 +26,11 @@ export {
 export { parseJson, parseJsonObject } from "./json.ts";
 export { type Dtype, dtypes, itemBytes, type Values, type WritableDtype } from "./safetensors/dtype.ts";
 export { loadSafetensors, openSafetensors, saveSafetensors } from "./safetensors/load.ts";
+export { parseSafetensors, type SafetensorsContent } from "./safetensors/read.ts";
+export type { SafeTensor, TensorBytes } from "./safetensors/tensor.ts";
 export {
-  parseSafetensors,
-  type SafeTensor,
-  type SafetensorsContent,
   type SafetensorsOptions,
   safetensorsParts,
   serializeSafetensors,
-  type TensorBytes,
   tensorBytes,
-} from "./safetensors/read.ts";
+} from "./safetensors/write.ts";

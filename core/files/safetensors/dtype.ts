@@ -1,5 +1,6 @@
 /** @file The number formats of safetensors: their sizes, and how their little-endian bytes become typed arrays. */
 
+import { type Shape, sizeOf } from "../../array/shape.ts";
 import { ArgumentError } from "../../errors.ts";
 import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from "../float16.ts";
 
@@ -29,6 +30,12 @@ export const dtypes = Object.keys(itemBytes) as readonly Dtype[];
 
 export function isDtype(name: string): name is Dtype {
   return Object.hasOwn(itemBytes, name);
+}
+
+/** Bytes of a tensor; not a safe integer when the lengths, those of 0 left out, overflow. */
+export function bytesNeeded(dtype: Dtype, shape: Shape): number {
+  const nonzero = sizeOf(shape.filter((length) => length > 0)) * itemBytes[dtype];
+  return shape.includes(0) && Number.isSafeInteger(nonzero) ? 0 : nonzero;
 }
 
 /** The narrowest typed array that holds every value of each format. */

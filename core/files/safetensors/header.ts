@@ -11,6 +11,9 @@
 import { CheckpointError } from "../../errors.ts";
 import { type Dtype, dtypes, isDtype } from "./dtype.ts";
 
+/** The safetensors library's cap on the header: a hostile length must not make a reader allocate. */
+export const headerCap = 100_000_000;
+
 /** One tensor as the header describes it; offsets count from the end of the header. */
 export interface HeaderEntry {
   readonly dtype: Dtype;

@@ -2,14 +2,9 @@
 
 import { fileSize, readFile, readPart, writeFileAtomic } from "#disk";
 import { CheckpointError } from "../../errors.ts";
-import {
-  contentOf,
-  parseSafetensors,
-  type SafetensorsContent,
-  type SafetensorsOptions,
-  safetensorsParts,
-  type TensorBytes,
-} from "./read.ts";
+import { contentOf, parseSafetensors, type SafetensorsContent } from "./read.ts";
+import type { TensorBytes } from "./tensor.ts";
+import { type SafetensorsOptions, safetensorsParts } from "./write.ts";
 
 /**
  * The tensors and metadata of a safetensors file.

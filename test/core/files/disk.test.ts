@@ -8,7 +8,8 @@ import * as assert from "uvu/assert";
 import * as browser from "../../../core/files/disk.browser.ts";
 import * as disk from "../../../core/files/disk.node.ts";
 import { loadSafetensors, saveSafetensors } from "../../../core/files/safetensors/load.ts";
-import { parseSafetensors, serializeSafetensors, tensorBytes } from "../../../core/files/safetensors/read.ts";
+import { parseSafetensors } from "../../../core/files/safetensors/read.ts";
+import { serializeSafetensors, tensorBytes } from "../../../core/files/safetensors/write.ts";
 
 const test = suite<{ folder: string }>("disk", { folder: "" });
 

@@ -9,13 +9,9 @@ import {
   itemBytes,
   type WritableDtype,
 } from "../../../core/files/safetensors/dtype.ts";
-import {
-  parseSafetensors,
-  type SafetensorsContent,
-  serializeSafetensors,
-  type TensorBytes,
-  tensorBytes,
-} from "../../../core/files/safetensors/read.ts";
+import { parseSafetensors, type SafetensorsContent } from "../../../core/files/safetensors/read.ts";
+import type { TensorBytes } from "../../../core/files/safetensors/tensor.ts";
+import { serializeSafetensors, tensorBytes } from "../../../core/files/safetensors/write.ts";
 
 const test = suite("safetensors");
 

@@ -1,0 +1,74 @@
+/** @file A tensor of a safetensors file: its format, shape and bytes, and its values, decoded on demand. */
+
+import type { Shape } from "../../array/shape.ts";
+import { CheckpointError } from "../../errors.ts";
+import { type Dtype, decode, type Values } from "./dtype.ts";
+import { quote } from "./header.ts";
+
+/** What is written of a tensor: format, shape, and the bytes of its values. */
+export interface TensorBytes {
+  readonly dtype: Dtype;
+  readonly shape: Shape;
+  readonly bytes: Uint8Array;
+}
+
+/** A tensor of a file. Its values are read and decoded, into a new array each time, when asked for. */
+export class SafeTensor implements TensorBytes {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: Shape;
+  readonly #read: () => Uint8Array;
+  readonly #source: string;
+
+  constructor(
+    name: string,
+    { dtype, shape }: Omit<TensorBytes, "bytes">,
+    read: () => Uint8Array,
+    source = "safetensors",
+  ) {
+    this.name = name;
+    this.dtype = dtype;
+    this.shape = shape;
+    this.#read = read;
+    this.#source = source;
+  }
+
+  /** A view into the file's bytes where they are in memory, else what the file holds now. */
+  get bytes(): Uint8Array {
+    return this.#read();
+  }
+
+  /** The values, exactly, in the narrowest typed array that holds the format (F16 and BF16 as float32). */
+  values(): Values {
+    return decode(this.dtype, this.bytes);
+  }
+
+  /**
+   * The values of a tensor of floats: F64 as float64; F32, F16 and BF16 as float32.
+   * @throws CheckpointError for integers
+   */
+  floats(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
+    const values = this.values();
+    if (values instanceof Float32Array || values instanceof Float64Array) return values;
+    throw this.#error("floats");
+  }
+
+  /**
+   * The values of a tensor of integers, as int32.
+   * @throws CheckpointError for floats, and for a value beyond 32 bits
+   */
+  integers(): Int32Array<ArrayBuffer> {
+    const values = this.values();
+    if (values instanceof Float32Array || values instanceof Float64Array) throw this.#error("integers");
+    const integers = Int32Array.from(values as ArrayLike<number | bigint>, Number);
+    const lost = integers.findIndex((value, i) => BigInt(value) !== BigInt(values[i]));
+    if (lost >= 0) throw this.#error(`integers of 32 bits; element ${lost} is ${values[lost]}`);
+    return integers;
+  }
+
+  #error(expected: string): CheckpointError {
+    return new CheckpointError(
+      `${this.#source}: tensor ${quote(this.name)} [${this.shape.join(", ")}] is ${this.dtype}; expected ${expected}`,
+    );
+  }
+}

@@ -1,0 +1,130 @@
+/** @file Writing safetensors (read.ts has the format): the same bytes that the safetensors library writes. */
+
+import { checkShape, type Shape, sizeOf } from "../../array/shape.ts";
+import { ArgumentError, ShapeError } from "../../errors.ts";
+import { bytesNeeded, dtypes, encode, type WritableDtype } from "./dtype.ts";
+import { headerCap, metadataName, nameProblem, quote } from "./header.ts";
+import type { TensorBytes } from "./tensor.ts";
+
+/**
+ * A tensor to be written, from its values.
+ * @throws ShapeError when `values` are not as many as `shape` says
+ * @throws ArgumentError for an integer format and a value that it cannot hold
+ */
+export function tensorBytes(dtype: WritableDtype, shape: Shape, values: ArrayLike<number>): TensorBytes {
+  checkShape("safetensors", shape);
+  if (sizeOf(shape) !== values.length) {
+    throw new ShapeError("safetensors", "as many values as the shape has", { shape, values: values.length });
+  }
+  return { dtype, shape: [...shape], bytes: encode(dtype, values) };
+}
+
+export interface SafetensorsOptions {
+  /** Texts about the file. Default `format: pt`, as PyTorch, transformers and PEFT write and expect. */
+  readonly metadata?: ReadonlyMap<string, string>;
+  /**
+   * "sorted", the default: as the safetensors library does, by format, widest first, then by name. "given": as
+   * they come.
+   */
+  readonly order?: "sorted" | "given";
+}
+
+/**
+ * A safetensors file.
+ * @throws ArgumentError for a name that the reader would refuse, ShapeError for bytes that do not fit a shape
+ */
+export function serializeSafetensors(
+  tensors: Iterable<readonly [string, TensorBytes]>,
+  options: SafetensorsOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const parts = safetensorsParts(tensors, options);
+  const file = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
+  }
+  return file;
+}
+
+/** The file in pieces, header first, so that a large one need not be put together in memory. */
+export function safetensorsParts(
+  tensors: Iterable<readonly [string, TensorBytes]>,
+  { metadata = new Map([["format", "pt"]]), order = "sorted" }: SafetensorsOptions = {},
+): Uint8Array[] {
+  const entries = [...tensors];
+  for (const [name, tensor] of entries) checkWritable(name, tensor);
+  const names = new Set(entries.map(([name]) => name));
+  if (names.size !== entries.length) {
+    const twice = entries.find(([name], i) => entries.findIndex(([other]) => other === name) !== i);
+    throw new ArgumentError("safetensors", "distinct names", { twice: twice?.[0] });
+  }
+  if (order === "sorted") sortAsLibrary(entries);
+  return [headerBytes(entries, metadata), ...entries.map(([, { bytes }]) => bytes)];
+}
+
+function checkWritable(name: string, { dtype, shape, bytes }: TensorBytes): void {
+  const problem = name === metadataName ? "is reserved" : nameProblem(name);
+  if (problem) throw new ArgumentError("safetensors", "a name without tricks", { name, problem });
+  checkShape(`safetensors: tensor ${quote(name)}`, shape);
+  if (bytes.length !== bytesNeeded(dtype, shape)) {
+    throw new ShapeError("safetensors", "the bytes that dtype and shape need", {
+      name,
+      dtype,
+      shape,
+      bytes: bytes.length,
+    });
+  }
+}
+
+function headerBytes(
+  entries: readonly (readonly [string, TensorBytes])[],
+  metadata: ReadonlyMap<string, string>,
+): Uint8Array {
+  const members: string[] = [];
+  if (metadata.size > 0) {
+    const texts = [...metadata].map(([name, text]) => {
+      const problem =
+        nameProblem(name) ?? (/\p{Surrogate}/u.test(text) ? "has a text that is not valid Unicode" : null);
+      if (problem) throw new ArgumentError("safetensors", "metadata without tricks", { name, problem });
+      return `${JSON.stringify(name)}:${JSON.stringify(text)}`;
+    });
+    members.push(`"${metadataName}":{${texts.join(",")}}`);
+  }
+  let begin = 0;
+  for (const [name, { dtype, shape, bytes }] of entries) {
+    const end = begin + bytes.length;
+    const entry = `{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${begin},${end}]}`;
+    members.push(`${JSON.stringify(name)}:${entry}`);
+    begin = end;
+  }
+  const json = new TextEncoder().encode(`{${members.join(",")}}`);
+  const length = Math.ceil(json.length / 8) * 8;
+  if (length > headerCap) {
+    throw new ArgumentError("safetensors", `a header of at most ${headerCap} bytes`, { bytes: length });
+  }
+  const header = new Uint8Array(8 + length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(json, 8);
+  return header;
+}
+
+/** Descending by format, then ascending by name in the order of UTF-8 bytes (tensor.rs, `prepare`). */
+function sortAsLibrary(entries: (readonly [string, TensorBytes])[]): void {
+  entries.sort(
+    ([a, { dtype: aDtype }], [b, { dtype: bDtype }]) =>
+      dtypes.indexOf(bDtype) - dtypes.indexOf(aDtype) || compareUtf8(a, b),
+  );
+}
+
+/** UTF-8 sorts as code points do, JavaScript's strings as UTF-16 units: they differ past U+FFFF. */
+function compareUtf8(a: string, b: string): number {
+  const rest = Math.min(a.length, b.length);
+  for (let i = 0; i < rest; ) {
+    const left = a.codePointAt(i)!;
+    const right = b.codePointAt(i)!;
+    if (left !== right) return left - right;
+    i += left > 0xffff ? 2 : 1;
+  }
+  return a.length - b.length;
+}
