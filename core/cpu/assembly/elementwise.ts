@@ -1,6 +1,7 @@
 /** @file Unary and binary functions over arrays: one loop, compiled once for each function. */
 
 import { argument, float, pointer, start } from "./board";
+import * as normal from "./erf";
 import * as math from "./math";
 
 // A class without fields stands for a function, so that a generic loop can be compiled around it.
@@ -18,9 +19,9 @@ class Sigmoid { @inline f(x: v128): v128 { return math.sigmoid(x); } }
 class Softplus { @inline f(x: v128): v128 { return math.softplus(x); } }
 class Relu { @inline f(x: v128): v128 { return f32x4.max(x, f32x4.splat(0)); } }
 class Step { @inline f(x: v128): v128 { return v128.and(f32x4.gt(x, f32x4.splat(0)), f32x4.splat(1)); } }
-class Erf { @inline f(x: v128): v128 { return math.erf(x); } }
-class Gelu { @inline f(x: v128): v128 { return math.gelu(x); } }
-class GeluGrad { @inline f(x: v128): v128 { return math.geluGrad(x); } }
+class Erf { @inline f(x: v128): v128 { return normal.erf(x); } }
+class Gelu { @inline f(x: v128): v128 { return normal.gelu(x); } }
+class GeluGrad { @inline f(x: v128): v128 { return normal.geluGrad(x); } }
 class GeluTanh { @inline f(x: v128): v128 { return math.geluTanh(x); } }
 class GeluTanhGrad { @inline f(x: v128): v128 { return math.geluTanhGrad(x); } }
 class Silu { @inline f(x: v128): v128 { return math.silu(x); } }

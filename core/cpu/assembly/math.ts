@@ -7,14 +7,14 @@
 
 // @ts-ignore: decorator
 @inline
-function at(constants: usize, index: usize = 0): v128 {
+export function at(constants: usize, index: usize = 0): v128 {
   return v128.load32_splat(constants + (index << 2));
 }
 
 /** a b + c, rounded twice. */
 // @ts-ignore: decorator
 @inline
-function mulAdd(a: v128, b: v128, c: v128): v128 {
+export function mulAdd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
@@ -37,7 +37,7 @@ function polynomial4(c: usize, x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function polynomial5(c: usize, x: v128): v128 {
+export function polynomial5(c: usize, x: v128): v128 {
   const x2 = f32x4.mul(x, x);
   return mulAdd(mulAdd(linear(c, 0, x), x2, linear(c, 2, x)), x2, linear(c, 4, x));
 }
@@ -56,9 +56,9 @@ export function select(condition: v128, then: v128, otherwise: v128): v128 {
   return v128.bitselect(then, otherwise, condition);
 }
 
-const ZERO = memory.data<f32>([0]);
-const HALF = memory.data<f32>([0.5]);
-const ONE = memory.data<f32>([1]);
+export const ZERO = memory.data<f32>([0]);
+export const HALF = memory.data<f32>([0.5]);
+export const ONE = memory.data<f32>([1]);
 const INFINITE = memory.data<f32>([Infinity]);
 const SIGN_BIT = memory.data<u32>([0x80000000]);
 
@@ -70,7 +70,7 @@ const ROUNDER = memory.data<f32>([12582912]);
 
 // @ts-ignore: decorator
 @inline
-function abs(x: v128): v128 {
+export function abs(x: v128): v128 {
   return v128.andnot(x, at(SIGN_BIT));
 }
 
@@ -83,7 +83,7 @@ function negativeAbs(x: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function withSignOf(magnitude: v128, x: v128): v128 {
+export function withSignOf(magnitude: v128, x: v128): v128 {
   return v128.or(magnitude, v128.and(x, at(SIGN_BIT)));
 }
 
@@ -255,60 +255,6 @@ export function geluTanhGrad(x: v128): v128 {
   const slope = mulAdd(f32x4.mul(bounded, bounded), at(GELU, 2), at(GELU, 1));
   const second = f32x4.mul(f32x4.mul(bounded, slope), f32x4.mul(e, f32x4.mul(r, r)));
   return f32x4.add(f32x4.add(s, second), f32x4.sub(x, x));
-}
-
-/** N. Juffa's erff: ln erfc t = t p(t) − t for 0.93 < t < 10, and erf x = x + x p(x²) below 0.93. */
-const ERFC = memory.data<f32>([
-  -1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1,
-]);
-const ERF = memory.data<f32>([
-  -5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1,
-]);
-/** Where one takes over from the other; and where erf has long been 1, but the polynomial is still good. */
-const ERF_RANGE = memory.data<f32>([0.927734375, 10]);
-
-/** erfc t */
-// @ts-ignore: decorator
-@inline
-function erfcLarge(t: v128): v128 {
-  const p = mulAdd(polynomial5(ERFC, t), t, at(ERFC, 6));
-  return expNegative(f32x4.sub(f32x4.mul(p, t), t));
-}
-
-// @ts-ignore: decorator
-@inline
-export function erf(x: v128): v128 {
-  const t = f32x4.pmin(abs(x), at(ERF_RANGE, 1));
-  const large = withSignOf(f32x4.sub(at(ONE), erfcLarge(t)), x);
-  return select(f32x4.gt(t, at(ERF_RANGE, 0)), large, mulAdd(polynomial5(ERF, f32x4.mul(x, x)), x, x));
-}
-
-const NORMAL = memory.data<f32>([0.70710678118654752, 0.39894228040143268]); // 1/√2, 1/√(2π)
-
-/** Φ(x) = erfc(−x/√2)/2, the normal distribution function; small values keep their digits. */
-// @ts-ignore: decorator
-@inline
-function phi(x: v128): v128 {
-  const scaled = f32x4.mul(x, at(NORMAL, 0));
-  const t = f32x4.pmin(abs(scaled), at(ERF_RANGE, 1));
-  const tail = f32x4.mul(at(HALF), erfcLarge(t));
-  const large = select(f32x4.lt(x, at(ZERO)), tail, f32x4.sub(at(ONE), tail));
-  const small = mulAdd(polynomial5(ERF, f32x4.mul(scaled, scaled)), scaled, scaled);
-  return select(f32x4.gt(t, at(ERF_RANGE, 0)), large, mulAdd(small, at(HALF), at(HALF)));
-}
-
-// @ts-ignore: decorator
-@inline
-export function gelu(x: v128): v128 {
-  return f32x4.mul(x, phi(x));
-}
-
-/** Φ(x) + x φ(x), φ(x) = e^{−x²/2}/√(2π). */
-// @ts-ignore: decorator
-@inline
-export function geluGrad(x: v128): v128 {
-  const density = f32x4.mul(expNegative(f32x4.mul(f32x4.mul(x, x), f32x4.neg(at(HALF)))), at(NORMAL, 1));
-  return mulAdd(x, density, phi(x));
 }
 
 /** −1, 0 or 1 with the sign of zero kept. */
