@@ -29,7 +29,13 @@ import {
   optionNames,
   matmul as product,
 } from "../core/index.ts";
-import { type AdamSettings, AdamW, type Module, type ParameterState } from "../nn/index.ts";
+import {
+  type AdamSettings,
+  AdamW,
+  type Module,
+  optimizerSpellings,
+  type ParameterState,
+} from "../nn/index.ts";
 import { initialize } from "./init/index.ts";
 import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
 import { cached } from "./model/cached.ts";
@@ -131,8 +137,8 @@ export class LoraFAAdamW extends AdamW {
 
   /** @throws ArgumentError as AdamW */
   constructor(model: Module, settings: Partial<LoraFASettings> = {}) {
+    checkOptions("LoraFAAdamW", settings, loraFASettings, optimizerSpellings);
     const { correctGradient = false, adam = "pytorch", ...adamSettings } = settings;
-    checkOptions("LoraFAAdamW", settings, loraFASettings, { learning_rate: "lr" });
     if (typeof correctGradient !== "boolean")
       throw new ArgumentError("LoraFAAdamW", "correctGradient to be true or false", { correctGradient });
     if (adam !== "pytorch" && adam !== "peft")

@@ -1,26 +1,9 @@
-/** @file Optimizer: parameter groups, each with its own settings, and per-parameter state that can be saved and resumed. */
+/** @file Optimizer: steps over parameter groups, and a state for each parameter that can be saved and resumed. */
 
-import { type Parameter, Tensor } from "../../autograd/index.ts";
-import {
-  ArgumentError,
-  CheckpointError,
-  checkOptions,
-  copy,
-  type NDArray,
-  type Shape,
-  warn,
-  zeros,
-} from "../../core/index.ts";
-import { findMismatch } from "../module/mismatch.ts";
-
-/** Parameters that share settings; a setting left out is the optimizer's. */
-export type Group<Settings> = Partial<Settings> & {
-  readonly params: Iterable<Parameter>;
-  readonly name?: string;
-};
-
-/** What an optimizer accepts: parameters, or groups of them. */
-export type Params<Settings> = Iterable<Parameter> | readonly Group<Settings>[];
+import type { Parameter } from "../../autograd/index.ts";
+import { copy, type NDArray, warn, zeros } from "../../core/index.ts";
+import { type FullGroup, fullGroups, type Params } from "./groups.ts";
+import { checkSavedState, type OptimizerState, type StateLayout } from "./saved-state.ts";
 
 /** State of one parameter: its arrays by name, and the number of steps it has taken. */
 export interface ParameterState {
@@ -28,83 +11,59 @@ export interface ParameterState {
   readonly arrays: Record<string, NDArray>;
 }
 
-/** Saved state: parameters in the order of the groups. */
-export interface OptimizerState {
-  /** The optimizer's `kind`. Without it a state is judged by its arrays alone. */
-  readonly kind?: string;
-  /** Steps that each parameter has taken. */
-  readonly steps: readonly number[];
-  /** Arrays under the parameter's position and their name, such as `0.exp_avg`. */
-  readonly arrays: ReadonlyMap<string, NDArray>;
-}
-
-/** The arrays that a parameter's state consists of: their shapes by name. */
-export type StateLayout = Readonly<Record<string, Shape>>;
-
-/** What is wrong when an optimizer has nothing to go by. */
+/** The warning, or error, where no parameter has a gradient. */
 export const noGradients =
   "no parameter of this optimizer has a gradient; make it from the parameters that the loss depends on (after adapters " +
   "were put on), and call backward() before step()";
 
-/** Settings under the names that PyTorch and bitsandbytes give them, and what they are here. */
-export const optimizerSpellings: Readonly<Record<string, string>> = {
-  learning_rate: "lr",
-  learningRate: "lr",
-  beta1: "betas: [beta1, beta2]",
-  beta2: "betas: [beta1, beta2]",
-  epsilon: "eps",
-  parameters: "params",
-};
-
+/**
+ * Base class of all optimizers. A class that extends it gives its default settings to the constructor and computes the
+ * step of one parameter in `update`; for states that can be resumed it says in `layouts` which arrays they have.
+ *
+ *     class SignSGD extends Optimizer<{ lr: number }> {
+ *       constructor(params: Params<{ lr: number }>, settings = {}) {
+ *         super(params, { lr: 1e-3 }, settings);
+ *       }
+ *       protected override update(w: Parameter, gradient: NDArray, { lr }: { lr: number }): void {
+ *         w.assign(w.value.data.map((x, i) => x - lr * Math.sign(gradient.data[i])));
+ *       }
+ *     }
+ */
 export abstract class Optimizer<Settings extends { lr: number }> {
-  /** Settings can be changed between steps: `optimizer.groups[0].lr = 1e-4`. */
-  readonly groups: (Settings & { readonly params: readonly Parameter[]; readonly name?: string })[];
+  /** The parameters with their settings, which can be changed between steps: `optimizer.groups[0].lr = 1e-4`. */
+  readonly groups: FullGroup<Settings>[];
   readonly #state = new Map<Parameter, ParameterState>();
 
   /**
-   * @param defaults every setting and its default, whose type a value given must have
+   * @param params parameters, or groups of them with settings of their own
+   * @param defaults every setting and its default; a value that is given must have the default's type
    * @param settings what the caller gave, for all groups; `undefined` counts as left out
-   * @throws ArgumentError when there is nothing to train, a parameter stands in two groups, or a setting is unknown or
-   *   out of range
+   * @throws ArgumentError when there is nothing to train, a parameter is in two groups, or a setting is unknown or out of
+   *   range
    */
   constructor(params: Params<Settings>, defaults: Settings, settings: Partial<Settings> = {}) {
-    const who = new.target.name;
-    const known = Object.keys(defaults);
-    checkOptions(who, settings, known, optimizerSpellings);
-    const groups = asGroups(who, params);
-    for (const group of groups) checkOptions(who, group, ["params", "name", ...known], optimizerSpellings);
-    this.groups = groups.map((group) => ({
-      ...defaults,
-      ...given(settings),
-      ...given(group),
-      params: [...group.params],
-    }));
-    for (const group of this.groups) checkValues(who, group, defaults);
-    checkParameters(
-      who,
-      this.groups.map((group) => group.params),
-    );
+    this.groups = fullGroups(new.target.name, params, defaults, settings);
   }
 
-  /** What the state of this optimizer is called in `stateDict`. */
+  /** The name of the optimizer's kind in a saved state. */
   get kind(): string {
     return this.constructor.name;
   }
 
-  /** The kinds whose states this optimizer can go on from. */
+  /** The kinds whose saved states this optimizer can go on from. */
   protected get continues(): readonly string[] {
     return [this.kind];
   }
 
   /**
-   * The sets of arrays that a parameter's state can consist of, each whole, or empty before the first step; null: any
-   * arrays of the parameter's own shape.
+   * The sets of arrays that the state of a parameter may consist of, such as Adam's two moments; null allows any arrays
+   * of the parameter's shape.
    */
   protected layouts(_parameter: Parameter, _settings: Settings): readonly StateLayout[] | null {
     return null;
   }
 
-  /** Updates every parameter that has a gradient. Warns when none has: then nothing is learned. */
+  /** Updates every parameter that has a gradient. Warns when none has, since then nothing is learned. */
   step(): void {
     this.warnWithoutGradients();
     for (const group of this.groups) {
@@ -126,7 +85,10 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     if (!this.hasGradients) warn(`${this.constructor.name}.step: ${noGradients}`);
   }
 
-  /** One parameter's step: `state.step` counts from 1. */
+  /**
+   * Takes the step of one parameter, in place.
+   * @param state its state, for reading and writing; `state.step` is 1 in the first step
+   */
   protected abstract update(
     parameter: Parameter,
     gradient: NDArray,
@@ -134,16 +96,17 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     state: ParameterState,
   ): void;
 
-  /** Forgets all gradients. */
+  /** Clears all gradients. */
   zeroGrad(): void {
     for (const parameter of this.parameters()) parameter.zeroGrad();
   }
 
+  /** The parameters of all groups, in order. */
   parameters(): Parameter[] {
     return this.groups.flatMap((group) => group.params);
   }
 
-  /** A parameter's state, made when there is none. */
+  /** The state of a parameter; an empty one is made when there is none. */
   state(parameter: Parameter): ParameterState {
     let state = this.#state.get(parameter);
     if (!state) this.#state.set(parameter, (state = { step: 0, arrays: {} }));
@@ -167,46 +130,10 @@ export abstract class Optimizer<Settings extends { lr: number }> {
    *   unexpected or misshapen is named
    */
   checkState(saved: OptimizerState): void {
-    const who = this.constructor.name;
-    const { kind, steps, arrays } = saved ?? {};
-    if (!Array.isArray(steps) || !(arrays instanceof Map))
-      throw new CheckpointError(
-        `${who}: expected a state { steps, arrays } as stateDict() gives; got another thing`,
-      );
-    if (kind !== undefined && !this.continues.includes(kind)) {
-      throw new CheckpointError(
-        `${who}: expected the state of ${this.continues.join(" or ")}; got that of ${kind}`,
-      );
-    }
     const parameters = this.groups.flatMap((group) =>
-      group.params.map((parameter) => ({ parameter, group })),
+      group.params.map((parameter) => ({ shape: parameter.shape, layouts: this.layouts(parameter, group) })),
     );
-    if (steps.length !== parameters.length) {
-      throw new CheckpointError(
-        `${who}: expected the state of ${parameters.length} parameters; got that of ${steps.length}`,
-      );
-    }
-    const wrong = steps.find((step) => !Number.isSafeInteger(step) || step < 0);
-    if (wrong !== undefined)
-      throw new CheckpointError(`${who}: expected steps that are non-negative integers; got ${wrong}`);
-    const own = parameters.map(() => new Map<string, Shape>());
-    const problems: string[] = [];
-    for (const [key, { shape }] of arrays) {
-      const [, index, name] = /^(0|[1-9]\d*)\.(.+)$/.exec(key) ?? [];
-      const shapes = own[Number(index)];
-      if (shapes) shapes.set(name, shape);
-      else problems.push(`unexpected ${key} (parameters are numbered from 0 to ${parameters.length - 1})`);
-    }
-    parameters.forEach(({ parameter, group }, i) => {
-      const layouts = this.layouts(parameter, group) ?? [anyOf(own[i], parameter)];
-      const isNew = steps[i] === 0 && own[i].size === 0;
-      const found = layouts.map((layout) => (isNew ? [] : misfits(`${i}.`, own[i], layout)));
-      problems.push(...found.reduce((a, b) => (b.length < a.length ? b : a)));
-    });
-    if (problems.length > 0) {
-      const more = problems.length > 10 ? `; and ${problems.length - 10} more` : "";
-      throw new CheckpointError(`${who}: the state does not fit: ${problems.slice(0, 10).join("; ")}${more}`);
-    }
+    checkSavedState(saved, { who: this.constructor.name, kinds: this.continues, parameters });
   }
 
   /** Continues from a saved state. @throws CheckpointError as `checkState`; nothing is changed then */
@@ -215,7 +142,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     this.restore(saved);
   }
 
-  /** Takes over a state that `checkState` has let pass. */
+  /** Takes over a state that has passed `checkState`. */
   protected restore({ steps, arrays }: OptimizerState): void {
     const copies = Array.from(arrays, ([key, array]) => [key, copy(array, "optimizer")] as const);
     this.parameters().forEach((parameter, i) => {
@@ -228,84 +155,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
   }
 }
 
-/** Parameters as one group, or the groups. @throws ArgumentError on anything else */
-function asGroups<Settings>(who: string, params: Params<Settings>): readonly Group<Settings>[] {
-  const isIterable = (value: unknown): boolean =>
-    typeof value === "object" && value !== null && Symbol.iterator in value;
-  if (!isIterable(params)) {
-    throw new ArgumentError(who, "a list of parameters (model.parameters()) or of groups { params: [...] }", {
-      params: nameOf(params),
-    });
-  }
-  const list: readonly unknown[] = [...params];
-  const isGroup = (item: unknown): item is Group<Settings> =>
-    typeof item === "object" && item !== null && "params" in item && isIterable(item.params);
-  if (list.length > 0 && list.every(isGroup)) return list;
-  const stranger = list.find((item) => !(item instanceof Tensor));
-  if (stranger !== undefined)
-    throw new ArgumentError(who, "parameters only, or groups { params: [...] } only", {
-      "one is": nameOf(stranger),
-    });
-  return [{ params: list as readonly Parameter[] } as unknown as Group<Settings>];
-}
-
-const nameOf = (value: unknown): string =>
-  (value as object | null | undefined)?.constructor?.name ?? String(value);
-
-/** Without the settings that are `undefined`. */
-const given = <T extends object>(settings: T): T =>
-  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as T;
-
-/** @throws ArgumentError on a value of another type than the default's, a number that is negative or not finite */
-function checkValues(who: string, group: object, defaults: object): void {
-  for (const [name, usual] of Object.entries(defaults)) {
-    const value = (group as Record<string, unknown>)[name];
-    if (typeof usual === "boolean" && typeof value !== "boolean")
-      throw new ArgumentError(who, `${name} true or false`, { [name]: value });
-    const isNumber = typeof usual === "number" || name === "lr";
-    if (isNumber && !(typeof value === "number" && value >= 0 && value < Infinity))
-      throw new ArgumentError(who, `${name} ≥ 0`, { [name]: value });
-  }
-}
-
-function checkParameters(who: string, groups: readonly (readonly Parameter[])[]): void {
-  const all = groups.flat();
-  const stranger = all.find((parameter) => !(parameter instanceof Tensor) || !parameter.isLeaf);
-  if (stranger !== undefined)
-    throw new ArgumentError(who, "parameters, not results of ops or anything else", {
-      "one is": nameOf(stranger),
-    });
-  // What is written in place is the whole of a storage, from its start.
-  const view = all.find(({ value }) => !value.isContiguous || value.storage.length !== value.size);
-  if (view !== undefined)
-    throw new ArgumentError(who, "parameters with memory of their own (parameter(x) makes one of x)", {
-      "one is": `a view of shape [${view.shape.join(", ")}] into other memory`,
-    });
-  if (all.length === 0) throw new ArgumentError(who, "at least one parameter to train", { parameters: 0 });
-  if (new Set(all).size !== all.length)
-    throw new ArgumentError(who, "each parameter in one group", { groups: groups.length });
-  if (!all.some((parameter) => parameter.requiresGrad)) {
-    throw new ArgumentError(who, "a parameter that requires a gradient", { "frozen parameters": all.length });
-  }
-}
-
-/** These names, each in the parameter's shape. */
-const anyOf = (shapes: ReadonlyMap<string, Shape>, { shape }: Parameter): StateLayout =>
-  Object.fromEntries(Array.from(shapes.keys(), (name) => [name, shape]));
-
-/** What of the arrays given does not fit a layout, all of which must be there. */
-function misfits(prefix: string, shapes: ReadonlyMap<string, Shape>, layout: StateLayout): string[] {
-  const keyed = (entries: Iterable<readonly [string, Shape]>) =>
-    new Map(Array.from(entries, ([name, shape]) => [prefix + name, { shape }]));
-  const { missing, unexpected, misshapen } = findMismatch(keyed(Object.entries(layout)), keyed(shapes));
-  return [
-    ...missing.map((key) => `missing ${key}`),
-    ...unexpected.map((key) => `unexpected ${key}`),
-    ...misshapen,
-  ];
-}
-
-/** The array of that name in a parameter's state, zeros of the parameter's shape at first. */
+/** The array of that name in a parameter's state; the first time it is made, zeros of the parameter's shape. */
 export function stateArray(state: ParameterState, name: string, parameter: Parameter): NDArray {
   return (state.arrays[name] ??= zeros(parameter.shape, "optimizer"));
 }

@@ -2,7 +2,9 @@
 
 import type { Parameter } from "../../autograd/index.ts";
 import { ArgumentError, copy, type NDArray } from "../../core/index.ts";
-import { Optimizer, type ParameterState, type Params, type StateLayout } from "./optimizer.ts";
+import type { Params } from "./groups.ts";
+import { Optimizer, type ParameterState } from "./optimizer.ts";
+import type { StateLayout } from "./saved-state.ts";
 
 export interface SGDSettings {
   lr: number;
