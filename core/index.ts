@@ -119,10 +119,15 @@ export { Random, type RandomState, random, randomFromState, threefry2x32 } from 
 export {
   bfloat16ToNumber,
   type Dtype,
+  decodeUtf8,
   dtypes,
+  equalJson,
   exists,
   float16ToNumber,
+  isJsonObject,
+  isStringList,
   itemBytes,
+  type JsonObject,
   listFolder,
   loadSafetensors,
   makeFolder,
@@ -169,6 +174,7 @@ export {
   together,
   within,
 } from "./law.ts";
+export { type PythonJsonOptions, pythonJson } from "./python/json.ts";
 export { fullMatcher } from "./python/pattern/index.ts";
 
 // Arguments, errors and warnings

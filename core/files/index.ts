@@ -23,7 +23,15 @@ export {
   widenBfloat16,
   widenFloat16,
 } from "./float16.ts";
-export { parseJson, parseJsonObject } from "./json.ts";
+export {
+  decodeUtf8,
+  equalJson,
+  isJsonObject,
+  isStringList,
+  type JsonObject,
+  parseJson,
+  parseJsonObject,
+} from "./json.ts";
 export { type Dtype, dtypes, itemBytes, type Values, type WritableDtype } from "./safetensors/dtype.ts";
 export { loadSafetensors, openSafetensors, saveSafetensors } from "./safetensors/load.ts";
 export { parseSafetensors, type SafetensorsContent } from "./safetensors/read.ts";

@@ -1,6 +1,9 @@
-/** @file JSON that came from outside: read as if its author were hostile. */
+/** @file Reading JSON that came from outside, as if its author were hostile, and what a value of it is. */
 
 import { CheckpointError } from "../errors.ts";
+
+/** An object of a JSON text: values by the names of their fields. */
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** No file of a model nests this deep; functions that walk through a value may recurse. */
 const DEEPEST = 32;
@@ -29,14 +32,35 @@ export function parseJson(source: string, text: string | Uint8Array): unknown {
  * As `parseJson`, for a file that must be an object of fields.
  * @throws CheckpointError as `parseJson`, and for a list, a text, a number, true, false or null
  */
-export function parseJsonObject(source: string, text: string | Uint8Array): Record<string, unknown> {
+export function parseJsonObject(source: string, text: string | Uint8Array): JsonObject {
   const value = parseJson(source, text);
-  if (typeof value === "object" && value !== null && !Array.isArray(value))
-    return value as Record<string, unknown>;
+  if (isJsonObject(value)) return value;
   throw new CheckpointError(`${source}: expected an object of fields; got ${shorten(JSON.stringify(value))}`);
 }
 
-function decodeUtf8(source: string, bytes: Uint8Array): string {
+/** Whether a JSON value is an object of fields, and not a list or null. */
+export const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Whether a JSON value is a list of texts. */
+export const isStringList = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === "string");
+
+/** Whether two JSON values are the same, whatever the order of their fields. */
+export function equalJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((item, i) => equalJson(item, b[i]));
+  if (!isJsonObject(a) || !isJsonObject(b)) return false;
+  const names = Object.keys(a);
+  return (
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && equalJson(a[name], b[name]))
+  );
+}
+
+/** The text that bytes hold in UTF-8. @throws CheckpointError naming `source` when they are not UTF-8 */
+export function decodeUtf8(source: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {

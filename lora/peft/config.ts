@@ -5,13 +5,21 @@
  * is no code for are refused by name; all others are kept as they are.
  */
 
-import { CheckpointError, parseJsonObject } from "../../core/index.ts";
+import {
+  CheckpointError,
+  equalJson,
+  isJsonObject,
+  isStringList,
+  type JsonObject,
+  parseJsonObject,
+  pythonJson,
+} from "../../core/index.ts";
 import type { AdapterConfig } from "../methods.ts";
 import { methodOfForm, type PeftForm, type PeftMethod } from "./methods.ts";
 import type { ModuleFields } from "./modules.ts";
 
-/** A JSON object. */
-export type Fields = Readonly<Record<string, unknown>>;
+/** The fields of a configuration. */
+export type Fields = JsonObject;
 
 /** What a configuration says, in this library's words. */
 export interface PeftConfig {
@@ -177,12 +185,6 @@ const listOf = (texts: string | readonly string[]): readonly string[] =>
 
 const isRank = (r: number): boolean => Number.isSafeInteger(r) && r > 0;
 
-const isObject = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-const isTexts = (value: unknown): value is readonly string[] =>
-  Array.isArray(value) && value.every((item) => typeof item === "string");
-
 /** Null, false, {} and [] switch a feature of PEFT off. */
 const isNeutral = (value: unknown): boolean =>
   value === undefined || value === null || value === false || equalJson(value, {}) || equalJson(value, []);
@@ -222,7 +224,7 @@ class Reader {
 
   textOrTexts(name: string): string | readonly string[] | null {
     const fits = (value: unknown): value is string | readonly string[] | null =>
-      value === null || typeof value === "string" || isTexts(value);
+      value === null || typeof value === "string" || isStringList(value);
     return this.#take(name, "a text or a list of texts", fits, null);
   }
 
@@ -242,7 +244,7 @@ class Reader {
     fits: (value: number) => boolean,
   ): Readonly<Record<string, number>> {
     const isNumbers = (value: unknown): value is Readonly<Record<string, number>> =>
-      isObject(value) && Object.values(value).every((item) => typeof item === "number" && fits(item));
+      isJsonObject(value) && Object.values(value).every((item) => typeof item === "number" && fits(item));
     return this.#take(name, `an object of ${expected}`, isNumbers, {});
   }
 
@@ -251,7 +253,7 @@ class Reader {
     const isMask = (value: unknown): value is readonly boolean[] =>
       Array.isArray(value) && value.every((item) => typeof item === "boolean");
     const isMasks = (value: unknown): value is Readonly<Record<string, readonly boolean[]>> =>
-      isObject(value) && Object.values(value).every(isMask);
+      isJsonObject(value) && Object.values(value).every(isMask);
     const expected = "an object of lists of true and false by LAYER.lora_E";
     const none: Readonly<Record<string, readonly boolean[]>> = {};
     const entries = Object.entries(this.#take(name, expected, isMasks, none));
@@ -273,61 +275,10 @@ class Reader {
   }
 }
 
-/** The same JSON, whatever the order of names. */
-export function equalJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (Array.isArray(a) || Array.isArray(b)) {
-    return (
-      Array.isArray(a) &&
-      Array.isArray(b) &&
-      a.length === b.length &&
-      a.every((item, i) => equalJson(item, b[i]))
-    );
-  }
-  if (!isObject(a) || !isObject(b)) return false;
-  const names = Object.keys(a);
-  return (
-    names.length === Object.keys(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && equalJson(a[name], b[name]))
-  );
-}
-
-/** Numbers that Python has as floats: written 0.0, not 0. */
-const floats: ReadonlySet<string> = new Set(["beta1", "beta2", "lora_dropout", "orth_reg_weight"]);
-
-/** The text that Python's json.dumps gives with indent 2 and sorted names. */
-export function writeFields(fields: Fields): string {
-  return write(fields, "");
-}
-
-function write(value: unknown, indent: string, name = ""): string {
-  const inner = `${indent}  `;
-  const block = (open: string, items: readonly string[], close: string): string =>
-    items.length === 0
-      ? open + close
-      : `${open}\n${items.map((item) => inner + item).join(",\n")}\n${indent}${close}`;
-  if (Array.isArray(value)) {
-    return block(
-      "[",
-      value.map((item) => write(item, inner)),
-      "]",
-    );
-  }
-  if (isObject(value)) {
-    const names = Object.keys(value).sort();
-    return block(
-      "{",
-      names.map((key) => `${quote(key)}: ${write(value[key], inner, key)}`),
-      "}",
-    );
-  }
-  if (typeof value === "string") return quote(value);
-  const text = JSON.stringify(value);
-  return floats.has(name) && Number.isInteger(value) ? `${text}.0` : text;
-}
-
-const quote = (text: string): string =>
-  JSON.stringify(text).replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+/** The text that PEFT writes: Python's json.dumps with indent 2 and sorted names. */
+export const writeFields = (fields: Fields): string =>
+  pythonJson(fields, {
+    indent: 2,
+    sortNames: true,
+    floats: ["beta1", "beta2", "lora_dropout", "orth_reg_weight"],
+  });

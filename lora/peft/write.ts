@@ -3,6 +3,8 @@
 import {
   AdapterError,
   checkOptions,
+  equalJson,
+  isStringList,
   serializeSafetensors,
   type TensorBytes,
   tensorBytes,
@@ -15,7 +17,7 @@ import type { Adapter } from "../model/adapter.ts";
 import { elsewhere } from "../model/elsewhere.ts";
 import type { OwnParameter } from "../model/saved-parameters.ts";
 import { placesIn } from "../model/saved-parameters.ts";
-import { defaultFields, equalJson, type Fields, parsePeftConfig, writeFields } from "./config.ts";
+import { defaultFields, type Fields, parsePeftConfig, writeFields } from "./config.ts";
 import { ownKey, slotsOf } from "./keys.ts";
 import { type Masks, maskFields, masksOf, shortened } from "./masks.ts";
 import { isPeftMethod, type PeftForm, type PeftMethod, peftForms } from "./methods.ts";
@@ -244,10 +246,10 @@ function moduleFields(facts: Facts): Fields {
   const biases = names(own.filter((one) => !savedHolders.has(holderName(one))));
 
   const target = typeof config.target === "string" ? [config.target] : config.target;
-  const targetNames = isTexts(target) ? target : undefined;
+  const targetNames = isStringList(target) ? target : undefined;
   const configSave = config.modulesToSave;
   const saveNames =
-    typeof configSave === "string" ? [configSave] : isTexts(configSave) ? configSave : undefined;
+    typeof configSave === "string" ? [configSave] : isStringList(configSave) ? configSave : undefined;
   const save = firstThat<readonly string[]>(
     [origin?.config.modules.save, saveNames, [...savedHolders]],
     (save) => sameNames(holders(modules, savedModules(modules, save)), savedHolders),
@@ -301,9 +303,6 @@ function moduleFields(facts: Facts): Fields {
 
 const pick = (fields: Fields, wanted: readonly string[]): Fields =>
   Object.fromEntries(wanted.map((field) => [field, fields[field] ?? null]));
-
-const isTexts = (value: unknown): value is readonly string[] =>
-  Array.isArray(value) && value.every((item) => typeof item === "string");
 
 const sameNames = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
   a.size === b.size && [...a].every((name) => b.has(name));
