@@ -1,8 +1,8 @@
 /**
- * @file A task whose best allocation is known. Layers stand side by side; each is to learn a planted change ΔW_k of
- * known singular values, from white inputs, so that the expected loss of an update is Σ_k ‖ΔW_k − s P_k Λ_k Q_k‖²_F. By
- * Eckart and Young the best b triplets of all are those of the b largest singular values, and the least loss is the sum
- * of the others' squares.
+ * @file A task whose best allocation of ranks is known. Layers stand side by side. Each must learn, from white inputs, a
+ * planted change ΔW_k of known singular values, so that the expected loss of an update is Σ_k ‖ΔW_k − s P_k Λ_k Q_k‖²_F.
+ * By the Eckart–Young theorem the best b triplets are those of the b largest singular values of all layers, and the
+ * least loss is the sum of the squares of the other singular values.
  */
 import { add, noGrad, Tensor } from "lowrank/autograd";
 import { array, qr, type Random, random, scope } from "lowrank/core";
@@ -10,7 +10,7 @@ import { evaluated, Linear, Module, mseLoss } from "lowrank/nn";
 import { type Prepared, trainPrepared } from "../../support/experiments/harness.ts";
 import { sum } from "../../support/experiments/statistics.ts";
 
-/** A layer's size, and the singular values of the change that it has to learn, largest first. */
+/** A layer's size, and the singular values of the change that it must learn, largest first. */
 export interface Planted {
   readonly name: string;
   readonly out: number;
@@ -36,12 +36,12 @@ export class SideBySide extends Module {
 
 export interface PlantedRun<T> {
   readonly trainable: number;
-  /** Σ_k ‖ΔW_k − what was learned‖²_F / Σ_k ‖ΔW_k‖²_F: 1 before training. */
+  /** Σ_k ‖ΔW_k − learned change‖²_F / Σ_k ‖ΔW_k‖²_F; 1 before training. */
   readonly residual: number;
   readonly read: T;
 }
 
-/** Trains what `prepare` makes of the layers (linear decay after a warm-up of a tenth), and measures what is left. */
+/** Trains the method that `prepare` puts on the layers, and measures the remaining error. */
 export function runPlanted<A, T>(
   planted: readonly Planted[],
   prepare: (model: SideBySide) => Prepared<A>,
@@ -55,7 +55,7 @@ export function runPlanted<A, T>(
     weight.assign(weight.toArray().map((w, i) => w + change[i]));
   }
   const total = sum(planted.map(({ singularValues }) => energy(singularValues)));
-  /** Σ_k of the mean over rows of ‖y_k − goal_k‖², as a part of Σ_k ‖ΔW_k‖²_F. */
+  /** Σ_k of the mean over rows of ‖y_k − goal_k‖², as a fraction of Σ_k ‖ΔW_k‖²_F. */
   const distance = (inputs: readonly Tensor[]): Tensor => {
     const goals = noGrad(() => teacher.forward(inputs));
     return model
@@ -87,28 +87,28 @@ export function runPlanted<A, T>(
   };
 }
 
-/** The least residual that `ranks` allow. */
+/** The smallest residual that the given ranks of the layers allow. */
 export function bestResidual(planted: readonly Planted[], ranks: readonly number[]): number {
   const left = planted.map(({ singularValues }, k) => energy(singularValues.slice(ranks[k])));
   const all = planted.map(({ singularValues }) => energy(singularValues));
   return sum(left) / sum(all);
 }
 
-/** How many triplets each layer has in the best choice of `budget`: those of the largest singular values. */
+/** Number of triplets of each layer in the best allocation of `budget`: those of the largest singular values. */
 export function bestRanks(planted: readonly Planted[], budget: number): number[] {
   const all = planted.flatMap(({ singularValues }, k) => singularValues.map((value) => ({ k, value })));
   const chosen = all.sort((a, b) => b.value - a.value).slice(0, budget);
   return planted.map((_, k) => chosen.filter((one) => one.k === k).length);
 }
 
-/** ΔW = U diag(σ) Vᵀ [out, in], row by row; U and V with orthonormal columns, drawn. */
-function plant({ out, in: into, singularValues }: Planted, rng: Random): Float64Array {
+/** ΔW = U diag(σ) Vᵀ [out, in], row by row, with random U and V of orthonormal columns. */
+function plant({ out, in: inFeatures, singularValues }: Planted, rng: Random): Float64Array {
   const n = singularValues.length;
   const orthonormal = (rows: number, name: string): Float64Array =>
     qr(rng.split(name).normal(rows * n, 0, 1), rows, n).Q; // [rows, n]
-  const [U, V] = [orthonormal(out, "U"), orthonormal(into, "V")];
-  return Float64Array.from({ length: out * into }, (_, at) => {
-    const [i, j] = [Math.floor(at / into), at % into];
+  const [U, V] = [orthonormal(out, "U"), orthonormal(inFeatures, "V")];
+  return Float64Array.from({ length: out * inFeatures }, (_, at) => {
+    const [i, j] = [Math.floor(at / inFeatures), at % inFeatures];
     return sum(singularValues.map((σ, k) => U[i * n + k] * σ * V[j * n + k]));
   });
 }

@@ -1,5 +1,5 @@
 /**
- * @file AdaLoRA and its ablations on a model, ready for `runMethod`, with a record of what the allocator did.
+ * @file AdaLoRA and its ablations, ready for `runMethod`, with a record of the allocator's decisions.
  * Zhang et al., 2023, arXiv:2303.10512, Tables 4 and 5.
  */
 import type { Tensor } from "lowrank/autograd";
@@ -22,13 +22,13 @@ import { kaimingUniform } from "lowrank/nn";
 import { adamW, type Prepared } from "../../support/experiments/harness.ts";
 
 export interface Recipe {
-  /** r of every layer at the start. */
+  /** Initial rank r of every layer. */
   readonly rank: number;
   readonly target: Target;
   readonly layers?: readonly number[];
   readonly lr: number;
   readonly seed: number;
-  /** Of the regulariser; γ 0 leaves it away. */
+  /** Options of the regulariser. `weight: 0` (γ = 0) omits it. */
   readonly orthogonal?: OrthogonalityOptions;
 }
 
@@ -38,7 +38,7 @@ export interface Pruning extends BudgetSchedule {
   readonly measure?: Measure;
 }
 
-/** What the allocator left behind at a step. The lists have one entry per adapted layer. */
+/** The state after the allocator's work at one step. The lists have one entry per adapted layer. */
 export interface Moment {
   /** t = 1, 2, …. */
   readonly step: number;
@@ -51,11 +51,11 @@ export interface Moment {
   /** ‖Pᵀ P − I‖²_F and ‖Q Qᵀ − I‖²_F. */
   readonly left: readonly number[];
   readonly right: readonly number[];
-  /** Seconds that writing this down took. */
+  /** Seconds that recording this moment took. */
   readonly recording: number;
 }
 
-/** A model with adapters of one kind, layer by layer, and the moments of its training. */
+/** A model with adapters of one kind, layer by layer, and the recorded moments of its training. */
 export interface Subject<Part> {
   readonly model: AdaptedModel;
   readonly parts: readonly Part[];
@@ -64,11 +64,11 @@ export interface Subject<Part> {
 }
 
 /** α/r of every method here. */
-const FACTOR = 2;
+const SCALING = 2;
 
-/** LoRA; with `orthogonal`, Table 5's LoRA with the regulariser on B and A. */
+/** LoRA. With `orthogonal`, it is Table 5's LoRA with the regulariser on B and A. */
 export function lora(model: AnyModel, { lr, orthogonal, ...config }: Recipe): Prepared<Subject<LoRA>> {
-  const module = inject(model, { method: "lora", alpha: FACTOR * config.rank, ...config });
+  const module = inject(model, { method: "lora", alpha: SCALING * config.rank, ...config });
   const [layers, parts] = partsOf<LoRA>(module);
   const pairs = parts.map(({ A, B }) => ({ P: B, Q: A }));
   return {
@@ -79,10 +79,10 @@ export function lora(model: AnyModel, { lr, orthogonal, ...config }: Recipe): Pr
   };
 }
 
-/** AdaLoRA; without `pruning`, Table 5's SVD-LoRA. */
+/** AdaLoRA. Without `pruning`, it is Table 5's SVD-LoRA. */
 export function adaLora(model: AnyModel, recipe: Recipe, pruning?: Pruning): Prepared<Subject<AdaLoRA>> {
   const { lr, orthogonal = {}, ...config } = recipe;
-  const module = inject(model, { method: "adalora", alpha: FACTOR * config.rank, ...config });
+  const module = inject(model, { method: "adalora", alpha: SCALING * config.rank, ...config });
   const [layers, parts] = partsOf<AdaLoRA>(module);
   const moments: Moment[] = [];
   return {
@@ -95,13 +95,13 @@ export function adaLora(model: AnyModel, recipe: Recipe, pruning?: Pruning): Pre
 }
 
 /**
- * Table 4's pruned LoRA: whole doublets (B_*i, A_i*) go, by the same allocator. A doublet is a triplet whose λ_i is 1
- * and does not train: S_i is then the mean score of B_*i and A_i* alone. Once masked, its gradients are zero, so that
- * it does not come back.
+ * Table 4's pruned LoRA: the same allocator prunes whole doublets (B_*i, A_i*). A doublet is a triplet whose λ_i is 1
+ * and does not train, so that S_i is the mean score of B_*i and A_i* alone. A masked doublet has zero gradients and
+ * does not come back.
  */
 export function prunedLora(model: AnyModel, recipe: Recipe, pruning: Pruning): Prepared<Subject<AdaLoRA>> {
   const { lr, orthogonal: _, ...config } = recipe;
-  const module = inject(model, { method: "adalora", alpha: FACTOR * config.rank, ...config });
+  const module = inject(model, { method: "adalora", alpha: SCALING * config.rank, ...config });
   const [layers, parts] = partsOf<AdaLoRA>(module);
   const rng = random(config.seed);
   for (const [k, { P, lambda, Q }] of parts.entries()) {
@@ -151,17 +151,18 @@ function partsOf<Part>(model: AdaptedModel): [string[], Part[]] {
 }
 
 const rows = (Q: Tensor): Float32Array[] => {
-  const [r, into] = Q.shape;
+  const [r, inFeatures] = Q.shape;
   const values = Q.toArray();
-  return Array.from({ length: r }, (_, i) => values.subarray(i * into, (i + 1) * into));
+  return Array.from({ length: r }, (_, i) => values.subarray(i * inFeatures, (i + 1) * inFeatures));
 };
+
 const columns = (P: Tensor): Float32Array[] => {
   const [out, r] = P.shape;
   const values = P.toArray();
   return Array.from({ length: r }, (_, i) => Float32Array.from({ length: out }, (_, j) => values[j * r + i]));
 };
 
-/** ‖G − I‖²_F, G_ij the inner product of vectors i and j. */
+/** ‖G − I‖²_F with G_ij the inner product of vectors i and j. */
 export function distanceToOrthonormal(vectors: readonly Float32Array[]): number {
   let sum = 0;
   for (const [i, u] of vectors.entries())

@@ -1,19 +1,20 @@
-/** @file The lives of triplets, read from the moments of a run: when each is in use, and whether it came back. */
+/** @file The history of each AdaLoRA triplet in a run: when it was in use, and whether it came back. */
 import type { Moment } from "./runs.ts";
 
+/** The history of one triplet. */
 export interface Life {
-  /** Number of the adapted layer, and of the triplet in it, from 0. */
+  /** Index of the adapted layer, and of the triplet in it. */
   readonly layer: number;
   readonly triplet: number;
-  /** The steps after which λ is not zero, first and last of each stretch. */
+  /** First and last step of each stretch of steps after which λ is not zero. */
   readonly stretches: readonly { readonly from: number; readonly to: number }[];
-  /** How often λ became other than zero after it had been masked. */
+  /** Number of times that λ became non-zero again after it had been masked. */
   readonly returns: number;
-  /** Whether it is in use after the last step. */
+  /** Whether the triplet is in use after the last step. */
   readonly survives: boolean;
 }
 
-/** One life for each triplet. What is zero up to step `warmup` has not been masked: λ starts at zero. */
+/** One `Life` for each triplet. A zero up to step `warmup` is not a masked one, since λ starts at zero. */
 export function livesOf(moments: readonly Moment[], warmup: number): Life[] {
   const first = moments[0]?.lambda ?? [];
   return first.flatMap((values, layer) =>

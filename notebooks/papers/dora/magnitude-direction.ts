@@ -1,6 +1,6 @@
 /**
- * @file The analysis of DoRA's §3.2: how far training has moved a weight W [out, in] in magnitude and in direction,
- * seen as W = m V/‖V‖ with one magnitude per output unit, a row.
+ * @file The analysis of DoRA's §3.2: how far training has moved a weight W [out, in] in magnitude and in direction, with
+ * W = m V/‖V‖ and one magnitude per output unit, a row.
  *
  *     ΔM = mean |m_n − m⁰_n|             ΔD = mean (1 − cos(W_n, W⁰_n))          over the rows n          (Eq. 3, 4)
  */
@@ -13,17 +13,21 @@ export interface Deviation {
 }
 
 /**
- * ΔM and ΔD between the weights `W0` and `W`, both row-major with `into` columns. The cosine of a row of zeros with
- * anything is taken as 1: it has no direction to change.
+ * ΔM and ΔD between the weights `W0` and `W`, both row-major with `inFeatures` columns. The cosine with a row of zeros
+ * is taken as 1, since such a row has no direction that could change.
+ *
+ * @throws RangeError if the sizes do not fit
  */
-export function deviation(W0: ArrayLike<number>, W: ArrayLike<number>, into: number): Deviation {
-  const out = W0.length / into;
+export function deviation(W0: ArrayLike<number>, W: ArrayLike<number>, inFeatures: number): Deviation {
+  const out = W0.length / inFeatures;
   if (!Number.isInteger(out) || W.length !== W0.length)
-    throw new RangeError(`deviation: expected rows of ${into}; got ${W0.length} and ${W.length} numbers`);
+    throw new RangeError(
+      `deviation: expected rows of ${inFeatures}; got ${W0.length} and ${W.length} numbers`,
+    );
   let [magnitude, direction] = [0, 0];
   for (let n = 0; n < out; n++) {
     let [before, after, inner] = [0, 0, 0];
-    for (let i = n * into; i < (n + 1) * into; i++) {
+    for (let i = n * inFeatures; i < (n + 1) * inFeatures; i++) {
       before += W0[i] ** 2;
       after += W[i] ** 2;
       inner += W0[i] * W[i];

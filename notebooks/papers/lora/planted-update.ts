@@ -1,4 +1,4 @@
-/** @file A layer whose ideal update is known: U Vᵀ with orthonormal columns, so that all its singular values are 1. */
+/** @file Trains LoRA on a layer whose ideal update is known: U Vᵀ with orthonormal columns, all singular values 1. */
 import { type Tensor, tensor } from "lowrank/autograd";
 import { frobeniusNorm, random, scope } from "lowrank/core";
 import { inject } from "lowrank/lora";
@@ -6,7 +6,7 @@ import { AdamW, fit, Linear, linearDecay, Module } from "lowrank/nn";
 import { randomBasis, updatesOf } from "./subspaces.ts";
 
 export interface Planted {
-  /** Inputs and outputs of the layer. */
+  /** Number of inputs, and of outputs, of the layer. */
   readonly width: number;
   /** Rank of the ideal update. */
   readonly planted: number;
@@ -26,7 +26,7 @@ class Net extends Module {
   }
 }
 
-/** ‖ΔW − U Vᵀ‖²_F / ‖U Vᵀ‖²_F after training LoRA at rank r on the outputs for Gaussian inputs. */
+/** ‖ΔW − U Vᵀ‖²_F / ‖U Vᵀ‖²_F after training LoRA of rank r on the ideal layer's outputs for Gaussian inputs. */
 export function distanceToPlanted(r: number, { width, planted, steps }: Planted): number {
   return scope(() => {
     const [U, V] = ["U", "V"].map((side) => randomBasis(width, planted, random(6).split(side)));

@@ -1,4 +1,4 @@
-/** @file The methods that LoRA's paper compares, and their runs on small models, each made once. */
+/** @file The methods that LoRA's paper compares, and their runs on small models; a run is made once and then cached. */
 import { random } from "lowrank/core";
 import { inject, type Target } from "lowrank/lora";
 import type { GPT2 } from "lowrank/nn";
@@ -19,7 +19,7 @@ import { separateAttention } from "../../support/experiments/separate-attention.
 import { progress } from "../../support/terminal/progress.ts";
 import { type TrainedUpdate, updatesOf } from "./subspaces.ts";
 
-/** Prepares a model so that exactly its own parameters are trainable. */
+/** A method: it prepares a model so that exactly the method's parameters are trainable. */
 export interface Method {
   readonly name: string;
   readonly lr: number;
@@ -57,11 +57,11 @@ const MATRICES: Readonly<Record<string, string>> = {
   v: "c_attn.v",
   o: "attn.c_proj",
 };
-/** "qv" as W_q, W_v. */
+/** "W_q, W_v" for "qv". */
 export const subscripted = (matrices: string): string =>
   [...matrices].map((letter) => `W_${letter}`).join(", ");
 
-/** LoRA on some of W_q, W_k, W_v and W_o: "qv". Each rank starts from an A of its own. */
+/** LoRA on the matrices named by letters of "qkvo": "qv" for W_q and W_v. Each rank starts from an A of its own. */
 export const lora = (matrices: string, rank: number): Method => ({
   name: `LoRA ${subscripted(matrices)}, r = ${rank}`,
   lr: 1e-2,
@@ -81,13 +81,13 @@ function withLora(model: GPT2, target: Target, rank: number, seed: number): GPT2
   return model;
 }
 
-/** A base and what it is adapted to. */
+/** A base model and the domain to which it is adapted. */
 export interface Shift {
   readonly name: string;
   readonly kind: "near" | "far";
   readonly base: BaseModel;
   readonly target: Domain;
-  /** Of a batch. */
+  /** Rows of a batch. */
   readonly rows: number;
   /** The target's loss before any adaptation, in nats. */
   readonly before: number;
@@ -99,11 +99,11 @@ export function shiftTo({ kind, base, target, rows }: Omit<Shift, "name" | "befo
 
 export type Run = Adaptation<{
   readonly accuracy: number;
-  /** Of LoRA, by layer. */
+  /** LoRA's updates by layer; empty for other methods. */
   readonly updates: ReadonlyMap<string, TrainedUpdate>;
 }>;
 
-/** Runs by shift, method and seed; what two tables ask for is made once. */
+/** The runs of a notebook by shift, method and seed. A run that two tables need is made once. */
 export class Study {
   readonly steps: number;
   readonly seeds: number;
@@ -127,7 +127,7 @@ export class Study {
     return run;
   }
 
-  /** One run for each seed. */
+  /** One run per seed. */
   runs(shift: Shift, method: Method): Run[] {
     return Array.from({ length: this.seeds }, (_, seed) => this.run(shift, method, seed));
   }
@@ -136,12 +136,12 @@ export class Study {
     return this.runs(shift, method).map(({ loss }) => loss);
   }
 
-  /** In %. */
+  /** Accuracies in percent, one per seed. */
   accuracies(shift: Shift, method: Method): number[] {
     return this.runs(shift, method).map(({ read }) => 100 * read.accuracy);
   }
 
-  /** (before − loss) / (before − full fine-tuning): the part of the gap that a method closes, seed by seed. */
+  /** (before − loss) / (before − full fine-tuning): the fraction of the gap that a method closes, seed by seed. */
   closed(shift: Shift, method: Method): number[] {
     const best = this.losses(shift, full);
     return this.losses(shift, method).map(
@@ -149,7 +149,7 @@ export class Study {
     );
   }
 
-  /** Makes the runs that a table is about to ask for, with a bar. */
+  /** Makes the runs that a table needs, with a progress bar. */
   make(label: string, shifts: readonly Shift[], methods: readonly Method[]): void {
     const bar = progress(shifts.length * methods.length, label);
     for (const shift of shifts) {

@@ -1,6 +1,6 @@
 /**
- * @file The directions of a trained update and of the weight that it changes (§7.2 and §7.3 of LoRA's paper). Bases are
- * [n, p] with orthonormal columns, the most important first.
+ * @file Compares the directions of a trained update with those of the weight that it changes (§7.2 and §7.3 of LoRA's
+ * paper). A basis is [n, p] with orthonormal columns, the most important first.
  */
 import { noGrad } from "lowrank/autograd";
 import {
@@ -17,7 +17,7 @@ import {
 import { AdaptedLayer, principalAngles, subspaceOverlap } from "lowrank/lora";
 import type { Module } from "lowrank/nn";
 
-/** A matrix as plain numbers, which outlive the model they come from. */
+/** A matrix as plain numbers, copied so that it outlives its model. */
 export interface Matrix {
   /** [rows × columns], row by row. */
   readonly values: Float64Array;
@@ -25,14 +25,14 @@ export interface Matrix {
   readonly columns: number;
 }
 
-/** What training left of one adapted layer: h = W x + B A x, the factor α/r within B. */
+/** The trained update of one layer: h = W x + B A x, where B includes the factor α/r. */
 export interface TrainedUpdate {
   readonly W: Matrix; //  [out, in]
   readonly A: Matrix; //  [r, in]
   readonly delta: Matrix; // ΔW [out, in]
 }
 
-/** The updates of a model with LoRA, by the path of their layers. */
+/** The updates of a model with LoRA, by path of the layer. */
 export function updatesOf(model: Module): Map<string, TrainedUpdate> {
   const updates = new Map<string, TrainedUpdate>();
   for (const [path, layer] of model.namedModules()) {
@@ -62,7 +62,7 @@ export function singularVectors({ values, rows, columns }: Matrix): { left: Matr
   };
 }
 
-/** A random basis [n, p]: that of p Gaussian vectors. */
+/** A random basis [n, p], from p Gaussian vectors. */
 export function randomBasis(n: number, p: number, random: Random): Matrix {
   return { values: qr(Float64Array.from(random.normal(n * p, 0, 1)), n, p).Q, rows: n, columns: p };
 }
@@ -89,14 +89,14 @@ export function projectionDistance(first: Matrix, second: Matrix): number {
   return Math.sqrt(first.columns - angles.reduce((sum, angle) => sum + Math.cos(angle) ** 2, 0));
 }
 
-/** ‖Uᵀ W V‖_F: how much of W lies in directions V of its input and U of its output (table 7). */
+/** ‖Uᵀ W V‖_F: the part of W in the directions V of its input and U of its output (table 7). */
 export function captured(W: Matrix, left: Matrix, right: Matrix): number {
   return withPrecision("float64", () =>
     frobeniusNorm(matmul(mT(asArray(left)), matmul(asArray(W), asArray(right))).data),
   );
 }
 
-/** Table 7 for one matrix. */
+/** A column of table 7, for one matrix. */
 export interface Amplification {
   readonly normW: number;
   readonly normDelta: number;
@@ -104,7 +104,7 @@ export interface Amplification {
   readonly byDelta: number;
   readonly byW: number;
   readonly byRandom: number;
-  /** ‖ΔW‖_F / ‖Uᵀ W V‖_F: how many times ΔW amplifies what W has in its directions. */
+  /** ‖ΔW‖_F / ‖Uᵀ W V‖_F: the amplification by ΔW of the part of W in its directions. */
   readonly factor: number;
 }
 

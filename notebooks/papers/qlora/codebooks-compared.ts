@@ -1,6 +1,6 @@
 /**
- * @file Data types as code books, those that are no format of the library among them: rounding to any of them, in
- * blocks, with the constants quantized or not, and what is lost.
+ * @file The data types that QLoRA's paper compares, as codebooks, including those that the library has no format for.
+ * Rounds to any of them, in blocks, with or without double quantization, and measures the loss.
  */
 import { array, scope } from "lowrank/core";
 import { isLinearLike, type Module } from "lowrank/nn";
@@ -18,8 +18,8 @@ import {
 } from "lowrank/quant";
 
 /**
- * Floating point of 4 bits as the open standards have it: a sign, `exponents` bits e, the rest m for the fraction of
- * M bits, bias 2^(exponents - 1) - 1; divided by the largest.
+ * A 4-bit floating-point format as in the open standards: a sign, `exponents` bits e of exponent, M bits m of fraction,
+ * and the bias 2^(exponents - 1) - 1. The values are divided by the largest.
  *
  *     ±(1 + m/2^M) · 2^(e - bias),  and for e = 0  ±m/2^M · 2^(1 - bias)
  */
@@ -35,9 +35,9 @@ function float4(name: string, exponents: 2 | 3): CodeBook {
   return { name, bits: 4, values: values.map((value) => value / largest) };
 }
 
-/** 0, ½, 1, 1½, 2, 3, 4, 6 in sixths, with signs. */
+/** 0, ½, 1, 1½, 2, 3, 4, 6, each divided by 6, with both signs. */
 export const e2m1 = float4("E2M1", 2);
-/** 0 and the powers of two from 2⁻² to 2⁴, in sixteenths, with signs. */
+/** 0 and the powers of two from 2⁻² to 2⁴, each divided by 16, with both signs. */
 export const e3m0 = float4("E3M0", 3);
 
 /** A way to store numbers. */
@@ -47,7 +47,7 @@ export interface DataType {
   readonly doubleQuant: boolean;
 }
 
-/** Those that the paper compares, in the order of its table 2; FP4 is what the released code has. */
+/** The data types of the paper, in the order of its table 2; FP4 is the released code's. */
 export const dataTypes: readonly DataType[] = [
   { name: "Int4", book: int4, doubleQuant: false },
   { name: "E2M1", book: e2m1, doubleQuant: false },
@@ -58,7 +58,7 @@ export const dataTypes: readonly DataType[] = [
   { name: "Int8", book: dynamic8, doubleQuant: false },
 ];
 
-/** The code of each number, the constant of each block as stored, and the numbers that they stand for. */
+/** Rounds `x` to a data type: the codes, the absmax of each block, the constants as stored, and the rounded numbers. */
 export function roundTo({ book, doubleQuant }: DataType, x: Float32Array, blockSize: number) {
   const { packed, absmax } = quantizeBlocks(book, x, blockSize);
   const constants = doubleQuant ? recoverAbsmax(quantizeAbsmax(absmax)) : absmax;
@@ -67,7 +67,7 @@ export function roundTo({ book, doubleQuant }: DataType, x: Float32Array, blockS
   return { codes: book.bits === 4 ? unpackNibbles(packed, x.length) : packed, absmax, constants, rounded };
 }
 
-/** With e the error: mean e², mean |e|, ‖e‖²/‖x‖², 10 log₁₀ of its inverse, and Shannon's entropy of the values. */
+/** With e the error: mean e², mean |e|, ‖e‖²/‖x‖², 10 log₁₀ of its inverse, and the Shannon entropy of the values. */
 export interface Loss {
   readonly mse: number;
   readonly mae: number;
@@ -94,7 +94,7 @@ export function lossOf(type: DataType, x: Float32Array, blockSize: number): Loss
   };
 }
 
-/** In bits: 4 when all of sixteen values are used equally often. Zero, with either sign, is one value. */
+/** Entropy in bits: 4 if all sixteen values are used equally often. Zero with either sign counts as one value. */
 function entropyOf(codes: Uint8Array, { values }: CodeBook): number {
   const byCode = new Array<number>(values.length).fill(0);
   for (const code of codes) byCode[code]++;
@@ -105,13 +105,14 @@ function entropyOf(codes: Uint8Array, { values }: CodeBook): number {
   return [...byValue.values()].reduce((sum, p) => (p === 0 ? sum : sum - p * Math.log2(p)), 0);
 }
 
-/** Replaces the weight W [out, in] of each linear layer, head excepted, by what `round` makes of it; in place. */
+/** Replaces the weight W [out, in] of each linear layer except the head by `round(W)`, in place. */
 export function roundWeights<M extends Module>(model: M, round: (W: Float32Array) => Float32Array): M {
   for (const [name, layer] of [...model.namedModules()]) {
     if (!isLinearLike(layer) || name === "lm_head") continue;
     const W = scope(() => layer.denseWeight());
     model.replaceModule(name, layer.withWeight(array(round(W.toArray()), W.shape)) as Module & typeof layer);
-    for (const storage of layer.parameters().filter((p) => p !== layer.bias)) storage.value.storage.release(); // or the meter counts it until it is collected
+    // Otherwise the meter counts the old weight until garbage collection.
+    for (const weight of layer.parameters().filter((p) => p !== layer.bias)) weight.value.storage.release();
   }
   return model;
 }

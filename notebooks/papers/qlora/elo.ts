@@ -1,17 +1,17 @@
 /**
- * @file Elo ratings of players judged in pairs, as QLoRA's section 5 computes them. The paper starts at 1,000 with
- * K = 32 and averages over random orders of the judgements, since a rating depends on the order it was earned in.
+ * @file Elo ratings of players judged in pairs, as in §5 of QLoRA's paper. The paper starts at 1,000 with K = 32 and
+ * averages over random orders of the judgements, since a rating depends on their order.
  */
 import type { Random } from "lowrank/core";
 
-/** `score` is the first player's: 1 for a win, ½ for a tie, 0 for a loss. */
+/** A judgement of a pair. `score` is the first player's: 1 for a win, ½ for a tie, 0 for a loss. */
 export interface Judgement {
   readonly first: number;
   readonly second: number;
   readonly score: number;
 }
 
-/** What a player rated D higher is expected to score. */
+/** Expected score of a player who is rated D higher. */
 export const expectedScore = (D: number): number => 1 / (1 + 10 ** (-D / 400));
 
 /** The players' ratings after all judgements, in order. */
@@ -43,7 +43,7 @@ export function eloInOrders(
   );
 }
 
-/** Each pair judged `times` times; of a player of that strength the expected scores are Elo's own, without ties. */
+/** Judges each pair `times` times, without ties, so that `strengths` are the true Elo ratings. */
 export function judge(strengths: readonly number[], times: number, random: Random): Judgement[] {
   const judgements: Judgement[] = [];
   for (let first = 0; first < strengths.length; first++)

@@ -1,6 +1,6 @@
 /**
- * @file What a QLoRA step of a GPT-2 keeps in memory: by formula, and on the meter. Temporaries of a step live until
- * its scope ends, so that at the peak all that the forward pass computed is there, and the gradients on their way.
+ * @file The memory of a QLoRA step of a GPT-2, by formula and by the meter. Temporaries of a step live until its scope
+ * ends; so at the peak memory holds everything that the forward pass computed, and the gradients being propagated.
  */
 import { type Bytes, liveBytes, scope } from "lowrank/core";
 import { AdamW, type GPT2 } from "lowrank/nn";
@@ -16,11 +16,11 @@ export interface StepShape {
   readonly heads: number;
   readonly vocabulary: number;
   readonly rank: number;
-  /** Each block in a checkpoint. */
+  /** Whether each block is in a checkpoint. */
   readonly checkpointed: boolean;
 }
 
-/** Numbers of one block per token, adapters on its four linear layers, whose outputs are 3d, d, 4d and d wide. */
+/** Numbers per token of one block with adapters on its four linear layers, whose outputs are 3d, d, 4d and d wide. */
 export function blockNumbers({ time, d, heads, rank: r }: StepShape): Readonly<Record<string, number>> {
   return {
     "two layer norms": 2 * (3 * d + 1), //                          x − mean, that over σ, y; 1/σ
@@ -33,7 +33,7 @@ export function blockNumbers({ time, d, heads, rank: r }: StepShape): Readonly<R
   };
 }
 
-/** Bytes of activations at the peak, gradients on their way among them. */
+/** Bytes of activations at the peak, including the gradients being propagated. */
 export function activationBytes(step: StepShape): number {
   const { rows, time, d, layers, heads, vocabulary, checkpointed } = step;
   const block = sum(Object.values(blockNumbers(step)));
@@ -43,16 +43,16 @@ export function activationBytes(step: StepShape): number {
   return 4 * rows * time * (blocks + around + onTheWay);
 }
 
-/** Bytes at the peak of one step (its optimizer's state is there already), by category and together. */
+/** Peak bytes of one step (with the optimizer's state allocated), by category and in total. */
 export interface StepMemory {
   readonly peak: Readonly<Bytes>;
   readonly peakTotal: number;
-  /** Numbers of parameters that train, and of those that do not. */
+  /** Number of trainable parameters, and of frozen ones. */
   readonly trained: number;
   readonly frozen: number;
 }
 
-/** Makes a model, takes two training steps on `batch`, meters the second, and releases the model. */
+/** Makes a model, takes two training steps on `batch`, measures the second, and releases the model. */
 export function measureStep(make: () => GPT2, { ids, labels }: Batch): StepMemory {
   const others = liveBytes();
   const model = make();

@@ -1,11 +1,11 @@
-/** @file How tables 3 and 4 of QLoRA tune: all of a model in 32 bits, or adapters on a base in 32, 16, 8 or 4. */
+/** @file The recipes of QLoRA's tables 3 and 4: full fine-tuning in 32 bits, and adapters on a base in 32, 16, 8 or 4. */
 import { add, bfloat16, linear, type Parameter, parameter, type Tensor } from "lowrank/autograd";
 import { array, type NDArray, roundToBfloat16, scope } from "lowrank/core";
 import { type AdaptedModel, inject } from "lowrank/lora";
 import { type GPT2, isLinearLike, type LinearLike, Module } from "lowrank/nn";
 import { type QuantizeModelOptions, quantizeModel } from "lowrank/quant";
 
-/** A frozen dense layer that holds W, and computes, in bfloat16: x, W, b, y and the gradients are rounded to it. */
+/** A frozen dense layer in bfloat16: x, W, b, y and the gradients are rounded to bfloat16. */
 export class Bfloat16Linear extends Module implements LinearLike {
   weight: Parameter; // [out, in]
   bias: Parameter | null;
@@ -47,7 +47,7 @@ export class Bfloat16Linear extends Module implements LinearLike {
   }
 }
 
-/** The linear layers of the blocks in bfloat16; the model is changed in place. */
+/** Puts the linear layers of the blocks into bfloat16, in place. */
 export function toBfloat16(model: GPT2): GPT2 {
   return replacing(model, () => {
     for (const [name, layer] of [...model.namedModules()]) {
@@ -58,7 +58,7 @@ export function toBfloat16(model: GPT2): GPT2 {
   });
 }
 
-/** `quantizeModel`, and the dense weights released: else the meter counts them until they are collected. */
+/** Calls `quantizeModel` and releases the dense weights, which the meter otherwise counts until garbage collection. */
 export function toFewBits(model: GPT2, options: QuantizeModelOptions): GPT2 {
   return replacing(model, () => quantizeModel(model, options));
 }
@@ -71,6 +71,7 @@ function replacing(model: GPT2, replace: () => void): GPT2 {
   return model;
 }
 
+/** Where LoRA is placed, and its rank. */
 export interface Placement {
   readonly rank: number;
   readonly target?: "all-linear" | readonly string[];

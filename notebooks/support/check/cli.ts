@@ -1,4 +1,4 @@
-/** @file `npm run notebooks:check`: are the notebooks' numbers the ones that are committed? */
+/** @file `npm run notebooks:check`: compares the notebooks' numbers with the committed ones. */
 import { fileURLToPath } from "node:url";
 import { endWithParent } from "../runner/interrupt.ts";
 import { checkNotebooks } from "./command.ts";

@@ -14,24 +14,25 @@ import { tablesIn } from "./tables.ts";
 
 const HELP = `Usage: npm run notebooks:check -- [NAME ...] [options]
 
-Checks the notebooks, all of them unless named:
+Checks the named notebooks, or all of them:
 
-  committed   notebooks/NAME.ipynb is a full run of NAME.ts as it stands, with its verdicts and three seeds or more
+  committed   notebooks/NAME.ipynb is a full run of the present NAME.ts, with its verdicts and at least three seeds
   numbers     a quick run shows the tables of notebooks/quick/NAME.json: text and numbers equal, a ± b within b,
-              decimals within a table's tolerance; times and the like are not compared
+              decimals within a table's tolerance; volatile values such as times are not compared
 
-The quick run is made and left in out/, where npm start leaves its own, too.
+The quick run is written to out/, as by npm start.
 
-  --from DIR  take the quick run that is in DIR instead of running again: --from out after npm start
-  --update    write what the quick run shows to notebooks/quick/, and prose that changed into notebooks/NAME.ipynb
+  --from DIR  check the quick run in DIR instead of running again: --from out after npm start
+  --update    write the quick run's tables to notebooks/quick/, and changed prose to notebooks/NAME.ipynb
   --help      this text`;
 
+/** Differences printed for each notebook; the others are counted. */
 const MOST_SHOWN = 12;
 
 export interface CheckOptions {
-  /** The folder in which the notebooks lie. */
+  /** The folder of the notebooks. */
   readonly folder: string;
-  /** Where its quick runs are written. */
+  /** The folder to which quick runs are written. */
   readonly runs: string;
   readonly terminal?: Terminal;
 }
@@ -107,12 +108,12 @@ async function runQuick(
   { folder, out, terminal }: { folder: string; out: string; terminal: Terminal },
 ): Promise<void> {
   const quiet: Terminal = { ...terminal, print() {}, heading() {} };
-  const gallery = async (): Promise<string> => out; // none is wanted
+  const gallery = async (): Promise<string> => out; // no site is needed
   const code = await runNotebooks([...names, "--out", out], { folder, runs: out, terminal: quiet, gallery });
   if (code !== 0) throw new NotebookError("a notebook failed; nothing is checked");
 }
 
-/** What `find` finds, or the user's mistake it met. */
+/** The result of `find`; a NotebookError that it throws becomes a finding. */
 async function explained(find: () => Promise<string[]>): Promise<string[]> {
   try {
     return await find();
@@ -126,14 +127,14 @@ async function committedFaults(folder: string, name: string): Promise<string[]> 
   return faults(await readNotebook(join(folder, `${name}.ipynb`)), join(folder, `${name}.ts`));
 }
 
-/** Takes the source's prose over where the code is still the one that ran. */
+/** Writes the source's prose into the committed `.ipynb`, if the code is still the code that ran. */
 async function refreshProse(folder: string, name: string): Promise<void> {
   const file = join(folder, `${name}.ipynb`);
   const text = await withProseOf(await readNotebook(file), join(folder, `${name}.ts`));
   if (text !== null) writeFileAtomic(file, new TextEncoder().encode(text));
 }
 
-/** What is kept of the run in `run`, which must be a quick one of the notebook as it stands. */
+/** The tables of the run in folder `run`, which must be an unchanged quick run of the notebook's present source. */
 async function quickRun(run: string, folder: string, name: string): Promise<QuickRun> {
   const notebook = await readNotebook(join(run, `${name}.ipynb`));
   const record = recordIn(notebook);

@@ -1,4 +1,4 @@
-/** @file Whether a committed `.ipynb` is what it should be: of its source as it stands, and of a full run of it. */
+/** @file Checks that a committed `.ipynb` is a full run of its present source. */
 import { readFile } from "node:fs/promises";
 import type { Notebook } from "../gallery/notebook.ts";
 import { toIpynb } from "../notebook/ipynb.ts";
@@ -6,9 +6,10 @@ import { type Cell, parsePercent } from "../notebook/percent.ts";
 import type { RunRecord } from "../notebook/record.ts";
 import type { MimeBundle } from "../notebook/session.ts";
 
+/** The fewest seeds that a committed run may average over. */
 const SEEDS = 3;
 
-/** What is wrong with a committed run of the notebook at `source`; empty if nothing is. */
+/** The faults of a committed run of the notebook at `source`, each as a phrase; empty if there are none. */
 export async function faults(notebook: Notebook, source: string): Promise<string[]> {
   const again = `npm start -- ${notebook.name} --full`;
   const { setting, changed, settings, verdicts } = (recordIn(notebook) ?? {}) as Partial<RunRecord>;
@@ -26,14 +27,14 @@ export function recordIn({ metadata }: Notebook): RunRecord | undefined {
   return metadata.lowrank as RunRecord | undefined;
 }
 
-/** Whether the cells are those of the source. */
+/** Whether the cells equal those of the source. */
 export async function isOf({ cells }: Notebook, source: string): Promise<boolean> {
   return same(cells, await cellsOf(source));
 }
 
 /**
- * The `.ipynb` with the source's prose and the places of its imports, or null where the code is another one, whose
- * outputs these are not.
+ * The text of the `.ipynb` with the prose and the import paths of the present source. Null if the rest of the code has
+ * changed: the outputs then belong to other code.
  */
 export async function withProseOf(notebook: Notebook, source: string): Promise<string | null> {
   const cells = await cellsOf(source);
@@ -53,7 +54,7 @@ const same = (a: readonly AnyCell[], b: readonly AnyCell[]): boolean =>
     ({ type, title, source }, i) => type === b[i].type && title === b[i].title && source === b[i].source,
   );
 
-/** Where an imported module lies, and so in which order the imports stand, changes nothing that a cell computes. */
+/** The cell without the paths of its imports, which do not affect what it computes; their order depends on the paths. */
 function withoutPlaces<C extends AnyCell>(cell: C): C {
   const imports = /^import\b[^;]*? from "\.[^"]*";\n?/gm;
   const places = Array.from(cell.source.matchAll(imports), ([text]) => text.replace(/"\.[^"]*";\n?$/, ""));

@@ -1,14 +1,14 @@
 /**
- * @file Whether a run shows what a run before showed. Text and numbers must be equal, with two exceptions: a mean with
- * its spread, `a ± b`, may move by b, the deviation that other seeds would cause; and where a table declares a tolerance,
- * decimals may move by that, relatively.
+ * @file Compares the tables of two runs. Text and numbers must be equal, with two exceptions: a mean with its spread,
+ * `a ± b`, may differ by b, the deviation that other seeds would cause; and decimals may differ by a table's tolerance,
+ * where it declares one.
  */
 import type { ShownTable } from "./tables.ts";
 
 /** A number, with its spread if it has one. */
 const NUMBER = /(-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?: ± (\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?/g;
 
-/** What differs, a sentence for each; empty if nothing does. */
+/** The differences, one sentence each; empty if there are none. */
 export function differences(before: readonly ShownTable[], now: readonly ShownTable[]): string[] {
   const titles = (tables: readonly ShownTable[]): string[] => tables.map(({ title }) => title);
   const [old, present] = [titles(before), titles(now)];
@@ -43,7 +43,7 @@ function inTable(before: ShownTable, now: ShownTable): string[] {
   );
 }
 
-/** Whether two cells agree: the same words, and each number within its spread or the tolerance. */
+/** Whether two cells agree: their words are equal, and each number is within its spread or the tolerance. */
 export function agree(before: string, now: string, tolerance = 0): boolean {
   if (before === now) return true;
   if (before.replaceAll(NUMBER, "#") !== now.replaceAll(NUMBER, "#")) return false;
@@ -53,7 +53,7 @@ export function agree(before: string, now: string, tolerance = 0): boolean {
     const [a, b] = [number(value), number(present[i][1])];
     const decimal = /[.e]/.test(value);
     const allowed = spread !== undefined ? number(spread) : decimal ? tolerance * Math.abs(a) : 0;
-    return Math.abs(a - b) <= allowed * (1 + 1e-9); // the decimals as printed are not quite what they say
+    return Math.abs(a - b) <= allowed * (1 + 1e-9); // printed decimals are not exact in binary
   });
 }
 

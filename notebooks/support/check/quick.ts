@@ -1,4 +1,4 @@
-/** @file notebooks/quick/NAME.json: what a quick run showed, and how long it took. */
+/** @file Reads and writes notebooks/quick/NAME.json: the tables of a quick run, and its duration. */
 import { mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,14 +7,14 @@ import { NotebookError } from "../terminal/errors.ts";
 import type { ShownTable } from "./tables.ts";
 
 export interface QuickRun {
-  /** On the machine that wrote it: an estimate for others. */
+  /** Duration on the machine that wrote the file: an estimate for other machines. */
   readonly seconds: number;
   readonly tables: readonly ShownTable[];
 }
 
 const fileOf = (folder: string, name: string): string => join(folder, "quick", `${name}.json`);
 
-/** @throws NotebookError if there is none, or it cannot be read */
+/** The committed quick run of a notebook. @throws NotebookError if the file is missing or unreadable */
 export async function kept(folder: string, name: string): Promise<QuickRun> {
   const file = fileOf(folder, name);
   try {
@@ -26,7 +26,7 @@ export async function kept(folder: string, name: string): Promise<QuickRun> {
   }
 }
 
-/** One row a line, so that a difference is readable. */
+/** Writes the file with one table row per line, so that Git shows readable differences. */
 export function keep(folder: string, name: string, { seconds, tables }: QuickRun): void {
   mkdirSync(join(folder, "quick"), { recursive: true });
   const texts = tables.map(({ rows, ...table }) => {

@@ -1,13 +1,13 @@
-/** @file The tables that a run showed, as `npm run notebooks:check` keeps and compares them. */
+/** @file Reads the tables out of an executed notebook, in the form that `npm run notebooks:check` stores and compares. */
 import { parseHTML } from "linkedom";
 import type { Notebook } from "../gallery/notebook.ts";
 
 export interface ShownTable {
   readonly title: string;
   readonly header: readonly string[];
-  /** Text of the cells; null where it differs from run to run (`volatile`). */
+  /** Text of the cells; null for volatile ones, which differ from run to run. */
   readonly rows: readonly (readonly (string | null)[])[];
-  /** By how much numbers without a spread may differ, relatively. */
+  /** Largest relative difference allowed for numbers without a spread. */
   readonly tolerance: number;
 }
 

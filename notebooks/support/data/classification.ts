@@ -1,16 +1,15 @@
 /**
- * @file Classification in the manner of GLUE (Wang et al., 2018, arXiv:1804.07461), about the restaurants of
- * `house-style.ts`, so that a base pretrained on `anyStyle` knows every word and has the tasks within its reach. Two
- * classes each, equally likely. The paper's names and columns: `sentiment` stands in SST-2's place, `acceptability` in
- * CoLA's, `entailment` in that of MNLI and RTE.
+ * @file Three classification tasks in the manner of GLUE (Wang et al., 2018, arXiv:1804.07461) about the restaurants of
+ * `house-style.ts`, so that a base pretrained on `anyStyle` knows every word and can learn the tasks. Each has two
+ * equally likely classes. `sentiment` takes the place of SST-2, `acceptability` of CoLA, `entailment` of MNLI and RTE.
  */
 import { anyRestaurant, factsOf, freeStyle, type Restaurant, sentence, VALUES } from "./house-style.ts";
 import type { Integers, Task } from "./tasks.ts";
 
-/** The most characters that a prompt and its completion have together. */
+/** Largest number of characters of a prompt and its completion together. */
 export const LONGEST = 80;
 
-/** `Aromi serves budget Thai by the river.` asks for `good`, and a high price in any wording for `bad`. */
+/** The completion is `good` for a low price (`Aromi serves budget Thai by the river.`), `bad` for a high one. */
 export const sentiment: Task = {
   name: "sentiment",
   sample(random) {
@@ -20,7 +19,7 @@ export const sentiment: Task = {
   },
 };
 
-/** A sentence asks for `yes`, one in which two words have changed places for `no`. */
+/** The completion is `yes` for a sentence, `no` for one in which two words are exchanged. */
 export const acceptability: Task = {
   name: "acceptability",
   sample(random) {
@@ -30,7 +29,10 @@ export const acceptability: Task = {
   },
 };
 
-/** `Aromi Thai cheap river>Aromi cooks budget Thai riverside.` asks for `yes`, a sentence about another place for `no`. */
+/**
+ * The completion is `yes` for a sentence that follows from the facts, `Aromi Thai cheap river>Aromi cooks budget Thai
+ * riverside.`, and `no` for a sentence about another restaurant.
+ */
 export const entailment: Task = {
   name: "entailment",
   sample(random) {
@@ -57,7 +59,7 @@ function corrupted(text: string, random: Integers): string {
   return words.join(" ");
 }
 
-/** A restaurant that agrees with this one in nothing. */
+/** A restaurant that differs from this one in every fact. */
 function another(restaurant: Restaurant, random: Integers): Restaurant {
   const other = (fact: keyof Restaurant): number =>
     (restaurant[fact] + 1 + random.integer(VALUES[fact] - 1)) % VALUES[fact];

@@ -1,6 +1,6 @@
 /**
- * @file Real text that lies on every installed clone: `node_modules/@types/node`, whose declarations are code and
- * whose documentation comments are English prose. A natural shift of domain, with no download.
+ * @file Real text that every installed clone has: `node_modules/@types/node`, whose declarations are code and whose
+ * documentation comments are English prose. It gives a natural shift of domain without a download.
  *
  * Every text here consists of line feeds and the 95 printable ASCII characters: 96 symbols.
  */
@@ -9,17 +9,17 @@ import { createRequire } from "node:module";
 import { dirname, join, sep } from "node:path";
 import { toAscii } from "./text.ts";
 
-/** One declaration file, taken apart. */
+/** One declaration file, separated into code and prose. */
 export interface SourceFile {
   /** Path within the package, without `.d.ts`: "fs", "fs/promises". */
   readonly name: string;
-  /** The declarations, comments removed. */
+  /** The declarations without comments. */
   readonly declarations: string;
-  /** The text of the documentation comments, without examples of code. */
+  /** The text of the documentation comments, without code examples. */
   readonly prose: string;
 }
 
-/** Two domains: a base model learns `source`, and is adapted to `target`. */
+/** Two texts: a base model is pretrained on `source` and adapted to `target`. */
 export interface DomainShift {
   readonly name: string;
   readonly source: string;
@@ -28,7 +28,7 @@ export interface DomainShift {
 
 /**
  * The files of `@types/node`, sorted by name (version 26: 83 files, 0.80 MB of declarations, 1.04 MB of prose).
- * The copies for older compilers are left out.
+ * Copies for older compilers are excluded.
  */
 export function nodeTypes(): SourceFile[] {
   const root = dirname(createRequire(import.meta.url).resolve("@types/node/package.json"));
@@ -46,13 +46,13 @@ export function nodeTypes(): SourceFile[] {
     });
 }
 
-/** Far: from code to English (0.80 → 1.04 MB). The base has seen hardly a sentence of what it is adapted to. */
+/** The far shift, from code to English (0.80 → 1.04 MB): the base has seen hardly any English sentence. */
 export function farShift(): DomainShift {
   const files = nodeTypes();
   return { name: "far", source: concatenate(files, "declarations"), target: concatenate(files, "prose") };
 }
 
-/** A string, which may contain what looks like a comment, or a comment. Declarations hold no regular expressions. */
+/** A comment, or a string (which may look like a comment inside). Declarations contain no regular expressions. */
 const STRING_OR_COMMENT =
   /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g;
 

@@ -1,13 +1,13 @@
 /**
- * @file A domain as a model meets it: batches of token ids to learn from, and held-out ones to be judged by. Text
- * becomes windows at random places, a generated task becomes rows of prompt and completion.
+ * @file Domains: batches of token ids for training, and held-out batches for validation. A text becomes windows at
+ * random places; a generated task becomes rows of prompt and completion.
  */
 import { createHash } from "node:crypto";
 import type { Indices, Random } from "lowrank/core";
 import { type Example, examples, split, type Task } from "./tasks.ts";
 import { holdOut } from "./text.ts";
 
-/** Ids [rows, time + 1]; labels alike, −100 where nothing is to be predicted. */
+/** Ids [rows, time + 1], and labels of the same shape, −100 where no prediction counts. */
 export interface Batch {
   readonly ids: Indices;
   readonly labels: Indices;
@@ -15,22 +15,22 @@ export interface Batch {
 
 export interface Domain {
   readonly name: string;
-  /** Changes when the text or the examples do. */
+  /** A hash of the text or of the examples. */
   readonly hash: string;
-  /** `rows` rows for training, drawn by `random`. */
+  /** A training batch of `rows` rows, drawn with `random`. */
   batch(rows: number, random: Random): Batch;
-  /** The same rows at every call. */
+  /** The held-out batches. */
   readonly validation: readonly Batch[];
 }
 
 /** Symbols of the texts here: the line feed and the 95 printable ASCII characters. */
 export const VOCABULARY = 96;
 
-/** The label of what is not to be predicted. */
+/** The label of a position whose prediction does not count. */
 export const IGNORED = -100;
-const VALIDATION_ROWS = 32; // a batch of them
+const VALIDATION_ROWS = 32; // rows of a validation batch
 
-/** 0 for the line feed, 1 … 95 for space … ~. Throws a RangeError on any other character. */
+/** The ids of `text`: 0 for the line feed, 1 … 95 for space … ~. @throws RangeError on any other character */
 export function encode(text: string): Int32Array {
   return Int32Array.from({ length: text.length }, (_, i) => {
     const code = text.charCodeAt(i);
@@ -46,7 +46,11 @@ export function decode(ids: ArrayLike<number>): string {
   return Array.from(ids, (id) => (id === 0 ? "\n" : String.fromCharCode(id + 31))).join("");
 }
 
-/** Windows of `time` + 1 characters. Of the held-out tenth of the text, `windows` evenly spaced ones are judged. */
+/**
+ * A text as windows of `time` + 1 characters. Validation uses `windows` evenly spaced ones of the held-out tenth.
+ *
+ * @throws RangeError if the text is too short for that
+ */
 export function textDomain(
   name: string,
   text: string,
@@ -82,8 +86,11 @@ export function textDomain(
 }
 
 /**
- * Fresh examples of a task, none with a prompt that is kept for validation. Only the completion is to be predicted;
- * rows end with line feeds. Throws a RangeError when an example does not fit into `time` + 1 characters.
+ * A task as rows of fresh examples, none of which has a prompt of the validation examples. Only predictions of the
+ * completion count. Rows are filled up with line feeds.
+ *
+ * @param options.test number of validation examples
+ * @throws RangeError when an example does not fit into `time` + 1 characters
  */
 export function taskDomain(
   task: Task,
@@ -119,7 +126,7 @@ export function taskDomain(
   };
 }
 
-/** How many labels of a batch count: those that a position before predicts. */
+/** Number of labels of a batch that count; the first of a row does not, since no position predicts it. */
 export function countedLabels({ labels: { data, shape } }: Batch): number {
   let count = 0;
   for (let i = 0; i < data.length; i++) if (i % shape[1] > 0 && data[i] !== IGNORED) count++;

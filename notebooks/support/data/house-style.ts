@@ -1,8 +1,7 @@
 /**
- * @file Data to text, in the manner of the E2E restaurants (Novikova et al., 2017, arXiv:1706.09254), as a family: the
- * same facts can be put into words in 54 ways. `anyStyle` chooses freely among them, and is what a base learns; a house
- * style chooses by fixed rules, and is what the base is adapted to. Nothing in the house style is new to the base but
- * the rules: a task within its reach, whose loss can fall to zero.
+ * @file Data-to-text tasks in the manner of the E2E restaurants (Novikova et al., 2017, arXiv:1706.09254). The same
+ * facts can be put into words in 54 ways. `anyStyle` chooses freely among them; a base is pretrained on it. `houseStyle`
+ * chooses by fixed rules; the base is adapted to it. Only the rules are new to the base, so the loss can fall to zero.
  */
 import type { Integers, Task } from "./tasks.ts";
 
@@ -23,7 +22,7 @@ const AREA_WORDS = {
   docks: ["at the docks", "dockside", "near the port"],
 };
 
-/** Numbers of the facts, as they stand in the lists above. */
+/** Each fact as an index into its list above. */
 export interface Restaurant {
   readonly name: number;
   readonly food: number;
@@ -31,7 +30,7 @@ export interface Restaurant {
   readonly area: number;
 }
 
-/** How many values each fact has. */
+/** Number of values of each fact. */
 export const VALUES: Readonly<Record<keyof Restaurant, number>> = {
   name: NAMES.length,
   food: FOODS.length,
@@ -39,7 +38,7 @@ export const VALUES: Readonly<Record<keyof Restaurant, number>> = {
   area: AREAS.length,
 };
 
-/** The four choices that a sentence makes: which part comes first, and three wordings. */
+/** The four choices in a sentence: the part that comes first, and three wordings. */
 export interface Style {
   readonly areaFirst: boolean;
   readonly verb: number;
@@ -47,16 +46,16 @@ export interface Style {
   readonly areaWord: number;
 }
 
-/** The most characters that a prompt and its completion have together. */
+/** Largest number of characters of a prompt and its completion together. */
 export const LONGEST = 79;
 
-/** Entropy of the free choices: ln 54 nats in each completion, below which no model of `anyStyle` can come. */
+/** Entropy of the free choices, ln 54 nats in each completion: no model of `anyStyle` has a lower loss. */
 export const FREE_CHOICE = Math.log(2 * 3 * 3 * 3);
 
-/** `Aromi Thai cheap river>` and a sentence in any of 54 styles, all equally likely. */
+/** The prompt `Aromi Thai cheap river>`, completed by a sentence in any of 54 equally likely styles. */
 export const anyStyle: Task = task("restaurants, any style", (_, random) => freeStyle(random));
 
-/** The same facts in the style of one house: each choice depends on one fact. */
+/** The same prompts, completed in the style of one house: each choice is determined by one fact. */
 export const houseStyle: Task = task("restaurants, house style", ({ food, price, area }) => ({
   areaFirst: area === 1,
   verb: food % 3,

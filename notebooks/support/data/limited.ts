@@ -1,8 +1,8 @@
-/** @file A domain with little to learn from: for studies of the amount of data. */
+/** @file A domain limited to few training rows, for studies of the amount of data. */
 import type { Indices, Random } from "lowrank/core";
 import type { Domain } from "./domain.ts";
 
-/** `domain` with `rows` training rows, drawn once by `random`, and the same validation. Batches repeat them freely. */
+/** `domain` with only `rows` training rows, drawn once with `random`; batches sample from them. Validation is unchanged. */
 export function limited(
   domain: Domain,
   { rows, random }: { readonly rows: number; readonly random: Random },

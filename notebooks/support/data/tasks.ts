@@ -1,15 +1,15 @@
 /**
- * @file Generated tasks whose structure is known, small enough for a tiny model: each draws examples, a prompt and
- * the completion it asks for, in printable ASCII. All chance comes from the generator passed in.
+ * @file Generated tasks of known structure, small enough for a tiny model. Each draws examples of a prompt and its
+ * completion in printable ASCII. All randomness comes from the generator passed in.
  */
 
 export interface Example {
   readonly prompt: string;
-  /** What should follow the prompt; it ends with a line feed. */
+  /** The text that should follow the prompt; it ends with a line feed. */
   readonly completion: string;
 }
 
-/** The one thing needed of a random generator: a uniform integer in 0 … n − 1. `random(seed)` has it. */
+/** A random generator as tasks need it: a uniform integer in 0 … n − 1. `random(seed)` is one. */
 export interface Integers {
   integer(n: number): number;
 }
@@ -25,8 +25,9 @@ export function examples(task: Task, count: number, random: Integers): Example[]
 }
 
 /**
- * Training and test examples with no prompt twice, so that the test asks what was never seen. Throws a RangeError
- * if the task has too few prompts.
+ * Training and test examples without a repeated prompt, so that every test prompt is unseen.
+ *
+ * @throws RangeError if the task has too few prompts
  */
 export function split(
   task: Task,
@@ -50,7 +51,7 @@ export function split(
 
 export type Operation = "+" | "-" | "*";
 
-/** Arithmetic on two numbers below 10^digits: `17+5=` asks for `22`. */
+/** Arithmetic on two numbers below 10^digits: `17+5=` is completed by `22`. */
 export function arithmetic({
   digits,
   operation,
@@ -72,8 +73,8 @@ export function arithmetic({
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 
 /**
- * Recall from the prompt: `b4 x9 m1 x?` asks for `9`. It needs a mechanism, attention that finds a key, and no
- * memory of its own. At most 26 pairs.
+ * Recall from the prompt: `b4 x9 m1 x?` is completed by `9`. The task needs a mechanism, attention that finds a key,
+ * and no memory in the weights. At most 26 pairs.
  */
 export function recall({ pairs }: { readonly pairs: number }): Task {
   if (!Number.isInteger(pairs) || pairs < 1 || pairs > 26) {
@@ -91,16 +92,16 @@ export function recall({ pairs }: { readonly pairs: number }): Task {
   };
 }
 
-/** A task of memory alone, with the information it holds. */
+/** A task that only memory solves, with the information that must be stored. */
 export interface Facts extends Task {
   readonly all: readonly Example[];
-  /** What must be stored to know every answer: log₂ 1000 bits for each fact. */
+  /** Bits that must be stored to know every answer: log₂ 1000 for each fact. */
   readonly bits: number;
 }
 
 /**
- * `count` facts without rhyme or reason, drawn once: `qvx?` asks for `407`, always. Nothing can be inferred, so what
- * an adapter recalls measures its capacity in bits. At most 26³ facts.
+ * `count` arbitrary facts, drawn once: `qvx?` is always completed by `407`. Nothing can be inferred, so the number of
+ * recalled facts measures the capacity of an adapter in bits. At most 26³ facts.
  */
 export function facts({ count }: { readonly count: number }, random: Integers): Facts {
   if (!Number.isInteger(count) || count < 1 || count > 26 ** 3) {
@@ -124,7 +125,7 @@ function pick<T>(values: readonly T[], random: Integers): T {
   return values[random.integer(values.length)];
 }
 
-/** Fisher and Yates. */
+/** Fisher–Yates shuffle. */
 function shuffled<T>(values: readonly T[], random: Integers): T[] {
   const result = [...values];
   for (let i = result.length - 1; i > 0; i--) {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { NotebookError } from "../terminal/errors.ts";
 
-/** A reader's own text file, in ASCII; at least 10,000 characters of it. */
+/** A reader's own text file, reduced to ASCII. @throws NotebookError if it is unreadable, binary or shorter than 10,000 characters */
 export function ownText(path: string): string {
   let bytes: Buffer;
   try {
@@ -20,8 +20,8 @@ export function ownText(path: string): string {
 }
 
 /**
- * Training and validation parts: each tenth block of 2,000 characters is held out, so that both parts come from
- * the whole of the text.
+ * Divides a text into a training and a validation part. Every tenth block of 2,000 characters is held out, so that both
+ * parts represent the whole text.
  */
 export function holdOut(
   text: string,
@@ -47,7 +47,7 @@ const TYPOGRAPHY: Readonly<Record<string, string>> = {
   "\u00a0": " ",
 };
 
-/** Typographic signs become their ASCII neighbours, accents fall away, tabs become spaces, the rest is dropped. */
+/** Replaces typographic signs by similar ASCII, removes accents, turns tabs into spaces, and drops all other characters. */
 export function toAscii(text: string): string {
   return text
     .replace(/\r\n?/g, "\n")

@@ -1,7 +1,7 @@
 /**
- * @file Small base models: pretrained once, kept under `.cache/models/` by a name that holds a hash of all that
- * made them, and shared by the notebooks. Beside each lies a digest of its files: one that was changed is made again.
- * The folder can be deleted at any time.
+ * @file Small base models, pretrained once and shared by the notebooks. They are cached under `.cache/models/`; the name
+ * of a model contains a hash of everything that determines it. A digest of its files is stored with it, and a model
+ * whose files were changed is trained again. The folder can be deleted at any time.
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -41,22 +41,22 @@ export interface Pretraining {
 
 export interface BaseModel {
   readonly fields: ConfigFields<"gpt2">;
-  /** Validation loss on the domain it learned, in nats. */
+  /** Validation loss on the pretraining domain, in nats. */
   readonly loss: number;
-  /** Of pretraining; null when it came from the cache. */
+  /** Seconds of pretraining; null if the model came from the cache. */
   readonly seconds: number | null;
-  /** The pretrained model, a new copy at each call. */
+  /** A new copy of the pretrained model. */
   copy(): GPT2;
 }
 
 const CACHE = fileURLToPath(new URL("../../../.cache/models/", import.meta.url));
 
-/** Raised when the same settings come to mean another model. */
+/** To be raised when equal settings start to give another model. */
 const FORMAT = 1;
 
 /**
- * A GPT-2 without dropout, trained on a domain with AdamW and a linear decay, or taken from `cache`. When several
- * processes ask for the same one at once, one trains it and the others wait.
+ * A GPT-2 without dropout, trained on a domain with AdamW and a linear decay, or read from `cache`. If several processes
+ * request the same model at once, one trains it and the others wait.
  */
 export function pretrained(pretraining: Pretraining, cache: string = CACHE): BaseModel {
   const { domain, size, steps, rows, lr, seed } = pretraining;
@@ -70,7 +70,7 @@ export function pretrained(pretraining: Pretraining, cache: string = CACHE): Bas
     const kept = load(folder, hash);
     if (kept) return { model: kept, seconds: null };
     if (existsSync(folder))
-      currentTerminal().status(`${folder} is not as it was made; the base model is trained again`);
+      currentTerminal().status(`${folder} was changed; the base model is trained again`);
     const { model, seconds } = pretrain(pretraining, fields);
     save(model, folder, hash);
     return { model: load(folder, hash) ?? model, seconds }; // from the file: without gradients, as from the cache
@@ -106,7 +106,7 @@ function pretrain({ domain, steps, rows, lr, seed }: Pretraining, fields: Config
   return { model, seconds };
 }
 
-/** Null if it is not there, or not the one that was made. */
+/** Reads a model from the cache; null if it is missing or its files were changed. */
 function load(folder: string, hash: string): GPT2 | null {
   try {
     if (readFileSync(`${folder}.sha256`, "utf8") !== digest(folder, hash)) return null;
@@ -116,25 +116,25 @@ function load(folder: string, hash: string): GPT2 | null {
   }
 }
 
-/** A model that cannot be kept will be trained again: that is no reason to stop. */
+/** Writes a model to the cache. A failure is only reported: the model will be trained again. */
 function save(model: GPT2, folder: string, hash: string): void {
   try {
-    rmSync(folder, { recursive: true, force: true }); // what an interrupt left
+    rmSync(folder, { recursive: true, force: true }); // left by an interrupt
     savePretrained(model, folder);
     writeFileAtomic(`${folder}.sha256`, new TextEncoder().encode(digest(folder, hash)));
   } catch (error) {
-    currentTerminal().status(`the base model is not kept: ${(error as Error).message}`);
+    currentTerminal().status(`the base model is not cached: ${(error as Error).message}`);
   }
 }
 
-/** Of what made the model, and of every file of it. */
+/** A digest of the model's settings and of all its files. */
 function digest(folder: string, hash: string): string {
   const all = createHash("sha256").update(hash);
   for (const name of readdirSync(folder).sort()) all.update(name).update(readFileSync(join(folder, name)));
   return all.digest("hex");
 }
 
-/** The fields of a small GPT-2 for the texts here. */
+/** Configuration of a small GPT-2 with the vocabulary of the notebooks' texts. */
 export function gpt2Fields({ d, layers, heads, time }: Pretraining["size"]): ConfigFields<"gpt2"> {
   return {
     model_type: "gpt2",

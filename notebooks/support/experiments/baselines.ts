@@ -1,6 +1,6 @@
 /**
- * @file What LoRA is compared with (§5.1 of the paper), on a GPT-2. Each function changes the model in place so that
- * exactly the method's parameters are trainable, and returns it.
+ * @file The baselines of LoRA's paper (§5.1) on a GPT-2. Each function changes the model in place so that exactly the
+ * method's parameters are trainable, and returns it.
  */
 import {
   add,
@@ -22,14 +22,14 @@ export function fullFineTuning(model: GPT2): GPT2 {
   return model;
 }
 
-/** FT-TopN: all of the last blocks. */
+/** FT-TopN: every parameter of the last blocks. */
 export function lastBlocks(model: GPT2, blocks: number): GPT2 {
   model.requiresGrad_(false);
   for (const block of model.transformer.h.slice(-blocks)) block.requiresGrad_();
   return model;
 }
 
-/** BitFit (Ben Zaken et al., 2021, arXiv:2106.10199): every bias, those of the layer norms too. */
+/** BitFit (Ben Zaken et al., 2021, arXiv:2106.10199): every bias, including those of the layer norms. */
 export function bitFit(model: GPT2): GPT2 {
   model.requiresGrad_(false);
   for (const [name, parameter] of model.namedParameters())
@@ -63,7 +63,7 @@ function bottlenecks(
   model.transformer.h.forEach((block, i) => {
     for (const part of parts) {
       const adapter = new Bottleneck(d, { width, rng });
-      model.replaceModule(`transformer.h.${i}.${part}`, new Followed(block[part], adapter));
+      model.replaceModule(`transformer.h.${i}.${part}`, new LayerThenAdapter(block[part], adapter));
     }
   });
   return model;
@@ -75,23 +75,23 @@ export function adapterL(model: GPT2, { width, rng }: AdapterLayerOptions): GPT2
   const d = model.config.n_embd;
   model.transformer.h.forEach((block, i) => {
     const adapter = new Bottleneck(d, { width, rng, norm: new LayerNorm(d) });
-    model.replaceModule(`transformer.h.${i}`, new Followed(block, adapter));
+    model.replaceModule(`transformer.h.${i}`, new LayerThenAdapter(block, adapter));
   });
   return model;
 }
 
 export interface PrefixOptions {
-  /** Trained tokens before the prompt, l_p. */
+  /** Number of trained tokens before the prompt, l_p. */
   readonly tokens: number;
   readonly rng: Random;
 }
 
-/** PreEmbed (§5.1): trained embeddings of tokens that stand before the prompt. */
+/** PreEmbed (§5.1): trained embeddings for tokens before the prompt. */
 export function prefixEmbedding(model: GPT2, { tokens, rng }: PrefixOptions): GPT2 {
   return withPrefix(model, tokens, (block) => (block === 0 ? someEmbeddings(model, tokens, rng) : null));
 }
 
-/** PreLayer (§5.1): the same, and before each block the activations of these tokens are replaced by trained ones. */
+/** PreLayer (§5.1): as PreEmbed, and before every block trained activations replace those of the tokens. */
 export function prefixLayer(model: GPT2, { tokens, rng }: PrefixOptions): GPT2 {
   return withPrefix(model, tokens, () => someEmbeddings(model, tokens, rng));
 }
@@ -106,24 +106,25 @@ function withPrefix(model: GPT2, tokens: number, start: (block: number) => Param
   return model;
 }
 
-/** [tokens, d]: a prefix starts as the embeddings of symbols drawn at random. */
+/** The start of a prefix, [tokens, d]: embeddings of random symbols. */
 function someEmbeddings({ config, transformer }: GPT2, tokens: number, rng: Random): Parameter {
   const chosen = Array.from({ length: tokens }, () => rng.integer(config.vocab_size));
   return parameter(transformer.wte.forward(chosen).detach().value, "adapters");
 }
 
+/** Position of a block in the model, which decides where the prefix is added and removed. */
 interface Place {
   readonly tokens: number;
-  /** The first block, where the prefix comes to the text. */
+  /** The first block: the prefix is put before the text. */
   readonly enters: boolean;
-  /** The last one, after which it goes. */
+  /** The last block: the prefix is removed after it. */
   readonly leaves: boolean;
 }
 
 /** A block whose input has a prefix. */
 class Prefixed extends Module {
   readonly block: GPT2Block;
-  /** [tokens, d], what the prefix is here; null where it is what the block before made of it. */
+  /** Trained prefix before this block, [tokens, d]; null if the block takes the previous block's output unchanged. */
   prefix: Parameter | null;
   readonly place: Place;
 
@@ -134,7 +135,7 @@ class Prefixed extends Module {
     this.place = place;
   }
 
-  /** x [batch, time, d], or with the prefix [batch, tokens + time, d]. */
+  /** x [batch, time, d] before the first block, [batch, tokens + time, d] before the others. */
   forward(x: Tensor): Tensor {
     const { block, prefix, place } = this;
     const { tokens, enters, leaves } = place;
@@ -148,7 +149,7 @@ class Prefixed extends Module {
   }
 }
 
-/** y + W_up relu(W_down norm(y) + b_down) + b_up; W_up and b_up start at zero, so that at first nothing changes. */
+/** y + W_up relu(W_down norm(y) + b_down) + b_up; W_up and b_up start at zero, so that the start is the identity. */
 class Bottleneck extends Module {
   norm: LayerNorm | null;
   down: Parameter;
@@ -174,8 +175,8 @@ class Bottleneck extends Module {
   }
 }
 
-/** A layer and then an adapter on its output. */
-class Followed<Input extends unknown[]> extends Module {
+/** A layer, and an adapter on its output. */
+class LayerThenAdapter<Input extends unknown[]> extends Module {
   readonly layer: Module & { forward(...input: Input): Tensor };
   readonly adapter: Bottleneck;
 

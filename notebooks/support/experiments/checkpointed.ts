@@ -1,8 +1,8 @@
-/** @file Gradient checkpointing of a GPT-2, block by block: of each block only its input is kept for backward. */
+/** @file Gradient checkpointing of a GPT-2, block by block: only the input of each block is kept for backward. */
 import { checkpoint, type Tensor } from "lowrank/autograd";
 import { type GPT2, type GPT2Block, Module } from "lowrank/nn";
 
-/** A block that is computed again in backward. */
+/** A block that backward computes again. */
 class Checkpointed extends Module {
   readonly block: GPT2Block;
 
@@ -16,7 +16,7 @@ class Checkpointed extends Module {
   }
 }
 
-/** The same model, each block in a checkpoint; the model is changed in place. For training: it takes no cache. */
+/** Puts each block of the model into a checkpoint, in place. For training only: the blocks take no key-value cache. */
 export function checkpointBlocks(model: GPT2): GPT2 {
   model.transformer.h.forEach((block, i) => {
     model.replaceModule(`transformer.h.${i}`, new Checkpointed(block));

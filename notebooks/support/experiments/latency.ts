@@ -1,11 +1,11 @@
-/** @file How long a forward pass takes, of several models in turns, so that drift of the machine's speed touches all alike. */
+/** @file Times the forward passes of several models in turns, so that a drift of the machine's speed affects all alike. */
 import { noGrad } from "lowrank/autograd";
 import { type Indices, scope } from "lowrank/core";
 import type { LanguageModel } from "lowrank/nn";
 
 const WARM_UP = 5;
 
-/** Milliseconds of each model: the fastest tenth of its turns, what a pass takes when nothing disturbs it. */
+/** Milliseconds of each model's forward pass: the 10th percentile over its turns, almost free of disturbance. */
 export function latencies(models: readonly LanguageModel[], ids: Indices, turns: number): number[] {
   const seen = models.map(() => [] as number[]);
   for (let turn = -WARM_UP; turn < turns; turn++) {
@@ -18,7 +18,7 @@ export function latencies(models: readonly LanguageModel[], ids: Indices, turns:
   return seen.map((times) => times.sort((a, b) => a - b)[Math.floor(turns / 10)]);
 }
 
-/** The first `batch` rows and `length` columns. */
+/** The first `batch` rows and `length` columns of `ids`. */
 export function corner({ data, shape: [, width] }: Indices, batch: number, length: number): Indices {
   const rows = Array.from({ length: batch }, (_, row) => [
     ...data.subarray(row * width, row * width + length),

@@ -1,6 +1,6 @@
 /**
- * @file GPT-2 computes queries, keys and values by one layer, c_attn. The paper's studies adapt W_q, W_k and W_v one
- * by one; here they are three layers, under the names c_attn.q, c_attn.k and c_attn.v, that compute the same.
+ * @file Splits GPT-2's fused layer c_attn into three layers, c_attn.q, c_attn.k and c_attn.v, that compute the same.
+ * LoRA's paper adapts W_q, W_k and W_v one by one.
  */
 import { concat, slice, type Tensor } from "lowrank/autograd";
 import { Conv1D, type GPT2, Module, withoutInit } from "lowrank/nn";
@@ -21,17 +21,17 @@ class QueryKeyValue extends Module {
   }
 }
 
-/** The same model with c_attn in three; the model is changed in place. */
+/** Splits c_attn in every block of the model, in place. */
 export function separateAttention(model: GPT2): GPT2 {
   model.transformer.h.forEach((block, i) => {
     const fused = block.attn.c_attn as Conv1D;
     model.replaceModule(`transformer.h.${i}.attn.c_attn`, new QueryKeyValue(fused));
-    for (const storage of fused.storages()) storage.release(); // or the meter counts it until it is collected
+    for (const storage of fused.storages()) storage.release(); // otherwise the meter counts it until garbage collection
   });
   return model;
 }
 
-/** One third of the outputs of a layer, as a layer. */
+/** One third of a layer's outputs, as a layer of its own. */
 function columns({ weight, bias, inFeatures: d }: Conv1D, part: number): Conv1D {
   const [from, to] = [part * d, (part + 1) * d];
   const layer = withoutInit(() => new Conv1D(d, d));

@@ -1,4 +1,4 @@
-/** @file What is said of a list of numbers, and of two: means, straight lines, which of two methods is better. */
+/** @file Statistics: sums, means, least squares, and verdicts on which of two methods is better. */
 import { meanStd } from "../show/format.ts";
 import type { Claim } from "../show/replication.ts";
 
@@ -10,13 +10,14 @@ export function mean(values: readonly number[]): number {
   return sum(values) / values.length;
 }
 
-/** y ≈ intercept + slope x with the least squares of errors, and Pearson's correlation; NaN where x or y is constant. */
+/** The least-squares line y ≈ intercept + slope x, with Pearson's correlation; NaN where x or y is constant. */
 export interface Line {
   readonly slope: number;
   readonly intercept: number;
   readonly correlation: number;
 }
 
+/** @throws RangeError unless there are two or more points */
 export function leastSquares(x: readonly number[], y: readonly number[]): Line {
   if (x.length !== y.length || x.length < 2)
     throw new RangeError(`leastSquares: expected two or more points; got ${x.length} x and ${y.length} y`);
@@ -29,8 +30,8 @@ export function leastSquares(x: readonly number[], y: readonly number[]): Line {
 }
 
 /**
- * Whether the first method is at most the second, compared seed by seed: *holds* when the mean difference says so,
- * *partly* when it does not but is within the differences' standard deviation.
+ * Compares two methods seed by seed: whether the first value is at most the second. True if the mean difference is at
+ * most zero, "partly" if it is positive but within one standard deviation of the differences, otherwise false.
  */
 export function atMost(first: readonly number[], second: readonly number[]): Claim["holds"] {
   const difference = meanStd(first.map((value, seed) => value - second[seed]));
@@ -38,11 +39,11 @@ export function atMost(first: readonly number[], second: readonly number[]): Cla
   return difference.mean <= difference.std ? "partly" : false;
 }
 
-/** The same, the other way round. */
+/** As `atMost`, with the first value at least the second. */
 export const atLeast = (first: readonly number[], second: readonly number[]): Claim["holds"] =>
   atMost(second, first);
 
-/** The verdict on several predicates together: that of the one that holds least. */
+/** The joint verdict on several conditions: the weakest of theirs. */
 export function weakest(verdicts: readonly Claim["holds"][]): Claim["holds"] {
   if (verdicts.includes(false)) return false;
   return verdicts.includes("partly") ? "partly" : true;

@@ -1,4 +1,4 @@
-/** @file The Chromium that this machine has, for tests and screenshots. */
+/** @file Finds a Chromium on this machine, for tests and screenshots. */
 import { accessSync, constants } from "node:fs";
 
 const places = [
@@ -14,7 +14,7 @@ export function findChromium(): string | undefined {
   return process.env.CHROMIUM ?? places.find(isExecutable);
 }
 
-/** No traffic of the browser's own. */
+/** Options that keep the browser from network traffic of its own. */
 export const quiet: readonly string[] = [
   "--no-sandbox",
   "--disable-quic",

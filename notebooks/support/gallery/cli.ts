@@ -1,4 +1,4 @@
-/** @file `npm run gallery`: the site of the notebooks; see `usage`. */
+/** @file `npm run gallery`: writes the site of the notebooks; see `usage`. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,11 +10,11 @@ import { saveScreenshots } from "./screenshots.ts";
 
 const usage = `npm run gallery -- [options]
 
-Writes a static site from the notebooks with their outputs, notebooks/*.ipynb: an index, and a page for each.
+Writes a static site from the executed notebooks, notebooks/*.ipynb: an index, and a page for each.
 
-  --out DIR           write it there instead of gallery/
-  --open              open it in the browser
-  --screenshots DIR   also save pictures of its pages there: wide and narrow, light and dark (needs Chromium)
+  --out DIR           write to this folder instead of gallery/
+  --open              open the site in the browser
+  --screenshots DIR   also save screenshots of the pages: wide and narrow, light and dark (needs Chromium)
   --help              this text`;
 
 async function main(): Promise<void> {

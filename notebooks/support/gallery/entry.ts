@@ -1,4 +1,4 @@
-/** @file A notebook as the gallery knows it: its parts as HTML, and what its card on the index says. */
+/** @file A notebook's entry in the gallery: its content as HTML, and the text of its card on the index. */
 import type { Verdict } from "../notebook/session.ts";
 import { type Html, html } from "./html.ts";
 import type { Cell, Notebook } from "./notebook.ts";
@@ -9,14 +9,14 @@ export interface Entry {
   readonly name: string;
   readonly path: string;
   readonly title: string;
-  /** The authors and the paper, where the notebook begins with them. */
+  /** Authors and paper, if the notebook begins with them. */
   readonly byline: Html | null;
-  /** "2106.09685": of the paper in the byline. */
+  /** arXiv number of the paper in the byline, "2106.09685". */
   readonly arxiv: string | null;
   /** The first sentence after the byline. */
   readonly summary: Html;
   readonly verdicts: readonly Verdict[];
-  /** What made it, as the runner says: the setting, the device, the time. */
+  /** The run that made it, from the runner's record: setting, device, time. */
   readonly made: string;
   /** The first plot. */
   readonly thumbnail: Html | null;
@@ -52,7 +52,7 @@ ${cells.slice(title ? 1 : 0).map((cell) => (cell.type === "markdown" ? prose(cel
   };
 }
 
-/** "full setting · cpu (WebAssembly SIMD, 2 threads) · 2026-01-31 · 93.5 s": of the runner's record what there is. */
+/** "full setting · cpu (WebAssembly SIMD, 2 threads) · 2026-01-31 · 93.5 s": the available fields of the runner's record. */
 function madeBy(record: unknown): string {
   const { setting, changed, device, machine, date, seconds } = (record ?? {}) as Record<string, unknown>;
   const parts = [setting && `${setting} setting`, changed, device, machine, date, seconds && `${seconds} s`];
@@ -61,7 +61,7 @@ function madeBy(record: unknown): string {
 
 const ARXIV = /arxiv\.org\/abs\/([\d.]+\d)/;
 
-/** The title, the byline if the paragraph below it links to a paper, and what follows. */
+/** The title, the byline (if the first paragraph links to a paper), and the rest of the first cell. */
 function opening(cell: Cell | undefined): { title: string; byline: string; rest: string } {
   const [heading, first = "", ...others] = cell?.type === "markdown" ? cell.source.split(/\n\s*\n/) : [""];
   const title = /^# (.*)$/.exec(heading)?.[1];
@@ -74,7 +74,7 @@ function opening(cell: Cell | undefined): { title: string; byline: string; rest:
   };
 }
 
-/** Code that can be folded, its imports folded already, and below it what it displayed. */
+/** A code cell that can be folded, with long imports folded already, and its outputs below. */
 function codeCell({ title, source, outputs }: Cell, renderer: Renderer): Html {
   const [, imports, rest] = /^((?:import [^;]*;\s*)*)(.*)$/s.exec(source)!;
   const long = imports.split("\n").length > 8;

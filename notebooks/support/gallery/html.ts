@@ -1,4 +1,4 @@
-/** @file HTML as a tagged template: what is inserted is escaped, unless it is HTML already. */
+/** @file HTML as a tagged template: inserted text is escaped, inserted HTML is not. */
 
 /** Text that is HTML. */
 export class Html {
@@ -11,9 +11,10 @@ export class Html {
   }
 }
 
-/** What may stand in a template; `false` and `null` are nothing, as in `${found && html`…`}`. */
+/** A value in a template. `false` and `null` insert nothing, as in `${found && html`…`}`. */
 export type Part = string | number | Html | readonly Part[] | false | null | undefined;
 
+/** The template with its parts inserted, escaped unless they are HTML. */
 export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Html {
   return new Html(String.raw({ raw: strings }, ...parts.map(write)));
 }

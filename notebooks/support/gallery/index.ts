@@ -1,4 +1,4 @@
-/** @file `writeGallery`: executed notebooks as a static site, which works from a folder, without a network. */
+/** @file `writeGallery`: writes executed notebooks as a static site, which works from a folder, without a network. */
 import { access, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,15 +12,15 @@ import { createRenderer } from "./prose.ts";
 export interface GalleryOptions {
   /** Paths of `.ipynb` files. */
   readonly notebooks: readonly string[];
-  /** The folder to write; an earlier gallery there is replaced, anything else is refused. */
+  /** The folder to write. An earlier gallery there is replaced; a folder with anything else is refused. */
   readonly out: string;
 }
 
 /**
- * Writes a site with an index and a page for each notebook, and returns the path of its `index.html`. It is built
- * beside `out` and moved there at the end: an interruption leaves what was there before.
+ * Writes a site with an index and a page for each notebook, and returns the path of its `index.html`. The site is built
+ * beside `out` and moved there at the end, so an interruption leaves the earlier gallery as it was.
  *
- * @throws NotebookError for a file that is no notebook, naming it, and for an `out` that is something else
+ * @throws NotebookError for a file that is not a notebook, and for an `out` that holds anything but a gallery
  */
 export async function writeGallery({ notebooks, out }: GalleryOptions): Promise<string> {
   if (notebooks.length === 0) throw new NotebookError("gallery: no notebooks; npm start writes them");
@@ -48,7 +48,7 @@ export async function writeGallery({ notebooks, out }: GalleryOptions): Promise<
   return join(target, "index.html");
 }
 
-/** In the order of the papers, by arXiv number; what has no paper of its own stands last. */
+/** Orders notebooks by the arXiv number of their papers; those without a paper come last. */
 function byPaper(a: Entry, b: Entry): number {
   const [left, right] = [a, b].map(({ arxiv, name }) => (arxiv ?? "last") + name);
   return left < right ? -1 : 1;
@@ -63,7 +63,7 @@ async function refuseOthers(folder: string): Promise<void> {
   }
 }
 
-/** One stylesheet with all it imports, and the fonts beside it. */
+/** Writes one stylesheet, including everything that it imports, and the fonts. */
 async function writeStyle(folder: string): Promise<void> {
   await build({
     entryPoints: [fileURLToPath(new URL("style.css", import.meta.url))],
@@ -76,7 +76,7 @@ async function writeStyle(folder: string): Promise<void> {
   });
 }
 
-/** The notebook and, if it lies beside it, its source; copied as `files/NAME`. */
+/** Copies the notebook, and its source if it lies beside it, to `files/`; returns the paths. */
 async function copyFiles({ path, name }: Entry, folder: string): Promise<string[]> {
   await mkdir(join(folder, "files"), { recursive: true });
   const files: string[] = [];

@@ -1,4 +1,4 @@
-/** @file Reads an `.ipynb` file, nbformat 4, and refuses what is none. */
+/** @file Reads `.ipynb` files, nbformat 4, and checks their form. */
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { NotebookError } from "../terminal/errors.ts";
@@ -12,7 +12,7 @@ export interface Notebook {
 
 export interface Cell {
   readonly type: "markdown" | "code";
-  /** Of a code cell; empty if it has none. */
+  /** Title of a code cell; empty if it has none. */
   readonly title: string;
   readonly source: string;
   readonly outputs: readonly Output[];
@@ -21,7 +21,7 @@ export interface Cell {
 /** One output in several forms, by media type. */
 export type Output = Readonly<Record<string, string>>;
 
-/** @throws NotebookError, naming the file, if it cannot be read or is no notebook */
+/** Reads a notebook. @throws NotebookError if the file cannot be read or is not a notebook */
 export async function readNotebook(path: string): Promise<Notebook> {
   try {
     const file = record(JSON.parse(await readFile(path, "utf8")), "the file");
@@ -49,7 +49,7 @@ function readCell(value: unknown, where: string): Cell {
   };
 }
 
-/** Our runner writes `display_data`; a kernel also writes results, what was printed, and errors. */
+/** Reads an output. Our runner writes only `display_data`; a kernel also writes results, printed text and errors. */
 function readOutput(value: unknown, where: string): Output {
   const output = record(value, where);
   if (output.output_type === "stream") return { "text/plain": text(output.text, `${where}.text`) };

@@ -1,4 +1,4 @@
-/** @file A cell's output as HTML: of its forms, the richest. */
+/** @file Renders a cell's output as HTML, from the richest of its forms. */
 import { parseHTML } from "linkedom";
 import type { Verdict } from "../notebook/session.ts";
 import { Html, html } from "./html.ts";
@@ -12,7 +12,7 @@ export function outputHtml(output: Output, { markdown }: Renderer): Html {
   return html`<pre class="scroll" tabindex="0"><samp>${output["text/plain"] ?? ""}</samp></pre>`;
 }
 
-/** The plot, inline: its text and axes take the page's colour, in the dark too. */
+/** The plot as inline SVG, whose text and axes take the page's colour, also in dark mode. */
 export function picture(output: Output): Html {
   const svg = output["image/svg+xml"].replace(' style="background: white; color: black"', "");
   const label = /^<svg[^>]* aria-label=/.test(svg)
@@ -21,12 +21,12 @@ export function picture(output: Output): Html {
   return new Html(svg.replace("<svg", `<svg role="img"${label}`));
 }
 
-/** Characters that stand on one line, however narrow the column. */
+/** Cells of at most so many characters are never wrapped. */
 const SHORT = 20;
 
 /**
- * Tables, each a figure with its caption and a box in which it scrolls when it is too wide. Those of claims have the
- * class `claims` and their verdicts marked.
+ * Renders each table as a figure with a caption, inside a box that scrolls if the table is too wide. Tables of claims get
+ * the class `claims` and marked verdicts.
  */
 function tables(source: string): Html {
   const { document } = parseHTML(`<html><body>${source}</body></html>`);
@@ -58,7 +58,7 @@ function tables(source: string): Html {
 
 const VERDICTS: readonly Verdict[] = ["holds", "partly", "does not hold"];
 
-/** Names each cell's column, and puts the verdicts into marks; says whether there are any. */
+/** Labels each cell with its column and marks the verdicts. Returns whether it is a table of claims. */
 function markVerdicts(table: Element): boolean {
   const labels = Array.from(table.querySelectorAll("thead th"), (heading) => heading.textContent ?? "");
   const column = labels.indexOf("verdict");
@@ -81,7 +81,7 @@ function plural(verdict: Verdict, count: number): string {
   return count === 1 ? verdict : verdict.replace("holds", "hold").replace("does", "do");
 }
 
-/** How many claims hold, hold partly, do not: a bar in proportion, and the numbers. */
+/** The number of claims by verdict, as a proportional bar and as text. */
 export function tally(verdicts: readonly Verdict[]): Html {
   const counts = VERDICTS.map((verdict) => ({
     verdict,
@@ -95,7 +95,7 @@ ${counts.map(({ name, count }) => html`<i class="${name}" style="flex-grow: ${co
 <p class="tally"><span>${verdicts.length} ${verdicts.length === 1 ? "claim" : "claims"}</span>${counts.map(({ name, verdict, count }) => html`<span class="verdict ${name}">${count} ${plural(verdict, count)}</span>`)}</p>`;
 }
 
-/** The verdicts among marks, in order. */
+/** The marked verdicts of a page, in order. */
 export function verdictsIn(page: Html): Verdict[] {
   const marks = page.text.matchAll(/<span class="verdict [a-z-]+">([a-z ]+)<\/span>/g);
   return Array.from(marks, ([, verdict]) => verdict as Verdict);

@@ -1,4 +1,4 @@
-/** @file The two kinds of pages: a notebook's own, and the index with a card for each. */
+/** @file The two kinds of pages: that of a notebook, and the index with a card for each notebook. */
 import { basename } from "node:path";
 import type { Entry } from "./entry.ts";
 import { type Html, html, type Part } from "./html.ts";
@@ -9,7 +9,7 @@ export interface Neighbours {
   readonly next?: Entry;
 }
 
-/** `files`: the names of the files beside the page, the notebook and its source. */
+/** The page of a notebook. @param files paths of the notebook and its source, relative to the page */
 export function notebookPage(entry: Entry, files: readonly string[], { previous, next }: Neighbours): Html {
   const sections = entry.headings.filter(({ level }) => level === 2 || level === 3);
   const contents = html`<ol>
@@ -47,16 +47,16 @@ export function indexPage(entries: readonly Entry[]): Html {
     html`<header class="top container">
 <hgroup><h1>lowrank</h1>
 <p>LoRA, its variants and QLoRA, read beside their papers: each notebook derives a method, recomputes the paper's exact
-tables, and repeats its experiments scaled down. A claim is a predicate on what this run measured, and its verdict is
-whatever came out.</p></hgroup>
+tables, and repeats its experiments scaled down. Each claim is turned into a condition on measured numbers; the condition
+is fixed before the run, and the verdict is shown even if it goes against the paper.</p></hgroup>
 ${tally(entries.flatMap(({ verdicts }) => verdicts))}
 </header>
 <main class="cards container">
 ${entries.map(card)}
 </main>
 <footer class="container">
-<p>Each page is its notebook as it ran last. <code>npm start -- NAME --set rank=2</code> runs one again with another
-number, and <code>npm run gallery</code> writes these pages anew.</p>
+<p>Each page shows the last run of its notebook. <code>npm start -- NAME --set rank=2</code> runs one again with another
+number, and <code>npm run gallery</code> rewrites these pages.</p>
 </footer>`,
   );
 }
@@ -73,7 +73,7 @@ ${made && html`<p class="made">${made}</p>`}
 `;
 }
 
-/** By this name a folder is known as one that may be overwritten. */
+/** The generator named in every page; it marks a folder that may be overwritten. */
 export const GENERATOR = "lowrank gallery";
 
 function document(title: string, body: Part): Html {

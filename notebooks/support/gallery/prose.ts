@@ -1,4 +1,4 @@
-/** @file Prose and code as HTML: Markdown by markdown-it, equations by KaTeX, colours by Shiki, all at build time. */
+/** @file Renders prose and code as HTML at build time: Markdown by markdown-it, equations by KaTeX, colours by Shiki. */
 import katex from "@vscode/markdown-it-katex";
 import MarkdownIt from "markdown-it";
 import { createHighlighter } from "shiki";
@@ -17,11 +17,11 @@ export interface Prose {
 }
 
 export interface Renderer {
-  /** `taken`: the page's ids so far, to which the headings' are added. */
+  /** Renders Markdown. @param taken ids already used on the page; those of the headings are added */
   markdown(source: string, taken?: Set<string>): Prose;
-  /** Without a paragraph around it. */
+  /** Renders inline Markdown, without a paragraph. */
   inline(source: string): Html;
-  /** TypeScript. */
+  /** Renders TypeScript. */
   code(source: string): Html;
 }
 
@@ -34,11 +34,11 @@ export async function createRenderer(): Promise<Renderer> {
       lang: languages.includes(language) ? language : "text",
       themes,
       defaultColor: "light-dark()", // the page's color-scheme chooses
-      transformers: [{ pre: ({ properties }) => void delete properties.style }], // the page's own ground
+      transformers: [{ pre: ({ properties }) => void delete properties.style }], // the page has a background of its own
     });
 
   const markdown = new MarkdownIt({ html: false, highlight });
-  // A CommonJS module whose types promise an ES module.
+  // The cast is needed because this CommonJS module's types describe an ES module.
   markdown.use((katex as unknown as { default: typeof katex }).default);
   markdown.renderer.rules.table_open = () => '<div class="scroll" tabindex="0"><table>';
   markdown.renderer.rules.table_close = () => "</table></div>";

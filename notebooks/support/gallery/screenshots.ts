@@ -1,11 +1,11 @@
-/** @file Pictures of the gallery's pages, as a browser shows them. */
+/** @file Takes screenshots of the gallery's pages in a browser. */
 import { mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { findChromium, noChromium, quiet } from "./chromium.ts";
 
-/** Saves `PAGE-WIDTH-SCHEME.png` of every page into `folder`; returns a line that says what was done. */
+/** Saves `PAGE-WIDTH-SCHEME.png` of every page into `folder`; returns a line of summary. */
 export async function saveScreenshots(index: string, folder: string): Promise<string> {
   const executablePath = findChromium();
   if (!executablePath) return `screenshots skipped: ${noChromium}`;

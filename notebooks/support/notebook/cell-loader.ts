@@ -1,6 +1,6 @@
 /**
- * @file A module hook: a notebook imported as `name.ts?cells=1` is compiled with its cell boundaries marked.
- * Its stack traces and breakpoints still point into the notebook file. Registered by execute.ts.
+ * @file A module hook that compiles a notebook imported as `name.ts?cells=1` with its cell boundaries marked.
+ * Stack traces and breakpoints still point into the notebook file. execute.ts registers the hook.
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-/** @file Runs a notebook, a TypeScript module, and gathers what each of its cells displayed. */
+/** @file Runs a notebook, a TypeScript module, and collects the outputs of each cell. */
 import { readFile } from "node:fs/promises";
 import { register } from "node:module";
 import { basename } from "node:path";
@@ -9,11 +9,14 @@ import { type Cell, parsePercent } from "./percent.ts";
 import { type MimeBundle, Session, type SettingValue, type Verdict, withSession } from "./session.ts";
 
 export interface ExecuteOptions {
-  /** The long setting instead of the quick one. */
+  /**
+   * Run the long setting instead of the quick one.
+   * @default false
+   */
   readonly full?: boolean;
-  /** Settings by name, as text; the notebook's `defineSettings` reads and checks them. */
+  /** Changed settings by name, as text; the notebook's `defineSettings` parses and checks them. */
   readonly overrides?: ReadonlyMap<string, string>;
-  /** The value for the setting "seeds", if the notebook has one. */
+  /** Value of the setting "seeds", for a notebook that has one. */
   readonly seeds?: string;
   readonly terminal?: Terminal;
 }
@@ -21,22 +24,24 @@ export interface ExecuteOptions {
 export interface Execution {
   readonly name: string;
   readonly cells: readonly Cell[];
-  /** outputs[i]: what cell i displayed, in order. */
+  /** outputs[i]: the outputs of cell i, in order. */
   readonly outputs: readonly (readonly MimeBundle[])[];
   readonly tables: number;
   readonly verdicts: readonly Verdict[];
   readonly full: boolean;
-  /** The settings in force, and what was given for them; empty if the notebook has none. */
+  /** The settings in force; empty if the notebook has none. */
   readonly settings: Readonly<Record<string, SettingValue>>;
+  /** The settings changed by the options, as given. */
   readonly changed: Readonly<Record<string, string>>;
   readonly seconds: number;
 }
 
-let runs = 0; // a module is evaluated once per URL: each run imports another one
+let runs = 0; // a module is evaluated once per URL, so each run imports a new URL
 
 /**
- * Runs the notebook at `path`. Whatever it throws is thrown on, with a stack that points into the notebook; a
- * setting that it does not have is a NotebookError.
+ * Runs the notebook at `path`. An error thrown in it is rethrown, with a stack that points into the notebook.
+ *
+ * @throws NotebookError for a setting that the notebook does not have
  */
 export async function executeNotebook(
   path: string,
@@ -56,7 +61,7 @@ export async function executeNotebook(
   return { name, cells, outputs, tables, verdicts, full, settings: settings ?? {}, changed, seconds };
 }
 
-/** What the notebook at `path` returned from its `defineSettings`, or null if it has none; it runs no further. */
+/** The settings that the notebook at `path` declares, or null if it has none. The notebook runs only up to that point. */
 export async function declaredSettings(path: string): Promise<object | null> {
   const source = await readFile(path, "utf8");
   if (!source.includes("defineSettings(")) return null;

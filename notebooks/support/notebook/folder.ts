@@ -1,4 +1,4 @@
-/** @file The notebooks of a folder: their names, their titles, the choice among them. */
+/** @file The notebooks of a folder: names, titles, listings, and the choice of some of them. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { NotebookError, unknownName } from "../terminal/errors.ts";
@@ -6,7 +6,7 @@ import { declaredSettings } from "./execute.ts";
 import { parsePercent } from "./percent.ts";
 import { declaredTable } from "./settings.ts";
 
-/** Names of the notebooks: the `.ts` files of the folder itself. */
+/** Names of the notebooks: the `.ts` files directly in the folder. */
 export async function notebooksIn(folder: string): Promise<string[]> {
   const files = await readdir(folder);
   const names = files.filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3));
@@ -14,20 +14,20 @@ export async function notebooksIn(folder: string): Promise<string[]> {
   return names.sort();
 }
 
-/** Those of `names` that are asked for; all unless any is. @throws NotebookError for a name that is none of them */
+/** The notebooks asked for, or all if none is. @throws NotebookError for a name that does not exist */
 export function choose(asked: readonly string[], names: readonly string[]): readonly string[] {
   for (const name of asked) if (!names.includes(name)) throw unknownName("notebook", name, names);
   return asked.length > 0 ? [...new Set(asked)] : names;
 }
 
-/** A line for each: its name and its title. */
+/** One line for each notebook: its name and its title. */
 export async function listing(folder: string, names: readonly string[]): Promise<string> {
   const width = Math.max(...names.map((name) => name.length));
   const titles = await Promise.all(names.map((name) => title(join(folder, `${name}.ts`))));
   return names.map((name, i) => `${name.padEnd(width)}  ${titles[i]}`.trimEnd()).join("\n");
 }
 
-/** The settings of each, with both their values; in a terminal of so many columns. */
+/** The settings of each notebook, with their quick and full values, wrapped to `columns`. */
 export async function settingsListing(
   folder: string,
   names: readonly string[],

@@ -1,4 +1,4 @@
-/** @file The `.ipynb` file: Jupyter's notebook format 4.5, the same bytes for the same cells and outputs. */
+/** @file Writes `.ipynb` files: Jupyter's notebook format 4.5, with equal bytes for equal cells and outputs. */
 import { createHash } from "node:crypto";
 import type { Cell } from "./percent.ts";
 import type { RunRecord } from "./record.ts";
@@ -7,7 +7,7 @@ import type { MimeBundle } from "./session.ts";
 interface Executed {
   readonly cells: readonly Cell[];
   readonly outputs: readonly (readonly MimeBundle[])[];
-  /** Kept in the notebook's metadata, as `lowrank`. */
+  /** Stored in the notebook's metadata as `lowrank`. */
   readonly record?: RunRecord;
 }
 
@@ -51,12 +51,12 @@ function displayData(bundle: MimeBundle) {
   return { data, metadata: {}, output_type: "display_data" };
 }
 
-/** Lines with their ends, Jupyter's way to keep differences readable. */
+/** Lines with their ends; Jupyter stores text so, which keeps differences readable. */
 function lines(text: string): string[] {
   return text.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 }
 
-/** Eight hexadecimal digits of the source's hash: a cell keeps its id when others come or go. */
+/** Eight hexadecimal digits of the source's hash, so that a cell keeps its id when others are added or removed. */
 function cellIds(cells: readonly Cell[]): string[] {
   const seen = new Map<string, number>();
   return cells.map(({ type, source }) => {

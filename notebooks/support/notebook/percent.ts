@@ -1,5 +1,5 @@
 /**
- * @file The percent format, as Jupytext and editors know it: a notebook that is a plain TypeScript file.
+ * @file Parses the percent format of Jupytext and editors: a notebook that is a plain TypeScript file.
  *
  *     // %% [markdown]            a cell of prose: every line a `//` comment
  *     // # LoRA
@@ -7,17 +7,17 @@
  *     // %% Counting parameters   a cell of code, here with a title
  *     const rank = 8;
  *
- * A cell ends where the next marker begins. Markers stand in the first column, outside any block or
- * template literal. A blank line between a marker and an import keeps the formatter, which sorts imports together
- * with the comments above them, from moving the marker.
+ * A cell ends where the next marker begins. Markers stand in the first column, outside any block or template literal.
+ * Leave a blank line between a marker and an import: the formatter sorts imports together with the comments directly
+ * above them, and would move the marker.
  */
 import { NotebookError } from "../terminal/errors.ts";
 
 export interface Cell {
   readonly type: "markdown" | "code";
-  /** What follows `%%` on the marker line; empty if nothing does. */
+  /** Text after `%%` on the marker line; may be empty. */
   readonly title: string;
-  /** Prose without its comment signs, or code as it stands; no blank lines at either end. */
+  /** Prose without comment signs, or code unchanged; without blank lines at either end. */
   readonly source: string;
   /** The line of the file on which the marker stands, counted from 1. */
   readonly line: number;
@@ -26,7 +26,7 @@ export interface Cell {
 const MARKER = /^\/\/ ?%%(?!%)(.*)$/;
 const MARKDOWN = /\[(?:markdown|md)\]/;
 
-/** The cells of a notebook. Throws a NotebookError, naming the line, if the text is no percent notebook. */
+/** The cells of a notebook. @throws NotebookError, with the line, if the text is not in the percent format */
 export function parsePercent(text: string, file = "notebook"): Cell[] {
   const lines = text.split(/\r?\n/);
   const starts = lines.flatMap((line, index) => (MARKER.test(line) ? [index] : []));
@@ -52,8 +52,8 @@ export function parsePercent(text: string, file = "notebook"): Cell[] {
 }
 
 /**
- * The same program, telling the runner which cell it is in: each marker line calls `enterCell(index)`, which
- * `sessionUrl` exports. No line is added, so every line keeps its number.
+ * The same program with a call `enterCell(index)` in each marker line, which tells the runner the current cell.
+ * `sessionUrl` exports `enterCell`. No line is added, so every line keeps its number.
  */
 export function markCells(text: string, sessionUrl: string): string {
   let index = 0;

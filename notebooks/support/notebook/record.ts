@@ -1,4 +1,4 @@
-/** @file What ran, where and for how long: kept in the metadata of the `.ipynb`, and shown as its last output. */
+/** @file The record of a run (setting, device, machine, time): stored in the `.ipynb` and shown as its last output. */
 import { availableParallelism, cpus } from "node:os";
 import { currentDevice } from "lowrank/core";
 import type { Execution } from "./execute.ts";
@@ -6,7 +6,7 @@ import type { MimeBundle, SettingValue, Verdict } from "./session.ts";
 
 export interface RunRecord {
   readonly setting: "full" | "quick";
-  /** What was changed on the command line, "rank=2, seeds=5"; absent if nothing was. */
+  /** Settings changed on the command line, "rank=2, seeds=5"; absent if there are none. */
   readonly changed?: string;
   readonly device: string;
   /** Processor and cores. */
@@ -16,7 +16,7 @@ export interface RunRecord {
   readonly date: string;
   readonly seconds: number;
   readonly settings: Readonly<Record<string, SettingValue>>;
-  /** How many claims have which verdict. */
+  /** Number of claims by verdict. */
   readonly verdicts: Readonly<Record<Verdict, number>>;
 }
 

@@ -1,4 +1,4 @@
-/** @file One run of one notebook: executed, and written with its outputs. */
+/** @file Runs one notebook and writes it with its outputs as `.ipynb`. */
 import { join } from "node:path";
 import { writeFileAtomic } from "lowrank/core";
 import { uninterrupted } from "../runner/interrupt.ts";
@@ -9,25 +9,25 @@ import { footer, type RunRecord, recordOf } from "./record.ts";
 
 export interface RunRequest {
   readonly name: string;
-  /** Where NAME.ts lies. */
+  /** The folder of NAME.ts. */
   readonly folder: string;
-  /** Where NAME.ipynb goes. */
+  /** The folder to which NAME.ipynb is written. */
   readonly out: string;
   readonly full: boolean;
-  /** Settings by name, as text. */
+  /** Changed settings by name, as text. */
   readonly overrides: Readonly<Record<string, string>>;
   readonly seeds?: string;
 }
 
 export interface RunResult {
   readonly name: string;
-  /** The `.ipynb`. */
+  /** Path of the `.ipynb`. */
   readonly file: string;
   readonly tables: number;
   readonly record: RunRecord;
 }
 
-/** Runs a notebook. The file is written at the end, whole or not at all. */
+/** Runs a notebook. The file is written at the end, completely or not at all. */
 export async function runNotebook(request: RunRequest, terminal: Terminal): Promise<RunResult> {
   const { name, folder, out, full, overrides, seeds } = request;
   const execution = await executeNotebook(join(folder, `${name}.ts`), {

@@ -1,13 +1,13 @@
 /**
- * @file What a running notebook and its runner share: the cell being executed, the outputs so far, the
- * settings asked for, and the terminal. One notebook runs at a time; without a runner (`tsx notebooks/lora.ts`)
- * there is no session, and what is displayed is only printed.
+ * @file The session, the state that a running notebook shares with its runner: the current cell, the outputs so far,
+ * the requested settings, and the terminal. One notebook runs at a time. Without a runner (`tsx notebooks/lora.ts`)
+ * there is no session, and outputs are only printed.
  */
 
 import { processTerminal, type Terminal } from "../terminal/terminal.ts";
 import type { Cell } from "./percent.ts";
 
-/** One value in several forms, by media type. `text/plain` is always among them. */
+/** One value in several forms, by media type, always including `text/plain`. */
 export type MimeBundle = Readonly<Record<string, string>> & { readonly "text/plain": string };
 
 export type SettingValue = number | string | boolean | readonly number[];
@@ -18,15 +18,16 @@ export interface SessionOptions {
   readonly name: string;
   readonly cells: readonly Cell[];
   readonly full: boolean;
-  /** Settings given on the command line, as text: name → value. */
+  /** Settings changed on the command line: name → value, as text. */
   readonly overrides: ReadonlyMap<string, string>;
-  /** The value for the setting "seeds" of a notebook that has one. */
+  /** Value of the setting "seeds", for a notebook that has one. */
   readonly seeds: string | undefined;
   readonly terminal: Terminal;
   /** Called with the settings once the notebook has declared them. */
   readonly onSettings?: (settings: object) => void;
 }
 
+/** The state of one run of a notebook. */
 export class Session {
   readonly name: string;
   readonly cells: readonly Cell[];
@@ -35,12 +36,12 @@ export class Session {
   readonly seeds: string | undefined;
   readonly terminal: Terminal;
   readonly onSettings: (settings: object) => void;
-  /** outputs[i]: what cell i displayed, in order. */
+  /** outputs[i]: the outputs of cell i, in order. */
   readonly outputs: MimeBundle[][];
   readonly verdicts: Verdict[] = [];
   readonly started = performance.now();
   tables = 0;
-  /** The values in force, once the notebook has declared its settings, and so looked at `overrides`. */
+  /** The settings in force; null until the notebook has declared them. */
   settings: Readonly<Record<string, SettingValue>> | null = null;
   private cell = -1;
 
@@ -59,13 +60,13 @@ export class Session {
     return (performance.now() - this.started) / 1000;
   }
 
-  /** The current cell's index; an import that displays something counts as the first cell. */
+  /** Index of the current cell; outputs of an import count as the first cell's. */
   get current(): number {
     return Math.max(this.cell, 0);
   }
 
   enter(index: number): void {
-    // Top-level code runs from top to bottom, once. Anything else means a marker inside a block or function.
+    // Top-level code runs once, from top to bottom. Any other order means a marker inside a block or function.
     if (index !== this.cell + 1) throw outOfOrder(this.name, this.cells[index]);
     this.cell = index;
     const cell = this.cells[index];
@@ -76,7 +77,7 @@ export class Session {
     if (this.cell !== this.cells.length - 1) throw outOfOrder(this.name, this.cells[this.cell + 1]);
   }
 
-  /** Keeps an output of the current cell and prints it, in the terminal as `text`. */
+  /** Stores an output of the current cell and prints it as `text`. */
   show(output: MimeBundle, text = output["text/plain"]): void {
     this.outputs[this.current].push(output);
     this.terminal.print(text);

@@ -1,10 +1,10 @@
 /**
- * @file A notebook's settings, each with a quick and a full value, changed from the command line:
+ * @file The settings of a notebook, each with a quick and a full value, which the command line can change:
  *
  *     const settings = defineSettings({
  *       rank: { quick: 8, full: 16, about: "r, the rank of the update" },
  *     });
- *     settings.rank // a number: 8, or 16 with --full, or what --set rank=4 says
+ *     settings.rank // 8, or 16 with --full, or 4 with --set rank=4
  */
 
 import { type Table, table } from "../show/table.ts";
@@ -13,17 +13,20 @@ import { currentSession, type SettingValue } from "./session.ts";
 
 export interface Setting<T extends SettingValue> {
   readonly quick: T;
-  /** By default the same as quick. */
+  /** @default `quick` */
   readonly full?: T;
-  /** What it is, in a few words. */
+  /** The meaning, in a few words. */
   readonly about: string;
-  /** For text: the values allowed. */
+  /** For text: the allowed values. */
   readonly oneOf?: readonly string[];
-  /** For numbers: the smallest value allowed, by default 0. */
+  /**
+   * For numbers: the smallest allowed value.
+   * @default 0
+   */
   readonly min?: number;
 }
 
-/** 8 is a number, not an 8. */
+/** The general type of a literal: `number` for 8. */
 type Widen<T> = T extends number
   ? number
   : T extends string
@@ -39,8 +42,10 @@ export type Settings<S extends Record<string, Setting<SettingValue>>> = {
 const abouts = new WeakMap<object, Record<string, Setting<SettingValue>>>();
 
 /**
- * The values in force for this run. An integer setting takes only integers, a list of numbers is given as
- * `ranks=1,2,4`. Throws a NotebookError for a name that is not declared or a value of the wrong type.
+ * Declares the settings of a notebook and returns their values for this run. On the command line, an integer setting
+ * takes only integers, and a list of numbers is written `ranks=1,2,4`.
+ *
+ * @throws NotebookError for a name that is not declared or a value of the wrong type
  */
 export function defineSettings<const S extends Record<string, Setting<SettingValue>>>(spec: S): Settings<S> {
   const session = currentSession();
@@ -66,7 +71,7 @@ export function defineSettings<const S extends Record<string, Setting<SettingVal
 
 const note = "Change one with: npm start -- NAME --set SETTING=VALUE";
 
-/** The settings in force as a table, with their meaning. */
+/** The settings in force as a table, with their meanings. */
 export function settingsTable(settings: object): Table {
   const spec = specOf("settingsTable", settings);
   const rows = Object.entries(settings).map(([name, value]) => ({
@@ -77,7 +82,7 @@ export function settingsTable(settings: object): Table {
   return table(rows, { title: "Settings", note });
 }
 
-/** The settings as declared, with both values. */
+/** The settings as declared, as a table with both values. */
 export function declaredTable(settings: object, title: string): Table {
   const rows = Object.entries(specOf("declaredTable", settings)).map(([name, { quick, full, about }]) => ({
     setting: name,
@@ -90,7 +95,7 @@ export function declaredTable(settings: object, title: string): Table {
 
 function specOf(who: string, settings: object): Record<string, Setting<SettingValue>> {
   const spec = abouts.get(settings);
-  if (!spec) throw new TypeError(`${who}: expected what defineSettings returned`);
+  if (!spec) throw new TypeError(`${who}: expected the settings that defineSettings returned`);
   return spec;
 }
 

@@ -1,11 +1,11 @@
-/** @file One notebook in a process of its own: started by parallel.ts, to which it sends what happens. */
+/** @file The child process of one notebook, started by parallel.ts, to which it reports. */
 
 import { type RunRequest, type RunResult, runNotebook } from "../notebook/run.ts";
 import { report } from "../terminal/errors.ts";
 import { silentTerminal, type Terminal } from "../terminal/terminal.ts";
 import { endWithParent } from "./interrupt.ts";
 
-/** What is sent: a line about the run, and at the end the result or the error. */
+/** A message to the parent: a line about the run, and at the end the result or the error. */
 export type ChildMessage =
   | { readonly line: string }
   | { readonly result: RunResult }

@@ -1,4 +1,4 @@
-/** @file `npm start`: runs notebooks, prints what they show, and writes each, with its outputs, as `.ipynb`. */
+/** @file `npm start`: runs notebooks, prints their results, and writes each with its outputs as `.ipynb`. */
 import { fileURLToPath } from "node:url";
 import { runNotebooks } from "./command.ts";
 import { endWithParent } from "./interrupt.ts";

@@ -18,36 +18,36 @@ import { type Job, runAll } from "./parallel.ts";
 
 const HELP = `Usage: npm start -- [NAME ...] [options]
 
-Runs notebooks, all of them unless named. One that is named alone prints its tables here. Each is written with its
-outputs as NAME.ipynb, and all together as a site:
+Runs the named notebooks, or all of them. A single one prints its tables here. Each is written with its outputs as
+NAME.ipynb, and all together as a site:
 
   npm start                     the quick setting       → out/NAME.ipynb, out/gallery/index.html
   npm start -- --full           the long one            → notebooks/NAME.ipynb, gallery/index.html
-  npm start -- NAME --full ...  with anything changed   → out/, as above
+  npm start -- NAME --full ...  with changed settings   → out/, as above
 
-out/ and gallery/ are ignored by Git. The files beside the notebooks are committed, and always from the long setting.
+Git ignores out/ and gallery/. The files beside the notebooks are committed, and are always of the long setting.
 
   --list              list the notebooks, or the settings of those named, and stop
   --full              the long setting; without it, the quick one
   --seeds N           independent runs to average over (the setting "seeds")
   --set NAME=VALUE    change a setting; may be repeated; needs one notebook
   --device NAME       compute on this device (npm run devices lists them)
-  --jobs N            run N notebooks at a time; by default as many as there are cores
-  --out DIR           write there instead
+  --jobs N            run N notebooks at a time (default: the number of cores)
+  --out DIR           write to this folder instead
   --open              open the site in the browser at the end
   --help              this text`;
 
 export interface CommandOptions {
-  /** The folder in which the notebooks lie. */
+  /** The folder of the notebooks. */
   readonly folder: string;
-  /** Where runs are written that are not for keeping. */
+  /** The folder to which quick and changed runs are written. */
   readonly runs: string;
   readonly terminal?: Terminal;
   /** Writes a site from these `.ipynb` files and returns the path of its first page. */
   readonly gallery?: (options: { notebooks: readonly string[]; out: string }) => Promise<string>;
 }
 
-/** Runs the command with `args` and returns its exit code: 0, or 1 after an error, which has been reported. */
+/** Runs the command and returns its exit code: 0, or 1 after an error, which it has reported. */
 export async function runNotebooks(args: readonly string[], options: CommandOptions): Promise<number> {
   const { terminal = processTerminal } = options;
   try {
@@ -59,7 +59,7 @@ export async function runNotebooks(args: readonly string[], options: CommandOpti
   }
 }
 
-/** Loaded when it is needed: what it is made of takes a second to load. */
+/** Loaded lazily, because its dependencies take a second to load. */
 const writeGallery: Required<CommandOptions>["gallery"] = async (options) =>
   (await import("../gallery/index.ts")).writeGallery(options);
 
@@ -85,7 +85,7 @@ async function run(
     );
   }
   if (values.device !== undefined) {
-    setDevice(values.device as DeviceName); // refuses what is unknown or does not work here
+    setDevice(values.device as DeviceName); // throws if it is unknown or does not work here
     process.env.LOWRANK_DEVICE = values.device; // for the notebooks' own processes
   }
   const keep = values.full && values.set.length === 0 && !values.seeds && !values.device;
@@ -112,7 +112,7 @@ async function run(
   }
 }
 
-/** One alone runs here and shows its tables, several in processes of their own. Returns the names of those that failed. */
+/** Runs a single notebook in this process, which shows its tables; several in processes of their own. Returns the failed ones. */
 async function runRequests(
   requests: readonly RunRequest[],
   jobs: number,
@@ -126,7 +126,7 @@ async function runRequests(
   return runAll(await withSeconds(requests), { jobs, terminal, onResult });
 }
 
-/** Each with the seconds of its last run in the same setting; where none is known, those of an average one. */
+/** Adds to each request the seconds of its last run in the same setting, or the mean of the others if none is known. */
 async function withSeconds(requests: readonly RunRequest[]): Promise<Job[]> {
   const known = await Promise.all(requests.map(lastSeconds));
   const all = known.filter((seconds) => seconds !== null);
@@ -191,7 +191,7 @@ function plural(list: readonly unknown[]): string {
   return list.length === 1 ? "" : "s";
 }
 
-/** The path from here, if it is below. */
+/** The path relative to the working directory, if it lies below it. */
 function here(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith("..") ? path : short;

@@ -1,12 +1,13 @@
-/** @file Interrupts: Ctrl-C (SIGINT), SIGTERM, the closing of the terminal (SIGHUP), and the end of the parent. */
+/** @file Handles interrupts: Ctrl-C (SIGINT), SIGTERM, the closing of the terminal (SIGHUP), the end of the parent. */
 import { Worker } from "node:worker_threads";
 
 export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export type Interrupt = (typeof SIGNALS)[number];
 
 /**
- * Ends this process, as SIGTERM does, soon after its parent has ended. npm, for one, hands SIGTERM to the shell between
- * it and the command, which ends without a word. A thread looks, since the engine's work leaves the event loop no time.
+ * Ends this process with SIGTERM soon after its parent has ended. npm, for instance, sends SIGTERM to the shell between
+ * it and the command, and the shell ends without passing it on. A worker thread watches, because the engine's
+ * synchronous work leaves no time to the event loop.
  */
 export function endWithParent(): void {
   const watch = `
@@ -16,8 +17,9 @@ export function endWithParent(): void {
 }
 
 /**
- * Runs `body` with a signal's usual effect put off: one that comes meanwhile ends the process after it, not within. What
- * `onSignal` does with it is done at once.
+ * Runs `body` without interruption: a signal that arrives meanwhile ends the process after `body`, not within it.
+ *
+ * @param onSignal called as soon as the signal is delivered
  */
 export async function uninterrupted<T>(
   body: () => T | Promise<T>,
@@ -32,10 +34,10 @@ export async function uninterrupted<T>(
   try {
     return await body();
   } finally {
-    await new Promise((resolve) => setTimeout(resolve)); // what came during synchronous work is told only now
+    await new Promise((resolve) => setTimeout(resolve)); // signals from synchronous work are delivered only now
     for (const signal of SIGNALS) process.off(signal, note);
     if (caught) {
-      process.kill(process.pid, caught); // now with its usual effect: a shell sees 130 after Ctrl-C
+      process.kill(process.pid, caught); // now with its default effect: the shell sees exit code 130 after Ctrl-C
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
   }

@@ -1,16 +1,16 @@
-/** @file A lock between processes, held by the operating system: it ends with its holder, however that ends. */
+/** @file A lock between processes. The operating system holds it and releases it when its holder ends, in any way. */
 import { closeSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 
-/** fs-native-extensions: what is used of it. Its native part is not there for every platform. */
+/** The part of fs-native-extensions used here. Its native code does not exist for every platform. */
 interface Locks {
   waitForLockSync(fd: number): void;
 }
 
 /**
- * Runs `body` while no other process runs one under the lock of the same file, which is made if need be and stays.
- * Waits without an event loop. Where the platform or the file system has no locks, `body` runs at once: use it only
- * where two at a time are a waste and not a mistake.
+ * Runs `body` while holding the lock of `file`, which is created if necessary and stays. Waits synchronously until no
+ * other process holds the lock. Where the platform or the file system has no locks, `body` runs at once, so use this
+ * only where two runs at a time are wasteful but harmless.
  */
 export function withLock<T>(file: string, body: () => T): T {
   const fd = openSync(file, "a");
@@ -18,7 +18,7 @@ export function withLock<T>(file: string, body: () => T): T {
     lock(fd);
     return body();
   } finally {
-    closeSync(fd); // gives the lock back
+    closeSync(fd); // releases the lock
   }
 }
 
@@ -27,6 +27,6 @@ function lock(fd: number): void {
     const { waitForLockSync } = createRequire(import.meta.url)("fs-native-extensions") as Locks;
     waitForLockSync(fd);
   } catch {
-    // No locks here.
+    // This platform or file system has no locks.
   }
 }

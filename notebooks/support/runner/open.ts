@@ -1,13 +1,13 @@
-/** @file Opens a page in the browser. */
+/** @file Opens a page in the user's browser. */
 import { pathToFileURL } from "node:url";
 import open from "open";
 
-/** True unless the system says within two seconds that there is nothing to open it with. */
+/** Opens the page and returns whether that worked: false if the system's opener fails within two seconds. */
 export async function openInBrowser(path: string): Promise<boolean> {
   try {
     const opener = await open(pathToFileURL(path).href);
     const code = await new Promise((resolve) => {
-      const timer = setTimeout(resolve, 2000, 0); // still at work: a browser
+      const timer = setTimeout(resolve, 2000, 0); // still running: it is the browser
       const ended = (code: number | null): void => {
         clearTimeout(timer);
         resolve(code);

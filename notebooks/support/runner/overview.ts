@@ -1,4 +1,4 @@
-/** @file One bar for several notebooks, with the time left. On a terminal only. */
+/** @file A progress bar over several notebooks, with the time left; on a terminal only. */
 import { SingleBar } from "cli-progress";
 import { sum } from "../experiments/statistics.ts";
 import { barLook } from "../terminal/progress.ts";
@@ -7,12 +7,17 @@ import type { Terminal } from "../terminal/terminal.ts";
 export interface Overview {
   begin(name: string): void;
   end(name: string): void;
-  /** Draws it again, after a line was written. */
+  /** Redraws the bar after a line was printed. */
   draw(): void;
   stop(): void;
 }
 
-/** `jobs` in the order in which they start, with the seconds that each is expected to take. */
+/**
+ * Starts the bar.
+ *
+ * @param jobs in the order in which they start, with the expected seconds of each
+ * @param atATime how many run at a time
+ */
 export function overview(
   jobs: readonly { readonly request: { readonly name: string }; readonly seconds: number }[],
   atATime: number,
@@ -71,7 +76,7 @@ export function overview(
   };
 }
 
-/** Seconds until all are done, if those that wait start in order as soon as one of `atATime` places is free. */
+/** Seconds until all are done, if the waiting ones start in order as soon as one of `atATime` places is free. */
 export function timeLeft(running: readonly number[], waiting: readonly number[], atATime: number): number {
   const ends = Array.from({ length: atATime }, (_, i) => running[i] ?? 0);
   for (const seconds of waiting) ends[ends.indexOf(Math.min(...ends))] += seconds;

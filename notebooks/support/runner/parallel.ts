@@ -1,6 +1,6 @@
 /**
- * @file Several notebooks at a time, each in a process of its own: on models this small a second thread brings little,
- * a second notebook brings twice the speed.
+ * @file Runs several notebooks at a time, each in a process of its own. On models this small a second thread helps
+ * little, while a second notebook doubles the speed.
  */
 import { fork } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -14,21 +14,21 @@ import { type Overview, overview } from "./overview.ts";
 
 export interface Job {
   readonly request: RunRequest;
-  /** About how long it will take. */
+  /** Estimated duration. */
   readonly seconds: number;
 }
 
 export interface ParallelOptions {
-  /** How many run at a time. */
+  /** Number of notebooks that run at a time. */
   readonly jobs: number;
   readonly terminal: Terminal;
-  /** Called as each ends. */
+  /** Called when a notebook has ended. */
   readonly onResult: (result: RunResult) => void;
 }
 
 /**
- * Runs all, longest first. A failure is reported and does not stop the others; an interrupt ends all of them, and then
- * this process. Returns the names of those that failed.
+ * Runs all notebooks, longest first, and returns the names of those that failed. A failure is reported and does not
+ * stop the others; an interrupt ends all of them, and then this process.
  */
 export async function runAll(
   all: readonly Job[],
@@ -104,7 +104,7 @@ function runInChild(request: RunRequest, { jobs, terminal, bar, signal }: ChildO
     child.on("error", (error) => resolve({ error: error.message }));
     child.on("close", async (code, by) => {
       signal.removeEventListener("abort", kill);
-      if (by) await delay(100); // Ctrl-C goes to all processes at once, and word of it may reach this one last
+      if (by) await delay(100); // Ctrl-C goes to all processes at once, and may reach this one last
       resolve(outcome ?? { error: `error: its process ended ${by ? `by ${by}` : `with exit code ${code}`}` });
     });
   });

@@ -1,21 +1,21 @@
-/** @file `display(value)`: the one way in which a notebook shows something. */
+/** @file `display(value)`, with which a notebook shows every result. */
 import { inspect } from "node:util";
 import { currentSession, currentTerminal, type MimeBundle, type Session } from "../notebook/session.ts";
 import { Table } from "./table.ts";
 
-/** Deno's Jupyter kernel, where there is one: a notebook is then executed cell by cell and shown in its rich forms. */
+/** Deno's Jupyter kernel, if the notebook runs in it, cell by cell; it shows the rich forms. */
 const kernel = (
   globalThis as { Deno?: { jupyter?: { display(bundle: MimeBundle, options: { raw: true }): unknown } } }
 ).Deno?.jupyter;
 
-/** Something with more forms than plain text: a table, a plot, Markdown. */
+/** A value with richer forms than plain text: a table, a plot, Markdown. */
 export interface Displayable {
   toMime(): MimeBundle;
 }
 
 /**
- * Shows `value` as an output of the current cell: in the terminal as text, in the `.ipynb` also in its rich
- * forms. Tables, plots and Markdown come from `table`, `plot` and `md`; anything else is shown as plain text.
+ * Shows `value` as an output of the current cell: as text in the terminal, and in its rich forms in the `.ipynb`.
+ * `table`, `plot` and `md` make tables, plots and Markdown; any other value is shown as plain text.
  */
 export function display(value: unknown): void {
   const session = currentSession();
@@ -27,7 +27,7 @@ export function display(value: unknown): void {
   if (session && value instanceof Table) finishTable(session, value);
 }
 
-/** Prose that depends on results: md`The best rank is **${rank}**.` Common indentation is removed. */
+/** Markdown that depends on results, md`The best rank is **${rank}**.`, without its common indentation. */
 export function md(strings: TemplateStringsArray, ...values: readonly unknown[]): Displayable {
   const text = dedent(String.raw({ raw: strings }, ...values.map(String)));
   return { toMime: () => ({ "text/markdown": text, "text/plain": text }) };
@@ -44,7 +44,7 @@ function isDisplayable(value: unknown): value is Displayable {
   );
 }
 
-/** What the value says of itself (a model prints its tree), else Node's rendering of plain data. */
+/** The value's own `toString` if it has one (a model prints its tree), otherwise Node's rendering. */
 function describe(value: unknown): string {
   const plain = typeof value !== "object" || value === null || value.toString === Object.prototype.toString;
   const listed = Array.isArray(value) || ArrayBuffer.isView(value);

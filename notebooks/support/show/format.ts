@@ -1,21 +1,21 @@
-/** @file Numbers as text: the same digits down a column, and means with their spread. */
+/** @file Formats numbers: equal decimals down a column, and means with their spread. */
 
-/** Mean and sample standard deviation of n runs. Prints as `2.31 ± 0.02`. */
+/** Mean and sample standard deviation of n runs, printed as `2.31 ± 0.02`. */
 export interface Spread {
   readonly mean: number;
   /** Sample standard deviation, with n − 1 in the denominator; 0 for a single run. */
   readonly std: number;
   readonly n: number;
-  /** With `digits` decimals; by default as many as the spread deserves. */
+  /** The text with `digits` decimals. By default the spread decides their number, see `meanStd`. */
   format(digits?: number): string;
   toString(): string;
-  /** The mean: a Spread can be compared and plotted as a number. */
+  /** The mean, so that a Spread can be compared and plotted as a number. */
   valueOf(): number;
 }
 
 /**
- * mean ± standard deviation of `values`, one value per seed. The spread is printed with one significant digit,
- * two when the first is a 1, and the mean to the same decimal.
+ * Mean ± standard deviation of `values`, one value per seed. By default the spread is printed with one significant
+ * digit (two if the first is a 1), and the mean to the same decimal.
  */
 export function meanStd(values: ArrayLike<number>): Spread {
   const n = values.length;
@@ -24,7 +24,7 @@ export function meanStd(values: ArrayLike<number>): Spread {
   const mean = x.reduce((sum, v) => sum + v, 0) / n;
   const std = n === 1 ? 0 : Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (n - 1));
   const format = (digits = std > 0 ? spreadDecimals(std) : decimalsFor([mean])) =>
-    n === 1 || !Number.isFinite(std) // a run that diverged leaves no spread
+    n === 1 || !Number.isFinite(std) // the spread of diverged runs is not a number
       ? formatNumber(mean, digits)
       : `${formatNumber(mean, digits)} ± ${std.toFixed(digits)}`;
   return { mean, std, n, format, toString: () => format(), valueOf: () => mean };
@@ -34,7 +34,7 @@ export function isSpread(value: unknown): value is Spread {
   return typeof value === "object" && value !== null && "mean" in value && "std" in value && "n" in value;
 }
 
-/** The smallest and the largest of any number of values; ∞ and -∞ of none. */
+/** The smallest and the largest value; ∞ and -∞ if there are no values. */
 export function extent(values: Iterable<number>): [low: number, high: number] {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) {
@@ -45,8 +45,8 @@ export function extent(values: Iterable<number>): [low: number, high: number] {
 }
 
 /**
- * Decimals that show the smallest of `values` with three significant digits and the largest with at most five: 0 if
- * all are integers, at most 6.
+ * Number of decimals that shows the smallest of `values` with three significant digits and the largest with at most
+ * five. It is 0 if all are integers, and at most 6.
  */
 export function decimalsFor(values: readonly number[]): number {
   const finite = values.filter((value) => Number.isFinite(value));
@@ -58,12 +58,12 @@ export function decimalsFor(values: readonly number[]): number {
   return clamp(Math.min(2 - least, 4 - most), 1, 6);
 }
 
-/** Three significant digits and no zeros to fill up: the number beside a bar. */
+/** Three significant digits without trailing zeros, for the number beside a bar. */
 export function shortNumber(value: number): string {
   return Math.abs(value) >= 100 ? formatNumber(Math.round(value), 0) : String(Number(value.toPrecision(3)));
 }
 
-/** `digits` decimals, thousands in groups; three significant digits where that would show nothing but zeros. */
+/** `value` with `digits` decimals and grouped thousands; in scientific notation if all shown digits would be zero. */
 export function formatNumber(value: number | bigint, digits = decimalsFor([Number(value)])): string {
   const x = Number(value);
   if (Number.isNaN(x)) return "NaN";

@@ -1,22 +1,23 @@
-/** @file An Observable Plot as SVG text and as PNG, without a browser. */
+/** @file Renders an Observable Plot as SVG and PNG, without a browser. */
 import { createHash } from "node:crypto";
 import * as Plot from "@observablehq/plot";
 import { Resvg, type ResvgRenderOptions } from "@resvg/resvg-js";
 import { DOMParser } from "linkedom";
 import { currentTerminal } from "../notebook/session.ts";
 
-/** An XML document: an HTML one would not escape what stands in attributes. */
+/** An XML document; an HTML document would not escape the text of attributes. */
 const document = new DOMParser().parseFromString("<svg/>", "image/svg+xml");
 
 export interface Heading {
   readonly title?: string;
-  /** Names the colours of an ordinal colour scale. */
+  /** Whether to draw a legend, for an ordinal colour scale. */
   readonly legend?: boolean;
 }
 
 /**
- * The plot as one self-contained SVG, on white (viewers may be dark), the heading above it. Throws a TypeError for
- * options that make Plot wrap it in HTML: its own legend, title or caption.
+ * The plot as one self-contained SVG on white (since viewers may be dark), with the heading above it.
+ *
+ * @throws TypeError for options that make Plot wrap the SVG in HTML: its own legend, title or caption
  */
 export function renderSvg(options: Plot.PlotOptions, heading: Heading = {}): string {
   const svg = Plot.plot({ ...options, document: document as unknown as Document });
@@ -31,7 +32,7 @@ export function renderSvg(options: Plot.PlotOptions, heading: Heading = {}): str
 
 const ROW = 18;
 
-/** Makes room above the plot, in negative y, and writes the title and the legend there. */
+/** Extends the SVG upwards, to negative y, and writes the title and the legend there. */
 function drawHeading(
   svg: (SVGSVGElement | HTMLElement) & Plot.Plot,
   { title, legend = false }: Heading,
@@ -63,7 +64,7 @@ function names(svg: Plot.Plot): string[] {
   return Array.from(svg.scale("color")?.domain ?? [], String);
 }
 
-/** The names in rows that fit the width, at about 6.5 units a character. */
+/** The names in rows that fit the width, at about 6.5 units per character. */
 function legendRows(names: readonly string[], width: number): string[][] {
   const rows: string[][] = [[]];
   let used = 0;
@@ -86,7 +87,7 @@ function child(parent: Element, tag: string, attributes: Readonly<Record<string,
   return element;
 }
 
-/** The picture at twice its size, or null where no font is installed: a plot without its text misleads. */
+/** The picture as PNG at twice its size. Null if no font is installed, since a plot without its text misleads. */
 export function renderPng(svg: string): Buffer | null {
   return canDrawText() ? new Resvg(svg, PNG).render().asPng() : null;
 }
@@ -95,7 +96,7 @@ const PNG: ResvgRenderOptions = { background: "white", fitTo: { mode: "zoom", va
 
 let drawsText: boolean | undefined;
 
-/** Whether this machine has a font: an M is drawn on nothing, and its pixels are looked at. Says so once if not. */
+/** Whether this machine has a font, tested by drawing a letter. Reports once if it has none. */
 export function canDrawText(): boolean {
   if (drawsText === undefined) {
     const letter = '<text y="18" font-family="system-ui, sans-serif">M</text>';
@@ -108,8 +109,8 @@ export function canDrawText(): boolean {
 }
 
 /**
- * Plot numbers its ids (markers, clips) through the whole process. Named after the picture's own content, they
- * are the same in every run, and differ between the pictures of one page.
+ * Renames ids (of markers and clips) after a hash of the picture's content, so that they are equal in every run and
+ * differ between the pictures of a page. Plot itself numbers them through the whole process.
  */
 function ownIds(svg: string): string {
   const ids = [...new Set(Array.from(svg.matchAll(/\bid="(plot-[a-z]+-\d+)"/g), ([, id]) => id))];

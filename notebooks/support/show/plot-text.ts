@@ -1,4 +1,4 @@
-/** @file Small plots in plain text, for the terminal: points and lines on a grid, bars, a shaded matrix. */
+/** @file Plots in plain text for the terminal: points and lines on a grid, bars, a shaded matrix. */
 import { decimalsFor, extent, formatNumber, shortNumber } from "./format.ts";
 
 export interface Series {
@@ -15,7 +15,7 @@ const WIDTH = 60;
 const HEIGHT = 12;
 const MARKS = "●○▲△■□◆◇";
 
-/** Each series' points with their own mark, up to three series joined by dots; the axes' ends and the key below. */
+/** A line plot: each series has its own mark, dots join the points of up to three series, and a key stands below. */
 export function textLines(series: readonly Series[], { xScale, yScale }: Scales = {}): string {
   const points = series.flatMap((s) => s.points);
   if (points.length === 0) return "(no points)";
@@ -51,7 +51,7 @@ export function textLines(series: readonly Series[], { xScale, yScale }: Scales 
   return [...lines, axis, ends, ...(series.length > 1 ? [`${" ".repeat(margin + 2)}${key}`] : [])].join("\n");
 }
 
-/** One bar per label, from zero, with its value after it. */
+/** One bar per label, from zero, followed by its value. */
 export function textBars(
   bars: readonly { readonly label: string; readonly value: number; readonly text?: string }[],
 ): string {
@@ -66,7 +66,7 @@ export function textBars(
     .join("\n");
 }
 
-/** A matrix, each value shaded between the smallest and the largest; values[i][j] stands in row i, column j. */
+/** A matrix with each value shaded between the smallest and the largest; values[i][j] is in row i, column j. */
 export function textHeat(
   rows: readonly string[],
   columns: readonly string[],
@@ -91,7 +91,7 @@ export function textHeat(
   return [header, ...lines, `${" ".repeat(margin)} · ${from}   █ ${to}`].join("\n");
 }
 
-/** Maps the range of `values` to 0 … cells. */
+/** A function that maps the range of `values` to 0 … `cells`. */
 function toGrid(
   values: readonly number[],
   cells: number,

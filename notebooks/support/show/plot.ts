@@ -1,6 +1,6 @@
 /**
- * @file Plots, by Observable Plot, each also as a small text plot for the terminal. `linePlot`, `barPlot` and
- * `heatmap` cover most needs from rows of data; `plot` takes any of Plot's options.
+ * @file Plots made with Observable Plot, each also with a text form for the terminal. `linePlot`, `barPlot` and
+ * `heatmap` plot rows of data; `plot` takes any options of Observable Plot.
  */
 import * as Plot from "@observablehq/plot";
 import type { MimeBundle } from "../notebook/session.ts";
@@ -9,11 +9,11 @@ import { type Heading, renderPng, renderSvg } from "./plot-image.ts";
 import { type Scales, type Series, textBars, textHeat, textLines } from "./plot-text.ts";
 
 export interface PlotText extends Heading {
-  /** What the terminal shows: a text plot, or a sentence. */
+  /** The form for the terminal: a text plot, or a sentence. */
   readonly text?: string;
 }
 
-/** A picture with its text; drawn when shown. */
+/** A plot with its text form; it is drawn when it is displayed. */
 export class Picture {
   readonly options: Plot.PlotOptions;
   readonly heading: Heading;
@@ -40,7 +40,11 @@ export class Picture {
   }
 }
 
-/** Any plot: `plot({ marks: [Plot.dot(rows, { x: "m", y: "v" })] }, { title, text })`. */
+/**
+ * A plot with any options of Observable Plot.
+ *
+ * @example plot({ marks: [Plot.dot(rows, { x: "m", y: "v" })] }, { title, text })
+ */
 export function plot(options: Plot.PlotOptions, text: PlotText = {}): Picture {
   return new Picture(options, text);
 }
@@ -49,14 +53,14 @@ type Key<Row> = keyof Row & string;
 
 export interface LinePlotOptions<Row> extends Scales {
   readonly x: Key<Row>;
-  /** A number, or a Spread, which is drawn with its deviation. */
+  /** The column of the values: numbers, or Spreads, which are drawn with their deviation. */
   readonly y: Key<Row>;
-  /** One line for each value of this column. */
+  /** The column whose values distinguish the lines. */
   readonly series?: Key<Row>;
   readonly title?: string;
   readonly xLabel?: string;
   readonly yLabel?: string;
-  /** More of Plot's options; they win. */
+  /** Further options of Observable Plot; they take precedence. */
   readonly plot?: Plot.PlotOptions;
 }
 
@@ -74,7 +78,7 @@ export function linePlot<Row extends object>(rows: readonly Row[], options: Line
   const spread = points.filter(({ std }) => std > 0);
   const ticks = xScale === "log" ? logTicks(points.map((p) => p.x)) : undefined;
   const marks: Plot.Markish[] = [
-    ...(ticks ? [Plot.axisX(ticks, { text: tickFormat, label: xLabel })] : []), // a log scale's own axis labels only some
+    ...(ticks ? [Plot.axisX(ticks, { text: tickFormat, label: xLabel })] : []), // a log scale labels only some ticks by itself
     Plot.ruleX(spread, {
       x: "x",
       y1: (p) => p.y - p.std,
@@ -112,16 +116,16 @@ export function linePlot<Row extends object>(rows: readonly Row[], options: Line
 }
 
 export interface BarPlotOptions<Row> {
-  /** What is compared. */
+  /** The column that names the bars. */
   readonly label: Key<Row>;
-  /** A number, or a Spread, which is drawn with its deviation. */
+  /** The column of the values: numbers, or Spreads, which are drawn with their deviation. */
   readonly value: Key<Row>;
   readonly title?: string;
   readonly valueLabel?: string;
   readonly plot?: Plot.PlotOptions;
 }
 
-/** Horizontal bars in the rows' order, each with its value. */
+/** Horizontal bars in the order of the rows, each with its value. */
 export function barPlot<Row extends object>(rows: readonly Row[], options: BarPlotOptions<Row>): Picture {
   const { label, value, title, valueLabel = value } = options;
   const bars = rows.map((row) => {
@@ -161,14 +165,17 @@ export interface HeatmapOptions<Row> {
   readonly title?: string;
   readonly xLabel?: string;
   readonly yLabel?: string;
-  /** Decimals of the numbers in the cells; none are written by default above 12 columns. */
+  /** Decimals of the numbers in the cells. By default 2, and no numbers at all above 12 columns. */
   readonly digits?: number;
-  /** The values of the palest and the darkest colour; by default the data's own. */
+  /**
+   * The values of the palest and the darkest colour.
+   * @default the smallest and the largest value
+   */
   readonly domain?: readonly [number, number];
   readonly plot?: Plot.PlotOptions;
 }
 
-/** A matrix of shaded cells, rows and columns in the order of the data: subspace similarity, a grid of rates. */
+/** A matrix of shaded cells, with rows and columns in the order of the data: subspace similarity, a grid of rates. */
 export function heatmap<Row extends object>(rows: readonly Row[], options: HeatmapOptions<Row>): Picture {
   const { x, y, value, title, xLabel = x, yLabel = y, digits } = options;
   const cells = rows.map((row) => ({ x: String(row[x]), y: String(row[y]), value: Number(row[value]) }));
@@ -207,7 +214,7 @@ export function heatmap<Row extends object>(rows: readonly Row[], options: Heatm
   });
 }
 
-/** The values themselves as ticks, where they are few: ranks 1, 2, 4, 8. */
+/** The values themselves as ticks, if there are at most 12: ranks 1, 2, 4, 8. */
 function logTicks(values: readonly number[]): number[] | undefined {
   const distinct = unique(values);
   return distinct.length <= 12 ? distinct : undefined;

@@ -1,6 +1,6 @@
 /**
- * @file Replications: what the paper reports, what this run measured, and whether the paper's claim holds here.
- * A claim that does not hold is shown as such.
+ * @file Tables of claims: what the paper reports, what this run measured, and whether the paper's claim holds here. A
+ * claim that does not hold is shown as such.
  */
 
 import type { Verdict } from "../notebook/session.ts";
@@ -8,26 +8,32 @@ import { isSpread, meanStd, type Spread } from "./format.ts";
 import { Table, table } from "./table.ts";
 
 export interface Claim {
-  /** The claim, as a statement that a number can decide. */
+  /** The claim, as a statement that numbers can decide. */
   readonly claim: string;
-  /** What the paper reports, and where: "26.8 → 69.8 BLEU (table 3)". */
+  /** The paper's result and its place: "26.8 → 69.8 BLEU (table 3)". */
   readonly paper: string | number;
-  /** What this run measured; an array holds one value per seed. */
+  /** The result of this run; an array holds one value per seed. */
   readonly measured: string | number | Spread | readonly number[];
-  /** The predicate's value: does the claim hold for what was measured? */
+  /** Whether the claim holds for the measured numbers. */
   readonly holds: boolean | "partly";
-  /** How many seeds; known already if `measured` is an array or a spread. */
+  /** Number of seeds; not needed if `measured` is an array or a spread. */
   readonly seeds?: number;
-  /** How the experiment is scaled down; why the numbers differ. */
+  /** How the experiment is scaled down, or why the numbers differ. */
   readonly note?: string;
   /**
-   * What was measured differs from run to run, since it is a time: it is this machine's, gets no verdict, and is not
-   * checked against a run before.
+   * Whether the measured value is a time or otherwise differs from run to run. Such a claim gets no verdict, and its
+   * value is not compared with earlier runs.
+   *
+   * @default false
    */
   readonly volatile?: boolean;
 }
 
-/** One claim, or several, side by side: `display(replication({ claim, paper, measured, holds, note }))`. */
+/**
+ * The table of one claim or of several.
+ *
+ * @example display(replication({ claim, paper, measured, holds, note }))
+ */
 export function replication(
   claims: Claim | readonly Claim[],
   title = "What the paper says, and what holds here",
@@ -54,7 +60,7 @@ export function replication(
   );
 }
 
-/** In place of a verdict that the next run might turn. */
+/** Shown in place of a verdict for volatile claims, whose verdict might change in the next run. */
 const TIMED = "timed on this machine: no verdict";
 
 const changing: ReadonlySet<string> = new Set(["measured", "verdict", "note"]);

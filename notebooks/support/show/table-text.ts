@@ -1,16 +1,16 @@
 /**
- * @file Tables as aligned text. Given the columns of a terminal, text wraps inside its column first; what still does
- * not fit goes below, in further parts that repeat the first column. Numbers are never cut.
+ * @file Renders tables as aligned text. In a terminal of limited width, text first wraps inside its column; columns that
+ * still do not fit go below, in further parts that repeat the first column. Numbers are never cut.
  */
 
 import { pad, width, words, wrap } from "../terminal/text.ts";
 import type { Grid } from "./table.ts";
 
 const GAP = 2;
-/** Where there is a choice, text gets as many columns. */
+/** Width that a column of text gets, if there is a choice. */
 const COMFORT = 14;
 
-/** As text of any width, or of at most `columns` where its numbers allow that. */
+/** The table as text, at most `columns` wide as far as its numbers allow. */
 export function asText(grid: Grid, columns = Infinity): string {
   const { title, note, header, rows } = grid;
   const natural = header.map((label, j) => Math.max(width(label), ...rows.map((row) => width(row[j]))));
@@ -22,13 +22,13 @@ export function asText(grid: Grid, columns = Infinity): string {
   return [...around(title), ...body, ...around(note)].join("\n");
 }
 
-/** Columns side by side: which, and how wide. */
+/** Columns that stand side by side, with their widths. */
 type Part = readonly (readonly [column: number, width: number])[];
 
 const total = (widths: readonly number[]): number =>
   widths.reduce((sum, w) => sum + w, 0) + GAP * (widths.length - 1);
 
-/** The columns in parts of at most `most` columns of text each. */
+/** Divides the columns into parts of at most `most` characters each. */
 function split(grid: Grid, natural: readonly number[], most: number): Part[] {
   const first = leastWidth(grid, natural, 0, Math.max(COMFORT, Math.floor(most / 3)));
   const beside = Math.max(COMFORT, most - GAP - first);
@@ -49,7 +49,7 @@ function split(grid: Grid, natural: readonly number[], most: number): Part[] {
   });
 }
 
-/** What a column needs: numbers whole; text by its longest word, but no more than `most`. */
+/** Smallest width of a column: numbers are never broken, text needs its longest word, up to `most`. */
 function leastWidth(
   { header, align, rows }: Grid,
   natural: readonly number[],
@@ -62,7 +62,7 @@ function leastWidth(
   return Math.min(most, Math.max(Math.min(natural[j], COMFORT), longest(header[j]), ...cells.map(longest)));
 }
 
-/** Widths from `least` up to `natural`, one column of text at a time to the narrowest that wants it. */
+/** Widths between `least` and `natural`: spare characters go, one by one, to the narrowest column that needs more. */
 function share(least: readonly number[], natural: readonly number[], most: number): readonly number[] {
   const widths = [...least];
   for (let room = most - total(widths); room > 0; room--) {

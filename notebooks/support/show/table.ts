@@ -1,4 +1,4 @@
-/** @file Tables: one set of rows, shown as aligned text, as Markdown and as HTML. */
+/** @file Tables of rows, shown as aligned text, as Markdown and as HTML. */
 
 import type { MimeBundle, Verdict } from "../notebook/session.ts";
 import { decimalsFor, formatNumber, isSpread, type Spread } from "./format.ts";
@@ -8,32 +8,44 @@ export type CellValue = string | number | bigint | boolean | Spread | null | und
 
 export interface Column<Row> {
   readonly key: keyof Row & string;
-  /** The heading; by default the key. */
+  /**
+   * The heading.
+   * @default `key`
+   */
   readonly label?: string;
-  /** By default numbers stand right and all else left. */
+  /** @default "right" for numbers, otherwise "left" */
   readonly align?: "left" | "right";
-  /** Decimals; by default as many as show the column's smallest number with three significant digits. */
+  /** Number of decimals. By default the column's smallest number gets three significant digits. */
   readonly digits?: number;
-  /** Writes the value out itself. */
+  /** Formats the value, instead of the default rules. */
   readonly format?: (value: unknown, row: Row) => string;
 }
 
 export interface TableOptions<Row> {
   readonly title?: string;
-  /** Which columns, in which order; by default every key of the rows, as first met. */
+  /** The columns, in order. By default every key of the rows, in order of first appearance. */
   readonly columns?: readonly ((keyof Row & string) | Column<Row>)[];
-  /** A line below the table: how it was scaled, what the columns mean. */
+  /** A line below the table, for scaling or the meaning of columns. */
   readonly note?: string;
-  /** Columns whose values differ from run to run (times, the machine), or `true` for all: not checked against a run before. */
+  /**
+   * Columns whose values differ from run to run (times, the machine), or `true` for all columns. They are not compared
+   * with earlier runs.
+   */
   readonly volatile?: readonly (keyof Row & string)[] | true;
   /**
-   * By how much numbers without a spread may differ from those of a run before, relatively; by default not at all. For
-   * numbers from training, where another machine's roundings add up.
+   * Largest relative difference to an earlier run, for numbers without a spread. Meant for numbers from training, where
+   * the roundings of another machine add up.
+   *
+   * @default 0
    */
   readonly tolerance?: number;
 }
 
-/** A table ready to show: `display(table(rows, { title: "Table 6" }))`. */
+/**
+ * A table of `rows`.
+ *
+ * @example display(table(rows, { title: "Table 6" }))
+ */
 export function table<Row extends object>(rows: readonly Row[], options: TableOptions<Row> = {}): Table {
   const columns = (options.columns ?? keysOf(rows)).map((column) =>
     typeof column === "string" ? { key: column } : column,
@@ -55,7 +67,7 @@ export function table<Row extends object>(rows: readonly Row[], options: TableOp
   });
 }
 
-/** What is left of a table once its values are text. */
+/** A table whose values have been turned into text. */
 export interface Grid {
   readonly title: string;
   readonly note: string;
@@ -67,9 +79,10 @@ export interface Grid {
   readonly tolerance: number;
 }
 
+/** A table in all of its forms; `table` makes it. */
 export class Table {
   readonly grid: Grid;
-  /** The verdicts on claims that the table holds, if it is a table of claims. */
+  /** The verdicts of a table of claims; empty for other tables. */
   readonly verdicts: readonly Verdict[];
 
   constructor(grid: Grid, verdicts: readonly Verdict[] = []) {
@@ -81,7 +94,7 @@ export class Table {
     return asText(this.grid);
   }
 
-  /** As text in at most `columns` columns, where its numbers allow that; by default in as many as it takes. */
+  /** The table as text, at most `columns` wide as far as its numbers allow. By default the width is not limited. */
   toText(columns?: number): string {
     return asText(this.grid, columns);
   }
@@ -130,7 +143,7 @@ function asMarkdown({ title, note, header, align, rows }: Grid): string {
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-/** The attributes `data-volatile` and `data-tolerance` are for `npm run notebooks:check`. */
+/** HTML; `npm run notebooks:check` reads the attributes `data-volatile` and `data-tolerance`. */
 function asHtml({ title, note, header, align, rows, volatile, tolerance }: Grid): string {
   const cells = (tag: "th" | "td", texts: readonly string[], marks?: readonly boolean[]) =>
     texts

@@ -1,18 +1,19 @@
-/** @file What a person who runs notebooks did wrong, in one line: shown without a stack trace. */
+/** @file Mistakes of a person who runs notebooks: errors that are shown in one line, without a stack trace. */
 import { editDistance, nearest } from "lowrank/core";
 
+/** A mistake in a command, a setting or a notebook's form; its message is all that is shown. */
 export class NotebookError extends Error {
   override readonly name = "NotebookError";
 }
 
-/** A user's mistake, or a device that cannot be had, in one line; all else with its stack into the notebook. */
+/** The text for an error: one line for a user's mistake or an unavailable device, otherwise the stack trace. */
 export function report(error: unknown): string {
   const plain = error instanceof NotebookError || (error instanceof Error && error.name === "DeviceError");
   if (plain) return `error: ${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** "…; did you mean rank?" for a mistyped name, then all the names there are. */
+/** The error for a mistyped name: "…; did you mean rank?", followed by all available names. */
 export function unknownName(kind: string, given: string, names: readonly string[]): NotebookError {
   const near = similarNames(given, names);
   const hint = near.length > 0 ? `did you mean ${near.join(" or ")}? ` : "";

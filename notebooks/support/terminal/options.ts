@@ -1,8 +1,12 @@
-/** @file Command-line options: Node's parser, with errors that help. */
+/** @file Parses command-line options: Node's parser, with helpful errors. */
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { NotebookError, similarNames } from "./errors.ts";
 
-/** As `parseArgs`, names of notebooks among the options. @throws NotebookError that says how to get help with `command` */
+/**
+ * Parses options and names of notebooks, as Node's `parseArgs` does.
+ *
+ * @throws NotebookError that suggests similar options, and `command -- --help`
+ */
 export function parseOptions<T extends ParseArgsOptionsConfig>(
   args: readonly string[],
   options: T,
@@ -19,7 +23,7 @@ export function parseOptions<T extends ParseArgsOptionsConfig>(
   }
 }
 
-/** The value of an option that takes a positive integer. */
+/** The value of an option that takes a positive integer. @throws NotebookError for any other text */
 export function positiveInteger(option: string, text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new NotebookError(`--${option}: expected a positive integer; got "${text}"`);

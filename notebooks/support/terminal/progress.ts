@@ -1,15 +1,25 @@
-/** @file Progress through long computations, on standard error: a bar on a terminal, a few plain lines elsewhere. */
+/** @file Shows progress of long computations on standard error: a bar on a terminal, a few plain lines elsewhere. */
 import { type Options, SingleBar } from "cli-progress";
 import { currentTerminal } from "../notebook/session.ts";
 
 export interface Progress {
-  /** `steps` more are done. */
+  /**
+   * Advances by `steps`.
+   * @default 1
+   */
   tick(steps?: number): void;
-  /** Takes the bar away. Call it also when fewer steps were needed. */
+  /** Removes the bar. Call it also when fewer steps were needed. */
   done(): void;
 }
 
-/** Announces `total` steps of `label`: `const bar = progress(1000, "pretraining")`, then `bar.tick()` each step. */
+/**
+ * Starts a progress display of `total` steps.
+ *
+ * @example
+ * const bar = progress(1000, "pretraining");
+ * for (let step = 0; step < 1000; step++) bar.tick();
+ * bar.done();
+ */
 export function progress(total: number, label: string): Progress {
   const terminal = currentTerminal();
   if (terminal.progress === "bar") return bar(total, label);
@@ -18,8 +28,8 @@ export function progress(total: number, label: string): Progress {
 }
 
 /**
- * An interrupt ends the process at once, so the cursor stays visible, lines go on wrapping, and no signal handler is
- * installed.
+ * Options of every bar. The cursor stays visible, lines wrap, and no signal handler is installed, because an interrupt
+ * ends the process at once and could not restore them.
  */
 export const barLook: Options = {
   barsize: 30,
@@ -40,7 +50,7 @@ function bar(total: number, label: string): Progress {
   return { tick: (steps = 1) => single.increment(steps), done: () => single.stop() };
 }
 
-/** One line at each quarter, and none for what takes less than five seconds. */
+/** Prints one line at each quarter; nothing in the first five seconds. */
 function lines(total: number, label: string, write: (line: string) => void): Progress {
   const started = performance.now();
   let value = 0;

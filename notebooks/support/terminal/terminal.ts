@@ -1,20 +1,21 @@
-/** @file Where a notebook's text goes: results to standard output, everything about the run to standard error. */
+/** @file The terminal of a run: results go to standard output, everything about the run to standard error. */
 
 export interface Terminal {
   /** How progress appears: a bar that redraws itself, sparse plain lines, or not at all. */
   readonly progress: "bar" | "lines" | "none";
-  /** How wide results may be; without, as wide as they come: they go to a file or another program. */
+  /** Width available to results. Absent when they go to a file or another program: then they are not wrapped. */
   readonly columns?: number;
-  /** A result: a table, a plot, a value. */
+  /** Prints a result: a table, a plot, a value. */
   print(text: string): void;
-  /** A heading of the notebook's prose. */
+  /** Prints a heading of the notebook's prose. */
   heading(text: string): void;
-  /** A line about the run. */
+  /** Prints a line about the run. */
   status(text: string): void;
 }
 
 const plain = process.env.NO_COLOR !== undefined && process.env.NO_COLOR !== "";
 
+/** The terminal of this process. */
 export const processTerminal: Terminal = {
   progress: process.stderr.isTTY ? "bar" : "lines",
   get columns() {
@@ -34,7 +35,7 @@ export const processTerminal: Terminal = {
   },
 };
 
-/** Shows nothing: for tests. */
+/** Shows nothing. For tests, and for runs whose output goes elsewhere. */
 export const silentTerminal: Terminal = {
   progress: "none",
   print() {},
@@ -42,7 +43,7 @@ export const silentTerminal: Terminal = {
   status() {},
 };
 
-/** A progress bar may stand on the line; it draws itself again at its next step. */
+/** Clears the line, on which a progress bar may stand; the bar draws itself again at its next step. */
 function clearBar(): void {
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 }

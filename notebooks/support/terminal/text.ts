@@ -1,12 +1,12 @@
-/** @file Text in a terminal: how many columns it takes, lines of at most so many, padding. */
+/** @file Text in a terminal: its width in columns, wrapping and padding. */
 
 const segmenter = new Intl.Segmenter();
 
-/** Characters that take two columns: East Asian ones and pictures. */
+/** Characters that take two columns: East Asian ones and emoji. */
 const WIDE =
   /^(?:\p{Emoji_Presentation}|.\u{fe0f}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u;
 
-/** The columns that `text` takes; an accent takes none of its own. */
+/** Width of `text` in columns; combining accents take none of their own. */
 export function width(text: string): number {
   if (/^[ -~]*$/.test(text)) return text.length;
   let columns = 0;
@@ -14,17 +14,18 @@ export function width(text: string): number {
   return columns;
 }
 
+/** `text` filled up with spaces to `columns`. */
 export function pad(text: string, columns: number, align: "left" | "right"): string {
   const space = " ".repeat(Math.max(0, columns - width(text)));
   return align === "right" ? space + text : text + space;
 }
 
-/** The parts between which a line may break; a number stays with its spread and its unit of percent. */
+/** The parts between which a line may break; a number stays together with its spread and with a percent sign. */
 export function words(text: string): readonly string[] {
   return text.split(/ +(?![±%])(?<!± )/u).filter((word) => word !== "");
 }
 
-/** `text` in lines of at most `columns`, broken between words; a longer word is cut, and goes on in the next line. */
+/** `text` in lines of at most `columns`, broken between words; a word that is longer continues on the next line. */
 export function wrap(text: string, columns: number): readonly string[] {
   const lines: string[] = [];
   let line = "";
