@@ -10,6 +10,7 @@
 import { allocateBytes, allocateFloats, QuantizationError } from "../core/index.ts";
 import type { Codebook } from "./codebooks.ts";
 import { nearestCode, type Rounding, roundingOf, UNSURE } from "./codes/nearest.ts";
+import { byteOf, packedLength } from "./codes/pack.ts";
 
 export interface Blocks {
   /** The codes: ⌈n · bits / 8⌉ bytes. */
@@ -40,7 +41,7 @@ export function quantizeBlocks(codebook: Codebook, x: Float32Array, blockSize: n
     const largest = largestIn(from, from + blockSize);
     absmax[b] = largest;
     const scale = Math.fround(1 / Math.max(largest, TINY));
-    encode(rounding, bits, x, from, from + blockSize, scale, packed, (from * bits) / 8);
+    writeCodes(rounding, bits, x, from, from + blockSize, scale, packed, (from * bits) / 8);
   }
   if (whole < n) {
     // The short block is divided where the others are multiplied, and keeps the raised magnitude: so does
@@ -48,13 +49,10 @@ export function quantizeBlocks(codebook: Codebook, x: Float32Array, blockSize: n
     const largest = Math.max(largestIn(whole, n), TINY);
     absmax[absmax.length - 1] = largest;
     const scaled = x.subarray(whole).map((value) => value / largest);
-    encode(rounding, bits, scaled, 0, scaled.length, 1, packed, (whole * bits) / 8);
+    writeCodes(rounding, bits, scaled, 0, scaled.length, 1, packed, (whole * bits) / 8);
   }
   return { packed, absmax };
 }
-
-/** Bytes that n codes take. */
-export const packedLength = (bits: 4 | 8, n: number): number => Math.ceil((n * bits) / 8);
 
 /**
  * Writes elements start … end - 1 to the front of `target`. `absmax` starts with that of the block in which
@@ -69,8 +67,8 @@ export function dequantizeBlocks(
   start: number,
   end: number,
 ): void {
-  const decode = codebook.bits === 4 ? decodeNibbles : decodeBytes;
-  decode(codebook.values, packed, absmax, blockSize, target, start, end);
+  const dequantize = codebook.bits === 4 ? dequantizeNibbles : dequantizeBytes;
+  dequantize(codebook.values, packed, absmax, blockSize, target, start, end);
 }
 
 const magnitude = new Float32Array(1);
@@ -100,7 +98,7 @@ function notFinite(x: Float32Array, from: number): QuantizationError {
 }
 
 /** Writes the codes of x[from … to) · scale from byte `at` on. */
-function encode(
+function writeCodes(
   rounding: Rounding,
   bits: 4 | 8,
   x: Float32Array,
@@ -135,7 +133,7 @@ function encode(
 }
 
 /** `dequantizeBlocks` for codes two to a byte. Eight at a time: fewer checks of bounds, half the time. */
-function decodeNibbles(
+function dequantizeNibbles(
   values: Float32Array,
   packed: Uint8Array,
   absmax: Float32Array,
@@ -150,8 +148,8 @@ function decodeNibbles(
   for (let b = first; i < end; b++) {
     const scale = absmax[b - first];
     const to = Math.min(end, (b + 1) * blockSize);
-    if (i & 1) target[at++] = values[packed[i++ >> 1] & 15] * scale;
-    for (let j = i >> 1; i + 7 < to; i += 8, j += 4, at += 8) {
+    if (i & 1) target[at++] = values[packed[byteOf(i++)] & 15] * scale;
+    for (let j = byteOf(i); i + 7 < to; i += 8, j += 4, at += 8) {
       const p = packed[j];
       const q = packed[j + 1];
       const r = packed[j + 2];
@@ -166,16 +164,16 @@ function decodeNibbles(
       target[at + 7] = values[s & 15] * scale;
     }
     for (; i + 1 < to; i += 2, at += 2) {
-      const pair = packed[i >> 1];
+      const pair = packed[byteOf(i)];
       target[at] = values[pair >> 4] * scale;
       target[at + 1] = values[pair & 15] * scale;
     }
-    if (i < to) target[at++] = values[packed[i++ >> 1] >> 4] * scale;
+    if (i < to) target[at++] = values[packed[byteOf(i++)] >> 4] * scale;
   }
 }
 
 /** `dequantizeBlocks` for codes one to a byte. */
-function decodeBytes(
+function dequantizeBytes(
   values: Float32Array,
   packed: Uint8Array,
   absmax: Float32Array,

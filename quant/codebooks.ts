@@ -159,3 +159,19 @@ export const linear8: Codebook = {
   bits: 8,
   values: Float32Array.from(linspace(-1, 1, 255).toSpliced(127, 0, 0)),
 };
+
+/**
+ * `nf4`, `fp4`, `int4`: 4 bits, block-wise. `int8`: the 8-bit dynamic map, block-wise. `int8-rows`: integers,
+ * one absmax a row, as in LLM.int8.
+ */
+export const formats = ["nf4", "fp4", "int4", "int8", "int8-rows"] as const;
+export type Format = (typeof formats)[number];
+
+/** What the codes of each format stand for. */
+export const codebookFor: Readonly<Record<Format, Codebook>> = {
+  nf4,
+  fp4,
+  int4,
+  int8: dynamic8,
+  "int8-rows": int8,
+};

@@ -1,13 +1,15 @@
-/** @file Fewer bits: codebooks, block-wise quantization, double quantization, and what they cost. */
+/** @file QLoRA and its relatives: numbers in 4 or 8 bits, layers and models that hold them, optimizers of few bytes. */
 
-export { outputHeads } from "../nn/index.ts";
+// Data types, block-wise and double quantization (QLoRA, sections 2 and 3); rows of LLM.int8
+
 export { type Blocks, dequantizeBlocks, quantizeBlocks } from "./blockwise.ts";
-/** @deprecated Named Codebook now. */
-export type { Codebook as CodeBook } from "./codebooks.ts";
 export {
   type Codebook,
+  codebookFor,
   dynamic8,
   dynamic8Unsigned,
+  type Format,
+  formats,
   fp4,
   int4,
   int8,
@@ -16,34 +18,23 @@ export {
   nf4Equation4,
 } from "./codebooks.ts";
 export { packNibbles, unpackNibbles } from "./codes/pack.ts";
-/** @deprecated Named DoubleQuantizedAbsmax now. */
-export type { DoubleQuantizedAbsmax as NestedAbsmax } from "./double-quantization.ts";
-/** @deprecated Named ABSMAX_BLOCK_SIZE now. */
-/** @deprecated Named dequantizeAbsmax now. */
 export {
   ABSMAX_BLOCK_SIZE,
-  ABSMAX_BLOCK_SIZE as NESTED_BLOCK,
   type DoubleQuantizedAbsmax,
   dequantizeAbsmax,
-  dequantizeAbsmax as recoverAbsmax,
   quantizeAbsmax,
 } from "./double-quantization.ts";
-export { packedState } from "./files/packed-state.ts";
-export {
-  loadQuantized,
-  loadQuantizedState,
-  quantizedState,
-  saveQuantized,
-} from "./files/quantized-state.ts";
-export {
-  type GradientsTrial,
-  type PagingTrial,
-  type QuantizationLaw,
-  type QuantizationTrial,
-  quantizationLaws,
-  trainingLaws,
-  type UntouchedTrial,
-} from "./laws/index.ts";
+export { quantizeRows } from "./rowwise.ts";
+
+// Tensors
+
+export { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
+export { type Numbers, type QuantizeOptions, quantize } from "./quantize.ts";
+export { type QuantizedParts, QuantizedTensor } from "./quantized-tensor.ts";
+
+// Layers and models: QLoRA is quantizeModel, then inject of lowrank/lora
+
+export { outputHeads } from "../nn/index.ts";
 export { type LinearKind, QuantizedLinear, type QuantizedLinearOptions } from "./layer/quantized-linear.ts";
 export type { ComputeDtype } from "./layer/quantized-matmul.ts";
 export { type QLoRARun, qloraBytes, quantizedBytes } from "./model/memory.ts";
@@ -58,6 +49,9 @@ export {
   quantizeModel,
   requantizationError,
 } from "./model/quantize-model.ts";
+
+// Optimizers: paged ones (QLoRA, section 3), and state in 8 bits
+
 export { AdamW8bit, type AdamW8bitOptions } from "./optim/adamw8bit.ts";
 export { PagedAdamW, type PagedAdamWOptions } from "./optim/paged-adamw.ts";
 export {
@@ -68,15 +62,42 @@ export {
   type PagerOptions,
   PagingError,
 } from "./optim/pager.ts";
-export { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
-export { type Numbers, type QuantizeOptions, quantize } from "./quantize.ts";
-/** @deprecated Named codebookFor now. */
+
+// Files
+
+export { packedState } from "./files/packed-state.ts";
 export {
+  loadQuantized,
+  loadQuantizedState,
+  quantizedState,
+  saveQuantized,
+} from "./files/quantized-state.ts";
+
+// Laws
+
+export {
+  type GradientsTrial,
+  type PagingTrial,
+  type QuantizationLaw,
+  type QuantizationTrial,
+  quantizationLaws,
+  trainingLaws,
+  type UntouchedTrial,
+} from "./laws/index.ts";
+
+// Earlier names
+
+export {
+  /** @deprecated Named Codebook now. */
+  type Codebook as CodeBook,
+  /** @deprecated Named codebookFor now. */
   codebookFor as bookOf,
-  codebookFor,
-  type Format,
-  formats,
-  type QuantizedParts,
-  QuantizedTensor,
-} from "./quantized-tensor.ts";
-export { quantizeRows } from "./rowwise.ts";
+} from "./codebooks.ts";
+export {
+  /** @deprecated Named ABSMAX_BLOCK_SIZE now. */
+  ABSMAX_BLOCK_SIZE as NESTED_BLOCK,
+  /** @deprecated Named DoubleQuantizedAbsmax now. */
+  type DoubleQuantizedAbsmax as NestedAbsmax,
+  /** @deprecated Named dequantizeAbsmax now. */
+  dequantizeAbsmax as recoverAbsmax,
+} from "./double-quantization.ts";

@@ -3,8 +3,9 @@
 import { Tensor } from "../autograd/index.ts";
 import { checkOptions, NDArray, optionNames, QuantizationError, type Shape } from "../core/index.ts";
 import { quantizeBlocks } from "./blockwise.ts";
+import { codebookFor, type Format } from "./codebooks.ts";
 import { quantizeAbsmax } from "./double-quantization.ts";
-import { checkFormat, codebookFor, type Format, QuantizedTensor, rowLength } from "./quantized-tensor.ts";
+import { checkFormat, QuantizedTensor, rowLength } from "./quantized-tensor.ts";
 import { quantizeRows } from "./rowwise.ts";
 
 export interface QuantizeOptions {

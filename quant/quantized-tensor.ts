@@ -10,26 +10,10 @@ import {
   type Shape,
   sizeOf,
 } from "../core/index.ts";
-import { dequantizeBlocks, packedLength } from "./blockwise.ts";
-import { type Codebook, dynamic8, fp4, int4, int8, nf4 } from "./codebooks.ts";
-import { unpackNibbles } from "./codes/pack.ts";
+import { dequantizeBlocks } from "./blockwise.ts";
+import { codebookFor, type Format, formats } from "./codebooks.ts";
+import { packedLength, unpackNibbles } from "./codes/pack.ts";
 import { ABSMAX_BLOCK_SIZE, type DoubleQuantizedAbsmax, dequantizeAbsmax } from "./double-quantization.ts";
-
-/**
- * `nf4`, `fp4`, `int4`: 4 bits, block-wise. `int8`: the 8-bit dynamic map, block-wise. `int8-rows`: integers,
- * one absmax a row, as in LLM.int8.
- */
-export const formats = ["nf4", "fp4", "int4", "int8", "int8-rows"] as const;
-export type Format = (typeof formats)[number];
-
-/** What the codes of each format stand for. */
-export const codebookFor: Readonly<Record<Format, Codebook>> = {
-  nf4,
-  fp4,
-  int4,
-  int8: dynamic8,
-  "int8-rows": int8,
-};
 
 /** What a QuantizedTensor is made of, as it is stored. */
 export interface QuantizedParts {

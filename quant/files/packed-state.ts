@@ -21,9 +21,9 @@ import {
   type TensorBytes,
   tensorBytes,
 } from "../../core/index.ts";
-import { dynamic8 } from "../codebooks.ts";
+import { codebookFor, dynamic8, type Format, formats } from "../codebooks.ts";
 import { ABSMAX_BLOCK_SIZE, type DoubleQuantizedAbsmax } from "../double-quantization.ts";
-import { codebookFor, type Format, formats, QuantizedTensor } from "../quantized-tensor.ts";
+import { QuantizedTensor } from "../quantized-tensor.ts";
 
 /** The key that marks a quantized weight. */
 const stateKey = (format: Format): string =>

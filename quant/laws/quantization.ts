@@ -14,9 +14,10 @@ import {
   together,
   within,
 } from "../../core/index.ts";
+import { codebookFor, type Format, formats } from "../codebooks.ts";
 import { packNibbles, unpackNibbles } from "../codes/pack.ts";
 import { type QuantizeOptions, quantize } from "../quantize.ts";
-import { codebookFor, type Format, formats, type QuantizedTensor } from "../quantized-tensor.ts";
+import type { QuantizedTensor } from "../quantized-tensor.ts";
 
 /** What a law of quantization is tried on: numbers, and how they are quantized. */
 export interface QuantizationTrial extends QuantizeOptions {

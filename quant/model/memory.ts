@@ -14,10 +14,11 @@
  */
 
 import { checkOptions, type Shape, sizeOf } from "../../core/index.ts";
-import { packedLength } from "../blockwise.ts";
+import { codebookFor } from "../codebooks.ts";
+import { packedLength } from "../codes/pack.ts";
 import { ABSMAX_BLOCK_SIZE } from "../double-quantization.ts";
 import { bitsAndBytes, type QuantizeOptions, quantizeOptions } from "../quantize.ts";
-import { checkFormat, codebookFor, rowLength } from "../quantized-tensor.ts";
+import { checkFormat, rowLength } from "../quantized-tensor.ts";
 
 /** Bytes of the codes and of the absmax that `quantize` makes of a tensor of this shape, with these options. */
 export function quantizedBytes(

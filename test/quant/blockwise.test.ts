@@ -168,4 +168,17 @@ test("magnitudes from the smallest float32 to the largest come back finite, and 
   }
 });
 
+test("4-bit codes from 2³¹ on are found in their bytes", () => {
+  const first = 2 ** 31;
+  const packed = new Uint8Array(first / 2 + 32); // memory of zeros that is never touched
+  const codes = Uint8Array.from({ length: 64 }, (_, i) => (5 * i + 3) % 16);
+  packed.set(packNibbles(codes, 0), first / 2);
+  const y = new Float32Array(61);
+  dequantizeBlocks(nf4, packed, Float32Array.of(1), 64, y, first + 1, first + 62);
+  assert.equal(
+    y,
+    Float32Array.from(codes.subarray(1, 62), (code) => nf4.values[code]),
+  );
+});
+
 test.run();
