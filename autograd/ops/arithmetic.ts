@@ -1,4 +1,9 @@
-/** @file Arithmetic on two operands, with NumPy's broadcasting. Summing back over broadcast axes is backward()'s work. */
+/**
+ * @file Arithmetic on two operands, with NumPy's broadcasting.
+ *
+ * Each rule ends with its formula: Ȳ = ∂L/∂Y comes in, Ā = ∂L/∂A goes out. Where a or b was broadcast, backward() sums
+ * Ā or B̄ over the repeated axes, for all ops alike.
+ */
 
 import {
   ArgumentError,
@@ -29,24 +34,24 @@ const applied = (name: BinaryName, a: Operand, b: Operand, who: string = name): 
 /** y = a + b. */
 export function add(a: Operand, b: Operand): Tensor {
   return record("add", applied("add", a, b), [
-    { input: a, vjp: (dY) => dY },
-    { input: b, vjp: (dY) => dY },
+    { input: a, vjp: (dY) => dY }, // Ā = Ȳ
+    { input: b, vjp: (dY) => dY }, // B̄ = Ȳ
   ]);
 }
 
 /** y = a − b. */
 export function sub(a: Operand, b: Operand): Tensor {
   return record("sub", applied("sub", a, b), [
-    { input: a, vjp: (dY) => dY },
-    { input: b, vjp: (dY) => neg(dY) },
+    { input: a, vjp: (dY) => dY }, // Ā = Ȳ
+    { input: b, vjp: (dY) => neg(dY) }, // B̄ = −Ȳ
   ]);
 }
 
 /** y = a ∘ b. */
 export function mul(a: Operand, b: Operand): Tensor {
   return record("mul", applied("mul", a, b), [
-    { input: a, saves: [b], vjp: (dY, B) => mul(dY, B) },
-    { input: b, saves: [a], vjp: (dY, A) => mul(dY, A) },
+    { input: a, saves: [b], vjp: (dY, B) => mul(dY, B) }, // Ā = Ȳ ∘ B
+    { input: b, saves: [a], vjp: (dY, A) => mul(dY, A) }, // B̄ = Ȳ ∘ A
   ]);
 }
 
@@ -60,8 +65,8 @@ export const gated = (dY: Tensor, dX: Tensor): Tensor =>
 /** y = a / b. */
 export function div(a: Operand, b: Operand): Tensor {
   return record("div", applied("div", a, b), [
-    { input: a, saves: [b], vjp: (dY, B) => gated(dY, div(dY, B)) }, //                     ∂y/∂a = 1/b
-    { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => gated(dY, neg(mul(dY, div(Y, B)))) }, // ∂y/∂b = −a/b² = −y/b
+    { input: a, saves: [b], vjp: (dY, B) => gated(dY, div(dY, B)) }, // Ā = Ȳ / B
+    { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => gated(dY, neg(mul(dY, div(Y, B)))) }, // B̄ = −Ȳ ∘ A/B² = −Ȳ ∘ Y/B
   ]);
 }
 
@@ -71,12 +76,12 @@ export function pow(a: Operand, b: Operand): Tensor {
     {
       input: a,
       saves: [a, b],
-      vjp: (dY, A, B) => gated(dY, mul(dY, where(eq(B, 0), 0, mul(B, pow(A, sub(B, 1)))))), // b aᵇ⁻¹
+      vjp: (dY, A, B) => gated(dY, mul(dY, where(eq(B, 0), 0, mul(B, pow(A, sub(B, 1)))))), // Ā = Ȳ ∘ b aᵇ⁻¹
     },
     {
       input: b,
       saves: [a, b, OUTPUT],
-      vjp: (dY, A, B, Y) => gated(dY, mul(dY, where(mul(eq(A, 0), ge(B, 0)), 0, mul(Y, log(constant(A)))))), // y log a
+      vjp: (dY, A, B, Y) => gated(dY, mul(dY, where(mul(eq(A, 0), ge(B, 0)), 0, mul(Y, log(constant(A)))))), // B̄ = Ȳ ∘ y ln a
     },
   ]);
 }
@@ -84,16 +89,16 @@ export function pow(a: Operand, b: Operand): Tensor {
 /** max(a, b), element by element; the gradient of a tie is shared by halves. */
 export function maximum(a: Operand, b: Operand): Tensor {
   return record("maximum", applied("max", a, b, "maximum"), [
-    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
-    { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
+    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) }, // Ā = Ȳ ∘ [a > b]
+    { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) }, // B̄ = Ȳ ∘ [b > a]
   ]);
 }
 
 /** min(a, b), element by element; the gradient of a tie is shared by halves. */
 export function minimum(a: Operand, b: Operand): Tensor {
   return record("minimum", applied("min", a, b, "minimum"), [
-    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) },
-    { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) },
+    { input: a, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(B, A)) }, // Ā = Ȳ ∘ [a < b]
+    { input: b, saves: [a, b], vjp: (dY, A, B) => mul(dY, share(A, B)) }, // B̄ = Ȳ ∘ [b < a]
   ]);
 }
 
@@ -115,8 +120,8 @@ export function where(mask: Tensor, a: Operand, b: Operand): Tensor {
     "where",
     select(operand("where", mask, "mask"), arrayOf("where", a, "a"), arrayOf("where", b, "b")),
     [
-      { input: a, saves: [mask], vjp: (dY, M) => where(M, dY, 0) },
-      { input: b, saves: [mask], vjp: (dY, M) => where(M, 0, dY) },
+      { input: a, saves: [mask], vjp: (dY, M) => where(M, dY, 0) }, // Ā = Ȳ where the mask is set
+      { input: b, saves: [mask], vjp: (dY, M) => where(M, 0, dY) }, // B̄ = Ȳ elsewhere
     ],
   );
 }
@@ -130,6 +135,6 @@ export function clamp(x: Tensor, low: number, high: number): Tensor {
     throw new ArgumentError("clamp", "numbers low ≤ high", { low, high });
   const value = binary("min", binary("max", operand("clamp", x), array(low, [])), array(high, []));
   return record("clamp", value, [
-    { input: x, saves: [x, low, high], vjp: (dY, X, lo, hi) => mul(dY, mul(ge(X, lo), ge(hi, X))) },
+    { input: x, saves: [x, low, high], vjp: (dY, X, lo, hi) => mul(dY, mul(ge(X, lo), ge(hi, X))) }, // [low ≤ x ≤ high]
   ]);
 }

@@ -65,10 +65,10 @@ export function crossEntropy(logits: Tensor, labels: IndexLike, options: CrossEn
   const onlyCounted = (x: Tensor): Tensor => (count < rows ? where(tensor(counted, [rows, 1]), x, 0) : x);
   const safe = { data: target.data.map((label) => (label === ignoreIndex ? 0 : label)), shape: [rows, 1] };
 
-  const given = reshape(logits, [rows, classes]); //                        [rows, C]
+  const given = reshape(logits, [rows, classes]); // [rows, C]
   const x = isFiniteWhereIgnored(given, counted) ? given : onlyCounted(given);
-  const logP = logSoftmax(x); //                                            [rows, C]
-  const onLabel = neg(gather(logP, safe)); //                               [rows, 1]
+  const logP = logSoftmax(x); // [rows, C]
+  const onLabel = neg(gather(logP, safe)); // [rows, 1]
   const each =
     labelSmoothing === 0
       ? onLabel

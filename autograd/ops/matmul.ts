@@ -60,7 +60,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
     });
   const rows = x.shape.length === 2 ? x : reshape(x, [nd.sizeOf(x.shape.slice(0, -1)), k]);
   const y = record("linear", nd.matmul(rows.value, nd.mT(weight.value)), [
-    { input: rows, saves: [weight], vjp: (dY, W) => matmul(dY, W) }, //     X̄ = Ȳ W
+    { input: rows, saves: [weight], vjp: (dY, W) => matmul(dY, W) }, // X̄ = Ȳ W
     { input: weight, saves: [rows], vjp: (dY, X) => matmul(mT(dY), X) }, // W̄ = Ȳᵀ X
   ]);
   const shaped = x.shape.length === 2 ? y : reshape(y, [...x.shape.slice(0, -1), m]);

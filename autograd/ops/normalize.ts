@@ -56,21 +56,21 @@ function normalize(x: Tensor, eps: number, centre: boolean): Tensor {
   return xHat;
 }
 
-/** dX = r (dY − mean dY − x̂ mean(dY ∘ x̂)): one kernel, and an op of its own for gradients of gradients. */
+/** dX = r (dY − mean dY − x̂ mean(dY ∘ x̂)): one kernel, and an op of its own for gradients of gradients, u = ∂L/∂(dX). */
 function normalizeGrad(xHat: Tensor, r: Tensor, dY: Tensor, centre: boolean): Tensor {
   return record("normalizeGrad", nd.normalizeGrad(xHat.value, r.value, dY.value, centre), [
     {
       input: xHat,
       saves: [xHat, r, dY],
       vjp: (u, X, R, G) => {
-        const rows = { keepdims: true };
+        const rows = { keepdims: true }; // −r (u mean(dY ∘ x̂) + dY mean(u ∘ x̂))
         return mul(mul(R, -1), add(mul(u, mean(mul(G, X), -1, rows)), mul(G, mean(mul(u, X), -1, rows))));
       },
     },
     {
       input: r,
       saves: [xHat, r, dY],
-      vjp: (u, X, R, G) => sum(mul(u, div(normalizeGrad(X, R, G, centre), R)), -1, { keepdims: true }),
+      vjp: (u, X, R, G) => sum(mul(u, div(normalizeGrad(X, R, G, centre), R)), -1, { keepdims: true }), // Σ u ∘ dX/r
     },
     { input: dY, saves: [xHat, r], vjp: (u, X, R) => normalizeGrad(X, R, u, centre) }, // the Jacobian is symmetric
   ]);

@@ -40,7 +40,7 @@ export function sum(x: Tensor, axes?: Axes, options?: Keep): Tensor {
   const { kept } = keptShape("sum", x, axes, options);
   const before = x.shape;
   return record("sum", nd.reduce("sum", x.value, axes, options), [
-    { input: x, vjp: (dY) => broadcastTo(reshape(dY, kept), before) },
+    { input: x, vjp: (dY) => broadcastTo(reshape(dY, kept), before) }, // dX = dY, repeated
   ]);
 }
 
@@ -86,7 +86,7 @@ function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, option
       saves: [x, OUTPUT],
       vjp: (dY, X, Y) => {
         const winners = eq(X, reshape(Y, kept)); // 1 where x is the extremum
-        return mul(winners, div(reshape(dY, kept), sumKept(winners, kept)));
+        return mul(winners, div(reshape(dY, kept), sumKept(winners, kept))); // dX = dY / (number of winners), on them
       },
     },
   ]);
@@ -143,7 +143,7 @@ export function norm(x: Tensor, axes?: Axes, options?: Keep): Tensor {
       saves: [x, OUTPUT],
       vjp: (dY, X, Y) => {
         const y = reshape(Y, kept);
-        return mul(reshape(dY, kept), where(eq(y, 0), 0, div(X, where(eq(y, 0), 1, y)))); // x/‖x‖
+        return mul(reshape(dY, kept), where(eq(y, 0), 0, div(X, where(eq(y, 0), 1, y)))); // dX = dY x/‖x‖
       },
     },
   ]);

@@ -22,7 +22,7 @@ export function causalSoftmax(x: Tensor): Tensor {
   ]);
 }
 
-/** dX = y ∘ (dY − s), s = Σ dY ∘ y over `axes`: one kernel, and an op of its own for gradients of gradients. */
+/** dX = y ∘ (dY − s), s = Σ dY ∘ y over `axes`: one kernel, and an op of its own for gradients of gradients, u = ∂L/∂(dX). */
 function softmaxGrad(y: Tensor, dY: Tensor, axes: Axes): Tensor {
   return record("softmaxGrad", nd.softmaxGrad(y.value, dY.value, axes), [
     {
@@ -40,6 +40,6 @@ function softmaxGrad(y: Tensor, dY: Tensor, axes: Axes): Tensor {
 /** y = x − log Σ eˣ over `axes`. */
 export function logSoftmax(x: Tensor, axes: Axes = -1): Tensor {
   return record("logSoftmax", nd.logSoftmax(operand("logSoftmax", x), axes), [
-    { input: x, saves: [OUTPUT], vjp: (dY, Y) => sub(dY, mul(exp(Y), sum(dY, axes, { keepdims: true }))) },
+    { input: x, saves: [OUTPUT], vjp: (dY, Y) => sub(dY, mul(exp(Y), sum(dY, axes, { keepdims: true }))) }, // dX = dY − eʸ Σ dY
   ]);
 }

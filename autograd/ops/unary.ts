@@ -37,9 +37,9 @@ export const neg = linear("neg", -1);
 export const abs = elementwise("abs", "x", (x) => sign(x));
 export const sign = linear("sign", 0);
 export const square = elementwise("square", "x", (x) => mul(x, 2));
-export const sqrt = withPoles("sqrt", "y", (y) => mul(reciprocal(y), 0.5)); //       ½ x^(−1/2)
+export const sqrt = withPoles("sqrt", "y", (y) => mul(reciprocal(y), 0.5)); // ½ x^(−1/2)
 export const rsqrt = withPoles("rsqrt", "y", (y) => mul(mul(square(y), y), -0.5)); // −½ x^(−3/2)
-export const reciprocal = withPoles("reciprocal", "y", (y) => neg(square(y))); //    −1/x²
+export const reciprocal = withPoles("reciprocal", "y", (y) => neg(square(y))); // −1/x²
 
 export const exp = withPoles("exp", "y", (y) => y);
 export const expm1 = withPoles("expm1", "y", (y) => add(y, 1));
@@ -71,7 +71,7 @@ export const geluTanh = elementwise("geluTanh", "x", (x) => geluTanhGrad(x));
 const geluTanhGrad = elementwise("geluTanhGrad", "x", (x) => {
   const t = tanh(mul(mul(x, add(mul(square(x), D), 1)), C));
   const du = mul(add(mul(square(x), 3 * D), 1), C); // u′ = √(2/π) (1 + 3·0.044715 x²)
-  const ddu = mul(x, 6 * D * C); //                    u″
+  const ddu = mul(x, 6 * D * C); // u″
   return mul(sub(1, square(t)), add(du, mul(mul(x, 0.5), sub(ddu, mul(mul(t, square(du)), 2)))));
 });
 
