@@ -14,7 +14,7 @@ const RUNS = 25; // per op and law
 /** Ops whose derivative is not held against differences here, and why. */
 const apart: Readonly<Record<string, readonly string[]>> = {
   "has no derivative": ["argmax", "eq", "ge", "gt", "oneHot", "sign"],
-  "rounds: the gradient passes straight through (numbers.test.ts)": ["bfloat16", "float16"],
+  "rounds: the gradient passes straight through, see below": ["bfloat16", "float16"],
   "is random (engine.test.ts)": ["dropout"],
   "is crossEntropy in chunks (linear-cross-entropy.test.ts)": ["linearCrossEntropy"],
   "is part of another op's derivative": ["gated", "pad", "scatterAdd"],
@@ -82,6 +82,14 @@ for (const { name, draw } of ops) {
       }),
       { numRuns: RUNS },
     );
+  });
+}
+
+for (const name of ["bfloat16", "float16"] as const) {
+  laws(`${name}: the gradient passes straight through the rounding`, () => {
+    const x = tensor([0.1, 1 / 3, 1e5], { requiresGrad: true });
+    exported[name](x).backward(tensor([1, 2, 3]));
+    assert.equal([...(x.grad as Tensor).toArray()], [1, 2, 3]);
   });
 }
 
