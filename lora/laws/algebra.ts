@@ -24,7 +24,7 @@ import {
   outputOf,
   plainModel,
   products,
-  scatter,
+  randomize,
   trainedModel,
   unit,
   weightBound,
@@ -168,7 +168,7 @@ function alphaZero(trial: Parameters<Law["check"]>[0]) {
   const magnitude = Array.from(start)
     .find(([field]) => field === "m")?.[1]
     .toArray();
-  scatter(model, "a", trial);
+  randomize(model, "a", trial);
   for (const [field, parameter] of adapterOf(model).namedParameters())
     if (field === "m" && magnitude) parameter.assign(magnitude);
   return within(distance(outputOf(model, x), outputOf(plainModel(trial), x)), 0);

@@ -88,12 +88,12 @@ export const freshModel = (trial: Trial, other?: Partial<AdapterConfig>): Adapte
 export function trainedModel(trial: Trial, names: readonly string[] = ["a"]): AdaptedModel<OneLayer> {
   const model = inject(plainModel(trial), { ...configOf(trial), name: names[0] });
   for (const name of names.slice(1)) model.addAdapter(name, configOf(trial));
-  for (const name of names) scatter(model, name, trial);
+  for (const name of names) randomize(model, name, trial);
   return model;
 }
 
 /** Gives an adapter's parameters values of the trial's kind; magnitudes are positive. */
-export function scatter(model: AdaptedModel, name: string, trial: Trial): void {
+export function randomize(model: AdaptedModel, name: string, trial: Trial): void {
   for (const [field, parameter] of adapterOf(model, name).namedParameters()) {
     const values = draw(trial, random(trial.seed).split(name).split(field), parameter.size);
     parameter.assign(field === "m" ? values.map((value) => value + 1.25) : values);

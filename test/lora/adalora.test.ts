@@ -20,7 +20,7 @@ import {
 import { AdamW, fit, Linear, Module, mseLoss } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adapted, build, distance, drawn, draws, merged, stir } from "../support/sites.ts";
+import { adapted, build, distance, drawn, draws, merged, randomize } from "../support/sites.ts";
 
 const adalora = suite("adalora");
 const size = fc.integer({ min: 1, max: 6 });
@@ -335,7 +335,7 @@ adalora("identity at first; merged equals adapted, on every kind of layer", () =
         const layer = build(draw);
         const adapter = new AdaLoRA(layer.site, { rank: r, alpha: 3, ranknum, rng: random(draw.seed) });
         assert.is(distance(adapted(layer, adapter), layer.layer.forward(layer.input)), 0);
-        stir(adapter, draw.seed);
+        randomize(adapter, draw.seed);
         assert.ok(distance(adapted(layer, adapter), merged(layer, adapter)) < 1e-9);
       });
     }),

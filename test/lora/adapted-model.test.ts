@@ -14,9 +14,9 @@ import {
   ids,
   largestDifference,
   output,
+  randomize,
   refuses,
   same,
-  shake,
   tinyGPT2,
 } from "./support/models.ts";
 
@@ -302,7 +302,7 @@ test("a new adapter with a deleted one's name does not inherit that it trains", 
 test("an adapter on layers of its own, and names that are part of others", () => {
   const model = adaptedChain({ a: { method: "lora" } });
   model.addAdapter("a1", { rank: 1, target: "second", seed: 9 });
-  shake(model, "a1", 9);
+  randomize(model, "a1", 9);
   const [a, a1] = ["a", "a1"].map((name) => model.withAdapters(name, () => output(model)));
   assert.not(same(a, a1));
   model.deleteAdapter("a");
@@ -328,11 +328,11 @@ test("PiSSA, OLoRA: the model computes what it did, alone, in rows, merged; disa
   for (const init of ["pissa", "olora"] as const) {
     const model = inject(new Chain(), { rank: 2, init, target: everywhere, seed: 1, name: "a" });
     model.addAdapter("b", { rank: 2, target: everywhere, seed: 2 });
-    shake(model, "b", 2);
+    randomize(model, "b", 2);
     const base = model.disabled(() => output(model));
     assert.ok(same(base, output(new Chain())));
     assert.ok(largestDifference(output(model), base) < 1e-5);
-    shake(model, "a", 1);
+    randomize(model, "a", 1);
     const a = output(model);
     const rows = model.withRows(["a", null], () => output(model));
     const half = rows.length / 2;
@@ -365,7 +365,7 @@ test("checkpoints: the state dict has every parameter once, whatever acts", () =
 test("dropout acts on the branch in training only, and the same seed drops the same", () => {
   const run = () => {
     const model = inject(new Chain(), { rank: 2, dropout: 0.5, target: "first", seed: 1 });
-    shake(model, "default", 1);
+    randomize(model, "default", 1);
     return [output(model), output(model), output(model.eval()), output(model)];
   };
   const [first, second, quiet, again] = run();

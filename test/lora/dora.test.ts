@@ -7,7 +7,7 @@ import { DoRA, viewWeight } from "lowrank/lora";
 import { Linear } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adapted, build, distance, drawn, draws, type Layer, merged, stir } from "../support/sites.ts";
+import { adapted, build, distance, drawn, draws, type Layer, merged, randomize } from "../support/sites.ts";
 
 const dora = suite("dora");
 const close = 1e-9;
@@ -17,7 +17,7 @@ const inDoubles = (fn: () => void) => () => withPrecision("float64", fn);
 /** A layer and a DoRA on it whose A, B and m are drawn: |ΔV| ≤ 1/2 < 1 ≤ |W0|, so that no ‖V'‖ is small. */
 function stirred(layer: Layer, r: number, seed: number, options = {}): DoRA {
   const adapter = new DoRA(layer.site, { rank: r, alpha: 2 * r, rng: random(seed), ...options });
-  stir(adapter, seed);
+  randomize(adapter, seed);
   return adapter;
 }
 
@@ -114,7 +114,7 @@ dora("dropout acts on x in both terms: y = W0 x + (g − 1) W0 x̃ + g s B A x̃
   const { site } = layer;
   const x = layer.input as Tensor;
   const adapter = new DoRA(site, { rank: 2, dropout: 0.5, rng: random(7) });
-  stir(adapter, 3);
+  randomize(adapter, 3);
   const { A, B, scaling } = adapter;
   const dropped = dropout(x, 0.5, random(7).split("dropout"));
   const g = adapter.gain(site);

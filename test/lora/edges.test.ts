@@ -7,7 +7,7 @@ import { Conv1D, Conv2d, cloneModule, Embedding, Linear, Module } from "lowrank/
 import { dequantizeModel, QuantizedLinear, quantizeModel } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Chain, everywhere, largestDifference, output, refuses, same, shake } from "./support/models.ts";
+import { Chain, everywhere, largestDifference, output, randomize, refuses, same } from "./support/models.ts";
 
 const test = suite("edges");
 
@@ -71,7 +71,7 @@ for (const device of ["reference", "cpu"] as const) {
               target: "layer",
               seed: 1,
             } as never);
-            shake(model, "default", 3);
+            randomize(model, "default", 3);
             for (const batch of [0, 1, 3]) {
               const x = input(batch);
               const label = `rank ${rank}, alpha ${alpha}, batch ${batch}`;
@@ -130,7 +130,7 @@ test("a dense copy of a quantized model computes what the adapted or merged one 
     const base = new Chain();
     quantizeModel(base, { skip: ["second"] });
     const model = inject(base, { method, rank: 2, target: everywhere, seed: 1 } as never);
-    shake(model, "default", 1);
+    randomize(model, "default", 1);
     const close = (what: string): void => {
       assert.ok(same(output(cloneModule(model)), output(model)), `${method} ${what}, copied`);
       const dense = dequantizeModel(model.model);

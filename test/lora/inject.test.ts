@@ -25,9 +25,9 @@ import {
   ids,
   largestDifference,
   output,
+  randomize,
   refuses,
   same,
-  shake,
   tinyGPT2,
 } from "./support/models.ts";
 
@@ -169,7 +169,7 @@ test("tied weights: adapting and merging the embedding leaves the head as it was
     const model = tinyGPT2();
     const table = model.transformer.wte.weight.toArray();
     const adapted = inject(model, { rank: 2, target, seed: 1 });
-    shake(adapted, "default", 1);
+    randomize(adapted, "default", 1);
     const before = output(adapted, [[1, 2, 3]]);
     adapted.merge();
     const untouched = model.getModule(other === "wte" ? "transformer.wte" : other) as Chain["first"];
@@ -294,7 +294,7 @@ test("a rank above min(out, in) is allowed with a warning, said once; not where 
     const expected = /^lowrank: rank 5 on first \[6, 4\]: the rank of an update is at most 4 there/;
     assert.ok(method === "lora" ? said.length === 1 && expected.test(said[0]) : said.length === 0, `${said}`);
     const model = adapt();
-    shake(model, "default", 2);
+    randomize(model, "default", 2);
     const before = output(model);
     model.merge();
     assert.ok(largestDifference(output(model), before) < 1e-5); // sums of 9 terms below 4: 2 · 9 · 2⁻²⁴ · 36

@@ -7,7 +7,7 @@ import { inject, LoRA, loraPlus } from "lowrank/lora";
 import { Adam, AdamW, Embedding, LayerNorm, Linear, Module, SGD } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adapted, build, draws, stir } from "../support/sites.ts";
+import { adapted, build, draws, randomize } from "../support/sites.ts";
 
 const plus = suite("lora-plus");
 
@@ -103,7 +103,7 @@ plus("is Adam at one rate on B' = B/λ", () => {
       const [one, other] = [1, ratio].map(
         (alpha) => new LoRA(layer.site, { rank: 1, alpha, rng: random(draw.seed) }),
       );
-      for (const adapter of [one, other]) stir(adapter, draw.seed);
+      for (const adapter of [one, other]) randomize(adapter, draw.seed);
       other.B.assign(other.B.mul(1 / ratio).value);
       const settings = { betas: [0.9, 0.999] as const, eps: 0 };
       const optimizers = [

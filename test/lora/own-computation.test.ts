@@ -10,7 +10,7 @@ import { Conv1D, Conv1d, Conv2d, Embedding, Linear, type LinearLike, Module, SGD
 import { dequantizeModel, QuantizedLinear, quantizeModel } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { largestDifference, output, refuses, same, shake } from "./support/models.ts";
+import { largestDifference, output, randomize, refuses, same } from "./support/models.ts";
 
 const test = suite("layers that compute in a way of their own");
 
@@ -198,7 +198,7 @@ for (const method of Object.keys(methods) as Method[]) {
       const before = output(new Model(layer), input);
       const model = inject(new Model(layer), { method, rank: 2, alpha: 3, target: "layer" } as never);
       assert.ok(same(output(model, input), before), "identity at the start");
-      shake(model, "default", 1);
+      randomize(model, "default", 1);
       const trained = output(model, input);
       assert.ok(largestDifference(trained, before) > 1e-3);
       model.merge();
@@ -289,7 +289,7 @@ for (const method of Object.keys(methods) as Method[]) {
     assert.is(model.ownParameters("default").length, 1);
     model.addAdapter("b", { method, rank: 1, target: "fc" } as never);
     assert.equal([...model.adapter("b").keys()], ["blocks.0.fc"]);
-    shake(model, "default", 1);
+    randomize(model, "default", 1);
     const trained = output(model, vectors);
     model.merge();
     assert.ok(largestDifference(output(model, vectors), trained) < 1e-4);
@@ -353,7 +353,7 @@ for (const method of Object.keys(methods) as Method[]) {
       const config = { method, rank: 2, alpha: 3, bias: "all", seed: 1 };
       const shared = inject(new Shared(), { ...config, target: "fc" } as never);
       const separate = inject(new Separate(), { ...config, target: ["fc", "again"] } as never);
-      shake(shared, "default", 1);
+      randomize(shared, "default", 1);
       const places = ["blocks.0.fc", "blocks.1.fc", "again"];
       const one = shared.layers.get(places[0]) as Module;
       const three = places.map((place) => separate.layers.get(place) as Module);

@@ -34,7 +34,7 @@ import {
 import { Conv1D, Conv1d, Conv2d, Embedding, LayerNorm, Linear, loadPretrained, Module } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { shake, tinyGPT2 } from "./support/models.ts";
+import { randomize, tinyGPT2 } from "./support/models.ts";
 
 const test = suite("peft");
 
@@ -96,7 +96,7 @@ const sameFiles = (a: AdapterFiles, b: AdapterFiles): boolean =>
 function filesOf(config: Partial<AdapterConfig> = {}, options: WriteOptions = {}): AdapterFiles {
   const defaults = { rank: 2, alpha: 3, target: ["h.0.fc", "h.1.proj"], seed: 1 };
   const adapted = inject(new Zoo(), { ...defaults, ...config } as AdapterConfig);
-  shake(adapted, "default", 5);
+  randomize(adapted, "default", 5);
   return writeAdapter(adapted, options);
 }
 
@@ -254,7 +254,7 @@ test("reading what was written gives the same adapter, and writing that gives th
   fc.assert(
     fc.property(configs, ({ config, seed, masked }) => {
       const adapted = inject(new Zoo(), { ...config, name: "first" } as AdapterConfig & { name: string });
-      shake(adapted, "first", seed);
+      randomize(adapted, "first", seed);
       for (const [i, part] of [...adapted.adapter("first").values()].entries()) {
         if (part instanceof AdaLoRA && i % 2 === 0)
           part.lambda.assign(Array.from(part.lambda.value.data, (λ, k) => (k < masked ? 0 : λ)));
@@ -291,7 +291,7 @@ test("half-precision formats round what is written and nothing else", () => {
 
 test("AdaLoRA in the paper's scaling keeps its ΔW", () => {
   const adapted = inject(new Zoo(), { method: "adalora", rank: 3, alpha: 7, target: "h.0.fc", seed: 2 });
-  shake(adapted, "default", 3);
+  randomize(adapted, "default", 3);
   const files = writeAdapter(adapted);
   // The factor α/r is said as α'/(r + 1e-5): two roundings in float64, so the float32 values are the same or neighbours.
   const [before, after] = [adapted, readAdapter(new Zoo(), files)].map(
@@ -354,7 +354,7 @@ test("an adapter that changed is written with what it is now and what its file s
 
 test("an adapter that was composed here is written as LoRA", () => {
   const adapted = inject(new Zoo(), { method: "dora", rank: 2, target: ["fc", "image"], name: "dora" });
-  shake(adapted, "dora", 3);
+  randomize(adapted, "dora", 3);
   convert(adapted, "dora", "plain");
   const again = readAdapter(new Zoo(), writeAdapter(adapted, { name: "plain" }));
   assert.equal([...contents(again, "default")], [...contents(adapted, "plain")]);

@@ -10,7 +10,7 @@ import { type AdaptedModel, type AdapterConfig, compose, inject, type Method, me
 import { SGD } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Chain, output, refuses, same, shake } from "./support/models.ts";
+import { Chain, output, randomize, refuses, same } from "./support/models.ts";
 import { add, delta, type Matrix, type PlainAdapter, product, scaled } from "./support/plain-matrices.ts";
 
 const test = suite("adapted models against plain matrices");
@@ -164,7 +164,7 @@ const addAdapter = (name: string, method: Method, rank: number, target: string[]
     follows(spec, model) {
       const y = model.withAdapters([...spec.merged, name], () => output(model, batch));
       agree(y, expected(spec, spec.merged, batch), "a new adapter is the identity");
-      shake(model, name, seed);
+      randomize(model, name, seed);
       spec.adapters.set(name, read(model, name));
     },
   });
@@ -353,8 +353,8 @@ const commands = [
 function start(): { model: Spec; real: Real } {
   const model = inject(new Chain(), { rank: 2, alpha: 2, target: [...layers], seed: 1, name: "a" });
   model.addAdapter("b", { method: "dora", rank: 1, alpha: 2, target: ["first", "second"], seed: 2 });
-  shake(model, "a", 1);
-  shake(model, "b", 2);
+  randomize(model, "a", 1);
+  randomize(model, "b", 2);
   const adapters = new Map(["a", "b"].map((name) => [name, read(model, name)]));
   return {
     model: { adapters, active: ["a"], training: ["a"], merged: [], saved: new Map() },

@@ -7,7 +7,7 @@ import { LoRA, LoraConv, MergedLinear, viewWeight } from "lowrank/lora";
 import { Conv1d, Conv2d, LayerNorm, Linear } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { adapted, build, distance, drawn, draws, type Layer, merged, stir } from "../support/sites.ts";
+import { adapted, build, distance, drawn, draws, type Layer, merged, randomize } from "../support/sites.ts";
 
 const sites = suite("sites");
 const close = 1e-9; // 10⁶ roundings of what is computed
@@ -56,7 +56,7 @@ sites(
         const layer = build(draw);
         const adapter = new LoRA(layer.site, { rank: r, alpha: 3, dropout: 0.5, rng: random(draw.seed) });
         assert.is(distance(adapted(layer, adapter), layer.layer.forward(layer.input)), 0);
-        stir(adapter, draw.seed);
+        randomize(adapter, draw.seed);
         adapter.eval();
         assert.ok(distance(adapted(layer, adapter), merged(layer, adapter)) < close);
       }),
@@ -76,7 +76,7 @@ sites(
         const { site } = layer;
         const adapter = new MergedLinear(site, { rank: r, alpha: 2, slices, rng: random(draw.seed) });
         assert.is(distance(adapted(layer, adapter), layer.layer.forward(layer.input)), 0);
-        stir(adapter, draw.seed);
+        randomize(adapter, draw.seed);
         assert.ok(distance(adapted(layer, adapter), merged(layer, adapter)) < close);
         const delta = adapter.deltaWeight();
         let e = 0;
@@ -104,7 +104,7 @@ sites(
         const site = viewWeight(new Conv2d(into, out, k, { padding: 1 }));
         const layer = { site, input: new Tensor(drawn(seed, [2, into, 3, 3], 0, 1)) };
         const adapter = new LoraConv(site, { rank: r, rng: random(seed) });
-        stir(adapter, seed);
+        randomize(adapter, seed);
         assert.ok(distance(adapted(layer, adapter), merged(layer, adapter)) < close);
         const BA = matmul(adapter.B, adapter.A).value.data;
         assert.ok(adapter.deltaWeight(site).value.data.every((d, i) => Math.abs(d - BA[i]) < close));
@@ -113,7 +113,7 @@ sites(
     const site = viewWeight(new Linear(4, 3));
     const options = { rank: 2, alpha: 6, rng: random(0) };
     const [conv, lora] = [new LoraConv(site, options), new LoRA(site, options)];
-    for (const adapter of [conv, lora]) stir(adapter, 1);
+    for (const adapter of [conv, lora]) randomize(adapter, 1);
     assert.ok(distance(conv.deltaWeight(site), lora.deltaWeight()) < close);
   }),
 );

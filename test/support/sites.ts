@@ -75,7 +75,7 @@ export function drawn(seed: number, shape: readonly number[], low: number, high:
 }
 
 /** Gives every parameter of an adapter values with |x| ≤ 1/4: at their first ones every method agrees with its base. */
-export function stir(adapter: Adapter, seed: number): void {
+export function randomize(adapter: Adapter, seed: number): void {
   for (const [i, parameter] of adapter.parameters().entries())
     parameter.assign(drawn(seed + i, parameter.shape, 0, 0.25));
 }

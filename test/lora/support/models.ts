@@ -38,7 +38,7 @@ export const tinyGPT2 = (rng: Random = random(3)): GPT2 =>
   ).eval();
 
 /** Other values for all parameters of an adapter: magnitudes stay positive, the rest is uniform on ±1. */
-export function shake(model: AdaptedModel, name: string, seed: number): void {
+export function randomize(model: AdaptedModel, name: string, seed: number): void {
   for (const [path, adapter] of model.adapter(name)) {
     for (const [field, parameter] of adapter.namedParameters()) {
       const rng = random(seed).split(`${path}.${field}`);
@@ -66,7 +66,7 @@ export function adaptedChain(
     model.addAdapter(name, settings(other, i + 2));
   });
   model.names.forEach((name, i) => {
-    shake(model, name, i);
+    randomize(model, name, i);
   });
   return model;
 }
