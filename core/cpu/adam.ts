@@ -1,4 +1,4 @@
-/** @file AdamW on the cpu device. */
+/** @file AdamW on the cpu device: one step, in place. */
 
 import { reshape } from "../array/movement.ts";
 import { contiguous, type NDArray } from "../array/ndarray.ts";
@@ -6,13 +6,18 @@ import type { AdamStep } from "../device/kernels.ts";
 import type { Operands } from "./operands.ts";
 import { floatBits, kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
-/** Brought in at a time: this stays in the second-level cache, and an AdamW step reads and writes it. */
+/**
+ * Bytes copied into the window at a time: few enough to stay in the second-level cache while the kernel works on
+ * them.
+ */
 const BYTES = 2 ** 18;
 
 /**
- * M ← β₁M + (1 − β₁)G, V ← β₂V + (1 − β₂)G², W ← (1 − lr λ)W − lr (M/c₁) / (√(V/c₂) + ε). With the corrections moved out,
- * the last term is (lr √c₂/c₁) M / (√V + ε √c₂). Parameters and their state live outside the kernels' memory and are
- * brought in block by block, which still takes half the time of plain loops.
+ * M ← β₁M + (1 − β₁)G, V ← β₂V + (1 − β₂)G², W ← (1 − lr λ)W − lr (M/c₁) / (√(V/c₂) + ε). With the corrections moved
+ * out, the last term is (lr √c₂/c₁) M / (√V + ε √c₂).
+ *
+ * Parameters and their state live outside the kernels' memory and are copied into the window block by block. With the
+ * copies a step still takes half the time of plain loops.
  */
 export function adam(
   runtime: WasmRuntime,

@@ -1,12 +1,13 @@
 /**
- * @file Which parts of a range of addresses are taken. The design is TLSF, "two-level segregated fit" (M. Masmano,
- * I. Ripoll, A. Crespo, J. Real: TLSF: A New Dynamic Memory Allocator for Real-Time Systems, ECRTS 2004), with its
- * bookkeeping outside the memory it hands out.
+ * @file The allocator of the arena: keeps track of which parts of a range of addresses are taken. The design is TLSF,
+ * "two-level segregated fit" (M. Masmano, I. Ripoll, A. Crespo, J. Real: TLSF: A New Dynamic Memory Allocator for
+ * Real-Time Systems, ECRTS 2004), with its bookkeeping outside the memory that it hands out.
  *
  * Free blocks are listed by size: a first level of powers of two, each cut into 16 classes by a second level, and a
- * bit for every list that is not empty, so that the next larger block is found by two searches for a bit. The rest of
- * a block that is too large is split off; a block that is freed merges with its free neighbours (boundary tags, Knuth,
- * The Art of Computer Programming, §2.5), so there are never two free blocks side by side.
+ * bit for every list that is not empty, so that the next larger block is found by two searches for a bit. When a
+ * block is larger than needed, the rest is split off and stays free. A block that is freed merges with its free
+ * neighbours (boundary tags, Knuth, The Art of Computer Programming, §2.5), so two free blocks are never side by
+ * side.
  */
 
 import { DeviceError } from "../errors.ts";
@@ -18,30 +19,32 @@ export const GRAIN = 64;
 const LOG_CLASSES = 4;
 const CLASSES = 1 << LOG_CLASSES;
 
-/** A part of the range, in grains from its start, and its neighbours. */
+/** A part of the range, free or taken: its place in grains from the start of the range, and its neighbours. */
 interface Block {
   start: number;
   size: number;
   before: Block | null;
   after: Block | null;
-  /** Place in the list of its class; −1 when taken. */
+  /** Index in the list of its class; −1 when the block is taken. */
   slot: number;
 }
 
 export class Allocator {
   readonly #base: number;
-  /** Of the range, in grains. */
+  /** Length of the range in grains. */
   readonly #size: number;
+  /** Free blocks: the list of row f and column s is entry f · CLASSES + s. */
   readonly #lists: Block[][] = [];
-  /** Bit f: some list of the first level's row f is not empty. */
+  /** Bit f is set when some list of row f is not empty. */
   #rows = 0;
-  /** Bit s of entry f: list s of row f is not empty. */
+  /** Bit s of entry f is set when the list of row f and column s is not empty. */
   readonly #columns: number[] = [];
+  /** Taken blocks by address. */
   readonly #taken = new Map<number, Block>();
   #takenGrains = 0;
   #peakGrains = 0;
 
-  /** Hands out addresses from `start` on, of `bytes` bytes; both are multiples of `GRAIN`. At most 4 GiB. */
+  /** Hands out addresses in the `bytes` bytes from `start` on. Both are multiples of `GRAIN`; at most 4 GiB. */
   constructor(start: number, bytes: number) {
     this.#base = start;
     const size = Math.floor(bytes / GRAIN);
@@ -49,22 +52,22 @@ export class Allocator {
     if (size > 0) this.#list({ start: 0, size, before: null, after: null, slot: -1 });
   }
 
-  /** Bytes taken now, those that round a length up to whole grains included. */
+  /** Bytes taken now, with lengths rounded up to whole grains. */
   get taken(): number {
     return this.#takenGrains * GRAIN;
   }
 
-  /** The most bytes that were ever taken at once. */
+  /** The largest value that `taken` has had. */
   get peak(): number {
     return this.#peakGrains * GRAIN;
   }
 
-  /** Free blocks and their lengths in bytes, in no order. */
+  /** Lengths of the free blocks in bytes, in no order. */
   get free(): readonly number[] {
     return this.#lists.flatMap((list) => list.map(({ size }) => size * GRAIN));
   }
 
-  /** The address of `bytes` bytes, or null when no free block is so long. */
+  /** Takes `bytes` bytes and returns their address; null when no free block is long enough. */
   take(bytes: number): number | null {
     const size = Math.max(1, Math.ceil(bytes / GRAIN));
     // The bit arithmetic of the search is for 32 bits: it never sees a size beyond the range.
@@ -86,10 +89,10 @@ export class Allocator {
     return address;
   }
 
-  /** Takes back what `take` gave. @throws DeviceError when the address is not taken */
+  /** Frees the block that `take` returned. @throws DeviceError when the address is not taken */
   give(address: number): void {
     const block = this.#taken.get(address);
-    if (!block) throw new DeviceError(`cpu: address ${address} was given back, but is not taken`);
+    if (!block) throw new DeviceError(`cpu: address ${address} was freed, but is not taken`);
     this.#taken.delete(address);
     this.#takenGrains -= block.size;
     const { before, after } = block;
@@ -106,9 +109,9 @@ export class Allocator {
     this.#list(free);
   }
 
-  /** A free block of at least `size` grains. */
+  /** Finds a free block of at least `size` grains; null when there is none. */
   #find(size: number): Block | null {
-    // Every block in the lists from here on is long enough.
+    // Rounded up to the next class, so that every block of the lists found below is long enough.
     const rounded = size < CLASSES ? size : size + (1 << (log2(size) - LOG_CLASSES)) - 1;
     const [row, column] = classOf(rounded);
     let found = row;
@@ -122,7 +125,10 @@ export class Allocator {
     return this.#lists[found * CLASSES + lowestBit(columns)].at(-1) as Block;
   }
 
-  /** Near the end of the memory: one of the same class may do, though not all of it are long enough. */
+  /**
+   * For when no larger class has a block: searches the class of `size` itself, not all of whose blocks are long
+   * enough.
+   */
   #search(size: number): Block | null {
     const [row, column] = classOf(size);
     return this.#lists[row * CLASSES + column]?.find((block) => block.size >= size) ?? null;
@@ -151,7 +157,7 @@ export class Allocator {
   }
 }
 
-/** `block` grows by the one behind it. */
+/** Merges `block` with the block `after` it. */
 function join(block: Block, after: Block): void {
   block.size += after.size;
   block.after = after.after;
@@ -161,7 +167,10 @@ function join(block: Block, after: Block): void {
 const log2 = (n: number): number => 31 - Math.clz32(n);
 const lowestBit = (bits: number): number => log2(bits & -bits);
 
-/** Row (a power of two) and column (a sixteenth of it) of the list for blocks of `size` grains; row 0 holds the smallest. */
+/**
+ * Row (a power of two) and column (a sixteenth of it) of the list for blocks of `size` grains; row 0 holds the
+ * smallest.
+ */
 function classOf(size: number): readonly [number, number] {
   if (size < CLASSES) return [0, size];
   const log = log2(size);

@@ -1,8 +1,8 @@
 /**
- * Compiles the kernels: `npm run build:wasm`. Two binaries from one source: `shared`, for several threads over
- * one memory, and `single`, for pages that have no shared memory. Binaries that are of these sources already are
- * left as they are, so that the scripts of package.json can call this first: kernels that are not those of the
- * sources would compute wrong numbers without a word.
+ * Compiles the kernels: `npm run build:wasm`. Makes two binaries from one source: `shared`, for several threads over
+ * one memory, and `single`, for pages that have no shared memory. Binaries that were made from these sources are left
+ * as they are, so the scripts of package.json call this first and take no time: stale kernels would silently compute
+ * wrong numbers.
  */
 
 import { createHash } from "node:crypto";
@@ -14,17 +14,17 @@ import { fileURLToPath } from "node:url";
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const target = join(folder, "generated");
 
-/** 4 GiB, the most an address reaches; how much there is, the importing side says. */
+/** 4 GiB, the most that an address reaches. The memory that is imported decides how much there is. */
 const PAGES = "65536";
 
 const common = [
   "assembly/index.ts",
   ...["-O3", "--noAssert", "--runtime", "stub", "--enable", "simd"],
-  // Below lie the job board and the tiles (assembly/board.ts, matmul.ts).
+  // The job board and the tiles are below this address (assembly/board.ts, matmul.ts).
   ...["--importMemory", "--noExportMemory", "--memoryBase", "32768"],
 ];
 
-/** Of the sources, the options and the compiler's version. */
+/** A hash of the sources, the options (which are in this file) and the compiler's version. */
 function sourceHash() {
   const hash = createHash("sha256");
   const require = createRequire(import.meta.url);

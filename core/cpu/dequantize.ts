@@ -1,4 +1,4 @@
-/** @file Numbers from 4-bit codes on the cpu device. */
+/** @file Dequantizing 4-bit codes on the cpu device. */
 
 import { reshape } from "../array/movement.ts";
 import { empty, type NDArray } from "../array/ndarray.ts";
@@ -7,18 +7,19 @@ import { dequantizeInto } from "../device/reference.ts";
 import { part } from "./operands.ts";
 import { kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
-/** Codes that the kernel looks up at a time; it does whole groups. */
+/** The kernel dequantizes whole groups of so many codes; the rest run on plain loops. */
 const GROUP = 32;
 
-/** Bytes of the window that a group takes, at most: codes, numbers and a scale. */
+/** Bytes of the window that a group needs at most: codes, numbers and a scale. */
 const GROUP_BYTES = 16 + 128 + 4;
 
 export function dequantize(runtime: WasmRuntime, from: Codes): NDArray {
   const result = empty(from.shape);
   const groups = from.blockSize % GROUP === 0 ? Math.floor(result.size / GROUP) : 0;
   const toScale = from.blockSize / GROUP;
-  const { scales } = from; // a getter may work them out anew
+  const { scales } = from; // read once: a getter may compute them anew
   const values = bytesOf(Float32Array.from(from.values));
+  // The kernel looks up bytes, not numbers: plane p has byte p of each of the 16 values.
   const planes = values.map((_, i) => values[(i % 16) * 4 + (i >> 4)]);
   const flat = reshape(result, [result.size]);
   const atATime = Math.floor(runtime.piece / GROUP_BYTES);

@@ -1,4 +1,4 @@
-/** @file Unary and binary functions on the cpu device. */
+/** @file Elementwise functions of one array and of two, with broadcasting, on the cpu device. */
 
 import { broadcastTo } from "../array/movement.ts";
 import { contiguous, empty, NDArray } from "../array/ndarray.ts";
@@ -8,10 +8,13 @@ import { reference } from "../device/reference.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 import { kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
-/** Elements that the unary kernel does at a time; it writes whole groups. */
+/** The unary kernel reads and writes whole groups of so many elements. */
 const GROUP = 16;
 
-/** Numbers as in assembly/elementwise.ts, and nanoseconds for an element. The rest run on plain loops. */
+/**
+ * The unary functions that the kernel has: their number in assembly/elementwise.ts, and nanoseconds an element on one
+ * thread. The others run on the plain loops of `reference`.
+ */
 const unaryFunctions: { readonly [Name in UnaryName]?: readonly [number, number] } = {
   neg: [0, 0.3],
   abs: [1, 0.3],
@@ -38,7 +41,7 @@ const unaryFunctions: { readonly [Name in UnaryName]?: readonly [number, number]
   bfloat16: [22, 0.4],
 };
 
-/** Numbers as in assembly/elementwise.ts. */
+/** The binary functions that the kernel has: their number in assembly/elementwise.ts. */
 const binaryFunctions: { readonly [Name in BinaryName]?: number } = {
   add: 0,
   sub: 1,
@@ -52,7 +55,7 @@ const binaryFunctions: { readonly [Name in BinaryName]?: number } = {
   masked: 10,
 };
 
-/** (a, b) ↦ a */
+/** Number of the function (a, b) ↦ a, with which the kernel copies a strided view. */
 const FIRST = 9;
 
 export function unary(runtime: WasmRuntime, name: UnaryName, x: NDArray): NDArray {
@@ -99,7 +102,7 @@ export function binary(
   return result;
 }
 
-/** y = f(a, b): views of the same shape, halved along their outermost axes until they fit. */
+/** y = f(a, b) for views of one shape, which are halved along their outermost axes until they fit into the window. */
 function zipInParts(runtime: WasmRuntime, f: number, a: NDArray, b: NDArray, y: NDArray): void {
   if (footprint(a) + footprint(b) + footprint(y) <= runtime.piece) {
     const axes = y.shape.map((length, axis) => ({ length, a: a.strides[axis], b: b.strides[axis] }));
@@ -117,7 +120,7 @@ function zipInParts(runtime: WasmRuntime, f: number, a: NDArray, b: NDArray, y: 
   }
 }
 
-/** y = f(a, b) along at most four axes, of which the innermost has steps of 0 or 1. */
+/** y = f(a, b) along at most four axes; the strides of a and b on the innermost are 0 or 1. */
 function zip(runtime: WasmRuntime, f: number, a: NDArray, b: NDArray, y: NDArray, axes: JointAxis[]): void {
   const inner = axes.pop() ?? { length: 1, a: 1, b: 1 };
   while (axes.length < 3) axes.unshift({ length: 1, a: 0, b: 0 });
@@ -140,7 +143,10 @@ function flat(x: NDArray): NDArray {
   return new NDArray(storage, [size], undefined, offset);
 }
 
-/** Copies a strided view whose rows are contiguous; false for others. */
+/**
+ * Copies the strided view at the address `from` to `to`, in row-major order. Returns false, and copies nothing, when
+ * the rows of the view are not contiguous or it has more than four axes.
+ */
 export function gather(
   runtime: WasmRuntime,
   from: number,
@@ -166,7 +172,7 @@ export function gather(
   return true;
 }
 
-/** An axis of the result, and how far a and b step along it: 0 where they repeat. */
+/** An axis of the result with the strides of a and b along it; a stride of 0 repeats an element. */
 interface JointAxis {
   length: number;
   readonly a: number;
@@ -174,14 +180,16 @@ interface JointAxis {
 }
 
 /**
- * The axes along which the loops must run, outermost first: neighbours on which each operand either steps on
- * or repeats are one longer axis. Same shapes give one axis; a bias [m] added to [..., m] gives two.
+ * The axes over which the kernel loops, outermost first. Neighbouring axes are joined into one longer axis when each
+ * operand steps through both as through one, or repeats along both. Equal shapes give one axis; a bias [m] added to
+ * [..., m] gives two.
  */
 function joinedAxes(a: NDArray, b: NDArray, shape: Shape): JointAxis[] {
   if (sameShape(a.shape, b.shape)) return [{ length: a.size, a: 1, b: 1 }];
   return joined(shape, broadcastTo(a, shape).strides, broadcastTo(b, shape).strides);
 }
 
+/** The same for strides of a and b that are given for every axis of `shape`. */
 function joined(shape: Shape, a: readonly number[], b: readonly number[]): JointAxis[] {
   const axes: JointAxis[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {

@@ -1,4 +1,20 @@
-/** @file The `cpu` device: WebAssembly SIMD kernels (core/cpu/assembly), threads over shared memory. */
+/**
+ * @file The `cpu` device: WebAssembly SIMD kernels, run by several threads over one shared memory.
+ *
+ *     matmul.ts  elementwise.ts  rows.ts     choose blocks and chunks, and cut what does not fit into the window
+ *     dequantize.ts  adam.ts                   ↓
+ *     operands.ts                            gives each array an address in the memory      memory.ts  allocator.ts
+ *                                              ↓
+ *     wasm-runtime.ts                        writes the arguments on the job board          platform.ts (threads)
+ *                                              ↓
+ *     assembly/board.ts                      the threads take chunks until none is left
+ *                                              ↓
+ *     assembly/matmul.ts  rows.ts  …         compute a chunk
+ *
+ * Temporaries that are made inside a `scope` lie in the arena, a part of the WebAssembly memory, where kernels reach
+ * them without a copy. Other arrays, such as parameters, are copied into the window of that memory for a call, and
+ * results back. `npm run build:wasm` compiles assembly/ into generated/.
+ */
 
 import { type Arena, setArena } from "../array/storage.ts";
 import type { Device, DeviceKernels } from "../device/device.ts";
@@ -12,7 +28,10 @@ import { WasmRuntime } from "./wasm-runtime.ts";
 
 let runtime: WasmRuntime | null = null;
 
-/** @throws DeviceError where WebAssembly with SIMD does not work */
+/**
+ * Opens the device. From then on temporaries inside a `scope` are taken from its arena.
+ * @throws DeviceError where WebAssembly with SIMD does not work
+ */
 export function openCpu(): Device {
   runtime ??= new WasmRuntime();
   setArena(arenaOf(runtime));
@@ -24,24 +43,24 @@ export function openCpu(): Device {
   };
 }
 
-/** Threads that take part in the cpu device's kernels from now on. Results do not depend on it. */
+/** Sets how many threads take part in the cpu device's kernels. Results do not depend on it, to the last bit. */
 export function setThreads(count: number): void {
   runtime ??= new WasmRuntime();
   runtime.setThreads(count);
 }
 
-/** Workers that are up. They start with the first job that is worth them, and take a moment. */
+/** How many workers are running. They are started by the first job that is worth it, and take a moment to come up. */
 export function startedWorkers(): number {
   return runtime?.startedWorkers ?? 0;
 }
 
-/** Bytes of the arena that temporaries take now, and the most they ever took. */
+/** Bytes of the arena that temporaries occupy now, and the most that they ever occupied. */
 export function arenaUse(): { readonly taken: number; readonly peak: number } {
   const { taken = 0, peak = 0 } = runtime?.memory.arena ?? {};
   return { taken, peak };
 }
 
-/** The arena that lies in that runtime's memory. */
+/** The arena in that runtime's memory. */
 export function arenaOf(runtime: WasmRuntime): Arena {
   const { memory } = runtime;
   return {
@@ -51,7 +70,7 @@ export function arenaOf(runtime: WasmRuntime): Arena {
   };
 }
 
-/** The kernels over that runtime's memory. */
+/** The kernels of that runtime, as core/device/kernels.ts specifies them. */
 export function kernelsOf(runtime: WasmRuntime): DeviceKernels {
   const own = {
     matmul: (a, b) => matmul(runtime, a, b),

@@ -1,14 +1,15 @@
 /**
- * @file Y = A B on the cpu device: which way a product goes, and in which blocks. The arithmetic is in
+ * @file Y = A B on the cpu device: decides how a product is laid out and cut. The arithmetic is in
  * assembly/matmul.ts.
  *
- * Operands outside the arena come in through the window, and so does what is packed. A product for which the window
- * is too small is cut in halves, again and again: rows, columns, matrices of the batch, or k, whose halves are added
- * in the order in which the whole would be summed. So the bits of a product do not depend on where its arrays lie.
+ * Operands outside the arena are copied into the window, and packed operands lie there too. A product for which the
+ * window is too small is cut in halves, again and again: by matrices of the batch, rows, columns, or steps of k. The
+ * halves of k are added in the order in which the whole would be summed, so the bits of a product do not depend on
+ * where its arrays lie.
  *
- * Largest sizes: any number of rows, columns, steps of k and matrices, as long as the system grants the arrays, each of
- * which may pass 4 GiB outside the arena. What one kernel call sees lies in the memory of at most 4 GiB: fewer than 2³⁰
- * numbers, so that counts of elements fit into an i32 and addresses, read as unsigned, into 32 bits.
+ * Largest sizes: any number of rows, columns, steps of k and matrices for which the system grants the arrays; outside
+ * the arena an array may be larger than 4 GiB. One kernel call sees only the memory of at most 4 GiB, which holds
+ * fewer than 2³⁰ numbers: counts of elements fit into an i32 and addresses, read as unsigned, into 32 bits.
  */
 
 import { mT } from "../array/movement.ts";
@@ -17,23 +18,23 @@ import { type Shape, sizeOf } from "../array/shape.ts";
 import { footprint, type Operands, part, placedStrides } from "./operands.ts";
 import { kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
-/** Multiplications and additions in a nanosecond on one thread, about. */
+/** Multiplications and additions that one thread does in a nanosecond, roughly. */
 const FLOPS_PER_NANOSECOND = 30;
 
-/** Products up to this many multiplications are done whole by one thread when there are several of them. */
+/** In a batch, products of up to this many multiplications are each computed by one thread. */
 const SMALL = 2 ** 20;
 
-/** Steps of k that are summed in registers, at most; each such sum is then added to Y. */
+/** Most steps of k that are summed in registers before the sum is added to Y. */
 const STEPS = 256;
 
-/** Views A [...p, n, k], B [...p, k, m] and Y [...p, n, m]. */
+/** A product, or a part of one: views A [...p, n, k], B [...p, k, m] and Y [...p, n, m]. */
 interface Product {
   readonly a: NDArray;
   readonly b: NDArray;
   readonly y: NDArray;
-  /** Steps of k in a sum; the same in all parts of a product. */
+  /** Steps of k that are summed in registers; the same in all parts of a product. */
   readonly steps: number;
-  /** Whether Y has the sum over smaller k already, and AB is added to it. */
+  /** True when Y already has the sum over smaller k, to which A B is added. */
   readonly adds: boolean;
 }
 
@@ -44,6 +45,7 @@ export function matmul(runtime: WasmRuntime, a: NDArray, b: NDArray): NDArray {
   return y;
 }
 
+/** Runs the product in one kernel call if it fits into the window, else each half in turn. */
 function multiply(runtime: WasmRuntime, product: Product): void {
   const { a, b, y } = product;
   const batch = y.shape.slice(0, -2);
@@ -90,7 +92,7 @@ function multiply(runtime: WasmRuntime, product: Product): void {
   });
 }
 
-/** A part of a product: of the batch along `axis`, of its rows, its columns, or its k. */
+/** A range of a product's rows "n", columns "m", steps "k", or of an axis of the batch. */
 interface Cut {
   readonly axis: number | "n" | "m" | "k";
   readonly from: number;
@@ -115,9 +117,9 @@ function partOf(product: Product, { axis, from, to }: Cut): Product {
 }
 
 /**
- * Two halves, in order: of the batch; or else of the operand that takes most room, across its rows in memory, so that
- * a half of it lies in one piece there.
- * @param bytes what A, B and Y take in the window
+ * The product in two halves, in the order in which they must run. A batch is halved first. A single product is halved
+ * so that its largest operand is cut between rows of its memory: each half of it is then one contiguous piece.
+ * @param bytes that A, B and Y need in the window
  */
 function halves(product: Product, [ofA, ofB, ofY]: readonly number[]): Product[] {
   const { a, b, y, steps } = product;
@@ -145,18 +147,21 @@ function halves(product: Product, [ofA, ofB, ofY]: readonly number[]): Product[]
   return cut(way, length, unit);
 }
 
-/** In bytes, of rows and columns. */
+/** Row and column strides in bytes. */
 const inBytes = (strides: readonly number[]): readonly number[] => strides.slice(-2).map((step) => step * 4);
 
-/** In bytes. The stride of an axis of length 1 does not matter; that of neighbours is the most convenient. */
-function steps(x: NDArray): readonly [number, number] {
+/**
+ * Row and column strides in bytes, as kernels see the view. The stride of an axis of length 1 is never used: it is
+ * given as 4, that of contiguous elements, for which the kernels are fastest.
+ */
+function stridesInBytes(x: NDArray): readonly [number, number] {
   const [row, col] = inBytes(placedStrides(x));
   return [x.shape[x.rank - 2] === 1 ? 4 : row, x.shape[x.rank - 1] === 1 ? 4 : col];
 }
 
 /**
- * Yᵀ = Bᵀ Aᵀ instead, where that saves packing the one large operand: a few rows times a matrix stored
- * transposed, or a matrix stored transposed times a few columns.
+ * Computes Yᵀ = Bᵀ Aᵀ instead of Y = A B where that avoids packing the one large operand: for a few rows times a matrix
+ * that is stored transposed, and for a matrix that is stored transposed times a few columns.
  */
 function oriented({ a, b, y }: Product): {
   readonly left: NDArray;
@@ -165,14 +170,14 @@ function oriented({ a, b, y }: Product): {
 } {
   const [n, m] = y.shape.slice(-2);
   const isTransposed = (x: NDArray): boolean => {
-    const [row, col] = steps(x);
+    const [row, col] = stridesInBytes(x);
     return row === 4 && col !== 4;
   };
   const isSwapped = (n <= 4 && m > 4 && isTransposed(b)) || (m <= 4 && n > 4 && isTransposed(a));
   return isSwapped ? { left: mT(b), right: mT(a), isSwapped } : { left: a, right: b, isSwapped };
 }
 
-/** How the kernels go about a product. Strides in bytes. */
+/** Sizes and strides (in bytes) of a product, and the forms in which the kernels read its operands. */
 interface Layout {
   readonly n: number;
   readonly k: number;
@@ -181,11 +186,11 @@ interface Layout {
   readonly aCol: number;
   readonly bRow: number;
   readonly bCol: number;
-  /** Whether A is read from a copy whose rows are contiguous, their distance, and the bytes of one matrix. */
+  /** True when A is read from a copy with contiguous rows; the stride of these rows, and the bytes of one matrix. */
   readonly copiesA: boolean;
   readonly copyRow: number;
   readonly copyBytes: number;
-  /** Whether B is read from strips of 16 columns, and the bytes of one matrix. */
+  /** True when B is packed into strips of 16 columns, and the bytes of one packed matrix. */
   readonly packsB: boolean;
   readonly packedBytes: number;
 }
@@ -203,21 +208,21 @@ interface Arguments extends Layout {
 function layoutOf(a: NDArray, b: NDArray, y: NDArray): Layout {
   const [n, m] = y.shape.slice(-2);
   const k = a.shape[a.rank - 1];
-  const [aRow, aCol] = steps(a);
-  const [bRow, bCol] = steps(b);
+  const [aRow, aCol] = stridesInBytes(a);
+  const [bRow, bCol] = stridesInBytes(b);
   const copiesA = aCol !== 4;
   const packsB = n > 4 || bCol !== 4;
-  const copyRow = k * 4 + 64; // a little more than the row, for powers of two crowd in the cache
+  const copyRow = k * 4 + 64; // longer than a row: strides of powers of two map to few sets of the cache
   const copyBytes = copiesA ? n * copyRow : 0;
   const lastWidth = m % 16 === 0 ? 0 : m % 16 > 8 ? 16 : m % 16 > 4 ? 8 : 4;
   const packedBytes = packsB ? (Math.floor(m / 16) * 16 + lastWidth) * k * 4 : 0;
   return { n, k, m, aRow, aCol, bRow, bCol, copiesA, copyRow, copyBytes, packsB, packedBytes };
 }
 
-/** Where each matrix of the batch begins, in bytes from the first, in row-major order. */
+/** The offset of each matrix of the batch from the first one in bytes, in row-major order. */
 function offsetsOf(batch: Shape, strides: readonly number[]): Float64Array {
   const offsets = new Float64Array(sizeOf(batch));
-  let known = 1;
+  let known = 1; // offsets of the axes so far
   for (let axis = batch.length - 1; axis >= 0; axis--) {
     const step = strides[axis] * 4;
     for (let i = known; i < known * batch[axis]; i++) offsets[i] = offsets[i - known] + step;
@@ -226,7 +231,7 @@ function offsetsOf(batch: Shape, strides: readonly number[]): Float64Array {
   return offsets;
 }
 
-/** Many small products. */
+/** A batch of small products: each is one thread's, packing included. */
 function several(
   runtime: WasmRuntime,
   operands: Operands,
@@ -236,7 +241,7 @@ function several(
 ): void {
   const tables = offsets.map((bytes) => {
     const address = operands.workspace(products * 4);
-    runtime.memory.words.set(bytes, address / 4); // modulo 2³², as the kernels compute
+    runtime.memory.words.set(bytes, address / 4); // modulo 2³², like the addresses of the kernels
     return address;
   });
   const own = p.copyBytes + p.packedBytes + 64;
@@ -251,7 +256,7 @@ function several(
   );
 }
 
-/** One product; `packed` and `copy` are where what is packed and copied goes. */
+/** One product, shared by the threads. `packed` and `copy` are the addresses for the packed B and the copy of A. */
 function single(runtime: WasmRuntime, p: Arguments, packed: number, copy: number): void {
   const { n, k, m, copiesA, packsB } = p;
   const strips = Math.ceil(m / 16);

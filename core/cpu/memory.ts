@@ -1,9 +1,13 @@
 /**
- * @file The one WebAssembly memory that the kernels see: the job board, a window for what a kernel call brings in, and
- * the arena of the temporaries. Shared between threads where the platform allows it.
+ * @file The one WebAssembly memory that the kernels see. Threads share it where the platform allows that.
  *
- * It does not grow: the views of a memory that is not shared would not survive that. It is as large from the start as
- * the system grants, up to the 4 GiB that 32-bit addresses reach; the system gives a page when it is first written.
+ *     0           64 KiB                                                                      end − 256
+ *     job board,  window: operands of the current      arena: temporaries of scopes, from     guard
+ *     constants   call that lie outside the arena      their creation to their release
+ *
+ * The memory never grows, because growing would detach the views of a memory that is not shared. From the start it is
+ * as large as the system grants, up to the 4 GiB that 32-bit addresses reach; the system provides a page when it is
+ * first written.
  */
 
 import { DeviceError } from "../errors.ts";
@@ -12,44 +16,46 @@ import { Allocator, GRAIN } from "./allocator.ts";
 const PAGE = 65536;
 const MIB = 2 ** 20;
 
-/** Sizes to try, largest first: not every system promises so much address space. */
+/** Sizes to try, largest first, since not every system grants so much address space. */
 export const MOST_MIB = 4096;
 const SIZES_MIB = [MOST_MIB, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128];
 
-/** Less leaves hardly anything beside the window. */
+/** With less memory than this hardly anything would be left beside the window. */
 export const LEAST_MIB = 16;
 
-/** Below are the job board and the constants of the kernels. */
+/** The job board and the constants of the kernels are below this address. */
 const FIRST_ADDRESS = PAGE;
 
-/** Kernels may read a little past the end of an array; so no address of an array's end is 2³² either. */
+/** Bytes at the end that no array has: kernels may read a little past an array, and no end of one may be at 2³². */
 const END_GUARD = 256;
 
-/** Arrays that are remembered, so as not to be made again. */
+/** Most typed arrays that are cached; making one takes longer than a small kernel. */
 const MOST_VIEWS = 10_000;
 
-/** The window's part of the memory, at least and at most. */
+/** The window's share of the memory, and its limits in bytes. */
 const WINDOW_SHARE = 1 / 4;
 const LEAST_WINDOW = 8 * MIB;
 const MOST_WINDOW = 64 * MIB;
 
+/** The memory, its views, its window and its arena. It lasts as long as its WasmRuntime. */
 export class Memory {
   readonly memory: WebAssembly.Memory;
   readonly isShared: boolean;
-  /** All of it, as bytes, as words and as numbers. */
+  /** The whole memory as bytes, as 32-bit words and as numbers. */
   readonly bytes: Uint8Array;
   readonly words: Uint32Array;
   readonly floats: Float32Array;
-  /** What operands outside the arena are brought into, piece by piece; free again after each call. */
+  /** Where operands outside the arena are copied for a kernel call. It is free again after each call. */
   readonly window: { readonly address: number; readonly bytes: number };
+  /** Hands out the memory after the window. */
   readonly arena: Allocator;
-  /** The array handed out last, by address: a training step asks for the same ones again and again. */
+  /** The array last made at each address: training steps allocate the same ones again and again. */
   readonly #views = new Map<number, Float32Array>();
 
   /**
-   * @param mebibytes its size; as much as the system grants when not given
-   * @param window bytes of the window; a share of the memory when not given
-   * @throws DeviceError when the system does not grant it
+   * @param mebibytes the size of the memory. Defaults to as much as the system grants.
+   * @param window bytes of the window. Defaults to a quarter of the memory, at least 8 and at most 64 MiB.
+   * @throws DeviceError when the system does not grant the memory
    */
   constructor(mebibytes?: number, window?: number) {
     const { memory, isShared } = openMemory(mebibytes);
@@ -65,7 +71,7 @@ export class Memory {
     this.arena = new Allocator(start, byteLength - END_GUARD - start);
   }
 
-  /** Room for a temporary of `length` numbers, or null when the arena is full. */
+  /** Allocates a temporary of `length` numbers in the arena; null when the arena is full. */
   allocate(length: number): { readonly address: number; readonly array: Float32Array } | null {
     const address = this.arena.take(length * 4);
     if (address === null) return null;
@@ -78,7 +84,7 @@ export class Memory {
     return { address, array };
   }
 
-  /** Takes back what `allocate` gave. @throws DeviceError when nothing is there */
+  /** Frees what `allocate` returned. @throws DeviceError when nothing is allocated at this address */
   free(address: number): void {
     this.arena.give(address);
   }
@@ -102,7 +108,7 @@ function largest(sizes: readonly number[], shared: boolean): WebAssembly.Memory 
     try {
       return new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
     } catch {
-      // The next is smaller.
+      // Not granted: try the next size, which is smaller.
     }
   }
   return null;

@@ -1,7 +1,8 @@
 /**
- * @file The arrays of one kernel call. Temporaries live in the arena and have an address there. Others, such as
- * parameters and results outside any scope, live outside: they are brought into the window for the call, and what the
- * kernel writes there goes back after it. Whoever calls a kernel cuts the arrays into parts that fit (`footprint`).
+ * @file Operands: gives the arrays of one kernel call an address. Temporaries live in the arena and have one. Other
+ * arrays, such as parameters and results outside any scope, are copied into the window for the call, and what the
+ * kernel writes there is copied back after it. The caller cuts arrays that are too large for the window; `footprint`
+ * tells how much of it an array needs.
  */
 
 import { gatherStrided, NDArray, scatterStrided } from "../array/ndarray.ts";
@@ -10,20 +11,23 @@ import { DeviceError } from "../errors.ts";
 import { GRAIN } from "./allocator.ts";
 import type { Memory } from "./memory.ts";
 
-/** Where the kernels find an array: its first element in bytes, and steps in elements. */
+/** Where a kernel finds an array: the address of its first element, and its strides in elements. */
 export interface Place {
   readonly address: number;
   readonly strides: readonly number[];
 }
 
-/** Indices [from, to) along `axis`. A view. */
+/** The view of the indices [from, to) along `axis`. */
 export function part(x: NDArray, axis: number, from: number, to: number): NDArray {
   const shape = x.shape.slice();
   shape[axis] = to - from;
   return new NDArray(x.storage, shape, x.strides, x.offset + from * x.strides[axis]);
 }
 
-/** From the first element in memory to the last: where it begins, counted from the first in order, and its length. */
+/**
+ * The stretch of memory that a view covers, in elements. `first` is where the stretch begins, counted from the
+ * element of index 0: negative when a stride is.
+ */
 function spanOf({ shape, strides }: NDArray): { readonly first: number; readonly length: number } {
   let first = 0;
   let last = 0;
@@ -35,15 +39,18 @@ function spanOf({ shape, strides }: NDArray): { readonly first: number; readonly
   return { first, length: last + 1 - first };
 }
 
-/** Whether a view is copied with all that lies between its elements, which is quick, or gathered element by element. */
+/**
+ * True when a view is copied together with what lies between its elements, which is fast; else its elements are
+ * gathered.
+ */
 const isDense = (x: NDArray, span: number): boolean => span <= 2 * x.size;
 
-/** Fewer elements than this are copied faster by a loop than by `set`. */
+/** Up to so many elements, a loop copies faster than `set`. */
 const LONG = 32;
 
 const padded = (bytes: number): number => Math.ceil(bytes / GRAIN) * GRAIN;
 
-/** Bytes of the window that a view takes: none when it lies in the arena. */
+/** Bytes of the window that a view needs: none when it lies in the arena. */
 export function footprint(x: NDArray): number {
   if (x.storage.address !== null) return 0;
   if (x.isContiguous) return padded(x.size * 4);
@@ -51,15 +58,18 @@ export function footprint(x: NDArray): number {
   return padded((isDense(x, length) ? length : x.size) * 4);
 }
 
-/** The strides that a view has once it is where kernels reach it. */
+/** The strides of the `Place` that `Operands.input` will give a view. */
 export function placedStrides(x: NDArray): readonly number[] {
   if (x.storage.address !== null || x.isContiguous) return x.strides;
   return isDense(x, spanOf(x).length) ? x.strides : stridesOf(x.shape);
 }
 
+/** The addresses of one kernel call. Valid until the next call, which reuses the window. */
 export class Operands {
   readonly #memory: Memory;
+  /** Views outside the arena that the kernel writes, and the position of their copy in `memory.floats`. */
   readonly #results: { readonly y: NDArray; readonly at: number }[] = [];
+  /** The first free address of the window. */
   #next: number;
 
   constructor(memory: Memory) {
@@ -67,7 +77,7 @@ export class Operands {
     this.#next = memory.window.address;
   }
 
-  /** A view, where a kernel reads it. */
+  /** Where the kernel reads the view: in the arena, or a copy in the window. */
   input(x: NDArray): Place {
     const { address } = x.storage;
     if (address !== null) return { address: address + x.offset * 4, strides: x.strides };
@@ -86,7 +96,10 @@ export class Operands {
     return { address: copy - span.first * 4, strides: x.strides };
   }
 
-  /** A view that the kernel writes, every element; with `keeps` what it holds is there before. */
+  /**
+   * Where the kernel writes the view. It must write every element, unless `keeps`: then the copy in the window has the
+   * values that the view has now.
+   */
   output(y: NDArray, keeps = false): Place {
     const { address } = y.storage;
     if (address !== null) return { address: address + y.offset * 4, strides: y.strides };
@@ -99,7 +112,7 @@ export class Operands {
     return { address: copy, strides: stridesOf(y.shape) };
   }
 
-  /** Address of `bytes` of the window. */
+  /** Takes `bytes` of the window and returns their address. @throws DeviceError when the window is full */
   workspace(bytes: number): number {
     const address = this.#next;
     this.#next += padded(bytes);

@@ -1,6 +1,7 @@
 /**
- * @file What the cpu device needs of its surroundings: how many cores there are, a thread, and whether this thread may
- * sleep. Node's modules come from `process.getBuiltinModule`, so that bundlers for pages see no import of them.
+ * @file The platform under the cpu device, Node or a browser: the number of cores, settings in the environment,
+ * threads, and whether this thread may sleep. Node's modules come from `process.getBuiltinModule`, so that bundlers
+ * for pages see no import of them.
  */
 
 import { DeviceError } from "../errors.ts";
@@ -14,7 +15,7 @@ const { process, navigator } = globalThis as {
 /** More threads than this are used only when LOWRANK_THREADS or `setThreads` asks for them. */
 const DEFAULT_THREADS = 8;
 
-/** LOWRANK_THREADS, or the number of cores up to 8. */
+/** The threads that LOWRANK_THREADS asks for. Defaults to the number of cores, at most 8. */
 export function defaultThreads(): number {
   const wished = Number(process?.env?.LOWRANK_THREADS);
   if (Number.isInteger(wished) && wished > 0) return wished;
@@ -24,8 +25,8 @@ export function defaultThreads(): number {
 }
 
 /**
- * LOWRANK_MEMORY_MIB: MiB of the memory that the kernels see, or undefined for as much as the system grants.
- * @throws DeviceError when it is no size
+ * The size of the kernels' memory that LOWRANK_MEMORY_MIB asks for, in MiB; undefined when the variable is not set.
+ * @throws DeviceError when its value is not a size
  */
 export function wishedMemory(): number | undefined {
   const text = process?.env?.LOWRANK_MEMORY_MIB;
@@ -35,7 +36,7 @@ export function wishedMemory(): number | undefined {
   throw new DeviceError(`cpu: LOWRANK_MEMORY_MIB: expected ${LEAST_MIB} to ${MOST_MIB}; got ${text}`);
 }
 
-/** False on the main thread of a page. */
+/** True when this thread may block in `Atomics.wait`. The main thread of a page may not. */
 export function maySleep(): boolean {
   try {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0);
@@ -45,13 +46,14 @@ export function maySleep(): boolean {
   }
 }
 
+/** What a worker receives when it starts. */
 export interface WorkerData {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly thread: number;
 }
 
-/** The whole of a worker: the same kernels over the same memory. */
+/** The program of a worker: an instance of the same kernels over the same memory, which serves jobs until the end. */
 const SOURCE = `
   const serve = ({ module, memory, thread }) =>
     new WebAssembly.Instance(module, { env: { memory } }).exports.serve(thread);
@@ -60,20 +62,20 @@ const SOURCE = `
 `;
 
 /**
- * Starts a thread that does not keep the program alive. It comes up a little later; or, where a policy of the page or
- * of Node's permissions forbids threads, never: then this thread does all the work.
+ * Starts a worker, which does not keep the program alive. It comes up a little later. Where a policy of the page or
+ * Node's permissions forbid threads it never comes up, and this thread does all the work.
  */
 export function startWorker(data: WorkerData): void {
   const threads = process?.getBuiltinModule?.("node:worker_threads");
   try {
     if (threads) {
-      // Without the options of the parent, such as loaders, which a few lines of JavaScript do not need.
+      // Without the options of this process, such as loaders: a few lines of JavaScript do not need them.
       new threads.Worker(SOURCE, { eval: true, workerData: data, execArgv: [], env: {} }).unref();
     } else {
       const url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
       new Worker(url).postMessage(data);
     }
   } catch {
-    // Nothing is lost but time, and `startedWorkers` says so.
+    // Only time is lost, and `startedWorkers` shows it.
   }
 }

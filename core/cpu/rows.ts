@@ -1,4 +1,4 @@
-/** @file Reductions, softmax and normalization on the cpu device. */
+/** @file Reductions, softmax and normalization on the cpu device, with their backward passes. */
 
 import { reshape } from "../array/movement.ts";
 import { contiguous, empty, type NDArray } from "../array/ndarray.ts";
@@ -8,32 +8,33 @@ import { reference } from "../device/reference.ts";
 import { footprint, type Operands, part } from "./operands.ts";
 import { floatBits, kernels, type WasmRuntime } from "./wasm-runtime.ts";
 
+/** The numbers of the functions in assembly/rows.ts. */
 const functions: Record<ReduceName, number> = { sum: 0, max: 1, min: 2 };
 
-/** Longer rows are reduced in pieces of this many elements, and then the pieces. */
+/** Longer rows are reduced in pieces of this many elements, and then the results of the pieces. */
 const ROW = 16384;
 
 /**
- * Columns up to this length are summed in one go. The kernel adds eight rows at a time, in pairs, where four columns lie
- * side by side, and one row after the other in the columns that are left when `inner` is not a multiple of four: these
- * lose more digits, so then the bound is lower.
+ * Columns up to this length are summed in one go. The kernel adds eight rows at a time, in pairs, where four columns
+ * lie side by side, and one row after the other in the columns that are left when `inner` is not a multiple of four:
+ * these lose more digits, so then the bound is lower.
  */
 const COLUMN = { inGroups: 1024, oneByOne: 256 };
 
 /**
- * Longer columns are summed in blocks of this many elements, then the sums of the blocks in the same way, until one is
- * left. A number passes at most 17 additions a level (63 one by one), and there is a level for each factor of 64 in n; in
- * one go, at most 137 (255). So the error of a long sum is a multiple of ε log n Σ|x|, not of ε n Σ|x| (N. Higham, The
- * accuracy of floating point summation, 1993).
+ * Longer columns are summed in blocks of this many elements, then the sums of the blocks in the same way, until one
+ * is left. A number passes at most 17 additions a level (63 one by one), and there is a level for each factor of 64
+ * in n; in one go, at most 137 (255). So the error of a long sum is a multiple of ε log n Σ|x|, not of ε n Σ|x| (N.
+ * Higham, The accuracy of floating point summation, 1993).
  */
 const BLOCK = 64;
 
-/** Columns reduced at a time: their running results stay in the first-level cache. */
+/** Columns that are reduced together: their intermediate results stay in the first-level cache. */
 const COLUMNS = 256;
 
 /**
- * Softmax and normalization of longer rows run on the plain loops of `reference`. A kernel needs up to three of these rows
- * at once, which fit into the smallest window that a memory is given by default (8 MiB).
+ * Softmax and normalization of longer rows run on the plain loops of `reference`. A kernel needs up to three of these
+ * rows at once, which fit into the smallest window that a memory is given by default (8 MiB).
  */
 const LONGEST_ROW = 2 ** 19;
 
@@ -97,7 +98,7 @@ function reduceColumns(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, 
   partial.storage.release();
 }
 
-/** x [outer, n, inner], in blocks of n, to y [outer, blocks, inner]; in parts when x or y does not fit. */
+/** x [outer, n, inner], in blocks of n, to y [outer, blocks, inner]; in two halves when x and y do not fit. */
 function reduceBlocks(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, block: number): void {
   const bytes = footprint(x) + footprint(y);
   const [outer, blocks, inner] = y.shape;
@@ -105,7 +106,7 @@ function reduceBlocks(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, b
     bytes <= runtime.piece ? -1 : outer > 1 ? 0 : blocks > 1 ? 1 : bytes <= runtime.windowCapacity ? -1 : 2;
   if (axis >= 0) {
     const [length, step] = [y.shape[axis], axis === 1 ? block : 1];
-    // The kernel sums the columns after the last group of four in another order: the groups stay as they are.
+    // Cut between groups of four columns: the kernel sums the columns after the last group in another order.
     const middle = axis === 2 ? Math.ceil(length / 8) * 4 : Math.ceil(length / 2);
     for (const [from, to] of [
       [0, middle],
@@ -118,7 +119,7 @@ function reduceBlocks(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, b
   }
   runtime.call((operands) => {
     const [X, Y] = [operands.input(x), operands.output(y)];
-    // Narrower pieces, of whole cache lines, when there are too few for the threads.
+    // With too few blocks for all threads, the columns are cut into narrower pieces of whole cache lines.
     const shares = Math.ceil(runtime.threads / (outer * blocks));
     const columns = Math.min(COLUMNS, Math.ceil(inner / shares / 16) * 16);
     const items = outer * blocks * Math.ceil(inner / columns);
@@ -129,7 +130,10 @@ function reduceBlocks(runtime: WasmRuntime, f: number, x: NDArray, y: NDArray, b
   });
 }
 
-/** With `queries` above 1, each row's last elements are not seen, as `Kernels.causalSoftmax` says. */
+/**
+ * Softmax of each row; with `queries` above 1 the last elements of each row are masked, as in
+ * `Kernels.causalSoftmax`.
+ */
 export function softmax(runtime: WasmRuntime, x: NDArray, log: boolean, queries: number): NDArray {
   const [, n] = x.shape;
   if (n > LONGEST_ROW) return queries > 1 ? reference.causalSoftmax(x, queries) : reference.softmax(x, log);

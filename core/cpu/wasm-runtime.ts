@@ -1,6 +1,6 @@
 /**
- * @file The compiled kernels with their memory and threads: `run` a kernel, and bring its operands where it can
- * reach them.
+ * @file WasmRuntime: the compiled kernels with their memory and threads. It runs a kernel, decides into how many
+ * chunks a job is cut, and cuts arrays that do not fit into the window into pieces.
  */
 
 import { contiguous, type NDArray } from "../array/ndarray.ts";
@@ -10,7 +10,7 @@ import { Memory } from "./memory.ts";
 import { footprint, Operands, part } from "./operands.ts";
 import { defaultThreads, maySleep, startWorker, wishedMemory } from "./platform.ts";
 
-/** Numbers as in assembly/index.ts. */
+/** The numbers of the kernels in assembly/index.ts. */
 export const kernels = {
   packOperands: 0,
   multiplyTiles: 1,
@@ -27,33 +27,41 @@ export const kernels = {
   dequantize: 12,
 } as const;
 
-/** Positions on the job board in 4-byte words, as in assembly/board.ts. */
+/** Addresses of the job board in assembly/board.ts, as indices of 4-byte words. */
 const THREADS = 1344 / 4;
 const MAY_SLEEP = 1348 / 4;
 const STARTED = 1408 / 4;
 const ARGUMENTS = 1536 / 4;
 
-/** Many small chunks: near the end of a job a thread waits for at most one of them. */
+/** Chunks are small, so that at the end of a job no thread waits long for the last one. */
 const CHUNKS_PER_THREAD = 16;
 
-/** So many have room for their tiles, below the kernels' constants (assembly/matmul.ts, build.js). */
+/** Below the kernels' constants there is space for the tiles of so many threads (assembly/matmul.ts, build.js). */
 const MOST_THREADS = 240;
 
-/** Bytes of the window by which a call may exceed what was planned: lengths are rounded up to whole cache lines. */
+/** Bytes of the window that are not planned with: the length of each operand is rounded up to whole cache lines. */
 const SLACK = 4096;
 
-/** Pieces of so many bytes stay in the second-level cache. */
+/** A piece of so many bytes stays in the second-level cache. */
 const PIECE = 2 ** 20;
 
 interface Exports {
   run(kernel: number, chunks: number): void;
 }
 
-/** The bits of a float32, to pass it among integers. */
+/** The bits of a float32, with which it is passed among a kernel's integer arguments. */
 export function floatBits(x: number): number {
   return new Uint32Array(Float32Array.of(x).buffer)[0];
 }
 
+/**
+ * The kernels, and what they need to run. The cpu device has one, from its opening to the end of the program.
+ *
+ *     runtime.call((operands) => {
+ *       const addresses = [operands.input(x).address, operands.output(y).address];
+ *       runtime.run(kernels.unary, runtime.chunks(groups, nanoseconds), [...addresses, x.size, f]);
+ *     });
+ */
 export class WasmRuntime {
   readonly memory: Memory;
   readonly #module: WebAssembly.Module;
@@ -62,8 +70,9 @@ export class WasmRuntime {
   #started = 1;
 
   /**
-   * @param mebibytes of memory; LOWRANK_MEMORY_MIB or as much as the system grants when not given
-   * @param window bytes of it through which operands are brought in; a share of it when not given
+   * @param mebibytes the size of the memory. Defaults to LOWRANK_MEMORY_MIB, or as much as the system grants.
+   * @param window bytes of it through which operands are copied in and out. Defaults to a share of it, see `Memory`.
+   * @throws DeviceError where WebAssembly with SIMD does not work, or the memory is not granted
    */
   constructor(mebibytes = wishedMemory(), window?: number) {
     this.memory = new Memory(mebibytes, window);
@@ -80,25 +89,27 @@ export class WasmRuntime {
     if (this.memory.isShared && maySleep()) this.memory.words[MAY_SLEEP] = 1;
   }
 
+  /** Threads that take part in a job, this one included. */
   get threads(): number {
     return this.#threads;
   }
 
+  /** Workers that have come up. */
   get startedWorkers(): number {
     return this.memory.words[STARTED];
   }
 
-  /** Bytes that the operands of one call may take in the window; a little is left for rounding up. */
+  /** Bytes of the window that the operands of one call may take, minus a little for rounding up. */
   get windowCapacity(): number {
     return this.memory.window.bytes - SLACK;
   }
 
-  /** Bytes brought in at a time where the order allows pieces. */
+  /** Bytes that `pieces` copies into the window at a time. */
   get piece(): number {
     return Math.min(PIECE, this.windowCapacity / 2);
   }
 
-  /** Threads that take part from now on, this one included; always 1 without shared memory. */
+  /** Sets how many threads take part in a job, this one included. Without shared memory it stays 1. */
   setThreads(count: number): void {
     if (!Number.isInteger(count) || count < 1 || count > MOST_THREADS) {
       throw new DeviceError(`cpu: expected 1 to ${MOST_THREADS} threads; got ${count}`);
@@ -107,28 +118,31 @@ export class WasmRuntime {
     this.memory.words[THREADS] = this.#threads;
   }
 
-  /** A good number of chunks for a job of `items` that takes about `nanoseconds` on one thread. */
+  /**
+   * Chooses the number of chunks for a job of `items` that takes about `nanoseconds` on one thread. Starts the
+   * workers.
+   */
   chunks(items: number, nanoseconds: number): number {
     if (this.#threads === 1 || nanoseconds < 20_000) return 1;
     this.#startWorkers();
     return Math.max(1, Math.min(items, this.#threads * CHUNKS_PER_THREAD, Math.floor(nanoseconds / 10_000)));
   }
 
-  /** Runs a kernel with these arguments; `chunks` as the kernel in assembly/ says. */
+  /** Runs a kernel. The function of that name in assembly/ documents its arguments, and what a chunk of it is. */
   run(kernel: number, chunks: number, args: readonly number[]): void {
     const { words } = this.memory;
     for (let i = 0; i < args.length; i++) words[ARGUMENTS + i] = args[i];
     this.#exports.run(kernel, chunks);
   }
 
-  /** Workers start with the first job that is worth them. Until they are up, this thread does all the work. */
+  /** Starts the workers that are not started yet. Until one comes up, the others do its work. */
   #startWorkers(): void {
     for (; this.#started < this.#threads; this.#started++) {
       startWorker({ module: this.#module, memory: this.memory.memory, thread: this.#started });
     }
   }
 
-  /** Calls `fn` with the means to get addresses; the window holds what it brings in, until it returns. */
+  /** Calls `fn` with the operands of one kernel call, and copies its results out of the window when `fn` returns. */
   call(fn: (operands: Operands) => void): void {
     const operands = new Operands(this.memory);
     fn(operands);
@@ -136,9 +150,10 @@ export class WasmRuntime {
   }
 
   /**
-   * Calls `run` on arrays of the same length along axis 0, made contiguous; or, where those outside the arena are more than
-   * `limit` bytes, on one piece of all of them after the other.
-   * @param step the pieces' lengths are multiples of this
+   * Calls `run` for arrays of the same length along axis 0, which it makes contiguous: once with all of them, or,
+   * when those outside the arena have more than `limit` bytes, once for each piece of them along axis 0. `from` is
+   * the index at which a piece begins.
+   * @param step the length of each piece but the last is a multiple of this
    */
   pieces(
     given: readonly NDArray[],
