@@ -45,9 +45,8 @@ const SLACK = 4096;
 /** A piece of so many bytes stays in the second-level cache. */
 const PIECE = 2 ** 20;
 
-interface Exports {
-  run(kernel: number, chunks: number): void;
-}
+/** The function of assembly/index.ts that runs a job. */
+type Run = (kernel: number, chunks: number) => void;
 
 /** The bits of a float32, with which it is passed among a kernel's integer arguments. */
 export function floatBits(x: number): number {
@@ -65,7 +64,7 @@ export function floatBits(x: number): number {
 export class WasmRuntime {
   readonly memory: Memory;
   readonly #module: WebAssembly.Module;
-  readonly #exports: Exports;
+  readonly #run: Run;
   #threads = 0;
   #started = 1;
 
@@ -80,8 +79,7 @@ export class WasmRuntime {
     try {
       this.#module = new WebAssembly.Module(bytes);
       const { memory } = this.memory;
-      this.#exports = new WebAssembly.Instance(this.#module, { env: { memory } })
-        .exports as unknown as Exports;
+      this.#run = new WebAssembly.Instance(this.#module, { env: { memory } }).exports.run as Run;
     } catch (error) {
       throw new DeviceError(`cpu: WebAssembly with SIMD does not work here (${(error as Error).message})`);
     }
@@ -132,7 +130,7 @@ export class WasmRuntime {
   run(kernel: number, chunks: number, args: readonly number[]): void {
     const { words } = this.memory;
     for (let i = 0; i < args.length; i++) words[ARGUMENTS + i] = args[i];
-    this.#exports.run(kernel, chunks);
+    this.#run(kernel, chunks);
   }
 
   /** Starts the workers that are not started yet. Until one comes up, the others do its work. */
