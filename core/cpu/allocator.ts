@@ -63,12 +63,12 @@ export class Allocator {
   }
 
   /** Lengths of the free blocks in bytes, in no order. */
-  get free(): readonly number[] {
+  get freeBlocks(): readonly number[] {
     return this.#lists.flatMap((list) => list.map(({ size }) => size * GRAIN));
   }
 
-  /** Takes `bytes` bytes and returns their address; null when no free block is long enough. */
-  take(bytes: number): number | null {
+  /** Allocates `bytes` bytes and returns their address; null when no free block is long enough. */
+  allocate(bytes: number): number | null {
     const size = Math.max(1, Math.ceil(bytes / GRAIN));
     // The bit arithmetic of the search is for 32 bits: it never sees a size beyond the range.
     const block = size <= this.#size ? this.#find(size) : null;
@@ -89,8 +89,8 @@ export class Allocator {
     return address;
   }
 
-  /** Frees the block that `take` returned. @throws DeviceError when the address is not taken */
-  give(address: number): void {
+  /** Frees the block that `allocate` returned. @throws DeviceError when the address is not taken */
+  free(address: number): void {
     const block = this.#taken.get(address);
     if (!block) throw new DeviceError(`cpu: address ${address} was freed, but is not taken`);
     this.#taken.delete(address);

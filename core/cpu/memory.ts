@@ -73,7 +73,7 @@ export class Memory {
 
   /** Allocates a temporary of `length` numbers in the arena; null when the arena is full. */
   allocate(length: number): { readonly address: number; readonly array: Float32Array } | null {
-    const address = this.arena.take(length * 4);
+    const address = this.arena.allocate(length * 4);
     if (address === null) return null;
     let array = this.#views.get(address);
     if (array?.length !== length) {
@@ -86,7 +86,7 @@ export class Memory {
 
   /** Frees what `allocate` returned. @throws DeviceError when nothing is allocated at this address */
   free(address: number): void {
-    this.arena.give(address);
+    this.arena.free(address);
   }
 }
 

@@ -1,4 +1,4 @@
-/** @file The allocator of the arena: a model of what is taken must agree with it, whatever is taken and given back. */
+/** @file The allocator of the arena: a model of what is taken must agree with it, whatever is taken and freed. */
 
 import fc from "fast-check";
 import { DeviceError } from "lowrank/core";
@@ -34,14 +34,14 @@ function gaps(model: Model): number[] {
 function check(model: Model, real: Allocator): void {
   assert.is(real.taken, sum(model.values()));
   const ascending = (a: number, b: number): number => a - b;
-  assert.equal([...real.free].sort(ascending), gaps(model).sort(ascending));
+  assert.equal([...real.freeBlocks].sort(ascending), gaps(model).sort(ascending));
 }
 
-const take = (bytes: number): Command => ({
+const allocate = (bytes: number): Command => ({
   check: () => true,
-  toString: () => `take(${bytes})`,
+  toString: () => `allocate(${bytes})`,
   run(model, real) {
-    const address = real.take(bytes);
+    const address = real.allocate(bytes);
     const length = rounded(bytes);
     if (address === null) {
       assert.ok(
@@ -59,30 +59,30 @@ const take = (bytes: number): Command => ({
   },
 });
 
-const give = (which: number): Command => ({
+const free = (which: number): Command => ({
   check: (model) => model.size > 0,
-  toString: () => `give(number ${which})`,
+  toString: () => `free(number ${which})`,
   run(model, real) {
     const address = [...model.keys()][which % model.size];
-    real.give(address);
+    real.free(address);
     model.delete(address);
     check(model, real);
   },
 });
 
-const giveUnknown = (address: number): Command => ({
+const freeUnknown = (address: number): Command => ({
   check: (model) => !model.has(address),
-  toString: () => `give(${address}), not taken`,
+  toString: () => `free(${address}), not taken`,
   run(model, real) {
     assert.throws(
-      () => real.give(address),
+      () => real.free(address),
       (error: Error) => error instanceof DeviceError,
     );
     check(model, real);
   },
 });
 
-test("nothing overlaps, nothing is lost, neighbours merge, and what is not taken cannot be given back", () => {
+test("nothing overlaps, nothing is lost, neighbours merge, and what is not taken cannot be freed", () => {
   const bytes = fc.oneof(
     fc.nat(300),
     fc.nat(20_000),
@@ -90,43 +90,43 @@ test("nothing overlaps, nothing is lost, neighbours merge, and what is not taken
     fc.constantFrom(0, 1, BYTES, BYTES + 1, 2 ** 38 + 64, 2 ** 42, 2 ** 53),
   );
   const commands = [
-    bytes.map(take),
-    bytes.map(take),
-    fc.nat(1000).map(give),
-    fc.integer({ min: 0, max: BYTES / GRAIN }).map((i) => giveUnknown(START + i * GRAIN)),
+    bytes.map(allocate),
+    bytes.map(allocate),
+    fc.nat(1000).map(free),
+    fc.integer({ min: 0, max: BYTES / GRAIN }).map((i) => freeUnknown(START + i * GRAIN)),
   ];
   fc.assert(
     fc.property(fc.commands(commands, { size: "large" }), (steps) => {
       const [model, real]: [Model, Allocator] = [new Map(), new Allocator(START, BYTES)];
       fc.modelRun(() => ({ model, real }), steps);
-      for (const address of model.keys()) real.give(address);
-      assert.equal(real.free, [BYTES], "after everything is given back one block remains");
+      for (const address of model.keys()) real.free(address);
+      assert.equal(real.freeBlocks, [BYTES], "after everything is freed one block remains");
       assert.is(real.taken, 0);
-      assert.is(real.take(BYTES), START);
+      assert.is(real.allocate(BYTES), START);
     }),
   );
 });
 
-test("what was taken and given back in parts can be taken whole: lengths that vary do not fill it up", () => {
+test("what was taken and freed in parts can be taken whole: lengths that vary do not fill it up", () => {
   const real = new Allocator(0, BYTES);
   for (let length = BYTES / 8; length > 1000; length = Math.floor(length * 0.9)) {
-    const addresses = Array.from({ length: 8 }, () => real.take(length));
+    const addresses = Array.from({ length: 8 }, () => real.allocate(length));
     assert.ok(addresses.every((address) => address !== null));
-    for (const address of addresses) real.give(address as number);
+    for (const address of addresses) real.free(address as number);
   }
-  assert.equal(real.free, [BYTES]);
+  assert.equal(real.freeBlocks, [BYTES]);
 });
 
 test("4 GiB of 32-bit addresses, and none at all", () => {
   const whole = new Allocator(65536, 2 ** 32 - 2 ** 20);
-  const half = whole.take(2 ** 31) as number;
-  const next = whole.take(2 ** 30) as number;
+  const half = whole.allocate(2 ** 31) as number;
+  const next = whole.allocate(2 ** 30) as number;
   assert.is(half, 65536);
   assert.is(next, 65536 + 2 ** 31);
-  whole.give(half);
-  whole.give(next);
-  assert.equal(whole.free, [2 ** 32 - 2 ** 20]);
-  assert.is(new Allocator(0, 0).take(1), null);
+  whole.free(half);
+  whole.free(next);
+  assert.equal(whole.freeBlocks, [2 ** 32 - 2 ** 20]);
+  assert.is(new Allocator(0, 0).allocate(1), null);
 });
 
 test.run();

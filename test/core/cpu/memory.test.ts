@@ -33,7 +33,7 @@ test("arrays are where their address says; a full arena says null; the arena end
   assert.is(array.byteOffset, address);
   assert.is(array.length, 1000);
   assert.is(memory.allocate(2 ** 30), null);
-  const [rest] = memory.arena.free;
+  const [rest] = memory.arena.freeBlocks;
   const last = memory.allocate(rest / 4) as Block;
   assert.ok(last.address + rest <= memory.words.byteLength - 256);
   assert.is(memory.allocate(1), null);
@@ -41,7 +41,7 @@ test("arrays are where their address says; a full arena says null; the arena end
 
 test("addresses above 2 GiB: kernels read and write there", () => {
   const runtime = new WasmRuntime(4096);
-  const far = runtime.memory.arena.take(2 ** 31) as number;
+  const far = runtime.memory.arena.allocate(2 ** 31) as number;
   withRuntime(runtime, (cpu) => {
     scope(() => {
       const x = copy(array(numbers(1, 70 * 70), [70, 70]));

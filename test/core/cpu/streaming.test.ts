@@ -176,7 +176,7 @@ test("a full arena: the next results lie outside, equal; after the scope all of 
         assert.is(seen.size, 2, "some inside, some outside");
       });
       assert.is(small.memory.arena.taken, 0);
-      assert.is(small.memory.arena.free.length, 1);
+      assert.is(small.memory.arena.freeBlocks.length, 1);
     }
   });
 });
