@@ -29,13 +29,7 @@ import {
   optionNames,
   matmul as product,
 } from "../core/index.ts";
-import {
-  type AdamSettings,
-  AdamW,
-  type Module,
-  optimizerSpellings,
-  type ParameterState,
-} from "../nn/index.ts";
+import { type AdamSettings, AdamW, Module, optimizerSpellings, type ParameterState } from "../nn/index.ts";
 import { initialize } from "./init/index.ts";
 import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
 import { cached } from "./model/cached.ts";
@@ -143,6 +137,8 @@ export class LoraFAAdamW extends AdamW {
       throw new ArgumentError("LoraFAAdamW", "correctGradient to be true or false", { correctGradient });
     if (adam !== "pytorch" && adam !== "peft")
       throw new ArgumentError("LoraFAAdamW", 'adam to be "pytorch" or "peft"', { adam });
+    if (!(model instanceof Module))
+      throw new ArgumentError("LoraFAAdamW", "a model, then its settings", { model: typeof model });
     super(
       model.parameters().filter(({ requiresGrad }) => requiresGrad),
       adamSettings,

@@ -16,6 +16,7 @@ import {
   synchronous,
 } from "../../core/index.ts";
 import { KeyValueCache } from "../layers/cache.ts";
+import { checkFlag, checkRandom } from "../module/options.ts";
 import { evaluated } from "../train/fit.ts";
 import { type LanguageModel, type LanguageModelHolder, languageModelIn } from "./language-model.ts";
 
@@ -126,6 +127,8 @@ function checkGeneration(model: LanguageModel, { shape }: Indices, options: Gene
   if (!(typeof topP === "number" && topP > 0 && topP <= 1)) refuse("0 < topP ≤ 1", { topP });
   if (!Array.isArray(stopTokens) || !stopTokens.every((token) => Number.isSafeInteger(token) && token >= 0))
     refuse("stopTokens a list of token ids", { stopTokens });
+  checkRandom("generate", options.rng);
+  if (options.useCache !== undefined) checkFlag("generate", "useCache", options.useCache);
   if (options.rng !== undefined && options.seed !== undefined)
     refuse("rng or seed, not both", { seed: options.seed });
 }

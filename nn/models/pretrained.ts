@@ -90,6 +90,8 @@ const originOf = (model: PretrainedModel): Origin | undefined => (model as { ori
  */
 export function loadPretrained(folder: string, options: LoadOptions = {}): PretrainedModel {
   checkLayer("loadPretrained", options, ["numLabels", "rng"]);
+  if (typeof folder !== "string" || folder === "")
+    throw new ArgumentError("loadPretrained", "the path of a folder", { folder });
   const { numLabels } = options;
   if (numLabels !== undefined && !(Number.isSafeInteger(numLabels) && numLabels >= 0))
     throw new ArgumentError("loadPretrained", "numLabels a non-negative integer", { numLabels });

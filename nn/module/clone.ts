@@ -4,6 +4,7 @@ import { Parameter, Tensor } from "../../autograd/index.ts";
 import { copy, NDArray, Random, randomFromState } from "../../core/index.ts";
 import { isContainer } from "./fields.ts";
 import { type Copier, Module } from "./module.ts";
+import { checkModule } from "./options.ts";
 
 /**
  * A copy of `module` with modules, parameters, arrays and generators of its own, also in lists, Maps, Sets and plain
@@ -17,6 +18,7 @@ export function cloneModule<M extends Module>(
   module: M,
   instead: (module: Module) => Module = (same) => same,
 ): M {
+  checkModule("cloneModule", module);
   const copies = new Map<unknown, unknown>();
 
   /** The one copy of `source`. It is known before `fill` runs, which may come back to it. */

@@ -1,6 +1,7 @@
 /** @file The options of layers and models, checked by name with the spellings of PyTorch and transformers. */
 
-import { ArgumentError, checkOptions } from "../../core/index.ts";
+import { ArgumentError, checkOptions, Random } from "../../core/index.ts";
+import { Module } from "./module.ts";
 
 const elsewhere: Readonly<Record<string, string>> = {
   num_labels: "numLabels",
@@ -31,11 +32,32 @@ const elsewhere: Readonly<Record<string, string>> = {
   rope_scaling: "scaling",
 };
 
-/** @throws ArgumentError when `options` is no object, as in `new Linear(2, 2, false)`, or has an unknown name */
+/**
+ * Checks the options of a layer, model or call: their names, and of those that layers share, `rng` and `std`, the values.
+ * @param who the class or function that was called
+ * @throws ArgumentError when `options` is no plain object, as in `new Linear(2, 2, false)`, has an unknown name, or an
+ *   `rng` or `std` that is none
+ */
 export function checkLayer(who: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null)
+  if (typeof options !== "object" || options === null || Symbol.iterator in options)
     throw new ArgumentError(who, `an object of options, such as { ${known[0]}: … }`, { options });
   checkOptions(who, options, known, elsewhere);
+  const { rng, std } = options as { readonly rng?: unknown; readonly std?: unknown };
+  checkRandom(who, rng);
+  if (std !== undefined && !(typeof std === "number" && std >= 0 && std < Infinity))
+    throw new ArgumentError(who, "std ≥ 0", { std });
+}
+
+/** @throws ArgumentError unless `rng` is a generator or left out */
+export function checkRandom(who: string, rng: unknown): void {
+  if (rng !== undefined && !(rng instanceof Random))
+    throw new ArgumentError(who, "rng, a generator such as random(seed)", { rng });
+}
+
+/** @throws ArgumentError unless `module` is a module */
+export function checkModule(who: string, module: unknown): void {
+  if (!(module instanceof Module))
+    throw new ArgumentError(who, "a module", { module: module === null ? null : typeof module });
 }
 
 /** @throws ArgumentError unless `value` is true or false */

@@ -13,6 +13,7 @@ import {
   warn,
 } from "../../core/index.ts";
 import { Module } from "../module/module.ts";
+import { checkModule } from "../module/options.ts";
 import { clipGradientNorm, noGradients, Optimizer, type Schedule } from "../optim/index.ts";
 import { loadCheckpoint, type Stateful, saveCheckpoint } from "./checkpoint.ts";
 import { checkCount, type EvaluateOptions, type Evaluation, Evaluations } from "./evaluations.ts";
@@ -230,6 +231,7 @@ function warnOfStrangers(model: Module, optimizer: Optimizer<{ lr: number }>, lo
 }
 /** `run` in evaluation mode, without recording, its temporaries released; the mode before is restored. */
 export function evaluated<T>(model: Module, run: () => T): T {
+  checkModule("evaluated", model);
   const before = modesOf(model);
   model.eval();
   try {
