@@ -1,4 +1,9 @@
-/** @file Checkpoints of a training run, one safetensors file: parameters, optimizer state, generators, losses. */
+/**
+ * @file Checkpoints of a training run, one safetensors file: parameters, optimizer state, generators, losses.
+ *
+ * A checkpoint here is a file from which an interrupted run continues. (autograd's `checkpoint` is gradient
+ * checkpointing: activations are computed again in the backward pass in place of being kept.)
+ */
 
 import { exists } from "#disk";
 import {
@@ -19,36 +24,40 @@ import {
 import { places } from "../module/fields.ts";
 import type { Module, StateDict } from "../module/module.ts";
 import type { Optimizer } from "../optim/index.ts";
-import { type Evaluations, type SavedEvaluations, savedEvaluations } from "./evaluations.ts";
+import { copied, type Evaluations, type SavedEvaluations, savedEvaluations } from "./evaluations.ts";
 
-/** What a run needs besides arrays. Kept as JSON in the file's metadata. */
+/** What a run needs in addition to arrays. It is JSON in the file's metadata. */
 interface Progress {
   /** The optimizer's kind. */
   readonly optimizer: string;
   readonly optimizerSteps: readonly number[];
   readonly generators: readonly RandomState[];
   readonly losses: readonly number[];
-  /** Of runs that evaluate. */
+  /** Absent when the run does not evaluate. */
   readonly evaluations?: SavedEvaluations;
 }
 
-/** Anything besides model and optimizer that a run goes on from, such as AdaLoRA's budget allocator. */
+/** State that a run continues from in addition to model and optimizer, such as AdaLoRA's budget allocator. */
 export interface Stateful {
   stateDict(): StateDict;
-  /** @throws CheckpointError when the state is another's; nothing is changed then */
+  /** @throws CheckpointError when the values are not those of such a state; nothing is changed then */
   loadStateDict(values: StateDict): void;
 }
 
+/** What the names of the file's arrays begin with, by what they belong to. */
 const MODEL = "model.";
 const OPTIMIZER = "optimizer.";
 const STATE = "state.";
 const BEST = "best.";
+const BEST_STATE = "bestState.";
 
 /**
- * Writes the run's state, whole or not at all.
- * @param losses one per step taken
- * @throws ArgumentError when a loss is not finite, CheckpointError when the file cannot be written; an older one is then
- *   as it was
+ * Writes the checkpoint file of a run, whole or not at all. `fit` calls it where its option `checkpoint` says so.
+ * @param losses one for each step taken
+ * @param state what else is to be saved
+ * @param evaluations those of `fit`
+ * @throws ArgumentError when a loss is not finite; CheckpointError when the file cannot be written: an older file is then
+ *   unchanged
  */
 export function saveCheckpoint(
   path: string,
@@ -76,16 +85,17 @@ export function saveCheckpoint(
       ...Array.from(model.stateDict(), ([name, value]) => entry(MODEL + name, value)),
       ...Array.from(arrays, ([name, value]) => entry(OPTIMIZER + name, value)),
       ...Array.from(state?.stateDict() ?? [], ([name, value]) => entry(STATE + name, value)),
-      ...Array.from(evaluated?.weights ?? [], ([name, value]) => entry(BEST + name, value)),
+      ...Array.from(evaluated?.snapshot?.weights ?? [], ([name, value]) => entry(BEST + name, value)),
+      ...Array.from(evaluated?.snapshot?.state ?? [], ([name, value]) => entry(BEST_STATE + name, value)),
     ],
     { metadata: new Map([["progress", JSON.stringify(progress)]]) },
   );
 }
 
 /**
- * Brings model, optimizer, generators and `state` to the state in the file, and appends its losses to `losses`.
+ * Restores model, optimizer, generators and `state` from a checkpoint file, and appends its losses to `losses`.
  * @returns the number of steps taken; 0 when there is no file
- * @throws CheckpointError when the file is of another run, or not whole; PagingError when a `PagedAdamW` finds no room.
+ * @throws CheckpointError when the file is of another run or damaged, PagingError when a `PagedAdamW` finds no room.
  *   Nothing is changed then: all that is in the file is checked before anything is assigned
  */
 export function loadCheckpoint(
@@ -109,8 +119,9 @@ export function loadCheckpoint(
   model.checkStateDict(parts[MODEL]);
   optimizer.checkState(optimizerState);
   const evaluated = progress.evaluations ?? { evaluations: [], stopped: false };
-  evaluations?.check(path, evaluated, parts[BEST]);
-  const before = state?.stateDict();
+  const best = { weights: parts[BEST], state: parts[BEST_STATE] };
+  evaluations?.check(path, evaluated, best);
+  const before = state && copied(state.stateDict(), "optimizer");
   if (parts[STATE].size > 0 && !state) {
     const [first] = parts[STATE].keys();
     throw new CheckpointError(
@@ -120,8 +131,9 @@ export function loadCheckpoint(
   if (parts[STATE].size === 0 && before && before.size > 0)
     throw new CheckpointError(`${path}: expected the values of state; got a file that was saved without it`);
 
-  state?.loadStateDict(parts[STATE]);
   try {
+    if (best.state.size > 0) state?.loadStateDict(best.state); // refuses what it could not take at the end of the run
+    state?.loadStateDict(parts[STATE]);
     optimizer.loadStateDict(optimizerState);
   } catch (error) {
     if (before) state?.loadStateDict(before);
@@ -132,7 +144,7 @@ export function loadCheckpoint(
     generator.restore(progress.generators[i]);
   });
   for (const loss of progress.losses) losses.push(loss);
-  evaluations?.load(evaluated, parts[BEST]);
+  evaluations?.load(evaluated, best);
   return progress.losses.length;
 }
 
@@ -148,9 +160,9 @@ function generatorsOf(model: Module): Random[] {
 const entry = (name: string, { shape, data }: NDArray) =>
   [name, tensorBytes(data instanceof Float64Array ? "F64" : "F32", shape, data)] as const;
 
-/** The file's arrays by what they belong to. @throws CheckpointError for one that belongs to nothing, or would be rounded */
+/** The file's arrays by what they belong to. @throws CheckpointError on a name with none of the prefixes, or a type that would be rounded */
 function partsOf(path: string, tensors: ReadonlyMap<string, SafeTensor>) {
-  const prefixes = [MODEL, OPTIMIZER, STATE, BEST] as const;
+  const prefixes = [MODEL, OPTIMIZER, STATE, BEST, BEST_STATE] as const;
   const parts = Object.fromEntries(prefixes.map((prefix) => [prefix, new Map()])) as Record<
     (typeof prefixes)[number],
     StateDict
@@ -169,7 +181,7 @@ function partsOf(path: string, tensors: ReadonlyMap<string, SafeTensor>) {
   return parts;
 }
 
-/** What the metadata say, all of it checked. */
+/** The progress in the file's metadata. @throws CheckpointError unless all of it is as `saveCheckpoint` writes it */
 function parseProgress(path: string, text: string | undefined, generators: number): Progress {
   if (text === undefined)
     throw new CheckpointError(
@@ -179,24 +191,23 @@ function parseProgress(path: string, text: string | undefined, generators: numbe
   const unknown = Object.keys(fields).find((name) => !progressFields.includes(name));
   if (unknown !== undefined)
     throw new CheckpointError(`${path}: progress: expected ${progressFields.join(", ")}; got ${unknown}`);
-  const list = (name: keyof Progress, expected: string, fits: (item: unknown) => boolean): unknown[] => {
-    const items = fields[name];
+  const list = <T>(name: keyof Progress, expected: string, fits: (item: unknown) => item is T): T[] => {
+    const items: unknown = fields[name];
     if (!Array.isArray(items)) throw new CheckpointError(`${path}: progress: expected ${name}, a list`);
+    if (items.every(fits)) return items;
     const wrong = items.findIndex((item) => !fits(item));
-    if (wrong < 0) return items;
     const got = JSON.stringify(items[wrong]).slice(0, 80);
     throw new CheckpointError(`${path}: progress: ${name}[${wrong}]: expected ${expected}; got ${got}`);
   };
-  const isCount = (item: unknown): boolean => Number.isSafeInteger(item) && (item as number) >= 0;
   if (typeof fields.optimizer !== "string")
     throw new CheckpointError(`${path}: progress: expected optimizer, the name of one`);
   const progress = {
     optimizer: fields.optimizer,
     optimizerSteps: list("optimizerSteps", "a non-negative integer", isCount),
     generators: list("generators", "the state of a random generator", isRandomState),
-    losses: list("losses", "a finite number", Number.isFinite),
+    losses: list("losses", "a finite number", isFiniteNumber),
     evaluations: fields.evaluations === undefined ? undefined : savedEvaluations(path, fields.evaluations),
-  } as unknown as Progress;
+  };
   if (progress.generators.length === generators) return progress;
   throw new CheckpointError(
     `${path}: expected the states of ${generators} random generators; got ${progress.generators.length}`,
@@ -205,7 +216,11 @@ function parseProgress(path: string, text: string | undefined, generators: numbe
 
 const progressFields = ["optimizer", "optimizerSteps", "generators", "losses", "evaluations"];
 
-function isRandomState(value: unknown): boolean {
+const isCount = (item: unknown): item is number => Number.isSafeInteger(item) && (item as number) >= 0;
+
+const isFiniteNumber = (item: unknown): item is number => Number.isFinite(item);
+
+function isRandomState(value: unknown): value is RandomState {
   try {
     randomFromState(value as RandomState);
     return Object.keys(value as RandomState).length === 2;

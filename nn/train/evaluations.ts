@@ -2,6 +2,7 @@
 
 import {
   ArgumentError,
+  type Category,
   CheckpointError,
   checkOptions,
   copy,
@@ -9,47 +10,64 @@ import {
   synchronous,
 } from "../../core/index.ts";
 import type { Module, StateDict } from "../module/module.ts";
+import type { Stateful } from "./checkpoint.ts";
 
+/** When and how `fit` evaluates. */
 export interface EvaluateOptions {
-  /** Steps from one evaluation to the next. There is one after the last step, too. */
+  /** Number of steps from one evaluation to the next. The last step is followed by an evaluation in any case. */
   readonly every: number;
-  /** Gives the value, such as a loss, or "stop" to end the run here. */
+  /** Returns the value, such as a loss, or "stop" to end the run here. */
   readonly run: () => number | "stop";
   /** Which values are better. @default "lowest" */
   readonly best?: "lowest" | "highest";
-  /** At the end, the parameters that require a gradient get the values back that they had at the best. @default false */
+  /**
+   * Restores the best evaluation at the end: the parameters that require a gradient, and `state` where `fit` is given
+   * one, get the values that they had then. The optimizer's state stays that of the last step.
+   * @default false
+   */
   readonly keepBest?: boolean;
-  /** The run ends when so many evaluations in a row were no better than the best before. Never unless given. */
+  /** The run ends after this many evaluations in a row that are no better than the best one. @default Infinity */
   readonly patience?: number;
 }
 
+/** The result of one evaluation. */
 export interface Evaluation {
-  /** Steps taken before it. */
+  /** Number of steps taken before it. */
   readonly step: number;
   readonly value: number;
 }
 
-/** What a checkpoint holds of them. Values are texts where JSON has no such number. */
+/** What `keepBest` restores: copies of the trained parameters and of `state`, by name. */
+export interface Snapshot {
+  readonly weights: StateDict;
+  readonly state: StateDict;
+}
+
+/** The evaluations in a checkpoint. A value that JSON cannot write, such as NaN, is a string. */
 export interface SavedEvaluations {
   readonly evaluations: readonly (readonly [step: number, value: number | string])[];
   readonly stopped: boolean;
 }
 
 const known = ["every", "run", "best", "keepBest", "patience"];
+/** Names that trainers of other libraries give the options. */
 const elsewhere = { fn: "run", mode: 'best: "lowest" or "highest"', early_stopping_patience: "patience" };
 
+/** The evaluations of one run of `fit`. */
 export class Evaluations {
   readonly all: Evaluation[] = [];
   /** True when the run is to end, or ended, before its last step. */
   stopped = false;
   readonly #options: EvaluateOptions | undefined;
   readonly #model: Module;
+  readonly #state: Stateful | undefined;
   #best: Evaluation | null = null;
-  #weights: StateDict | null = null;
+  #snapshot: Snapshot | null = null;
 
-  /** @throws ArgumentError on an unknown option, or a senseless one */
-  constructor(model: Module, options: EvaluateOptions | undefined) {
+  /** @throws ArgumentError on an option that is unknown or out of range */
+  constructor(model: Module, options?: EvaluateOptions, state?: Stateful) {
     this.#model = model;
+    this.#state = state;
     this.#options = options;
     if (options === undefined) return;
     const who = "fit: evaluate";
@@ -67,7 +85,7 @@ export class Evaluations {
     return this.#best;
   }
 
-  /** Adds an evaluation after `step` steps. @param value of `run` */
+  /** Adds the evaluation after `step` steps. @param result what `run` returned */
   add(step: number, result: number | "stop"): void {
     const value = synchronous("fit: evaluate.run", result);
     if (value === "stop") {
@@ -77,32 +95,41 @@ export class Evaluations {
     if (typeof value !== "number")
       throw new ArgumentError("fit", 'a number or "stop" of evaluate.run', { [`after step ${step}`]: value });
     this.#note({ step, value });
-    if (this.#best?.step === step && this.#options?.keepBest) this.#weights = this.#snapshot();
+    if (this.#best?.step === step && this.#options?.keepBest) this.#snapshot = this.#present();
     if (this.all.length - 1 - this.#indexOfBest() >= (this.#options?.patience ?? Infinity))
       this.stopped = true;
   }
 
-  /** Gives the parameters the values of the best evaluation back, where `keepBest` asks for it. */
+  /** Restores the parameters and the state of the best evaluation, where `keepBest` asks for it. */
   restore(): void {
+    if (!this.#snapshot) return;
     const parameters = new Map(this.#model.namedParameters());
-    for (const [name, value] of this.#weights ?? []) parameters.get(name)?.assign(value);
+    for (const [name, value] of this.#snapshot.weights) parameters.get(name)?.assign(value);
+    this.#state?.loadStateDict(this.#snapshot.state);
   }
 
-  /** What goes into a checkpoint: numbers, and the weights of the best. */
-  save(): { readonly numbers: SavedEvaluations; readonly weights: StateDict } {
+  /** What goes into a checkpoint. */
+  save(): { readonly numbers: SavedEvaluations; readonly snapshot: Snapshot | null } {
     const evaluations = this.all.map(
       ({ step, value }) => [step, Number.isFinite(value) ? value : String(value)] as const,
     );
-    return { numbers: { evaluations, stopped: this.stopped }, weights: this.#weights ?? new Map() };
+    return { numbers: { evaluations, stopped: this.stopped }, snapshot: this.#snapshot };
   }
 
   /** @throws CheckpointError unless `load` can go on from these */
-  check(path: string, { evaluations }: SavedEvaluations, weights: StateDict): void {
+  check(path: string, { evaluations }: SavedEvaluations, { weights, state }: Snapshot): void {
     const keeps = this.#options?.keepBest === true;
     const hasBest = evaluations.some(([, value]) => !Number.isNaN(Number(value)));
     if (keeps ? hasBest && weights.size === 0 : weights.size > 0) {
       const [wanted, got] = keeps ? ["with", "without"] : ["without", "with"];
       throw new CheckpointError(`${path}: expected a run ${wanted} keepBest; got one ${got} it`);
+    }
+    const hasState = (this.#state?.stateDict().size ?? 0) > 0;
+    if (keeps && hasBest && hasState !== state.size > 0) {
+      const [wanted, got] = hasState ? ["with", "without"] : ["without", "with"];
+      throw new CheckpointError(
+        `${path}: expected a file ${wanted} the values that state had at the best evaluation; got one ${got} them`,
+      );
     }
     const parameters = new Map(this.#model.namedParameters());
     for (const [name, { shape }] of weights) {
@@ -112,10 +139,11 @@ export class Evaluations {
     }
   }
 
-  load({ evaluations, stopped }: SavedEvaluations, weights: StateDict): void {
+  /** Continues from what `check` has let pass. */
+  load({ evaluations, stopped }: SavedEvaluations, snapshot: Snapshot): void {
     for (const [step, value] of evaluations) this.#note({ step, value: Number(value) });
     this.stopped = stopped;
-    this.#weights = weights.size > 0 ? weights : null;
+    this.#snapshot = snapshot.weights.size > 0 ? snapshot : null;
   }
 
   #note(evaluation: Evaluation): void {
@@ -126,18 +154,26 @@ export class Evaluations {
     if (isBetter) this.#best = evaluation;
   }
 
-  /** Where the best stands; before the first when there is none. */
+  /** The position of the best evaluation in `all`; −1 when there is none. */
   #indexOfBest(): number {
     return this.#best ? this.all.indexOf(this.#best) : -1;
   }
 
-  #snapshot(): StateDict {
+  #present(): Snapshot {
     const trained = [...this.#model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
-    return new Map(trained.map(([name, { value }]) => [name, copy(value, "weights")]));
+    const weights = new Map(trained.map(([name, { value }]) => [name, value]));
+    return {
+      weights: copied(weights, "weights"),
+      state: copied(this.#state?.stateDict() ?? new Map(), "optimizer"),
+    };
   }
 }
 
-/** What a file says of evaluations. @throws CheckpointError unless it is what `save` gives */
+/** A copy of every array. */
+export const copied = (values: StateDict, category: Category): StateDict =>
+  new Map(Array.from(values, ([name, value]) => [name, copy(value, category)]));
+
+/** The evaluations of a file. @throws CheckpointError unless they are as `save` gives them */
 export function savedEvaluations(path: string, value: unknown): SavedEvaluations {
   const { evaluations, stopped } = (value ?? {}) as Partial<SavedEvaluations>;
   const isNumber = (n: unknown): boolean =>

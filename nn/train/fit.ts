@@ -204,7 +204,7 @@ function checkFit<Batch>(model: Module, options: FitOptions<Batch>): Evaluations
     if (typeof checkpoint.path !== "string") refuse("checkpoint.path, a text", { path: checkpoint.path });
     checkCount("fit: checkpoint", "every", checkpoint.every);
   }
-  return new Evaluations(model, options.evaluate);
+  return new Evaluations(model, options.evaluate, state);
 }
 
 /** The loss of a step. @throws LowrankError unless it is a finite scalar */
