@@ -18,48 +18,59 @@ import { clipGradientNorm, noGradients, Optimizer, type Schedule } from "../opti
 import { loadCheckpoint, type Stateful, saveCheckpoint } from "./checkpoint.ts";
 import { checkCount, type EvaluateOptions, type Evaluation, Evaluations } from "./evaluations.ts";
 
+/** The options of `fit`. */
 export interface FitOptions<Batch> {
   /** Number of optimizer steps of the whole run. */
   readonly steps: number;
+  /** Updates the parameters; made from those that are to train. */
   readonly optimizer: Optimizer<{ lr: number }>;
-  /** The batch of a step, counted from 0. A function of the step alone, so that a resumed run sees the same batches. */
+  /** Returns the batch of a step, counted from 0. It depends on the step alone, so that a resumed run sees the same batches. */
   readonly batch: (step: number) => Batch;
-  /** A scalar. */
+  /** Returns the loss of a batch, a scalar. */
   readonly loss: (batch: Batch) => Tensor;
-  /** Factor on the rates that the optimizer's groups have at the start. */
+  /** Returns for each step a factor on the learning rates that the groups have at the start. @default 1 at every step */
   readonly schedule?: Schedule;
-  /** Gradients are scaled down to this global norm. */
+  /** Gradients are scaled down to this global norm (`clipGradientNorm`). @default no clipping */
   readonly maxGradNorm?: number;
-  /** Called every `every` steps and after the last, in evaluation mode without recording. */
+  /** Evaluates every `every` steps and after the last, in evaluation mode and without recording. @default never */
   readonly evaluate?: EvaluateOptions;
   /** Called between backward and the optimizer's step, when weights and gradients belong together. */
   readonly beforeStep?: (step: number) => void;
-  /** Called after each step: what AdaLoRA's allocator needs, before the gradients are forgotten. */
+  /** Called after the optimizer's step, before the gradients are cleared: for AdaLoRA's allocator. */
   readonly afterStep?: (step: number) => void;
-  /** Called last in each step. Returns "stop" to end the run with it; anything else means nothing. */
+  /** Called last in each step. When it returns "stop", the run ends with this step; other results have no effect. */
   readonly onStep?: (report: StepReport) => unknown;
-  /** A bar on the terminal, or one of your own. Shown when standard error is a terminal unless false. */
+  /** Shows a progress bar where standard error is a terminal; a string labels it. @default true */
   readonly progress?: boolean | string;
-  /** Saved every `every` steps and after the last; a run that finds the file continues from it. */
+  /**
+   * Saves a checkpoint file every `every` steps and after the last. A run that finds the file continues from it.
+   * @default none
+   */
   readonly checkpoint?: { readonly path: string; readonly every: number };
-  /** What goes into the checkpoint besides model and optimizer. */
+  /** What else belongs to the run's state, for checkpoints and `keepBest`. @default none */
   readonly state?: Stateful;
 }
 
+/** What `onStep` is told of a step. */
 export interface StepReport {
+  /** Counted from 0. */
   readonly step: number;
+  /** The loss of the step's batch before the update. */
   readonly loss: number;
+  /** The global norm of the gradients before clipping; null without `maxGradNorm`. */
   readonly gradNorm: number | null;
 }
 
+/** What `fit` returns. */
 export interface FitResult {
   /** The loss of each step's batch before its update. */
   readonly losses: readonly number[];
   readonly evaluations: readonly Evaluation[];
-  /** The best evaluation, the first of equals; null without any. */
+  /** The best evaluation, the first of equals; null when there is none. */
   readonly best: Evaluation | null;
-  /** True when the run ended before its last step, because it was told to or its patience was over. */
+  /** True when the run ended before its last step: it was told to stop, or its patience ran out. */
   readonly stopped: boolean;
+  /** Duration of this call. */
   readonly seconds: number;
 }
 
@@ -96,19 +107,27 @@ const elsewhere: Readonly<Record<string, string>> = {
 };
 
 /**
- * Trains `model`. Interrupted and resumed from a checkpoint, it takes the very steps of an uninterrupted run, and stops
- * where that would have stopped. Modes (training or not) and rates are afterwards what they were before.
+ * Trains `model`. A run that is interrupted and resumed from its checkpoint takes the same steps, bit for bit, as an
+ * uninterrupted one, and stops where that one would. Modes (`training`) and learning rates are restored at the end.
  *
  *     for each step:   rate = base rate · schedule(step)
  *                      loss(batch(step)).backward();  clip;  beforeStep;  optimizer.step();  afterStep
  *                      optimizer.zeroGrad();  onStep;  evaluate and save where due
  *
- * Each step and each evaluation is a `scope`: what is computed in it is released at its end. In `beforeStep`,
- * `afterStep`, `onStep` and `evaluate.run`, what `copy` and `clone()` make stays, as parameters (`cloneModule`) and plain
- * numbers do.
+ * Each step and each evaluation is a `scope`: the tensors computed in it are released at its end. Copies made in
+ * `beforeStep`, `afterStep`, `onStep` and `evaluate.run` with `copy` or `clone()` stay, as do parameters (`cloneModule`)
+ * and plain numbers.
  *
- * @throws ArgumentError on options that are unknown or make no sense, and asynchronous functions; AutogradError when no
- *   parameter of the optimizer gets a gradient; LowrankError when the loss or the gradients' norm stops being a number
+ * @example
+ * const { losses } = fit(model, {
+ *   steps: 100,
+ *   optimizer: new AdamW(model.parameters(), { lr: 1e-3 }),
+ *   batch: (step) => batches[step % batches.length],
+ *   loss: ([x, y]) => mseLoss(model.forward(x), y),
+ * });
+ * @throws ArgumentError on options that are unknown or out of range, and on asynchronous functions; AutogradError when no
+ *   parameter of the optimizer gets a gradient; LowrankError when the loss or the norm of the gradients is not finite;
+ *   CheckpointError as `loadCheckpoint` and `saveCheckpoint`
  */
 export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult {
   const evaluations = checkFit(model, options);
@@ -119,6 +138,11 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
   const start = checkpoint
     ? loadCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations)
     : 0;
+  if (checkpoint && start > steps)
+    warn(
+      `fit: ${checkpoint.path} is of a run of ${start} steps; expected at most ${steps}, the option steps: nothing is ` +
+        "trained, and the longer run is the result",
+    );
   const bar =
     progress === false
       ? null
@@ -149,8 +173,8 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
         call("afterStep", () => options.afterStep?.(step));
         optimizer.zeroGrad();
         losses.push(loss.item());
-        const said = call("onStep", () => options.onStep?.({ step, loss: loss.item(), gradNorm }));
-        if (said === "stop") evaluations.stopped = true;
+        const answer = call("onStep", () => options.onStep?.({ step, loss: loss.item(), gradNorm }));
+        if (answer === "stop") evaluations.stopped = true;
       });
       const done = step + 1;
       const isDue = (every: number): boolean => done % every === 0 || done === steps;
@@ -177,7 +201,7 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
 
 const advice = "lower the rate, or look with detectAnomaly()";
 
-/** @throws ArgumentError on options that are unknown or make no sense */
+/** @throws ArgumentError on options that are unknown or out of range */
 function checkFit<Batch>(model: Module, options: FitOptions<Batch>): Evaluations {
   const refuse = (expected: string, got: Readonly<Record<string, unknown>>): never => {
     throw new ArgumentError("fit", expected, got);
@@ -196,12 +220,12 @@ function checkFit<Batch>(model: Module, options: FitOptions<Batch>): Evaluations
   }
   if (!(typeof maxGradNorm === "number" && maxGradNorm >= 0)) refuse("maxGradNorm ≥ 0", { maxGradNorm });
   if (!["boolean", "string"].includes(typeof progress))
-    refuse("progress true, false or a text", { progress });
+    refuse("progress true, false or a string", { progress });
   if (state !== undefined && typeof state?.stateDict !== "function")
     refuse("state with stateDict and loadStateDict", { state });
   if (checkpoint !== undefined) {
     checkOptions("fit: checkpoint", checkpoint, ["path", "every"], { file: "path", save_steps: "every" });
-    if (typeof checkpoint.path !== "string") refuse("checkpoint.path, a text", { path: checkpoint.path });
+    if (typeof checkpoint.path !== "string") refuse("checkpoint.path, a string", { path: checkpoint.path });
     checkCount("fit: checkpoint", "every", checkpoint.every);
   }
   return new Evaluations(model, options.evaluate, state);
@@ -218,7 +242,7 @@ function lossOf<Batch>(step: number, { batch, loss }: FitOptions<Batch>): Tensor
   return value;
 }
 
-/** Warns when the loss depends on parameters that are neither found in the model nor given to the optimizer. */
+/** Warns when the loss depends on parameters that are neither in the model nor given to the optimizer. */
 function warnOfStrangers(model: Module, optimizer: Optimizer<{ lr: number }>, loss: Tensor): void {
   const known = new Set<unknown>([...model.parameters(), ...optimizer.parameters()]);
   const strangers = leavesOf(loss).filter((leaf) => leaf instanceof Parameter && !known.has(leaf));
@@ -229,7 +253,14 @@ function warnOfStrangers(model: Module, optimizer: Optimizer<{ lr: number }>, lo
       "Private fields, closures and Sets are not looked into (see Module); detach() what is not meant to train",
   );
 }
-/** `run` in evaluation mode, without recording, its temporaries released; the mode before is restored. */
+/**
+ * Calls `run` with `model` in evaluation mode, without recording a graph, and releases its temporaries. Each module's
+ * mode is restored afterwards, even if `run` throws.
+ *
+ * @example
+ * const loss = evaluated(model, () => crossEntropy(model.forward(x), y).item());
+ * @throws ArgumentError when `model` is no module
+ */
 export function evaluated<T>(model: Module, run: () => T): T {
   checkModule("evaluated", model);
   const before = modesOf(model);

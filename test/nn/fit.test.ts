@@ -9,11 +9,14 @@ import {
   AutogradError,
   CheckpointError,
   copy,
+  loadSafetensors,
   makeTemporaryFolder,
   type NDArray,
   type Random,
   random,
+  saveSafetensors,
   scope,
+  tensorBytes,
 } from "lowrank/core";
 import {
   AdamW,
@@ -371,7 +374,7 @@ training("options that are misspelt, missing or senseless are refused before any
     [{ maxGradNorm: -1 }, /maxGradNorm ≥ 0/],
     [{ maxGradNorm: Number.NaN }, /maxGradNorm ≥ 0/],
     [{ state: {} }, /state with stateDict/],
-    [{ progress: 3 }, /progress true, false or a text/],
+    [{ progress: 3 }, /progress true, false or a string/],
     [{ schedule: () => Number.NaN }, /a schedule of factors from 0; got schedule\(0\) NaN/],
     [{ schedule: () => -1 }, /a schedule of factors from 0/],
     [{ loss: () => 3 }, /loss to return a scalar tensor/],
@@ -476,7 +479,7 @@ training("gradients of several batches add up to that of all, in a loss that is 
 
 // Stopping early, and keeping the best.
 
-/** A run whose evaluations are given; its weights count the steps. */
+/** A run whose evaluations are given; its weights count the steps, and so does its state. */
 function valued(
   values: readonly (number | "stop")[],
   options: object = {},
@@ -491,6 +494,15 @@ function valued(
   const model = new Counter();
   model.frozen.requiresGrad = false;
   let taken = -1;
+  const state = {
+    steps: 0,
+    stateDict: () => new Map([["steps", tensor([state.steps]).value]]),
+    loadStateDict(saved: Map<string, NDArray>): void {
+      const steps = saved.get("steps")?.data[0] ?? Number.NaN;
+      if (!(steps >= 0)) throw new CheckpointError("state: expected a number of steps");
+      state.steps = steps;
+    },
+  };
   const run = (): FitResult =>
     fit(model, {
       steps,
@@ -500,11 +512,13 @@ function valued(
       onStep: ({ step }) => {
         if (step === crash) throw new Error("crash");
       },
+      afterStep: () => void state.steps++,
+      state,
       evaluate: { every: 1, run: () => values[taken], ...options },
       checkpoint: path === undefined ? undefined : { path, every: 1 },
       progress: false,
     });
-  return { model, run };
+  return { model, run, state };
 }
 
 const evaluationValues = fc.array(
@@ -537,12 +551,13 @@ training(
               break;
             }
           }
-          const { model, run } = valued(values, options);
+          const { model, run, state } = valued(values, options);
           const result = run();
           assert.is(result.losses.length, ended);
           assert.is(result.stopped, patience !== undefined && ended - 1 - top >= patience);
           assert.equal(result.best, top < 0 ? null : { step: top + 1, value: values[top] });
           assert.is(model.w.item(), keepBest && top >= 0 ? top + 1 : ended);
+          assert.is(state.steps, model.w.item());
           assert.is(model.frozen.item(), 5);
 
           const path = join(folder, `best-${Math.random()}.safetensors`);
@@ -555,6 +570,7 @@ training(
             const { seconds: __, ...whole } = result;
             assert.equal(resumed, whole);
             assert.is(second.model.w.item(), model.w.item());
+            assert.is(second.state.steps, state.steps);
           }
           if (keepBest && top >= 0)
             assert.throws(valued(values, { best, patience }, path).run, /without keepBest/);
@@ -565,6 +581,51 @@ training(
     );
   },
 );
+
+training("a best state that is damaged or missing is refused before anything is changed", () => {
+  const path = join(folder, "damaged.safetensors");
+  assert.throws(valued([3, 2, 1, 4], { keepBest: true }, path, 4, 3).run, /crash/);
+  const saved = loadSafetensors(path);
+  const write = (change: (name: string) => { values: number[] } | null): void =>
+    saveSafetensors(
+      path,
+      Array.from(saved.tensors, ([name, one]) => {
+        const changed = change(name);
+        const given = changed?.values ?? [...one.floats()];
+        return changed && changed.values.length === 0
+          ? null
+          : ([name, tensorBytes("F32", [given.length], given)] as const);
+      }).filter((entry) => entry !== null),
+      { metadata: saved.metadata },
+    );
+  for (const [values, message] of [
+    [[], /without them/],
+    [[-1], /expected a number of steps/],
+  ] as const) {
+    write((name) => (name === "bestState.steps" ? { values: [...values] } : null));
+    const { model, run, state } = valued([3, 2, 1, 4], { keepBest: true }, path);
+    assert.throws(run, (e: Error) => e instanceof CheckpointError && message.test(e.message));
+    assert.equal([model.w.item(), state.steps], [0, 0]);
+  }
+});
+
+training("a run that is resumed with fewer steps than it has taken says so, and is returned whole", () => {
+  const path = join(folder, "longer.safetensors");
+  const whole = valued([3, 2, 1, 4], {}, path).run();
+  const said: unknown[] = [];
+  const { warn } = console;
+  console.warn = (message: unknown) => said.push(message);
+  try {
+    const { seconds: _, ...shorter } = valued([3, 2, 1, 4], {}, path, 2).run();
+    const { seconds: __, ...longer } = whole;
+    assert.equal(shorter, longer);
+    valued([3, 2, 1, 4], {}, path, 4).run();
+  } finally {
+    console.warn = warn;
+  }
+  assert.is(said.length, 1);
+  assert.match(String(said[0]), /of a run of 4 steps; expected at most 2/);
+});
 
 training('onStep and evaluate.run end a run with "stop"; nothing else does', () => {
   for (const said of ["stop", "halt", true, 1, undefined]) {

@@ -2,14 +2,22 @@
 
 import { Tensor, tensor } from "lowrank/autograd";
 import { ArgumentError, random } from "lowrank/core";
+import { LoraFAAdamW } from "lowrank/lora";
 import {
+  Adam,
+  AdamW,
   Bert,
   Conv1D,
   Conv1d,
   Conv2d,
+  clipGradientNorm,
+  cloneModule,
   Dropout,
   Embedding,
+  evaluated,
   GPT2,
+  generate,
+  gradientNorm,
   LayerNorm,
   Linear,
   Llama,
@@ -174,6 +182,33 @@ test("values that an option cannot have are refused", () => {
     refused(() => new RMSNorm(2, { eps: eps as never }));
   }
   for (const p of [-0.1, 1, Number.NaN, "0.5", undefined]) refused(() => new Dropout(p as never));
+  for (const rng of [null, 5, {}]) {
+    refused(() => new Linear(2, 2, { rng: rng as never }));
+    refused(() => new Dropout(0.5, { rng: rng as never }));
+    refused(() => new GPT2(gpt2, { rng: rng as never }));
+    refused(() => generate(new GPT2(gpt2), [[1]], { maxNewTokens: 1, topK: 2, rng: rng as never }));
+  }
+  for (const std of [-1, Number.NaN, Infinity, "1", null])
+    refused(() => new Embedding(2, 2, { std: std as never }));
+  for (const options of [new Map([["bias", false]]), new Set(["bias"]), ["bias"]])
+    refused(() => new Linear(2, 2, options as never));
+  for (const useCache of ["no", 0, null])
+    refused(() => generate(new GPT2(gpt2), [[1]], { maxNewTokens: 1, useCache: useCache as never }));
+  for (const nothing of [null, undefined, 5, "model", {}]) {
+    refused(() => cloneModule(nothing as never));
+    refused(() => evaluated(nothing as never, () => 0));
+    refused(() => clipGradientNorm(nothing as never, 1));
+    refused(() => gradientNorm([nothing] as never));
+    refused(() => new Adam(nothing as never));
+    refused(() => loadPretrained((nothing === "model" ? "" : nothing) as never));
+    refused(() => new LoraFAAdamW(nothing as never));
+  }
+  const [weight] = new Linear(1, 1).parameters();
+  for (const settings of [null, 5, "lr"]) {
+    refused(() => new Adam([weight], settings as never));
+    refused(() => new AdamW([weight], settings as never));
+    refused(() => new LoraFAAdamW(new Linear(1, 1), settings as never));
+  }
   refused(() => new MLP(2, 2, { activation: "geluu" as never }));
   refused(() => new SwiGLU(2, 2, { activation: "toString" as never }));
   refused(() => loadPretrained("nowhere", { num_labels: 2 } as never));
