@@ -28,8 +28,9 @@ export { quantizeRows } from "./rowwise.ts";
 
 // Tensors
 
+export type { QuantizeOptions } from "./options.ts";
 export { type QuantizationErrorReport, quantizationError } from "./quantization-error.ts";
-export { type Numbers, type QuantizeOptions, quantize } from "./quantize.ts";
+export { type Numbers, quantize } from "./quantize.ts";
 export { type QuantizedParts, QuantizedTensor } from "./quantized-tensor.ts";
 
 // Layers and models: QLoRA is quantizeModel, then inject of lowrank/lora

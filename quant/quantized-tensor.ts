@@ -11,9 +11,10 @@ import {
   sizeOf,
 } from "../core/index.ts";
 import { dequantizeBlocks } from "./blockwise.ts";
-import { codebookFor, type Format, formats } from "./codebooks.ts";
+import { codebookFor, type Format } from "./codebooks.ts";
 import { packedLength, unpackNibbles } from "./codes/pack.ts";
 import { ABSMAX_BLOCK_SIZE, type DoubleQuantizedAbsmax, dequantizeAbsmax } from "./double-quantization.ts";
+import { checkFormat } from "./options.ts";
 
 /** What a QuantizedTensor is made of, as it is stored. */
 export interface QuantizedParts {
@@ -21,26 +22,37 @@ export interface QuantizedParts {
   readonly shape: Shape;
   /** Elements that share an absmax: a power of two from 32 to 4096, or the row's length for `int8-rows`. */
   readonly blockSize: number;
+  /** The codes: two to a byte for 4 bits, the earlier in the high half; one to a byte for 8 bits. */
   readonly packed: Uint8Array;
-  /** The absmax of each block, quantized itself with double quantization. */
+  /** The absmax of each block; with double quantization, its 8-bit codes. */
   readonly absmax: Float32Array | DoubleQuantizedAbsmax;
 }
 
+/**
+ * A frozen tensor in 4 or 8 bits an element, made by `quantize` or read from a file. It holds the codes and the absmax
+ * of each block, and nothing dense: `dequantize` makes a new dense tensor at every call.
+ *
+ *     const q = quantize(weight, { format: "nf4", blockSize: 64, doubleQuant: true });
+ *     q.bytes;              // what it holds
+ *     q.dequantize();       // Tensor of q.shape
+ */
 export class QuantizedTensor {
   readonly format: Format;
   readonly shape: Shape;
+  /** The number of elements. */
   readonly size: number;
+  /** Elements that share an absmax. */
   readonly blockSize: number;
-  /** The codes: two to a byte for 4 bits, the earlier in the high half; else one. */
+  /** The codes: two to a byte for 4 bits, the earlier in the high half; one to a byte for 8 bits. */
   readonly packed: Uint8Array;
   /** The absmax of each block as it is stored: a float32 a block, or its 8-bit codes with double quantization. */
   readonly storedAbsmax: Float32Array | DoubleQuantizedAbsmax;
-  /** What kernels take, of formats of 4 bits. */
+  /** The operand that devices' kernels take, for formats of 4 bits; null for 8 bits. */
   readonly nibbles: Codes | null;
 
   /**
-   * Takes over the parts, made by `quantize` or read from a file. @throws QuantizationError when they do not
-   * fit together
+   * @param parts are kept, not copied
+   * @throws QuantizationError if they do not fit together
    */
   constructor(parts: QuantizedParts) {
     checkParts(parts);
@@ -54,9 +66,15 @@ export class QuantizedTensor {
     countFor(this, "quantized", this.bytes);
   }
 
-  /** True if absmax is quantized itself. */
+  /** True if the absmax of the blocks is quantized itself. */
   get doubleQuant(): boolean {
     return !(this.storedAbsmax instanceof Float32Array);
+  }
+
+  /** A copy of the absmax of each block, as dequantizing uses it: with double quantization, dequant(c1, c2). */
+  get absmax(): Float32Array {
+    const { storedAbsmax } = this;
+    return storedAbsmax instanceof Float32Array ? storedAbsmax.slice() : dequantizeAbsmax(storedAbsmax);
   }
 
   /** @deprecated Named storedAbsmax now. */
@@ -64,17 +82,7 @@ export class QuantizedTensor {
     return this.storedAbsmax;
   }
 
-  /** A copy of the absmax of each block, as dequantizing uses it: c2, or dequant(c1, c2) with double quantization. */
-  get absmax(): Float32Array {
-    return this.storedAbsmax instanceof Float32Array
-      ? this.storedAbsmax.slice()
-      : dequantizeAbsmax(this.storedAbsmax);
-  }
-
-  /**
-   * Bytes held: codes and absmax. The codebook, 16 or 256 numbers for all tensors together, is not
-   * counted.
-   */
+  /** Bytes held: codes and absmax. The codebook, 16 or 256 numbers for all tensors together, is not counted. */
   get bytes(): number {
     const { packed, storedAbsmax } = this;
     if (storedAbsmax instanceof Float32Array) return packed.byteLength + storedAbsmax.byteLength;
@@ -86,12 +94,12 @@ export class QuantizedTensor {
     return this.size === 0 ? 0 : (8 * this.bytes) / this.size;
   }
 
-  /** The code of each element, one to a byte, in row-major order. */
+  /** A copy of the code of each element, one to a byte, in row-major order. */
   codes(): Uint8Array {
     return codebookFor[this.format].bits === 4 ? unpackNibbles(this.packed, this.size) : this.packed.slice();
   }
 
-  /** The numbers that the codes stand for, as a dense tensor of the same shape. */
+  /** The numbers that the codes stand for, as a dense tensor of the same shape (QLoRA, Eq. 6). */
   dequantize(): Tensor {
     return new Tensor(fromHost(this.toArray(), this.shape));
   }
@@ -102,15 +110,16 @@ export class QuantizedTensor {
   }
 
   /**
-   * Writes elements start … end - 1, in row-major order, to the front of `target`, and returns it. Any range
-   * will do; one that begins and ends with a block is fastest.
-   * @throws QuantizationError when the range is not within the tensor or `target` is too short for it
+   * Writes elements start … end - 1, in row-major order, to the front of `target`, and returns `target`. Any range is
+   * allowed; one that begins and ends with a block is fastest.
+   * @default start: 0, end: size
+   * @throws QuantizationError if the range is not within the tensor, or `target` is too short for it
    */
   dequantizeInto(target: Float32Array, start = 0, end = this.size): Float32Array {
     const { packed, storedAbsmax, blockSize } = this;
-    const within =
+    const isWithin =
       Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= this.size;
-    if (!within || target.length < end - start) {
+    if (!isWithin || target.length < end - start) {
       throw new QuantizationError(
         `dequantizeInto: expected a range within ${this.size} elements and room for it; got ${start} to ${end}, room for ${target.length}`,
       );
@@ -119,8 +128,8 @@ export class QuantizedTensor {
     const absmax =
       storedAbsmax instanceof Float32Array
         ? storedAbsmax.subarray(first)
-        : dequantizeAbsmax(storedAbsmax, first, Math.ceil(end / blockSize));
-    dequantizeBlocks(codebookFor[this.format], packed, absmax, blockSize, target, start, end);
+        : dequantizeAbsmax(storedAbsmax, first, Math.ceil(end / blockSize)); // dequant(c1, c2)
+    dequantizeBlocks(codebookFor[this.format], packed, absmax, blockSize, target, start, end); // dequant(…, W)
     return target;
   }
 }
@@ -135,59 +144,41 @@ const nibblesOf = (q: QuantizedTensor): Codes => ({
   blockSize: q.blockSize,
 });
 
-/** Elements that share an absmax in `int8-rows`. */
-export const rowLength = (shape: Shape): number => Math.max(1, shape.at(-1) ?? 1);
-
-/** @throws QuantizationError unless `format` is known and `blockSize` fits it */
-export function checkFormat(format: Format, blockSize: number, shape: Shape): void {
-  if (!formats.includes(format)) {
-    throw new QuantizationError(
-      `format: expected one of ${formats.join(", ")}; got ${JSON.stringify(format)}`,
-    );
-  }
-  if (format === "int8-rows") {
-    if (blockSize === rowLength(shape)) return;
-    throw new QuantizationError(
-      `blockSize: expected none for int8-rows, whose blocks are the rows of [${shape.join(", ")}]; got ${blockSize}`,
-    );
-  }
-  const powerOfTwo = Number.isInteger(blockSize) && (blockSize & (blockSize - 1)) === 0;
-  if (!powerOfTwo || blockSize < 32 || blockSize > 4096) {
-    throw new QuantizationError(`blockSize: expected a power of two from 32 to 4096; got ${blockSize}`);
-  }
-}
-
 function checkParts({ format, shape, blockSize, packed, absmax }: QuantizedParts): void {
-  checkFormat(format, blockSize, shape);
+  checkFormat("QuantizedTensor", format, blockSize, shape);
   const size = sizeOf(shape);
   const blocks = Math.ceil(size / blockSize);
-  checkCount("packed", packedLength(codebookFor[format].bits, size), packed.length, "bytes");
+  checkCount("packed", packedLength(codebookFor[format].bits, size), "bytes", packed.length);
   if (absmax instanceof Float32Array) {
-    checkCount("absmax", blocks, absmax.length, "absmax values");
-    if (!absmax.every((value) => value >= 0 && value < Infinity)) throw notMagnitudes("absmax");
+    checkCount("absmax", blocks, "values", absmax.length);
+    checkMagnitudes("absmax", absmax);
     return;
   }
   if (format === "int8-rows") {
-    throw new QuantizationError("doubleQuant: expected a block-wise format; got int8-rows, one absmax a row");
+    throw new QuantizationError(
+      "QuantizedTensor: expected doubleQuant with a block-wise format; got int8-rows, which has one absmax a row",
+    );
   }
-  checkCount("double-quantized absmax: codes", blocks, absmax.codes.length, "bytes");
-  checkCount(
-    "double-quantized absmax: absmax",
-    Math.ceil(blocks / ABSMAX_BLOCK_SIZE),
-    absmax.absmax.length,
-    "values",
-  );
-  if (!absmax.absmax.every((value) => value >= 0 && value < Infinity))
-    throw notMagnitudes("double-quantized absmax: absmax");
-  if (!Number.isFinite(absmax.offset)) throw notMagnitudes("double-quantized absmax: offset");
+  const what = "double-quantized absmax";
+  checkCount(`${what}: codes`, blocks, "bytes", absmax.codes.length);
+  checkCount(`${what}: absmax`, Math.ceil(blocks / ABSMAX_BLOCK_SIZE), "values", absmax.absmax.length);
+  checkMagnitudes(`${what}: absmax`, absmax.absmax);
+  if (!Number.isFinite(absmax.offset))
+    throw new QuantizationError(
+      `QuantizedTensor: ${what}: offset: expected a finite number; got ${absmax.offset}`,
+    );
 }
 
-function checkCount(what: string, expected: number, got: number, unit: string): void {
+function checkCount(what: string, expected: number, unit: string, got: number): void {
   if (got === expected) return;
   throw new QuantizationError(
-    `${what}: expected ${expected} ${unit}; got ${got}. The file is cut short, or its shape or block size is not that of the codes`,
+    `QuantizedTensor: ${what}: expected ${expected} ${unit}; got ${got}. The file is cut short, or its shape or block size is not that of the codes`,
   );
 }
 
-const notMagnitudes = (what: string) =>
-  new QuantizationError(`${what}: expected finite magnitudes; got a NaN, an infinity or a negative number`);
+function checkMagnitudes(what: string, magnitudes: Float32Array): void {
+  if (magnitudes.every((value) => value >= 0 && value < Infinity)) return;
+  throw new QuantizationError(
+    `QuantizedTensor: ${what}: expected finite magnitudes; got a NaN, an infinity or a negative number`,
+  );
+}

@@ -9,7 +9,7 @@ import { type GuardedLaw, guardLaws, type Law, type NDArray } from "../../core/i
 import type { AdamSettings, Module } from "../../nn/index.ts";
 import type { QuantizedLinear } from "../layer/quantized-linear.ts";
 import type { PagedAdamWOptions } from "../optim/paged-adamw.ts";
-import type { QuantizeOptions } from "../quantize.ts";
+import type { QuantizeOptions } from "../options.ts";
 import { type FormatLaw, guard, laws, type QuantizationTrial } from "./quantization.ts";
 import { gradients, paging, untouched } from "./training.ts";
 

@@ -16,7 +16,8 @@ import {
 } from "../../core/index.ts";
 import { codebookFor, type Format, formats } from "../codebooks.ts";
 import { packNibbles, unpackNibbles } from "../codes/pack.ts";
-import { type QuantizeOptions, quantize } from "../quantize.ts";
+import type { QuantizeOptions } from "../options.ts";
+import { quantize } from "../quantize.ts";
 import type { QuantizedTensor } from "../quantized-tensor.ts";
 
 /** What a law of quantization is tried on: numbers, and how they are quantized. */

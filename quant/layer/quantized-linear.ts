@@ -11,7 +11,8 @@
 import { add, linear, type Parameter, parameter, type Tensor } from "../../autograd/index.ts";
 import { checkOptions, mT, type NDArray, QuantizationError, sameShape, zeros } from "../../core/index.ts";
 import { Conv1D, Linear, type LinearLike, Module, overrides } from "../../nn/index.ts";
-import { bitsAndBytes, type QuantizeOptions, quantize, quantizeOptions } from "../quantize.ts";
+import { checkQuantizeOptions, type QuantizeOptions } from "../options.ts";
+import { quantize } from "../quantize.ts";
 import type { QuantizedTensor } from "../quantized-tensor.ts";
 import { type ComputeDtype, denseOf, roundingTo, timesTransposed } from "./quantized-matmul.ts";
 
@@ -81,13 +82,9 @@ export class QuantizedLinear extends Module implements LinearLike {
    *   does not fit, or `layer` is quantized
    *   already or has adapters on it
    */
-  static from(layer: Linear | Conv1D, given: QuantizedLinearOptions = {}): QuantizedLinear {
-    checkOptions("QuantizedLinear.from", given, [...quantizeOptions, "computeDtype"], {
-      ...bitsAndBytes,
-      bnb_4bit_compute_dtype: "computeDtype",
-      compute_dtype: "computeDtype",
-    });
-    const { computeDtype, ...options } = given;
+  static from(layer: Linear | Conv1D, options: QuantizedLinearOptions = {}): QuantizedLinear {
+    checkQuantizeOptions("QuantizedLinear.from", options, ["computeDtype"]);
+    const { computeDtype, ...settings } = options;
     if (!(layer instanceof Linear || layer instanceof Conv1D)) {
       const name = (layer as object | null | undefined)?.constructor.name ?? String(layer);
       throw new QuantizationError(
@@ -103,7 +100,7 @@ export class QuantizedLinear extends Module implements LinearLike {
       );
     }
     const kind = layer instanceof Conv1D ? "conv1d" : "linear";
-    const packed = quantize(layer.denseWeight(), options);
+    const packed = quantize(layer.denseWeight(), settings);
     return new QuantizedLinear(packed, { bias: layer.bias, kind, computeDtype });
   }
 

@@ -13,12 +13,11 @@
  * weight and 32 a block, and the meter counts that as the device's (core/gpu/packed-matrix.ts).
  */
 
-import { checkOptions, type Shape, sizeOf } from "../../core/index.ts";
+import { type Shape, sizeOf } from "../../core/index.ts";
 import { codebookFor } from "../codebooks.ts";
 import { packedLength } from "../codes/pack.ts";
 import { ABSMAX_BLOCK_SIZE } from "../double-quantization.ts";
-import { bitsAndBytes, type QuantizeOptions, quantizeOptions } from "../quantize.ts";
-import { checkFormat, rowLength } from "../quantized-tensor.ts";
+import { type QuantizeOptions, settingsOf } from "../options.ts";
 
 /** Bytes of the codes and of the absmax that `quantize` makes of a tensor of this shape, with these options. */
 export function quantizedBytes(
@@ -30,10 +29,7 @@ export function quantizedBytes(
   /** @deprecated Named absmax now. */
   readonly constants: number;
 } {
-  checkOptions("quantizedBytes", options, quantizeOptions, bitsAndBytes);
-  const { format = "nf4", doubleQuant = false } = options;
-  const { blockSize = format === "int8-rows" ? rowLength(shape) : 64 } = options;
-  checkFormat(format, blockSize, shape);
+  const { format, blockSize, doubleQuant } = settingsOf("quantizedBytes", options, shape);
   const size = sizeOf(shape);
   const blocks = Math.ceil(size / blockSize);
   const absmax = doubleQuant ? blocks + 4 * Math.ceil(blocks / ABSMAX_BLOCK_SIZE) + 4 : 4 * blocks;

@@ -1,7 +1,7 @@
 /** @file Whole models: their linear layers quantized in place, dense copies, and what quantizing has cost. */
 
 import type { Parameter } from "../../autograd/index.ts";
-import { checkOptions, QuantizationError, scope } from "../../core/index.ts";
+import { QuantizationError, scope } from "../../core/index.ts";
 import {
   type Conv1D,
   cloneModule,
@@ -16,8 +16,8 @@ import {
   overrides,
 } from "../../nn/index.ts";
 import { denseLayer, QuantizedLinear, type QuantizedLinearOptions } from "../layer/quantized-linear.ts";
+import { checkQuantizeOptions } from "../options.ts";
 import { type QuantizationErrorReport, quantizationError } from "../quantization-error.ts";
-import { bitsAndBytes, quantizeOptions } from "../quantize.ts";
 
 /** A dotted name or its last parts, such as "lm_head" or "mlp.c_proj"; or a pattern for the whole name. */
 export type LayerName = string | RegExp;
@@ -60,15 +60,9 @@ export interface QuantizeModelReport {
  * @throws ArgumentError on an option that there is not; QuantizationError, the layer named, when a weight is not finite, layers are quantized already, adapters are
  *   on the model, a name in `skip` means nothing or nothing is left to quantize; the model is then unchanged
  */
-export function quantizeModel(model: Module, given: QuantizeModelOptions = {}): QuantizeModelReport {
-  checkOptions("quantizeModel", given, [...quantizeOptions, "computeDtype", "skip"], {
-    ...bitsAndBytes,
-    bnb_4bit_compute_dtype: "computeDtype",
-    compute_dtype: "computeDtype",
-    llm_int8_skip_modules: "skip",
-    modules_to_not_convert: "skip",
-  });
-  const { skip = outputHeads, ...options } = given;
+export function quantizeModel(model: Module, options: QuantizeModelOptions = {}): QuantizeModelReport {
+  checkQuantizeOptions("quantizeModel", options, ["computeDtype", "skip"]);
+  const { skip = outputHeads, ...settings } = options;
   const { layers, skipped } = chooseLayers(model, skip);
   const before = bytesOf(model);
   const made = new Map<Linear | Conv1D, QuantizedLinear>();
@@ -77,7 +71,7 @@ export function quantizeModel(model: Module, given: QuantizeModelOptions = {}): 
     if (made.has(layer)) continue;
     const what = `quantizeModel: ${name} [${layer.outFeatures}, ${layer.inFeatures}]`;
     const quantized = naming(what, QuantizationError, () =>
-      scope(() => QuantizedLinear.from(layer, options)),
+      scope(() => QuantizedLinear.from(layer, settings)),
     );
     quantized.training = layer.training;
     made.set(layer, quantized);

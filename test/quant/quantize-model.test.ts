@@ -155,7 +155,10 @@ test("what cannot be quantized is refused, the layer named, the model unchanged"
   );
   assert.is(model.toString(), before);
   layer.weight.assign(values);
-  refuses(() => quantizeModel(model, { format: "nf3" as Format }), /h\.0\.attn\.c_attn \[\d+, \d+\]: format/);
+  refuses(
+    () => quantizeModel(model, { format: "nf3" as Format }),
+    /h\.0\.attn\.c_attn \[\d+, \d+\]: quantize: expected format/,
+  );
   assert.is(model.toString(), before);
 
   quantizeModel(model);

@@ -86,16 +86,22 @@ test("dequantizeInto fills a workspace with any range, absmax quantized or not",
 test("an option that does not fit is refused, with what would fit", () => {
   const x = new Float32Array(64);
   for (const blockSize of [0, -64, 16, 31, 48, 8192, 64.5, Number.NaN]) {
-    refuses(() => quantize(x, { blockSize }), /blockSize: expected a power of two from 32 to 4096; got /);
+    refuses(
+      () => quantize(x, { blockSize }),
+      /quantize: expected blockSize to be a power of two from 32 to 4096; got /,
+    );
   }
-  refuses(() => quantize(x, { format: "nf3" as Format }), /format: expected one of nf4, fp4, .*; got "nf3"/);
+  refuses(
+    () => quantize(x, { format: "nf3" as Format }),
+    /quantize: expected format to be one of nf4, fp4, .*; got "nf3"/,
+  );
   refuses(
     () => quantize(x, { format: "int8-rows", blockSize: 32 }),
-    /blockSize: expected none for int8-rows/,
+    /quantize: expected no blockSize for int8-rows/,
   );
   refuses(
     () => quantize(x, { format: "int8-rows", doubleQuant: true }),
-    /doubleQuant: expected a block-wise format/,
+    /QuantizedTensor: expected doubleQuant with a block-wise format/,
   );
 });
 
@@ -131,7 +137,7 @@ test("parts that do not fit together are refused: truncated bytes, another block
     () => rebuild(single, { packed: single.packed.slice(0, 99) }),
     /packed: expected 100 bytes; got 99/,
   );
-  refuses(() => rebuild(single, { blockSize: 128 }), /absmax: expected 2 absmax values; got 4/);
+  refuses(() => rebuild(single, { blockSize: 128 }), /absmax: expected 2 values; got 4/);
   refuses(() => rebuild(single, { shape: [201] }), /packed: expected 101 bytes; got 100/);
   refuses(
     () => rebuild(single, { absmax: Float32Array.of(1, 2, 3, Number.NaN) }),
@@ -151,7 +157,7 @@ test("parts that do not fit together are refused: truncated bytes, another block
   );
   refuses(
     () => rebuild(double, { absmax: { ...storedAbsmax, offset: Number.NaN } }),
-    /offset: expected finite/,
+    /offset: expected a finite number; got NaN/,
   );
 });
 

@@ -180,7 +180,7 @@ test("a description that lies is refused", () => {
     ['"nf4"', '"fp4"', /quant_state: expected one of/],
     ['"nf4"', "4", /quant_state: expected one of/],
     ["64", "32", /expected 10 bytes; got 5/],
-    ["64", "63", /blockSize: expected a power of two/],
+    ["64", "63", /expected blockSize to be a power of two/],
     ["64", "-64", /expected a blocksize/],
     ["[8, 40]", "[8, 48]", /packed: expected 192 bytes; got 160/],
     ["[8, 40]", "[10, 32]", /first: expected \[8, 40\], got \[10, 32\]/],
