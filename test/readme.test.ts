@@ -1,9 +1,10 @@
-/** @file The README's example runs as printed and prints what its comment says; its commands and files exist. */
+/** @file The README: its example prints what its comment says, its picture is true, and it leads to every notebook. */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { pictures } from "../notebooks/pictures/gap-by-rank.ts";
 
 const readme = suite("README");
 const text = readFileSync("README.md", "utf8");
@@ -30,10 +31,16 @@ readme("the first example prints what its comment says, on every device that is 
   }
 });
 
-readme("every npm script and every file it names is there", () => {
-  const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
-  for (const [, name] of text.matchAll(/npm run ([\w:-]+)/g)) assert.ok(scripts[name], `npm run ${name}`);
-  for (const [, path] of text.matchAll(/\]\(((?!http)[^)]+)\)/g)) assert.ok(existsSync(path), path);
+readme("its picture is what `npm run pictures` draws from the committed notebook", async () => {
+  for (const [path, svg] of Object.entries(await pictures())) {
+    assert.is(readFileSync(path, "utf8"), svg, path);
+    assert.match(text, `"${path}"`);
+  }
+});
+
+readme("it leads to every notebook", () => {
+  for (const file of readdirSync("notebooks").filter((name) => name.endsWith(".ipynb")))
+    assert.match(text, `(notebooks/${file})`);
 });
 
 readme.run();
