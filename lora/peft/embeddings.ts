@@ -5,7 +5,7 @@
  * there while the adapter acts.
  */
 
-import { CheckpointError, type SafeTensor } from "../../core/index.ts";
+import { CheckpointError } from "../../core/index.ts";
 import {
   type Module,
   type NamedModule,
@@ -15,19 +15,20 @@ import {
 } from "../../nn/index.ts";
 import { AdaptedModel } from "../model/adapted-model.ts";
 import { type Place, placesIn } from "../model/saved-parameters.ts";
+import type { FileTensors } from "./file-tensors.ts";
 import { baseKey, PREFIX } from "./keys.ts";
 
 /** Places of embeddings and bias-free heads whose weights are in the file. */
 export function savedEmbeddings(
   all: readonly NamedModule[],
-  tensors: ReadonlyMap<string, SafeTensor>,
+  file: FileTensors,
 ): { readonly place: Place; readonly key: string }[] {
   return all
     .filter(({ kind }) => kind === "embedding" || kind === "head")
     .flatMap((module) => {
       const places = [...placesIn(module)];
       const key = `${PREFIX}${module.name}.weight`;
-      return places.length === 1 && tensors.has(key) ? [{ place: places[0], key }] : [];
+      return places.length === 1 && file.has(key) ? [{ place: places[0], key }] : [];
     });
 }
 
@@ -37,18 +38,14 @@ export function savedEmbeddings(
  * @returns a function that puts everything back
  * @throws CheckpointError when tables disagree, one of them is not in the file, or the model is adapted already
  */
-export function fitVocabulary(
-  model: Module | AdaptedModel,
-  tensors: ReadonlyMap<string, SafeTensor>,
-  source: string,
-): () => void {
+export function fitVocabulary(model: Module | AdaptedModel, file: FileTensors, source: string): () => void {
   const nothing = (): void => {};
   const base = model instanceof AdaptedModel ? model.model : model;
   const paths = tokenModules(base);
   if (!paths) return nothing;
   const found = [paths.table, paths.head].flatMap((path) => {
     if (path === null) return [];
-    const tensor = tensors.get(`${PREFIX}${path}.weight`) ?? tensors.get(baseKey(path, "weight"));
+    const tensor = file.byKey.get(`${PREFIX}${path}.weight`) ?? file.byKey.get(baseKey(path, "weight"));
     return tensor?.shape.length === 2 ? [{ path, tensor, rows: tensor.shape[0] }] : [];
   });
   const tokens = (base as PretrainedModel).config.vocab_size;

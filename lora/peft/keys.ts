@@ -6,8 +6,10 @@
  *     base_model.model.lm_head.weight              a parameter of any other module
  */
 
+import type { Parameter } from "../../autograd/index.ts";
 import { AdapterError, type Shape } from "../../core/index.ts";
 import { Conv1d, Conv2d, Embedding, type Module } from "../../nn/index.ts";
+import type { Adapter } from "../model/adapter.ts";
 import { viewWeight } from "../model/weight-view.ts";
 import { type PeftMethod, peftForms } from "./methods.ts";
 
@@ -43,6 +45,12 @@ export function slotsOf(
       { key: `${PREFIX}${path}.${isEmbedding ? embeddingKey : key}`, shape: shape(sizes) },
     ]),
   );
+}
+
+/** The parameter of an adapter by its name. @throws AdapterError when its method has none of that name */
+export function parameterOf(adapter: Adapter, name: string): Parameter {
+  for (const [own, parameter] of adapter.namedParameters()) if (own === name) return parameter;
+  throw new AdapterError(`PEFT format: expected a parameter ${name} of ${adapter.method}; there is none`);
 }
 
 function sizesOf(layer: Module, path: string) {

@@ -120,7 +120,14 @@ export const peftForms = { lora, "lora-fa": lora, dora, adalora } as const satis
 /** A method that PEFT's files can hold. */
 export type PeftMethod = keyof typeof peftForms;
 
+/** Names of these methods. */
+export const peftMethods: readonly string[] = Object.keys(peftForms);
+
+/** Whether PEFT's files can hold the method of this name. */
 export const isPeftMethod = (method: string): method is PeftMethod => Object.hasOwn(peftForms, method);
+
+/** The form of a method that PEFT's files can hold. */
+export const formOf = (method: PeftMethod): PeftForm => peftForms[method];
 
 /** The method as which a configuration is read; undefined when PEFT has none like it. */
 export const methodOfForm = (type: PeftForm["type"], useDora: boolean): PeftMethod | undefined =>

@@ -115,3 +115,13 @@ function compile(
   const matches = explained(() => fullMatcher(place(source)));
   return (name) => explained(() => matches(name));
 }
+
+/** The name of the module that a parameter is in. */
+export const moduleOf = ({ name, field }: { readonly name: string; readonly field: string }): string =>
+  name.slice(0, Math.max(0, name.length - field.length - 1));
+
+/** An expression for these names and no others. */
+export const exactly = (names: readonly string[]): RegExp => new RegExp(names.map(escaped).join("|"));
+
+/** An expression for this name and no other. */
+export const escaped = (name: string): string => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

@@ -1,0 +1,65 @@
+/** @file An adapter as it is written: what it is on the model, whatever it was made from. */
+
+import { AdapterError } from "../../core/index.ts";
+import { listModules, type NamedModule } from "../../nn/index.ts";
+import type { AdapterConfig } from "../methods.ts";
+import type { AdaptedLayer } from "../model/adapted-layer.ts";
+import type { AdaptedModel } from "../model/adapted-model.ts";
+import type { Adapter } from "../model/adapter.ts";
+import type { OwnParameter } from "../model/saved-parameters.ts";
+import { type Masks, masksOf } from "./masks.ts";
+import { formOf, isPeftMethod, type PeftForm, type PeftMethod, peftMethods } from "./methods.ts";
+import { type Origin, originOf } from "./origin.ts";
+
+/** What is known of an adapter when it is written. */
+export interface AdapterView {
+  readonly name: string;
+  readonly method: PeftMethod;
+  readonly form: PeftForm;
+  /** The adapters of its layers, by the names of the layers. */
+  readonly parts: ReadonlyMap<string, Adapter>;
+  /** Its own copies of parameters of the base. */
+  readonly own: readonly OwnParameter[];
+  /** Which triplets are written. */
+  readonly masks: Masks;
+  /** The configuration that it was made with here. */
+  readonly config: AdapterConfig;
+  /** The files that it was read from, if it was. */
+  readonly origin: Origin | undefined;
+  readonly model: AdaptedModel["model"];
+  /** All modules of the model. */
+  readonly modules: readonly NamedModule[];
+  /** All adapted layers of the model, by name. */
+  readonly layers: ReadonlyMap<string, AdaptedLayer>;
+}
+
+/** @throws AdapterError when there is no such adapter, it is merged, or its method is none that PEFT's files can hold */
+export function viewAdapter(adapted: AdaptedModel, name: string): AdapterView {
+  const parts = adapted.adapter(name);
+  if (adapted.merged.includes(name))
+    throw new AdapterError(`saveAdapter: ${name} is merged; expected it in its layers; unmerge() first`);
+  const methods = new Set(Array.from(parts.values(), ({ method }) => method));
+  const [method] = methods;
+  if (methods.size !== 1 || !isPeftMethod(method))
+    throw new AdapterError(
+      `saveAdapter: expected one method of ${peftMethods.join(", ")}; ${name} is ${[...methods].join(" and ")}`,
+    );
+  const config = adapted.config(name);
+  const origin = originOf(config);
+  const form = formOf(method);
+  const { triplets } = form;
+  const { model, layers } = adapted;
+  return {
+    name,
+    method,
+    form,
+    parts,
+    own: adapted.ownParameters(name),
+    masks: triplets ? masksOf(triplets, parts, origin?.config.masks ?? null) : null,
+    config,
+    origin,
+    model,
+    modules: [...listModules(model)],
+    layers,
+  };
+}
