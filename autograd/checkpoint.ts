@@ -10,7 +10,7 @@ import { scopeUnless, walk } from "./walk.ts";
 let source: ((draw: () => number) => number) | null = null;
 
 /** A random draw inside an op; the same again when a checkpoint recomputes the op. */
-export const drawn = (draw: () => number): number => (source ? source(draw) : draw());
+export const replayable = (draw: () => number): number => (source ? source(draw) : draw());
 
 function withSource<T>(next: typeof source, fn: () => T): T {
   const before = source;
@@ -23,7 +23,7 @@ function withSource<T>(next: typeof source, fn: () => T): T {
 }
 
 /** Runs `fn` and notes the draws made in it: `replay` runs another function with the same draws. */
-export function notingDraws<T>(fn: () => T): { readonly result: T; replay<S>(again: () => S): S } {
+export function recordDraws<T>(fn: () => T): { readonly result: T; replay<S>(again: () => S): S } {
   const outer = source; // a checkpoint inside another draws what the outer one notes, or replays
   const values: number[] = [];
   const note = (draw: () => number): number => {
@@ -47,7 +47,7 @@ export function notingDraws<T>(fn: () => T): { readonly result: T; replay<S>(aga
  * @throws ArgumentError when `fn` is asynchronous
  */
 export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
-  const { result: output, replay } = notingDraws(() =>
+  const { result: output, replay } = recordDraws(() =>
     scope(() => noGrad(() => synchronous("checkpoint", fn(...inputs)))),
   );
   if (!isRecording()) return output;

@@ -6,7 +6,7 @@
  */
 
 import { array, copy, full, type NDArray, scope, sizeOf, slice as sliceArray, zeros } from "../core/index.ts";
-import { notingDraws, recompute } from "./checkpoint.ts";
+import { recompute, recordDraws } from "./checkpoint.ts";
 import { Node, snapshot } from "./graph.ts";
 import { add, div, mul } from "./ops/arithmetic.ts";
 import { slice } from "./ops/movement.ts";
@@ -35,7 +35,7 @@ export function sumOfChunks(
   const node = new Node("sum of chunks", []);
   const found = new Gradients(node, x, axis);
   let total = 0; // in double precision, in the order of the chunks
-  const { replay } = notingDraws(() => {
+  const { replay } = recordDraws(() => {
     for (const start of starts) {
       scope(() => {
         const chunk = new Tensor(sliceArray(x.value, axis, start, end(start)));

@@ -1,10 +1,33 @@
-/** @file Tensors with a history, the ops and their derivatives. */
+/**
+ * @file Tensors with a history, the ops and their derivatives.
+ *
+ * The files of this folder import each other in one circle, tensor ↔ record ↔ walk ↔ ops: a tensor's methods are the
+ * ops, ops record tensors, and the walk back computes with ops. Nothing in it is called before all are loaded.
+ */
+
+// Tensors
+
+export { Parameter, parameter, Tensor, type TensorOptions, tensor } from "./tensor.ts";
+
+// Ops, by family in ops/index.ts
+
+export * from "./ops/index.ts";
+
+// Derivatives
 
 export { type BackwardOptions, backward, gradients } from "./backward.ts";
-export { checkpoint, drawn } from "./checkpoint.ts";
-export * from "./functional.ts";
+export { checkpoint, replayable } from "./checkpoint.ts";
+export { grad, hessian, jacobian, vjp } from "./functional.ts";
 export { type CheckOptions, checkGradients } from "./gradcheck.ts";
 export { type GradientHook, leavesOf, OUTPUT, type Saveable, savedBytes, type Vjp } from "./graph.ts";
-export * from "./ops/index.ts";
+
+// Ops of one's own, and whether they record
+
 export { detectAnomaly, type InputRule, isRecording, noGrad, record, withRecording } from "./record.ts";
-export { Parameter, parameter, Tensor, type TensorOptions, tensor } from "./tensor.ts";
+
+// Earlier names
+
+/** @deprecated Named replayable now. */
+export { replayable as drawn } from "./checkpoint.ts";
+/** @deprecated Named KeepDims now. */
+export type { KeepDims as Keep } from "./ops/reduce.ts";

@@ -25,7 +25,7 @@ import {
 } from "../core/index.ts";
 import { type BackwardOptions, backward } from "./backward.ts";
 import { type GradientHook, Node } from "./graph.ts";
-import type { Axes, Keep, Operand } from "./ops/index.ts";
+import type { Axes, KeepDims, Operand } from "./ops/index.ts";
 import * as ops from "./ops/index.ts";
 
 export class Tensor implements HasStorages {
@@ -344,31 +344,31 @@ export class Tensor implements HasStorages {
     return ops.clamp(this, low, high);
   }
 
-  sum(axes?: Axes, options?: Keep): Tensor {
+  sum(axes?: Axes, options?: KeepDims): Tensor {
     return ops.sum(this, axes, options);
   }
 
-  mean(axes?: Axes, options?: Keep): Tensor {
+  mean(axes?: Axes, options?: KeepDims): Tensor {
     return ops.mean(this, axes, options);
   }
 
-  max(axes?: Axes, options?: Keep): Tensor {
+  max(axes?: Axes, options?: KeepDims): Tensor {
     return ops.max(this, axes, options);
   }
 
-  min(axes?: Axes, options?: Keep): Tensor {
+  min(axes?: Axes, options?: KeepDims): Tensor {
     return ops.min(this, axes, options);
   }
 
-  logsumexp(axes?: Axes, options?: Keep): Tensor {
+  logsumexp(axes?: Axes, options?: KeepDims): Tensor {
     return ops.logsumexp(this, axes, options);
   }
 
-  norm(axes?: Axes, options?: Keep): Tensor {
+  norm(axes?: Axes, options?: KeepDims): Tensor {
     return ops.norm(this, axes, options);
   }
 
-  variance(axes?: Axes, options?: Keep & { readonly correction?: number }): Tensor {
+  variance(axes?: Axes, options?: KeepDims & { readonly correction?: number }): Tensor {
     return ops.variance(this, axes, options);
   }
 

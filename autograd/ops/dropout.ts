@@ -1,7 +1,7 @@
 /** @file Dropout (Srivastava et al. 2014): each element kept with probability 1 − p and scaled by 1/(1 − p), or zero. */
 
 import { ArgumentError, fromHost, masked as maskedArray, type Random, random } from "../../core/index.ts";
-import { drawn } from "../checkpoint.ts";
+import { replayable } from "../checkpoint.ts";
 import { record } from "../record.ts";
 import { operand, Tensor } from "../tensor.ts";
 
@@ -12,7 +12,7 @@ export function dropout(x: Tensor, p: number, generator: Random): Tensor {
   if (typeof generator?.bits !== "function")
     throw new ArgumentError("dropout", "a generator, made by random(seed)", { generator });
   if (p === 0) return x;
-  const seed = drawn(() => generator.bits()); // so that a recomputed forward drops the same elements
+  const seed = replayable(() => generator.bits()); // so that a recomputed forward drops the same elements
   const mask = random(seed).uniform(x.size, 0, 1);
   const scale = 1 / (1 - p);
   for (let i = 0; i < mask.length; i++) mask[i] = mask[i] < p ? 0 : scale;

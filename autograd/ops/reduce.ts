@@ -11,7 +11,7 @@ import { exp, log, square } from "./unary.ts";
 
 export type Axes = number | readonly number[];
 
-export interface Keep {
+export interface KeepDims {
   /** Keep the reduced axes, with length 1. */
   readonly keepdims?: boolean;
 }
@@ -36,7 +36,7 @@ function keptShape(
 }
 
 /** y = Σ x over `axes`. */
-export function sum(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+export function sum(x: Tensor, axes?: Axes, options?: KeepDims): Tensor {
   const { kept } = keptShape("sum", x, axes, options);
   const before = x.shape;
   return record("sum", nd.reduce("sum", x.value, axes, options), [
@@ -45,7 +45,7 @@ export function sum(x: Tensor, axes?: Axes, options?: Keep): Tensor {
 }
 
 /** The mean over `axes`. The mean of nothing is NaN. */
-export function mean(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+export function mean(x: Tensor, axes?: Axes, options?: KeepDims): Tensor {
   const { n } = keptShape("mean", x, axes, options);
   return div(sum(x, axes, options), n);
 }
@@ -59,7 +59,7 @@ export function mean(x: Tensor, axes?: Axes, options?: Keep): Tensor {
 export function variance(
   x: Tensor,
   axes?: Axes,
-  { correction = 0, ...options }: Keep & { readonly correction?: number } = {},
+  { correction = 0, ...options }: KeepDims & { readonly correction?: number } = {},
 ): Tensor {
   if (!Number.isFinite(correction) || correction < 0)
     throw new nd.ArgumentError("variance", "correction a number from 0", { correction });
@@ -69,16 +69,21 @@ export function variance(
 }
 
 /** The maximum over `axes`; equal maxima share the gradient equally. @throws ArgumentError for the maximum of nothing */
-export function max(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+export function max(x: Tensor, axes?: Axes, options?: KeepDims): Tensor {
   return extremum("max", x, axes, options);
 }
 
 /** The minimum over `axes`; equal minima share the gradient equally. */
-export function min(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+export function min(x: Tensor, axes?: Axes, options?: KeepDims): Tensor {
   return extremum("min", x, axes, options);
 }
 
-function extremum(name: "max" | "min", x: Tensor, axes: Axes | undefined, options: Keep | undefined): Tensor {
+function extremum(
+  name: "max" | "min",
+  x: Tensor,
+  axes: Axes | undefined,
+  options: KeepDims | undefined,
+): Tensor {
   const { kept } = keptShape(name, x, axes, options);
   return record(name, nd.reduce(name, x.value, axes, options), [
     {
@@ -119,7 +124,7 @@ export function argmax(x: Tensor, axis = -1): Indices {
 }
 
 /** log Σ eˣ over `axes`, without overflow: the maximum is taken out first. */
-export function logsumexp(x: Tensor, axes?: Axes, options: Keep = {}): Tensor {
+export function logsumexp(x: Tensor, axes?: Axes, options: KeepDims = {}): Tensor {
   const { kept, over } = keptShape("logsumexp", x, axes, options);
   const { keepdims = false } = options;
   const highest = max(x.detach(), axes, { keepdims: true });
@@ -134,7 +139,7 @@ export function logsumexp(x: Tensor, axes?: Axes, options: Keep = {}): Tensor {
 }
 
 /** √Σ x², the Euclidean (Frobenius) norm over `axes`. Its gradient at 0 is taken as 0. */
-export function norm(x: Tensor, axes?: Axes, options?: Keep): Tensor {
+export function norm(x: Tensor, axes?: Axes, options?: KeepDims): Tensor {
   const { kept } = keptShape("norm", x, axes, options);
   const value = nd.unary("sqrt", nd.reduce("sum", nd.unary("square", x.value), axes, options));
   return record("norm", value, [
