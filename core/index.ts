@@ -51,16 +51,13 @@ export { fold, type Pair, unfold, type Windows, windowCounts } from "./array/unf
 // Memory
 
 export { allocate, allocateBytes, allocateDoubles, allocateFloats } from "./array/allocate.ts";
+export { type HasStorages, keepingCopies, measureMemory, scope } from "./array/scope.ts";
 export {
   currentPrecision,
   type FloatArray,
-  type HasStorages,
-  keepingCopies,
-  measureMemory,
   type Resident,
   residentStorage,
   Storage,
-  scope,
   storagesMade,
 } from "./array/storage.ts";
 export {

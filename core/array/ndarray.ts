@@ -6,14 +6,13 @@
 import { ShapeError } from "../errors.ts";
 import type { Category } from "../meter.ts";
 import { flatten, type Nested, nest } from "./nested.ts";
+import { type HasStorages, keepsCopies } from "./scope.ts";
 import { checkShape, type Shape, sizeOf, stridesOf } from "./shape.ts";
 import {
   currentPrecision,
   type FloatArray,
   gatherInArena,
-  type HasStorages,
   hostStorage,
-  keepsCopies,
   newStorage,
   type Storage,
 } from "./storage.ts";

@@ -1,12 +1,12 @@
 /**
- * @file Storage: one flat buffer with two homes, a host copy and a copy resident on a device, each made on
- * demand and remembered until the other is written; and `scope`, which releases temporaries all at once.
+ * @file Storage: one flat buffer with two homes, a copy on the host and a copy resident on a device. Each is made on
+ * demand and kept until the other is written.
  */
 
-import { synchronous } from "../arguments/synchronous.ts";
 import { LowrankError } from "../errors.ts";
-import { type Category, count, countDevice, type MemoryReport, recount, watch } from "../meter.ts";
+import { type Category, count, countDevice, recount } from "../meter.ts";
 import { allocateDoubles, allocateFloats } from "./allocate.ts";
+import { currentScope, leaveScopes } from "./scope.ts";
 import type { Shape } from "./shape.ts";
 
 export type FloatArray = Float32Array | Float64Array;
@@ -67,7 +67,8 @@ export class Storage {
     this.#address = address;
     this.#account = { bytes: this.bytes, counted: category, resident: null };
     count(category, this.bytes);
-    if (category === "workspace" && scopes.length > 0) scopes[scopes.length - 1].add(this);
+    const scope = currentScope();
+    if (category === "workspace" && scope) scope.add(this);
     else collection?.register(this, this.#account, this);
   }
 
@@ -151,7 +152,7 @@ export class Storage {
       this.#host = copy;
       this.#address = null;
     }
-    for (const scope of scopes) scope.delete(this);
+    leaveScopes(this);
     this.#category = category;
     this.#recount();
     collection?.unregister(this);
@@ -246,7 +247,7 @@ export function currentPrecision(): "float32" | "float64" {
  */
 export function newStorage(length: number, category: Category = "workspace"): Storage {
   if (itemBytes === 8) return new Storage(length, 8, category, allocateDoubles(length));
-  if (category === "workspace" && scopes.length > 0 && length > 0) {
+  if (category === "workspace" && currentScope() && length > 0) {
     const taken = arena?.allocate(length);
     if (taken) return new Storage(length, 4, category, taken.array, taken.address);
   }
@@ -263,82 +264,4 @@ export function residentStorage(length: number, resident: Resident): Storage {
   const storage = new Storage(length, 4, "workspace", null);
   storage.settle(resident);
   return storage;
-}
-
-const scopes: Set<Storage>[] = [];
-
-/** Anything that leads to storages: arrays, tensors, and plain collections of them. */
-export interface HasStorages {
-  storages(): Iterable<Storage>;
-}
-
-/**
- * Runs `fn` and then releases every temporary made inside, on host and device, except those reachable from
- * its result (tensors, arrays, and plain objects, lists and maps of them). Parameters, gradients and
- * optimizer state are never temporaries. Scopes nest; put one around each training step:
- *
- *     for (const batch of batches) scope(() => { model.loss(batch).backward(); optimizer.step(); });
- *
- * @throws ArgumentError when `fn` is asynchronous
- */
-export function scope<T>(fn: () => T): T {
-  const own = new Set<Storage>();
-  scopes.push(own);
-  let result: T;
-  try {
-    result = synchronous("scope", fn());
-    const outer = scopes[scopes.length - 2];
-    for (const storage of storagesIn(result, new Set())) {
-      if (!own.has(storage)) continue;
-      if (outer) {
-        own.delete(storage);
-        outer.add(storage);
-      } else storage.keep();
-    }
-  } finally {
-    scopes.pop();
-    for (const storage of own) storage.release();
-  }
-  return result;
-}
-
-let keeping = false;
-
-/** True inside `keepingCopies`. */
-export const keepsCopies = (): boolean => keeping;
-
-/** Runs `fn`, in which what `copy` and `clone()` make is no temporary of any scope: for callbacks that keep things. */
-export function keepingCopies<T>(fn: () => T): T {
-  const before = keeping;
-  keeping = true;
-  try {
-    return fn();
-  } finally {
-    keeping = before;
-  }
-}
-
-function* storagesIn(value: unknown, seen: Set<unknown>): Generator<Storage> {
-  if (typeof value !== "object" || value === null || seen.has(value) || ArrayBuffer.isView(value)) return;
-  seen.add(value);
-  if (typeof (value as Partial<HasStorages>).storages === "function")
-    yield* (value as HasStorages).storages();
-  else if (value instanceof Map || value instanceof Set)
-    for (const item of value) yield* storagesIn(item, seen);
-  else for (const item of Object.values(value)) yield* storagesIn(item, seen);
-}
-
-/**
- * Runs `fn` inside a scope and reports bytes alive at its end and at their peak, by category. Of temporaries
- * (`workspace`, `saved`) only those made by `fn` count; of the rest, all that are alive.
- * @throws ArgumentError when `fn` is asynchronous
- */
-export function measureMemory<T>(fn: () => T): MemoryReport & { readonly result: T } {
-  const stop = watch();
-  try {
-    const result = scope(() => synchronous("measureMemory", fn()));
-    return { result, ...stop() };
-  } finally {
-    stop(); // also when fn throws; a second time it changes nothing
-  }
 }
