@@ -98,18 +98,12 @@ export type { AdamStep, Codes, Kernels } from "./device/kernels.ts";
 
 // Mathematics in double precision, and random numbers
 
-export {
-  cholesky,
-  frobeniusNorm,
-  inverse,
-  pseudoInverse,
-  qr,
-  rowNorms,
-  solve,
-  svd,
-} from "./math/linalg.ts";
+export { cholesky, inverse, solve } from "./math/cholesky.ts";
+export { frobeniusNorm, rowNorms } from "./math/matrix.ts";
+export { qr } from "./math/qr.ts";
 export { erf, erfc, normalCdf, normalQuantile } from "./math/quantile.ts";
 export { Random, type RandomState, random, randomFromState, threefry2x32 } from "./math/random.ts";
+export { pseudoInverse, svd } from "./math/svd.ts";
 
 // Files
 

@@ -1,18 +1,21 @@
+/** @file Linear algebra: decompositions give back the matrix, factors are what they are called, and bad input is refused. */
+
 import * as fc from "fast-check";
-import { ArgumentError, ShapeError } from "lowrank/core";
-import { suite } from "uvu";
-import * as assert from "uvu/assert";
 import {
+  ArgumentError,
   cholesky,
   frobeniusNorm,
   inverse,
   pseudoInverse,
   qr,
+  random,
   rowNorms,
+  ShapeError,
   solve,
   svd,
-} from "../../core/math/linalg.ts";
-import { random } from "../../core/math/random.ts";
+} from "lowrank/core";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
 
 const test = suite("linalg");
 
