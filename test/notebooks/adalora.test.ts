@@ -61,7 +61,7 @@ adalora("the residual is 1 before training, and never below the best that the ra
   );
 });
 
-adalora("enough steps recover what was planted", () => {
+adalora("enough steps recover the planted changes", () => {
   const { residual } = runPlanted(
     planted,
     (model) => adaLora(model, recipe),
@@ -71,7 +71,7 @@ adalora("enough steps recover what was planted", () => {
   assert.ok(residual < 0.01, `residual ${residual}`);
 });
 
-adalora("the moments keep b(t) triplets at most, and exactly b(T) at the end", () => {
+adalora("at most b(t) triplets are kept at every moment, and exactly b(T) at the end", () => {
   const { read } = runPlanted(
     planted,
     (model) => adaLora(model, recipe, pruning),
@@ -142,31 +142,34 @@ adalora("‖Pᵀ P − I‖² + ‖Q Qᵀ − I‖² of the moments is the libra
   assert.is(distanceToOrthonormal([Float32Array.of(1, 0), Float32Array.of(0, 2)]), 9);
 });
 
-adalora("a life is the stretches of steps in use; coming back counts from the first mask on", () => {
-  const inUse = ["0111", "0101", "0100", "0011"]; // by triplet; the warm-up is step 1
-  const moments = [0, 1, 2, 3].map((at) => ({
-    step: at + 1,
-    budget: 4,
-    scores: [],
-    lambda: [inUse.map((steps) => Number(steps[at]))],
-    left: [],
-    right: [],
-    recording: 0,
-  }));
-  const lives = livesOf(moments, 1);
-  assert.equal(
-    lives.map(({ stretches }) => stretches.map(({ from, to }) => `${from}-${to}`).join()),
-    ["2-4", "2-2,4-4", "2-2", "3-4"],
-  );
-  assert.equal(
-    lives.map(({ returns }) => returns),
-    [0, 1, 0, 1],
-  );
-  assert.equal(
-    lives.map(({ survives }) => survives),
-    [true, true, false, true],
-  );
-  assert.equal(livesOf([], 0), []);
-});
+adalora(
+  "a life lists the stretches of steps in use; a return counts only after the triplet was masked",
+  () => {
+    const inUse = ["0111", "0101", "0100", "0011"]; // by triplet; the warm-up is step 1
+    const moments = [0, 1, 2, 3].map((at) => ({
+      step: at + 1,
+      budget: 4,
+      scores: [],
+      lambda: [inUse.map((steps) => Number(steps[at]))],
+      left: [],
+      right: [],
+      recording: 0,
+    }));
+    const lives = livesOf(moments, 1);
+    assert.equal(
+      lives.map(({ stretches }) => stretches.map(({ from, to }) => `${from}-${to}`).join()),
+      ["2-4", "2-2,4-4", "2-2", "3-4"],
+    );
+    assert.equal(
+      lives.map(({ returns }) => returns),
+      [0, 1, 0, 1],
+    );
+    assert.equal(
+      lives.map(({ survives }) => survives),
+      [true, true, false, true],
+    );
+    assert.equal(livesOf([], 0), []);
+  },
+);
 
 adalora.run();

@@ -42,7 +42,7 @@ const weights = (base: ReturnType<typeof pretrained>): number[][] =>
     .parameters()
     .map((parameter) => [...parameter.toArray()]);
 
-bases("the second time the model comes from the cache, the same to the last bit", ({ folder }) => {
+bases("the second request is answered from the cache, equal to the last bit", ({ folder }) => {
   const first = pretrained(tiny, folder);
   const second = pretrained(tiny, folder);
   assert.ok(first.seconds !== null);
@@ -51,7 +51,7 @@ bases("the second time the model comes from the cache, the same to the last bit"
   assert.equal(weights(second), weights(first));
 });
 
-bases("a cache that is gone, or damaged, is made again", ({ folder }) => {
+bases("a missing or damaged cache entry is made again", ({ folder }) => {
   const cache = join(folder, "deep", "cache");
   const { loss } = pretrained(tiny, cache);
   rmSync(cache, { recursive: true });
@@ -107,7 +107,7 @@ function holder(file: string, milliseconds: number) {
   });
 }
 
-bases("a lock is waited for", async ({ folder }) => {
+bases("a process waits for a lock held by another", async ({ folder }) => {
   const file = join(folder, "x.lock");
   const other = holder(file, 1000);
   await once(other.stdout, "data");
@@ -117,7 +117,7 @@ bases("a lock is waited for", async ({ folder }) => {
   );
 });
 
-bases("a lock ends with its holder, however that ends", async ({ folder }) => {
+bases("a lock is released when its holder ends, in any way", async ({ folder }) => {
   const file = join(folder, "x.lock");
   const other = holder(file, 60_000);
   await once(other.stdout, "data");

@@ -18,7 +18,7 @@ import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 
 const check = suite("notebooks:check");
 
-check("a mean may move by its spread, and by no more; a plain number not at all", () => {
+check("a mean may differ by its spread and no more; a number without a spread must be equal", () => {
   const decimal = fc.integer({ min: -9999, max: 9999 });
   fc.assert(
     fc.property(
@@ -37,7 +37,7 @@ check("a mean may move by its spread, and by no more; a plain number not at all"
   );
 });
 
-check("a tolerance is relative, and for decimals alone", () => {
+check("a tolerance is relative and applies to decimals only", () => {
   assert.ok(agree("1.000", "1.009", 0.01));
   assert.not.ok(agree("1.000", "1.011", 0.01));
   assert.ok(agree("1.00e-5", "1.01e-5", 0.02));
@@ -55,7 +55,7 @@ const shown = (part: Partial<ShownTable> = {}): ShownTable => ({
   ...part,
 });
 
-check("what differs is said with table, row, column and both values", () => {
+check("a difference is reported with table, row, column and both values", () => {
   const before = [shown()];
   assert.equal(differences(before, [shown()]), []);
   const one = shown({
@@ -162,7 +162,7 @@ check(
   },
 );
 
-check("volatile cells are not kept", async () => {
+check("volatile cells are not stored", async () => {
   const { folder } = small();
   const [loss, claims] = tablesIn(await readNotebook(join(folder, "small.ipynb")));
   assert.is(loss.rows[0][2], null);
@@ -190,7 +190,7 @@ check(
   },
 );
 
-check("--update takes changed prose over, and keeps the outputs", async () => {
+check("--update writes changed prose and keeps the outputs", async () => {
   const { folder, run, said, check } = small({ source: SOURCE.replace("Some prose", "Better prose") });
   await check();
   assert.match(said.join("\n"), /older than small\.ts/);
@@ -204,7 +204,7 @@ check("--update takes changed prose over, and keeps the outputs", async () => {
   rmSync(folder, { recursive: true });
 });
 
-check("--update takes over where an import lies now", async () => {
+check("--update writes changed import paths", async () => {
   const { folder, said, check } = small({ source: SOURCE.replace("./a.ts", "./support/b.ts") });
   await check("--update");
   await check();
@@ -214,7 +214,7 @@ check("--update takes over where an import lies now", async () => {
   rmSync(folder, { recursive: true });
 });
 
-check("nonsense is an error in one line", async () => {
+check("wrong arguments are an error in one line", async () => {
   const { folder, said, check } = small();
   for (const [args, message] of [
     [["smal"], /unknown notebook "smal"; did you mean small\?/],

@@ -17,7 +17,7 @@ const model = (): GPT2 => new GPT2(gpt2Fields({ d: 8, layers: 3, heads: 2, time 
 const adapted = (model: GPT2) =>
   inject(model, { method: "lora", rank: 2, init: "random", target: "all-linear", seed: 3 });
 
-checkpointed("the loss and every gradient are the same to the last bit", () => {
+checkpointed("the loss and every gradient are equal to the last bit", () => {
   const { ids, labels } = domain.batch(4, random(4));
   const gradients = (model: GPT2): Float32Array[] => {
     const { model: inner } = adapted(model);
@@ -36,7 +36,7 @@ checkpointed("the loss and every gradient are the same to the last bit", () => {
   );
 });
 
-checkpointed("less is kept for backward", () => {
+checkpointed("fewer bytes are saved for backward", () => {
   const saved = (wrap: boolean): number => {
     const prepare = (model: GPT2) => {
       const module = adapted(model);

@@ -25,7 +25,7 @@ const sayings = new Map(
   examples(anyStyle, 400_000, random(0)).map(({ prompt, completion }) => [completion.trimEnd(), prompt]),
 );
 
-classification("the free styles say 540 × 54 sentences, no two of them alike", () => {
+classification("the free styles give 540 × 54 different sentences", () => {
   assert.is(sayings.size, 540 * 54);
 });
 
@@ -49,7 +49,7 @@ for (const task of tasks) {
   });
 }
 
-classification("each label is true of its prompt", () => {
+classification("each label is right for its prompt", () => {
   fc.assert(
     fc.property(seed, (s) => {
       const [feeling, form, pair] = tasks.map((task) => task.sample(random(s)));
@@ -69,7 +69,7 @@ classification("each label is true of its prompt", () => {
   );
 });
 
-classification("accuracy counts the rows whose whole completion is the likeliest", () => {
+classification("accuracy counts the rows in which every symbol of the completion is the likeliest", () => {
   const domain = taskDomain(entailment, { time: LONGEST - 1, test: 50, random: random(2) });
   const [n, o, y] = encode("noy");
   const count = (symbol: number): number =>

@@ -45,7 +45,7 @@ command("--list names the notebooks and their titles", async () => {
   assert.match(printed, /^smoke {8}A smoke notebook$/m);
 });
 
-command("--list of a notebook shows its settings, quick and full, and runs nothing", async ({ out }) => {
+command("--list of a notebook shows its quick and full settings without running it", async ({ out }) => {
   const { code, printed, status } = await run("smoke", "broken", "--list", "--out", out);
   assert.is(code, 0, status);
   assert.match(printed, /^smoke: A smoke notebook$/m);
@@ -65,7 +65,7 @@ command("--help lists the options", async () => {
     assert.ok(printed.includes(option));
 });
 
-command("a notebook is run and written, one status line for each table", async ({ out }) => {
+command("a notebook is run and written, with one status line for each table", async ({ out }) => {
   const { code, printed, status } = await run("smoke", "--out", out, "--set", "rank=2", "--set", "rate=0.25");
   assert.is(code, 0, status);
   assert.match(printed, /rank +2 /);
@@ -75,7 +75,7 @@ command("a notebook is run and written, one status line for each table", async (
   assert.equal(violations(await readFile(join(out, "smoke.ipynb"), "utf8")), []);
 });
 
-command("what ran is recorded in the metadata and shown at the end", async ({ out }) => {
+command("the run is recorded in the metadata and shown at the end", async ({ out }) => {
   await run("smoke", "--out", out, "--full", "--seeds", "4", "--set", "rank=2");
   const { cells, metadata } = JSON.parse(await readFile(join(out, "smoke.ipynb"), "utf8"));
   const { setting, changed, device, machine, node, date, seconds, settings, verdicts } = metadata.lowrank;
@@ -97,19 +97,22 @@ command("what ran is recorded in the metadata and shown at the end", async ({ ou
   assert.match(shown, /^This run: full setting, changed: rank=2, seeds=4; device /);
 });
 
-command("several run in processes of their own; one that fails does not stop the others", async ({ out }) => {
-  const { code, printed, status, sites } = await run("broken", "smoke", "--out", out);
-  assert.is(code, 1);
-  assert.is(printed, "");
-  assert.match(status, /^✓ smoke: Settings \(\d/m);
-  assert.match(status, /^smoke: 3 tables, claims: 1 hold, 0 partly, 1 do not, /m);
-  assert.match(status, /^broken: Error: on purpose\n +at fail \(.*broken\.ts:14:9\)/m);
-  assert.match(status, /\nerror: 1 of 2 notebooks failed: broken$/);
-  assert.equal(await readdir(out), ["smoke.ipynb"]);
-  assert.equal(sites, [`smoke.ipynb → ${join(out, "gallery")}`]);
-});
+command(
+  "several notebooks run in processes of their own; a failure does not stop the others",
+  async ({ out }) => {
+    const { code, printed, status, sites } = await run("broken", "smoke", "--out", out);
+    assert.is(code, 1);
+    assert.is(printed, "");
+    assert.match(status, /^✓ smoke: Settings \(\d/m);
+    assert.match(status, /^smoke: 3 tables, claims: 1 hold, 0 partly, 1 do not, /m);
+    assert.match(status, /^broken: Error: on purpose\n +at fail \(.*broken\.ts:14:9\)/m);
+    assert.match(status, /\nerror: 1 of 2 notebooks failed: broken$/);
+    assert.equal(await readdir(out), ["smoke.ipynb"]);
+    assert.equal(sites, [`smoke.ipynb → ${join(out, "gallery")}`]);
+  },
+);
 
-command("a rerun gives the same outputs, all but what ran", async ({ out }) => {
+command("a rerun gives the same outputs, except for the record of the run", async ({ out }) => {
   const outputs = async () => {
     await run("training", "--out", out, "--set", `cache=${out}/cache`);
     const { cells } = JSON.parse(await readFile(join(out, "training.ipynb"), "utf8"));
@@ -124,7 +127,7 @@ command("a rerun gives the same outputs, all but what ran", async ({ out }) => {
   assert.equal(second.table, first.table);
 });
 
-command("--open without a browser says where the page is", async ({ out }) => {
+command("--open without a browser reports the path of the page", async ({ out }) => {
   if (process.platform !== "linux") return; // where BROWSER is what opens pages
   const { BROWSER } = process.env;
   process.env.BROWSER = "/bin/false";
@@ -167,7 +170,7 @@ for (const [args, message] of mistakes) {
   });
 }
 
-command("a failing notebook leaves the old file, and shows where it failed", async ({ out }) => {
+command("a failing notebook leaves the old file and reports the place of the error", async ({ out }) => {
   await writeFile(join(out, "broken.ipynb"), "old");
   const { code, status } = await run("broken", "--out", out);
   assert.is(code, 1);
@@ -176,7 +179,7 @@ command("a failing notebook leaves the old file, and shows where it failed", asy
   assert.is(await readFile(join(out, "broken.ipynb"), "utf8"), "old");
 });
 
-command("--device is handed on to the engine", async () => {
+command("--device selects the device of the engine", async () => {
   const before = process.env.LOWRANK_DEVICE;
   await run("broken", "--device", "reference");
   assert.is(process.env.LOWRANK_DEVICE, "reference");

@@ -12,7 +12,7 @@ const data = suite("text data");
 
 const files = nodeTypes();
 
-data("the files come sorted by name, each once, the same every time", () => {
+data("the files are sorted by name, unique, and equal at every call", () => {
   const names = files.map(({ name }) => name);
   assert.equal(names, [...new Set(names)]);
   for (const name of ["fs", "fs/promises", "crypto", "tls", "https"]) assert.ok(names.includes(name), name);
@@ -23,7 +23,7 @@ data("every text is printable ASCII and line feeds: at most 96 symbols", () => {
   for (const { declarations, prose } of files) assert.match(declarations + prose, /^[\n -~]*$/);
 });
 
-data("declarations hold no comments, and strings that look like comments stay", () => {
+data("declarations contain no comments, and strings that look like comments are kept", () => {
   const code = files.map(({ declarations }) => declarations).join("");
   const withoutStrings = code.replace(/"[^"\n]*"|'[^'\n]*'|`[^`]*`/g, '""');
   assert.not.match(withoutStrings, /\/\*|\*\/|^\s*\/\//m);
@@ -31,7 +31,7 @@ data("declarations hold no comments, and strings that look like comments stay", 
   assert.match(code, /https?:\/\/|"\/|`\//); // a slash within quotes
 });
 
-data("prose is sentences, without comment signs and blocks of code", () => {
+data("prose consists of sentences, without comment signs and code blocks", () => {
   const { prose } = files.find(({ name }) => name === "fs")!;
   assert.not.match(prose, /^ \*|\/\*\*|\*\/|```/m);
   assert.match(prose, /Asynchronously/);
@@ -45,7 +45,7 @@ data("the far shift goes from all declarations to all prose, of the documented s
   assert.ok(source.includes(declarations) && target.includes(prose));
 });
 
-data("holding out loses nothing and takes a tenth from everywhere", () => {
+data("holding out loses nothing and takes a tenth of every region", () => {
   fc.assert(
     fc.property(fc.string({ maxLength: 200 }), fc.integer({ min: 1, max: 9 }), (text, block) => {
       const { train, validation } = holdOut(text, { block, every: 3 });
@@ -58,7 +58,7 @@ data("holding out loses nothing and takes a tenth from everywhere", () => {
   assert.ok(Math.abs(validation.length / (train.length + validation.length) - 0.1) < 0.01);
 });
 
-data("a reader's own file serves, and one that cannot is refused", async () => {
+data("a reader's own file is read; an unsuitable one is refused", async () => {
   const folder = await mkdtemp(join(tmpdir(), "text-"));
   const file = async (name: string, content: string | Uint8Array) => {
     await writeFile(join(folder, name), content);

@@ -32,7 +32,7 @@ domains("decode undoes encode; ids are 0 … 95", () => {
   assert.throws(() => encode("é"), /printable ASCII; got code 233 at 0/);
 });
 
-domains("windows of a text are pieces of it, and none for training comes from the held-out blocks", () => {
+domains("windows are pieces of the text, and no training window lies in a held-out block", () => {
   // Each block of 2,000 characters is one letter; the tenth is held out.
   const letters = "abcdefghijklmnopqrst";
   const text = [...letters].map((letter) => letter.repeat(2000)).join("");
@@ -50,7 +50,7 @@ domains("windows of a text are pieces of it, and none for training comes from th
   assert.throws(() => textDomain("short", "abc", { time: 8, windows: 1 }), /too short/);
 });
 
-domains("of a task only completions count, and no prompt for training is one of validation", () => {
+domains("only labels of completions count, and no training prompt is a validation prompt", () => {
   const time = 11;
   const domain = taskDomain(arithmetic({ digits: 1, operation: "+" }), { time, test: 20, random: random(1) });
   const promptsOf = (data: Int32Array): string[] =>
@@ -78,7 +78,7 @@ domains("a validation loss is the mean over the labels that count: ln 96 for a m
   assert.ok(Math.abs(validationLoss(model, domain) - Math.log(96)) < 1e-5); // float32 sums of 1,600 terms of 4.6
 });
 
-domains("a house says each set of facts in one way, and every way of it is one of the free ones", () => {
+domains("a house style has one sentence for each set of facts, and it is one of the free styles", () => {
   fc.assert(
     fc.property(seed, (s) => {
       const [free, house] = [anyStyle, houseStyle].map((task) => examples(task, 30, random(s)));

@@ -47,7 +47,7 @@ execution(
   },
 );
 
-execution("settings and the long setting reach the notebook", async () => {
+execution("changed settings and the long setting reach the notebook", async () => {
   const plain = (run: Execution) =>
     run.outputs
       .flat()
@@ -79,11 +79,11 @@ execution("the .ipynb follows nbformat 4.5 and holds every form of every output"
   assert.equal(forms(7)[1], ["text/markdown", "text/plain"]);
 });
 
-execution("run again, the notebook gives the same bytes", async () => {
+execution("a second run of the notebook gives equal bytes", async () => {
   assert.is(toIpynb(await execute("smoke")), toIpynb(first));
 });
 
-execution("a cell keeps its id when another is put before it, and equal cells differ", () => {
+execution("a cell keeps its id when another is inserted before it, and equal cells get different ids", () => {
   const cell = { type: "code", title: "", source: "f();", line: 1 } as const;
   const ids = (cells: (typeof cell)[]): string[] =>
     JSON.parse(toIpynb({ cells, outputs: cells.map(() => []) })).cells.map((c: { id: string }) => c.id);

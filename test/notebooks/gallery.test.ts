@@ -87,7 +87,7 @@ gallery(
   },
 );
 
-gallery("a card has title, byline, first sentence and verdicts; the notebook of a paper comes first", () => {
+gallery("a card has title, byline, first sentence and verdicts; notebooks with a paper come first", () => {
   const index = page("index");
   assert.match(index, /<h2><a href="first.html">On A &lt; B<\/a><\/h2>/);
   assert.ok(index.indexOf("first.html") < index.indexOf("second.html"));
@@ -110,7 +110,7 @@ gallery("claims are marked, code is coloured and escaped, long imports are folde
   assert.match(page("second"), /<details class="imports"><summary>Imports/);
 });
 
-gallery("of each output the richest form, without a script", () => {
+gallery("each output is shown in its richest form, without a script", () => {
   const second = page("second");
   assert.match(second, /<samp>&lt;printed&gt;/);
   assert.match(second, /<samp>RangeError: too &lt;large&gt;/);
@@ -119,7 +119,7 @@ gallery("of each output the richest form, without a script", () => {
   assert.not.match(second, /<script/);
 });
 
-gallery("headings that are alike have ids that differ", () => {
+gallery("equal headings get different ids", () => {
   assert.match(page("second"), /<h2 id="same">.*<h2 id="same-2">/s);
   assert.match(page("second"), /<a href="#same-2">/);
 });
@@ -153,7 +153,7 @@ gallery(
   },
 );
 
-gallery("an earlier gallery is replaced, any other folder is not", async () => {
+gallery("an earlier gallery is replaced; any other folder is refused", async () => {
   await writeGallery({ notebooks: [first], out });
   assert.not.ok(readdirSync(out).includes("second.html"));
   const other = join(root, "photos");

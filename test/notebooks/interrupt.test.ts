@@ -92,7 +92,7 @@ for (const [title, signal, code, toAll] of send) {
   }
 }
 
-interrupts("when the shell that npm starts is killed, what it started ends", async ({ out, started }) => {
+interrupts("when the shell started by npm is killed, the command ends too", async ({ out, started }) => {
   for (const [, names] of runs) {
     const command = `"$0" --import "$@"; :`; // a second command keeps the shell in between
     const args = ["-c", command, process.execPath, tsx, cli, ...names, "--out", out, "--jobs", "2"];

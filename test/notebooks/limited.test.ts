@@ -8,7 +8,7 @@ import { arithmetic } from "../../notebooks/support/data/tasks.ts";
 
 const few = suite("few rows");
 
-few("every batch is made of the rows drawn at first, labels with their ids; validation stays", () => {
+few("every batch consists of the rows drawn once, with their labels; validation is unchanged", () => {
   const time = 11;
   const all = taskDomain(arithmetic({ digits: 2, operation: "+" }), { time, test: 20, random: random(1) });
   fc.assert(

@@ -31,7 +31,7 @@ const test = suite("support of the lora notebook");
 
 const seed = fc.nat(10_000);
 
-test("each printed count is the exact one, rounded or cut off, or there is a reason why not", () => {
+test("each printed count is the exact one, rounded or cut off, or a reason is given", () => {
   const all = [...gpt3Counts, ...gpt2Counts, ...glueCounts];
   for (const row of all) assert.ok(printedAs(row) !== "no" || row.why, `${row.model}, ${row.method}`);
   for (const { figure, agrees, why } of arithmetic) assert.ok(agrees || why, figure);
@@ -48,7 +48,7 @@ test("table 1: the printed percentages are those of its milliseconds", () => {
     );
 });
 
-test("prefixes train what their formulae say, and leave as many outputs as there were inputs", () => {
+test("prefixes train as many parameters as their formulae say and keep the number of positions", () => {
   const sizes = fc.record({
     layers: fc.integer({ min: 1, max: 3 }),
     tokens: fc.integer({ min: 1, max: 4 }),
@@ -81,7 +81,7 @@ test("prefixes train what their formulae say, and leave as many outputs as there
   );
 });
 
-test("later words do not change what a prefixed model says of earlier ones; the prefix does", () => {
+test("later tokens do not change the outputs of a prefixed model at earlier positions; the prefix does", () => {
   const config = gpt2Fields({ d: 4, layers: 2, heads: 2, time: 6 });
   const model = prefixLayer(new GPT2(config, { rng: random(1) }), { tokens: 3, rng: random(2) });
   const first = (ids: number[]) => noGrad(() => model.forward([ids]).toArray()).slice(0, 2 * 96);
@@ -110,7 +110,7 @@ test("φ is 1 within one span, max(i, j)/n on average by chance, and 1 − d²/p
   assert.ok(Math.abs(mean - 4 / 12) < 0.02); // its standard error is about 0.003
 });
 
-test("updates are read from a model as ΔW = (α/r) B A; its own directions capture all of a matrix", () => {
+test("updates are read from a model as ΔW = (α/r) B A; the directions of a matrix capture all of it", () => {
   const model = new GPT2(gpt2Fields({ d: 8, layers: 1, heads: 2, time: 4 }), { rng: random(4) });
   const adapted = inject(model, { method: "lora", rank: 2, alpha: 6, target: "attn.c_proj", seed: 5 });
   for (const parameter of adapted.parameters())
@@ -127,13 +127,13 @@ test("updates are read from a model as ΔW = (α/r) B A; its own directions capt
   assert.is(factor, normDelta / byDelta);
 });
 
-test("a planted update of rank 2 is found at rank 2 and not below", () => {
+test("a planted update of rank 2 is learned at rank 2 and not below", () => {
   const distance = (r: number) => distanceToPlanted(r, { width: 8, planted: 2, steps: 200 });
   assert.ok(distance(1) >= 0.5 - 1e-6);
   assert.ok(distance(2) < 1e-3);
 });
 
-test("the corner of a batch", () => {
+test("corner takes the first rows and columns of a batch", () => {
   const ids = { data: Int32Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] };
   assert.equal(corner(ids, 2, 2), { data: Int32Array.of(1, 2, 4, 5), shape: [2, 2] });
 });

@@ -78,7 +78,7 @@ models("adapter layers change nothing at the start, bit for bit", () => {
   );
 });
 
-models("queries, keys and values by three layers are those by one", () => {
+models("three separate layers compute the same queries, keys and values as the fused one", () => {
   fc.assert(
     fc.property(sizes, ({ seed, ...size }) => {
       const fused = new GPT2(fieldsOf(size), { rng: random(seed) });

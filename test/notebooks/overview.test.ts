@@ -5,7 +5,7 @@ import { timeLeft } from "../../notebooks/support/runner/overview.ts";
 
 const times = suite("time left");
 
-times("those that wait start in order, each where a place is free first", () => {
+times("waiting notebooks start in order, each in the first free place", () => {
   assert.is(timeLeft([], [], 2), 0);
   assert.is(timeLeft([3], [], 2), 3);
   assert.is(timeLeft([3, 1], [5], 2), 6); // 5 after 1
@@ -13,7 +13,7 @@ times("those that wait start in order, each where a place is free first", () => 
   assert.is(timeLeft([1], [2, 3], 1), 6);
 });
 
-times("never less than the longest, or the work shared out evenly; never more than one after another", () => {
+times("the time left is at least the longest notebook and the evenly divided work, at most the sum", () => {
   const seconds = fc.array(fc.integer({ min: 0, max: 100 }), { maxLength: 8 });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 4 }), seconds, seconds, (atATime, all, waiting) => {

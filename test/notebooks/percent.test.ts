@@ -25,7 +25,7 @@ function write(cells: readonly Omit<Cell, "line">[]): string {
     .join("");
 }
 
-percent("parsing returns the cells that were written", () => {
+percent("parsing returns the written cells", () => {
   fc.assert(
     fc.property(fc.array(cell, { minLength: 1, maxLength: 5 }), (cells) => {
       const parsed = parsePercent(write(cells)).map(({ type, title, source }) => ({ type, title, source }));
@@ -59,7 +59,7 @@ percent("marking the cells keeps every line's number and text", () => {
   );
 });
 
-percent("a cell knows its line", () => {
+percent("a cell has the number of its line", () => {
   const cells = parsePercent("// %% [markdown] Title\n// text\n\n// %%\nlet x;\n//%% short\n");
   assert.equal(
     cells.map(({ type, title, line }) => [type, title, line]),
@@ -71,7 +71,7 @@ percent("a cell knows its line", () => {
   );
 });
 
-percent("text that is no notebook is refused, with the line", () => {
+percent("text in another format is refused, with the line", () => {
   const refused = (text: string, message: RegExp) =>
     assert.throws(
       () => parsePercent(text, "nb.ts"),

@@ -37,14 +37,14 @@ for (const [name, picture] of Object.entries(pictures)) {
   });
 }
 
-plots("on a log scale every rank has its number", () => {
+plots("a log scale labels every rank", () => {
   const ranks = [1, 2, 4, 8, 16, 32, 64].map((r) => ({ r, y: 1 }));
   const { "image/svg+xml": svg } = linePlot(ranks, { x: "r", y: "y", xScale: "log" }).toMime();
   const labels = Array.from(svg.matchAll(/<text[^>]*>(\d+)<\/text>/g), ([, label]) => label);
   for (const { r } of ranks) assert.ok(labels.includes(String(r)), `${r} of ${labels}`);
 });
 
-plots("pictures with the same kind of marker do not share an id", () => {
+plots("pictures with the same kind of marker have different ids", () => {
   const ids = (svg: string) => Array.from(svg.matchAll(/\bid="([^"]+)"/g), ([, id]) => id);
   const line = (data: number[]) => renderSvg({ marks: [Plot.lineY(data, { marker: true })] });
   const [a, b] = [ids(line([1, 2])), ids(line([2, 1, 3]))];
@@ -52,7 +52,7 @@ plots("pictures with the same kind of marker do not share an id", () => {
   assert.not.ok(a.some((id) => b.includes(id)));
 });
 
-plots("the PNG contains the text, not only the marks", () => {
+plots("the PNG contains the text as well as the marks", () => {
   if (!canDrawText()) return assert.is(renderPng(renderSvg({ marks: [Plot.frame()] })), null);
   const ink = (title: string) => renderPng(renderSvg({ axis: null, marks: [Plot.frame()] }, { title }))!;
   assert.not.equal(ink("one title"), ink("another"));
@@ -65,7 +65,7 @@ plots("the title and the legend stand above the plot", () => {
   assert.match(svg, /<tspan fill="#\w+">●<\/tspan><tspan> DoRA &amp; co/);
 });
 
-plots("what Plot would wrap in HTML is refused", () => {
+plots("options that make Plot wrap the picture in HTML are refused", () => {
   const legend = plot({
     color: { legend: true },
     marks: [Plot.dot(rows, { x: "r", y: "loss", fill: "method" })],
@@ -73,7 +73,7 @@ plots("what Plot would wrap in HTML is refused", () => {
   assert.throws(() => legend.toMime(), /expected one picture/);
 });
 
-plots("lines in text: the corners hold the extremes", () => {
+plots("a text line plot has the extremes in its corners", () => {
   const lines = textLines(
     [
       {
@@ -92,7 +92,7 @@ plots("lines in text: the corners hold the extremes", () => {
   assert.match(lines[13], /^ {4}1 +100$/);
 });
 
-plots("bars in text: lengths are in proportion", () => {
+plots("text bars have proportional lengths", () => {
   const length = (bar: string) => bar.match(/█/g)?.length ?? 0;
   const bars = textBars([
     { label: "a", value: 10 },
@@ -103,7 +103,7 @@ plots("bars in text: lengths are in proportion", () => {
   assert.match(bars[1], /^bb █+ 5$/);
 });
 
-plots("a matrix in text: the smallest value is palest, the largest darkest", () => {
+plots("a text matrix shades the smallest value palest and the largest darkest", () => {
   const [, first, second] = textHeat(
     ["a", "b"],
     ["1", "2"],
@@ -116,7 +116,7 @@ plots("a matrix in text: the smallest value is palest, the largest darkest", () 
   assert.is(second, "b ▒▒ ??");
 });
 
-plots("no data, constant data and one point are drawn all the same", () => {
+plots("no data, constant data and a single point are drawn", () => {
   assert.is(textLines([]), "(no points)");
   assert.is(textHeat([], [], []), "(no values)");
   assert.is(textBars([]), "");
@@ -132,7 +132,7 @@ plots("no data, constant data and one point are drawn all the same", () => {
   }
 });
 
-plots("150,000 points, bars and cells are drawn as text like any", () => {
+plots("150,000 points, bars and cells are drawn as text", () => {
   const many = Array.from({ length: 150_000 }, (_, i) => i);
   const lines = textLines([{ name: "loss", points: many.map((i) => [i, Math.cos(i / 50_000)]) }]);
   assert.match(lines, /^ *1\.0+ │●/);

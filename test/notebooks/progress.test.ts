@@ -36,7 +36,7 @@ async function written(kind: Terminal["progress"], steps: number): Promise<strin
   return lines;
 }
 
-bars("without a terminal: one line at each quarter, with the time left", async () => {
+bars("without a terminal, each quarter prints one line with the time left", async () => {
   assert.equal(await written("lines", 40), [
     "training: 10/40, 30 s left",
     "training: 20/40, 20 s left",
@@ -45,11 +45,11 @@ bars("without a terminal: one line at each quarter, with the time left", async (
   ]);
 });
 
-bars("what takes less than five seconds says nothing", async () => {
+bars("a computation of less than five seconds prints nothing", async () => {
   assert.equal(await written("lines", 4), []);
 });
 
-bars("under tests, nothing at all", async () => {
+bars("under tests nothing is printed", async () => {
   assert.equal(await written("none", 40), []);
 });
 

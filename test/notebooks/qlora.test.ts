@@ -22,7 +22,7 @@ import { checkpointBlocks } from "../../notebooks/support/experiments/checkpoint
 
 const test = suite("qlora notebook");
 
-test("E2M1 and E3M0 are the open standards' values over their largest", () => {
+test("E2M1 and E3M0 are the open standards' values, divided by the largest", () => {
   const positive = (values: Float32Array, largest: number) => [...values.slice(0, 8)].map((v) => v * largest);
   const close = (a: number[], b: number[]) => assert.ok(a.every((x, i) => Math.abs(x - b[i]) < 1e-6));
   close(positive(e2m1.values, 6), [0, 0.5, 1, 1.5, 2, 3, 4, 6]);
@@ -31,7 +31,7 @@ test("E2M1 and E3M0 are the open standards' values over their largest", () => {
     assert.ok(values.slice(8).every((value, i) => Object.is(value, -values[i])));
 });
 
-test("rounding to a data type gives what quantize gives, with and without double quantization", () => {
+test("rounding to a data type equals quantize, with and without double quantization", () => {
   const x = random(1).normal(5000);
   for (const { name, book, doubleQuant } of dataTypes) {
     const format = formats.find((each) => name.toLowerCase().startsWith(each));
@@ -58,7 +58,7 @@ const small = (d: number, heads: number, layers: number): GPT2 =>
     { rng: random(1) },
   );
 
-test("rounding weights touches the blocks' linear layers and nothing else", () => {
+test("rounding weights changes the linear layers of the blocks and nothing else", () => {
   const model = small(8, 2, 1);
   const before = new Map(Array.from(model.stateDict(), ([name, { data }]) => [name, [...data]]));
   const seen: number[] = [];
@@ -77,7 +77,7 @@ test("rounding weights touches the blocks' linear layers and nothing else", () =
   }
 });
 
-test("the peak of a QLoRA step of a GPT-2 is what the formula says, within 5 %, checkpointed or not", () => {
+test("the peak of a QLoRA step of a GPT-2 agrees with the formula within 5 %, with and without checkpointing", () => {
   const options = { format: "nf4", blockSize: 64, doubleQuant: true } as const;
   for (const [rows, time, d, heads, layers, rank] of [
     [8, 79, 64, 4, 2, 8],
@@ -129,7 +129,7 @@ test("a bfloat16 layer is linear() with operands and result rounded", () => {
   assert.equal(layer.forward(tensor(x, [4, 2])).toArray(), expected.toArray());
 });
 
-test("Elo: the sum of ratings stays, a win against an equal brings K/2, orders average towards the strengths", () => {
+test("Elo: the sum of ratings is constant, a win against an equal gains K/2, the mean over orders approaches the strengths", () => {
   fc.assert(
     fc.property(fc.nat(1000), fc.integer({ min: 2, max: 5 }), (seed, players) => {
       const judgements = judge(new Array(players).fill(1000), 5, random(seed));

@@ -35,7 +35,7 @@ async function under({ set = {}, full = false, seeds }: Given) {
 
 const quick = { rank: 8, rate: 1, ranks: [1, 2], text: "far", verbose: false, seeds: 1 };
 
-settings("the quick values, the full ones, and those given instead", async () => {
+settings("a setting has its quick value, its full value, or the given one", async () => {
   assert.equal({ ...define() }, quick);
   assert.equal({ ...(await under({})) }, quick);
   assert.equal({ ...(await under({ full: true })) }, { ...quick, rank: 16, rate: 0.5, seeds: 3 });
@@ -46,7 +46,7 @@ settings("the quick values, the full ones, and those given instead", async () =>
   );
 });
 
-settings("types follow the quick values", () => {
+settings("the type of a setting is that of its quick value", () => {
   const { rank, ranks, text, verbose } = define();
   const typed: { rank: number; ranks: readonly number[]; text: string; verbose: boolean } = {
     rank,
@@ -85,7 +85,7 @@ for (const [name, value, message] of refused) {
   });
 }
 
-settings("the table shows the values in force and what they mean", () => {
+settings("the table shows the values in force and their meanings", () => {
   assert.equal(settingsTable(define()).grid.rows[2], ["ranks", "1, 2", "ranks"]);
 });
 

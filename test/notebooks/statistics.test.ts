@@ -18,7 +18,7 @@ const close = (a: number, b: number, scale = 1): void =>
 /** Different integers, so that no spread is zero and nothing is rounded much. */
 const integers = fc.uniqueArray(fc.integer({ min: -100, max: 100 }), { minLength: 3, maxLength: 12 });
 
-statistics("points on a line give the line, and a correlation of ±1", () => {
+statistics("points on a line give that line and a correlation of ±1", () => {
   fc.assert(
     fc.property(integers, fc.integer({ min: 1, max: 9 }), fc.boolean(), (x, steepness, down) => {
       const slope = down ? -steepness : steepness;
@@ -33,7 +33,7 @@ statistics("points on a line give the line, and a correlation of ±1", () => {
   );
 });
 
-statistics("errors of the line sum to zero and are orthogonal to x", () => {
+statistics("residuals of the line sum to zero and are orthogonal to x", () => {
   fc.assert(
     fc.property(integers, fc.nat(1000), (x, seed) => {
       const y = [...random(seed).normal(x.length)];
@@ -50,7 +50,7 @@ statistics("the correlation of four points, by hand", () => {
   assert.throws(() => leastSquares([1], [1]), /two or more/);
 });
 
-statistics("a comparison seed by seed: better, worse within the spread, worse", () => {
+statistics("a comparison seed by seed gives true, partly within the spread, or false", () => {
   assert.is(atMost([1, 2, 3], [1, 2, 3]), true);
   assert.is(atMost([1, 2, 3], [2, 2, 2]), true);
   assert.is(atMost([1, 2, 4], [2, 2, 2]), "partly");
@@ -64,7 +64,7 @@ const matrices = fc.record({
   seed: fc.nat(1000),
 });
 
-statistics("a longer weight has moved in magnitude alone, by the norms' mean", () => {
+statistics("a scaled weight has changed in magnitude only, by the mean of the norms", () => {
   fc.assert(
     fc.property(matrices, ({ out, into, seed }) => {
       const W0 = random(seed).normal(out * into);
@@ -80,14 +80,14 @@ statistics("a longer weight has moved in magnitude alone, by the norms' mean", (
   );
 });
 
-statistics("rows turned round have moved in direction alone: by 2, and by 1 for a right angle", () => {
+statistics("turned rows have changed in direction only: by 2 when reversed, by 1 at a right angle", () => {
   assert.equal(deviation([1, 0, 0, 2], [-1, 0, 0, -2], 2), { magnitude: 0, direction: 2 });
   assert.equal(deviation([1, 0, 0, 2], [0, 1, 0, 2], 2), { magnitude: 0, direction: 0.5 });
   assert.equal(deviation([0, 0], [3, 4], 2), { magnitude: 5, direction: 0 }); // a row of zeros has no direction
   assert.throws(() => deviation([1, 2, 3], [1, 2, 3], 2), /rows of 2/);
 });
 
-statistics("several predicates hold as far as the weakest of them", () => {
+statistics("the joint verdict of several conditions is the weakest", () => {
   const verdicts = [false, "partly", true] as const; // from weak to strong
   fc.assert(
     fc.property(fc.array(fc.nat(2), { minLength: 1, maxLength: 4 }), (strengths) => {

@@ -39,7 +39,7 @@ tables("the mean lies among the values; shifting them shifts it and keeps the de
   );
 });
 
-tables("numbers", () => {
+tables("numbers are formatted with grouped thousands and the given decimals", () => {
   assert.is(formatNumber(175_255_207_936), "175,255,207,936");
   assert.is(formatNumber(2n ** 60n, 0), "1,152,921,504,606,846,976");
   assert.is(formatNumber(0.1278), "0.128");
@@ -61,7 +61,7 @@ const sample = table(
   },
 );
 
-tables("as text: aligned columns, numbers to the right with the same decimals", () => {
+tables("as text, columns are aligned, numbers to the right with equal decimals", () => {
   assert.is(
     String(sample),
     [
@@ -150,7 +150,7 @@ tables(
   },
 );
 
-tables("in a terminal: text wraps, the first column stands beside what did not fit, the note wraps", () => {
+tables("in a terminal text wraps, further parts repeat the first column, and the note wraps", () => {
   const wide = table(
     [
       {
@@ -190,7 +190,7 @@ Counted from the shapes, not measured.`;
   assert.is(`\n${wide.toText(40)}`, expected);
 });
 
-tables("display fits a table to a terminal; a pipe and the notebook get it as wide as it comes", async () => {
+tables("display fits a table to a terminal; a pipe and the notebook get its full width", async () => {
   const wide = table([{ a: "so many words that they take more than forty columns", b: 1 }]);
   for (const columns of [40, undefined]) {
     const printed: string[] = [];
@@ -203,7 +203,7 @@ tables("display fits a table to a terminal; a pipe and the notebook get it as wi
   }
 });
 
-tables("as Markdown and HTML: aligned, and nothing in a cell breaks out of it", () => {
+tables("Markdown and HTML are aligned, and text in a cell is escaped", () => {
   const { "text/markdown": markdown, "text/html": html, "text/plain": text } = sample.toMime();
   assert.is(text, String(sample));
   assert.ok(markdown.includes("| --- | ---: | ---: | ---: | --- |"));
@@ -223,7 +223,7 @@ tables("every row of the Markdown has the same number of cells, whatever the tex
   );
 });
 
-tables("an empty table says so", () => {
+tables("an empty table is marked as such", () => {
   assert.ok(String(table([] as { a: number }[], { columns: ["a"] })).includes("(no rows)"));
 });
 
@@ -238,7 +238,7 @@ tables("a replication shows paper, measurement, seeds and verdict, and hides emp
   assert.equal(claims.verdicts, ["does not hold", "partly", "holds"]);
 });
 
-tables("a claim about time gets no verdict, whatever was measured: the next run might turn it", () => {
+tables("a volatile claim gets no verdict, whatever was measured", () => {
   for (const holds of [true, false, "partly"] as const) {
     const timed = { claim: "c1", paper: "as long", measured: "1.22 times", holds, volatile: true };
     const counted = { claim: "c2", paper: "as many", measured: "1.00 times", holds };

@@ -48,7 +48,7 @@ tasks("arithmetic is right", () => {
   );
 });
 
-tasks("recall asks for the value that stands beside the key, and keys are distinct", () => {
+tasks("recall asks for the value beside the key, and keys are distinct", () => {
   fc.assert(
     fc.property(seed, fc.integer({ min: 1, max: 26 }), (s, pairs) => {
       const { prompt, completion } = recall({ pairs }).sample(random(s));
@@ -70,7 +70,7 @@ tasks("facts are fixed: one answer for each of `count` keys", () => {
   assert.throws(() => facts({ count: 0 }, random(0)), RangeError);
 });
 
-tasks("training and test never share a prompt; too small a task is refused", () => {
+tasks("training and test share no prompt; a task with too few prompts is refused", () => {
   fc.assert(
     fc.property(seed, (s) => {
       const { train, test } = split(
