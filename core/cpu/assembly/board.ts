@@ -1,84 +1,91 @@
 /**
  * @file The job board: how the threads share one job. All threads run this same module over one memory.
  *
- * A kernel is a function of a chunk number; its arguments lie on the board, where JavaScript wrote them. A job
- * is a kernel and a number of chunks. Whoever is free takes the next chunk, so a thread that the system holds up
- * holds up one chunk only. What a chunk computes depends on its number alone, so the bits of a result do
- * not depend on how many threads there were.
+ * A kernel is a function of a chunk number. JavaScript writes its arguments on the board, a part of the memory. A job
+ * is a kernel and a number of chunks. A thread that is free takes the next chunk, so a thread that the system
+ * interrupts delays one chunk only. The result of a chunk depends on its number alone, so the bits of a result do not
+ * depend on how many threads there were.
  *
- * Addresses (bytes), each that several threads write in a cache line of its own:
+ * The addresses of the board, in bytes. Words that several threads write are in cache lines of their own:
  */
 
-/** i64: high half, the job's number; low half, chunks nobody has taken. One word, so that taking is one exchange. */
+/**
+ * i64: the job's number in the high half, the number of chunks not yet taken in the low half, to be exchanged as one.
+ */
 const TICKET: usize = 1024;
-/** i32: chunks finished. */
+/** i32: finished chunks of the job. */
 const DONE: usize = 1088;
-/** i32: 1 while the main thread sleeps until DONE changes. */
+/** i32: 1 while the main thread sleeps on DONE. */
 const MAIN_SLEEPS: usize = 1152;
-/** i32: raised with every job; idle workers sleep on it. */
+/** i32: changes with every job. Idle workers sleep on it. */
 const WAKE: usize = 1216;
-/** i32: workers asleep. */
+/** i32: sleeping workers. */
 const SLEEPERS: usize = 1280;
-/** i32: threads that may take part, the main thread included; set by JavaScript. */
+/** i32: threads that may take part in a job, the main thread included. JavaScript sets it. */
 const THREADS: usize = 1344;
-/** i32: 1 where the main thread may sleep (not in a page); set by JavaScript. */
+/** i32: 1 where the main thread may sleep, which it may not in a page. JavaScript sets it. */
 const MAY_SLEEP: usize = 1348;
 /** i32: workers that have started. */
 const STARTED: usize = 1408;
+/** i32: the job's kernel, and its number of chunks. */
 const KERNEL: usize = 1472;
 const CHUNKS: usize = 1476;
 /** The kernel's arguments, 4 bytes each. */
 const ARGUMENTS: usize = 1536;
 
-/** Looks at WAKE (about 40 µs) before an idle worker goes to sleep, and at DONE before the main thread does. */
+/** How often an idle worker reads WAKE before it goes to sleep (about 40 µs), and the main thread DONE. */
 const WORKER_LOOKS: i32 = 40000;
 const MAIN_LOOKS: i32 = 40000;
 
-/** 0 for the main thread. */
+/** The number of this thread; 0 for the main thread. */
 export let thread: i32 = 0;
 
+/** The kernel's argument number `index` as an integer. */
 // @ts-ignore: decorator
 @inline
 export function argument(index: i32): i32 {
   return load<i32>(ARGUMENTS + (<usize>index << 2));
 }
 
+/** The kernel's argument number `index` as an address or a number of bytes. */
 // @ts-ignore: decorator
 @inline
 export function pointer(index: i32): usize {
   return load<usize>(ARGUMENTS + (<usize>index << 2));
 }
 
+/** The kernel's argument number `index` as a float, of which JavaScript wrote the bits. */
 // @ts-ignore: decorator
 @inline
 export function float(index: i32): f32 {
   return load<f32>(ARGUMENTS + (<usize>index << 2));
 }
 
-/** Number of chunks in the job. */
+/** The number of chunks in the job. */
 // @ts-ignore: decorator
 @inline
 export function chunks(): i32 {
   return load<i32>(CHUNKS);
 }
 
-/** First of `count` items that part number `part` of `parts` has; the part ends where the next begins. */
+/** When `count` items are divided into `parts`: the first item of part number `part`. It ends where the next begins. */
 // @ts-ignore: decorator
 @inline
 export function share(part: i32, parts: i32, count: i32): i32 {
   return <i32>((<i64>count * part) / parts);
 }
 
-/** First of `count` items that chunk number `chunk` has. */
+/** When `count` items are divided among the chunks of the job: the first item of chunk number `chunk`. */
 // @ts-ignore: decorator
 @inline
 export function start(chunk: i32, count: i32): i32 {
   return share(chunk, chunks(), count);
 }
 
+/** Computes one chunk of a kernel. */
 export type Kernels = (kernel: i32, chunk: i32) => void;
 
-/** Takes chunks until none is left. */
+/** Takes chunks and computes them until none is left. */
 function work(run: Kernels): void {
   for (;;) {
     const ticket = atomic.load<i64>(TICKET);
@@ -91,7 +98,7 @@ function work(run: Kernels): void {
   }
 }
 
-/** Runs a job whose arguments are on the board, and returns when it is done. */
+/** Runs a job whose arguments are on the board, with all threads if that is worth it, and returns when it is done. */
 export function runJob(kernel: i32, count: i32, run: Kernels): void {
   store<i32>(KERNEL, kernel);
   store<i32>(CHUNKS, count);
@@ -110,7 +117,7 @@ export function runJob(kernel: i32, count: i32, run: Kernels): void {
   for (let chunk = 0; chunk < count; chunk++) run(kernel, chunk);
 }
 
-/** Waits until every chunk is done. */
+/** The main thread waits for the chunks that other threads have taken. */
 function finish(count: i32): void {
   for (let look = 0; look < MAIN_LOOKS; look++) if (atomic.load<i32>(DONE) == count) return;
   const maySleep = load<i32>(MAY_SLEEP);
@@ -123,7 +130,7 @@ function finish(count: i32): void {
   atomic.store<i32>(MAIN_SLEEPS, 0);
 }
 
-/** A worker's life. */
+/** The loop of worker number `index`: takes part in each job, and sleeps when there has been none for a while. */
 export function serveJobs(index: i32, run: Kernels): void {
   thread = index;
   if (ASC_FEATURE_THREADS) {

@@ -1,8 +1,11 @@
-/** @file Numbers from 4-bit codes: a lookup is a shuffle of bytes. */
+/** @file Dequantizing 4-bit codes: a lookup in the table of 16 values is a shuffle of bytes. */
 
 import { argument, pointer, start } from "./board";
 
-/** y = table[index] · scale for 16 indices, one a byte. The table lies in four planes, of the values' first bytes, second, … */
+/**
+ * y = table[index] · scale for 16 indices, one a byte. The table is in four planes: p0 has the first byte of each
+ * value, …
+ */
 // @ts-ignore: decorator
 @inline
 function look(index: v128, p0: v128, p1: v128, p2: v128, p3: v128, scale: v128, y: usize): void {
@@ -20,8 +23,10 @@ function look(index: v128, p0: v128, p1: v128, p2: v128, p3: v128, scale: v128, 
   v128.store(y, f32x4.mul(i16x8.shuffle(lowEnd, highEnd, 4, 12, 5, 13, 6, 14, 7, 15), scale), 48);
 }
 
-/** Arguments: codes, the table's planes (64 bytes), scales, y, whole groups of 32 codes, groups to a scale, and how many
- * of the first scale's groups come before. */
+/**
+ * y = table[code] · scale. Arguments: 0 codes, 1 the table's planes (64 bytes), 2 scales, 3 y, 4 groups of 32 codes,
+ * 5 groups that share a scale, 6 groups of the first scale that precede these.
+ */
 export function dequantize(chunk: i32): void {
   const codes = pointer(0);
   const planes = pointer(1);

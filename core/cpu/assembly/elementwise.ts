@@ -1,4 +1,4 @@
-/** @file Unary and binary functions over arrays: one loop, compiled once for each function. */
+/** @file Elementwise functions of one array and of two, and AdamW: one loop, compiled once for each function. */
 
 import { argument, float, pointer, start } from "./board";
 import * as normal from "./erf";
@@ -29,7 +29,7 @@ class SiluGrad { @inline f(x: v128): v128 { return math.siluGrad(x); } }
 class Floor { @inline f(x: v128): v128 { return f32x4.floor(x); } }
 class Bfloat16 { @inline f(x: v128): v128 { return math.bfloat16(x); } }
 
-/** y = f(x) over whole groups of 16 elements: arrays of ours may be read and written up to the next 64 bytes. */
+/** y = f(x) for the groups [from, to) of 16 elements. Every array in the memory is padded to a multiple of 64 bytes. */
 function map<F>(x: usize, y: usize, from: i32, to: i32): void {
   const f = changetype<F>(0);
   const end = x + (<usize>to << 6);
@@ -37,7 +37,7 @@ function map<F>(x: usize, y: usize, from: i32, to: i32): void {
   for (let at = x + (<usize>from << 6); at < end; at += 16, y += 16) v128.store(y, f.f(v128.load(at)));
 }
 
-/** Arguments: x, y, number of elements, function. */
+/** y = f(x). Arguments: 0 x, 1 y, 2 number of elements, 3 function. */
 export function unary(chunk: i32): void {
   const x = pointer(0);
   const y = pointer(1);
@@ -84,7 +84,7 @@ class Masked { @inline f(a: v128, b: v128): v128 { return v128.andnot(f32x4.mul(
 
 class First { @inline f(a: v128, b: v128): v128 { return a; } }
 
-/** One row of n elements; an operand that is not wide has one element for the whole row. */
+/** y = f(a, b) for one row of n elements. An operand that is not wide has one element for the whole row. */
 function row<F>(a: usize, aWide: bool, b: usize, bWide: bool, y: usize, n: i32): void {
   const f = changetype<F>(0);
   if (n < 4) {
@@ -111,7 +111,7 @@ function row<F>(a: usize, aWide: bool, b: usize, bWide: bool, y: usize, n: i32):
   }
 }
 
-/** The rows of the chunk, with the operands' rows found from their strides on three outer axes. */
+/** y = f(a, b) for the rows of a chunk. The operands' rows are found by their strides along three outer axes. */
 function zip<F>(chunk: i32): void {
   const a = pointer(0);
   const b = pointer(1);
@@ -154,8 +154,9 @@ function zip<F>(chunk: i32): void {
 }
 
 /**
- * Arguments: a, b, y, function, n, whether a and b are wide, three outer lengths, a's three strides, b's. The
- * outer lengths all 1: one long row, of which each chunk takes a part. The function `First` copies a strided view.
+ * y = f(a, b). Arguments: 0 a, 1 b, 2 y, 3 function, 4 n, 5 and 6 whether a and b are wide, 7–9 three outer lengths,
+ * 10–12 a's three strides, 13–15 b's. When all outer lengths are 1, there is one long row, of which each chunk
+ * computes a part. With the function `First` the kernel copies a strided view.
  */
 export function binary(chunk: i32): void {
   switch (argument(3)) {
@@ -173,7 +174,7 @@ export function binary(chunk: i32): void {
   }
 }
 
-/** Writes the first `count` of four lanes, all when there are more. */
+/** Writes the first `count` lanes of x, at most four. */
 // @ts-ignore: decorator
 @inline
 function put(y: usize, x: v128, count: i32): void {
@@ -184,8 +185,8 @@ function put(y: usize, x: v128, count: i32): void {
 }
 
 /**
- * One AdamW step on n elements, in place. Arguments: 0 W, 1 G, 2 M, 3 V, 4 n, then numbers: 5 β₁, 6 1 − β₁, 7 β₂, 8 1 − β₂,
- * 9 what weight decay leaves, 10 the rate, 11 ε, the last two with the bias corrections in them.
+ * One AdamW step on n elements, in place. Arguments: 0 W, 1 G, 2 M, 3 V, 4 n, then numbers: 5 β₁, 6 1 − β₁, 7 β₂, 8 1
+ * − β₂, 9 1 − lr λ, 10 the rate, 11 ε. The last two contain the bias corrections, see core/cpu/adam.ts.
  */
 export function adam(chunk: i32): void {
   const w = pointer(0);

@@ -9,7 +9,7 @@ const ERFC = memory.data<f32>([
 const ERF = memory.data<f32>([
   -5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1,
 ]);
-/** Where one takes over from the other; and where erf has long been 1, but the polynomial is still good. */
+/** Where the first formula replaces the second; and a bound at which erf is 1 and the polynomial is still accurate. */
 const ERF_RANGE = memory.data<f32>([0.927734375, 10]);
 
 /** erfc t */
@@ -20,6 +20,7 @@ function erfcLarge(t: v128): v128 {
   return expNegative(f32x4.sub(f32x4.mul(p, t), t));
 }
 
+/** erf x */
 // @ts-ignore: decorator
 @inline
 export function erf(x: v128): v128 {
@@ -30,7 +31,7 @@ export function erf(x: v128): v128 {
 
 const NORMAL = memory.data<f32>([0.70710678118654752, 0.39894228040143268]); // 1/√2, 1/√(2π)
 
-/** Φ(x) = erfc(−x/√2)/2, the normal distribution function; small values keep their digits. */
+/** Φ(x) = erfc(−x/√2)/2, the normal distribution function. Small values keep their digits. */
 // @ts-ignore: decorator
 @inline
 function phi(x: v128): v128 {
@@ -42,13 +43,14 @@ function phi(x: v128): v128 {
   return select(f32x4.gt(t, at(ERF_RANGE, 0)), large, mulAdd(small, at(HALF), at(HALF)));
 }
 
+/** x Φ(x) */
 // @ts-ignore: decorator
 @inline
 export function gelu(x: v128): v128 {
   return f32x4.mul(x, phi(x));
 }
 
-/** Φ(x) + x φ(x), φ(x) = e^{−x²/2}/√(2π). */
+/** The derivative of gelu: Φ(x) + x φ(x), with φ(x) = e^{−x²/2}/√(2π). */
 // @ts-ignore: decorator
 @inline
 export function geluGrad(x: v128): v128 {

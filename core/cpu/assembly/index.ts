@@ -1,4 +1,7 @@
-/** @file What JavaScript calls: `run` a kernel with the arguments on the board, and `serve` for the workers. */
+/**
+ * @file The kernels' entry points for JavaScript: `run` for the main thread, and `serve` for the workers.
+ * AssemblyScript, compiled to WebAssembly by core/cpu/build.js.
+ */
 
 import { runJob, serveJobs } from "./board";
 import { dequantize } from "./dequantize";
@@ -6,7 +9,7 @@ import { adam, binary, unary } from "./elementwise";
 import { multiplyBatch, multiplyTiles, packOperands } from "./matmul";
 import { normalize, normalizeGrad, reduceColumns, reduceRows, softmax, softmaxGrad } from "./rows";
 
-/** Numbers as in core/cpu/wasm-runtime.ts. */
+/** Computes one chunk of a kernel. The numbers of the kernels are those of core/cpu/wasm-runtime.ts. */
 function runChunk(kernel: i32, chunk: i32): void {
   switch (kernel) {
     case 0: return packOperands(chunk);
@@ -25,11 +28,12 @@ function runChunk(kernel: i32, chunk: i32): void {
   }
 }
 
+/** Runs a kernel whose arguments are on the job board, and returns when all of its chunks are done. */
 export function run(kernel: i32, chunks: i32): void {
   runJob(kernel, chunks, runChunk);
 }
 
-/** Runs in a worker, and never returns. */
+/** The loop of worker number `thread`: waits for jobs and takes part in them. Never returns. */
 export function serve(thread: i32): void {
   serveJobs(thread, runChunk);
 }

@@ -1,10 +1,13 @@
 /**
- * @file Elementary functions on four float32s at once, without branches. Errors are within 2 ulp where not stated
- * otherwise; NaN stays NaN, and results that overflow or underflow are ±∞, denormal or 0, as they should be.
+ * @file Elementary functions on four float32s at once, without branches: exp, log, tanh, the sigmoid and what is made
+ * of them. Errors are within 2 ulp unless a function says otherwise; NaN stays NaN, and results that overflow or
+ * underflow are ±∞, denormal or 0, as they should be.
  *
- * Constants lie in memory, since engines load one in one instruction but build it in three: that halves the time.
+ * Constants are in memory, because engines load one in one instruction but need three to build it: that halves the
+ * time.
  */
 
+/** Constant number `index` of a list, in all four lanes. */
 // @ts-ignore: decorator
 @inline
 export function at(constants: usize, index: usize = 0): v128 {
@@ -18,10 +21,10 @@ export function mulAdd(a: v128, b: v128, c: v128): v128 {
   return f32x4.add(f32x4.mul(a, b), c);
 }
 
-// Polynomials, coefficients of the highest power first. Even and odd powers apart (Estrin's scheme): these functions
-// are chains of operations that wait for each other, and this makes the chain shorter.
+// Polynomials; the coefficient of the highest power is first. Even and odd powers are summed separately (Estrin's
+// scheme): every operation waits for the one before it, and this makes the chain of operations shorter.
 
-/** c₀ x + c₁, from position `index`. */
+/** c₀ x + c₁, with the coefficients number `index` and `index` + 1. */
 // @ts-ignore: decorator
 @inline
 function linear(c: usize, index: usize, x: v128): v128 {
@@ -50,6 +53,7 @@ function polynomial8(c: usize, x: v128): v128 {
   return mulAdd(high, f32x4.mul(x2, x2), mulAdd(linear(c, 5, x), x2, linear(c, 7, x)));
 }
 
+/** In each lane `then` where the condition's bits are 1, `otherwise` where they are 0. */
 // @ts-ignore: decorator
 @inline
 export function select(condition: v128, then: v128, otherwise: v128): v128 {
@@ -65,7 +69,7 @@ const SIGN_BIT = memory.data<u32>([0x80000000]);
 const LOG2_E = memory.data<f32>([1.44269504088896341]);
 /** ln 2 in two parts, of which the first has so few digits that its multiples are exact. */
 const LN_2 = memory.data<f32>([0.693359375, -2.12194440e-4]);
-/** Adding 1.5·2²³ rounds to an integer, which is then found in the low bits. */
+/** 1.5·2²³: adding it rounds to an integer, which is then in the low bits. */
 const ROUNDER = memory.data<f32>([12582912]);
 
 // @ts-ignore: decorator
@@ -91,7 +95,9 @@ export function withSignOf(magnitude: v128, x: v128): v128 {
 const EXP = memory.data<f32>([
   1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
 ]);
+/** Beyond these eˣ is ∞ or 0. */
 const EXP_RANGE = memory.data<f32>([89, -105]);
+/** ln 2⁻¹²⁶: below it eˣ is not a normal number. */
 const NORMAL_EXP = memory.data<f32>([-87.33654]);
 
 /** eʳ, where x = n ln 2 + r. */
@@ -106,7 +112,7 @@ function expRest(x: v128, n: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128): v128 {
-  // The order of the arguments lets NaN through.
+  // In this order of arguments pmin and pmax keep NaN.
   x = f32x4.pmax(f32x4.pmin(x, at(EXP_RANGE, 0)), at(EXP_RANGE, 1));
   const shifted = mulAdd(x, at(LOG2_E), at(ROUNDER));
   const rest = expRest(x, f32x4.sub(shifted, at(ROUNDER)));
@@ -132,7 +138,7 @@ const LOG = memory.data<f32>([
   7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
   2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 ]);
-/** The least normal number, 2²³ and 23: what is less is scaled up first. */
+/** The smallest normal number, 2²³ and 23: smaller numbers are multiplied by 2²³ first, and 23 is subtracted from e. */
 const LEAST = memory.data<f32>([1.17549435e-38, 8388608, 23]);
 const SQRT_HALF_BITS = memory.data<u32>([0x3f3504f3]);
 
@@ -155,7 +161,7 @@ export function log(x: v128): v128 {
   let y = logOf(f32x4.sub(f32x4.convert_i32x4_s(exponent), v128.and(isTiny, at(LEAST, 2))), f);
   y = select(f32x4.eq(x, at(INFINITE)), x, y);
   y = select(f32x4.eq(x, at(ZERO)), f32x4.neg(at(INFINITE)), y);
-  // Below 0, and where x is NaN: NaN.
+  // NaN where x is negative or NaN.
   return v128.or(y, v128.not(f32x4.ge(x, at(ZERO))));
 }
 
@@ -246,7 +252,7 @@ export function geluTanh(x: v128): v128 {
 // @ts-ignore: decorator
 @inline
 export function geluTanhGrad(x: v128): v128 {
-  // Beyond ±64 the second term is 0 and its factors would overflow; x − x turns ±∞ into NaN.
+  // Beyond ±64 the second term is 0, but its factors would overflow. The x − x at the end is NaN for ±∞.
   const bounded = f32x4.pmax(f32x4.pmin(x, at(GELU_RANGE, 0)), at(GELU_RANGE, 1));
   const v = twoU(bounded);
   const e = expNegative(negativeAbs(v));
@@ -265,9 +271,10 @@ export function sign(x: v128): v128 {
   return select(isNonZero, withSignOf(at(ONE), x), x);
 }
 
+/** 1; half a unit of the last bit that is kept, minus 1; and the mask of the bits that are kept. */
 const BFLOAT16 = memory.data<u32>([1, 0x7fff, 0xffff0000]);
 
-/** To 8 significant bits, ties to even. */
+/** x rounded to 8 significant bits, ties to even. */
 // @ts-ignore: decorator
 @inline
 export function bfloat16(x: v128): v128 {

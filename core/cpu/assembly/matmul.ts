@@ -1,24 +1,25 @@
 /**
- * @file Y = A B for float32 matrices with any strides (all strides here in bytes).
+ * @file Y = A B for float32 matrices with any strides. All strides here are in bytes.
  *
- * The columns of B are cut into strips of 16, the last of 16, 8 or 4, and packed: a strip [k, width] lies in one piece,
- * padded with zeros. A is read in place when its rows are contiguous, else from a copy whose rows are. A tile of Y,
- * 2×16 (4×8, 8×4 on narrow strips), is summed in registers over some steps of k, and added to Y.
+ * The columns of B are cut into strips of 16 (the last has 16, 8 or 4) and packed: a packed strip [k, width] is
+ * contiguous and padded with zeros (pack.ts). A is read in place when its rows are contiguous, else from a copy whose
+ * rows are. A tile of Y, 2×16 (4×8 or 8×4 on narrow strips), is summed in registers over some steps of k, and added
+ * to Y (tiles.ts).
  *
- * Every element of Y is summed in the same order whatever the tile, strip or thread it falls to.
+ * Every element of Y is summed in the same order, in whichever tile, strip or thread it is computed.
  */
 
 import { argument, chunks, pointer, share, start, thread } from "./board";
 import { copyRows, packStrip } from "./pack";
 import { multiplyStrip, widthAt } from "./tiles";
 
-/** Where each thread puts a tile that does not fit into Y as it is: 32 floats. */
+/** Scratch memory of the threads, 32 floats each, for tiles at the edge of Y or of a Y that is not row-major. */
 const TILES: usize = 2048;
 
 /**
- * Rows [from, to) and strips [fromStrip, toStrip) of Y, summed over `steps` of k at a time; `adds`: to what Y holds. When
- * B is not packed it is read in place: its columns are contiguous, and what a strip reads to the right of them goes to
- * lanes that nobody keeps.
+ * Computes rows [from, to) and strips [fromStrip, toStrip) of Y, `steps` steps of k at a time; with `adds` the
+ * product is added to Y. A B that is not packed has contiguous columns and is read in place: what the last strip
+ * reads to the right of B reaches only lanes that are not stored.
  */
 function multiply(
   a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, isPacked: bool, y: usize, yRow: usize, yCol: usize,
@@ -60,7 +61,7 @@ function multiply(
 
 /**
  * Packs B and copies A, before `multiplyTiles`. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 n, 7 k, 8 m,
- * 9 packed, 10 copy, 11 distance of its rows, 12 chunks for B; the rest of the chunks are for A.
+ * 9 packed, 10 copy, 11 its row stride, 12 chunks that pack B; the other chunks copy A.
  */
 export function packOperands(chunk: i32): void {
   const k = argument(7);
@@ -84,8 +85,9 @@ export function packOperands(chunk: i32): void {
 }
 
 /**
- * Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 whether b is packed, 6 y, 7 yRow, 8 yCol, 9 n, 10 k, 11 m, 12 steps of k
- * in a sum, 13 whether to add to y, 14 blocks of rows, 15 blocks of strips: a chunk is one of each.
+ * Y = A B, or with argument 13 Y + A B. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 whether b is packed, 6 y, 7
+ * yRow, 8 yCol, 9 n, 10 k, 11 m, 12 steps of k that are summed in registers, 13 whether to add to y, 14 blocks of
+ * rows, 15 blocks of strips: a chunk is one block of rows in one block of strips.
  */
 export function multiplyTiles(chunk: i32): void {
   const n = argument(9);
@@ -105,10 +107,10 @@ export function multiplyTiles(chunk: i32): void {
 }
 
 /**
- * Many small products, a chunk of them on one thread. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 y, 7 yRow,
- * 8 yCol, 9 n, 10 k, 11 m, 12 steps of k in a sum, 13 products, 14 offsets of their As (bytes), 15 of their Bs, 16 of
- * their Ys, 17 workspace, 18 its bytes for each thread, 19 whether A is copied, 20 the distance of the copy's rows,
- * 21 its bytes, 22 whether B is packed.
+ * A batch of small products, of which a chunk has some. Arguments: 0 a, 1 aRow, 2 aCol, 3 b, 4 bRow, 5 bCol, 6 y, 7
+ * yRow, 8 yCol, 9 n, 10 k, 11 m, 12 steps of k that are summed in registers, 13 number of products, 14 offsets of
+ * their As in bytes, 15 of their Bs, 16 of their Ys, 17 workspace, 18 its bytes for each thread, 19 whether A is
+ * copied, 20 the copy's row stride, 21 its bytes, 22 whether B is packed.
  */
 export function multiplyBatch(chunk: i32): void {
   const aRow = pointer(1);
@@ -133,7 +135,7 @@ export function multiplyBatch(chunk: i32): void {
     const a = pointer(0) + load<usize>(pointer(14) + (<usize>p << 2));
     const b = pointer(3) + load<usize>(pointer(15) + (<usize>p << 2));
     const y = pointer(6) + load<usize>(pointer(16) + (<usize>p << 2));
-    // A matrix that is repeated along the batch is copied once.
+    // A matrix that is repeated along the batch is copied, or packed, once a chunk.
     if (copies && (p == begin || a != aBefore)) copyRows(a, aRow, aCol, k, 0, n, copy, copyRow);
     if (packs && (p == begin || b != bBefore)) {
       for (let s = 0; s < strips; s++) packStrip(b, bRow, bCol, k, m, s << 4, packed + (<usize>s * <usize>k << 6));

@@ -1,8 +1,11 @@
-/** @file The forms in which the tiles read A and B: B in packed strips of columns, A with contiguous rows. Strides in bytes. */
+/**
+ * @file Packing: copies B into strips of columns and A into contiguous rows, as the tiles read them. All strides are in
+ * bytes.
+ */
 
 import { widthAt } from "./tiles";
 
-/** Writes the transpose of the 4×4 block at `x`, whose rows are `xRow` apart, to `y`, whose rows are `yRow` apart. */
+/** Writes the transpose of the 4×4 block at `x`, whose row stride is `xRow`, to `y`, whose row stride is `yRow`. */
 // @ts-ignore: decorator
 @inline
 function transpose4(x: usize, xRow: usize, y: usize, yRow: usize): void {
@@ -20,7 +23,7 @@ function transpose4(x: usize, xRow: usize, y: usize, yRow: usize): void {
   v128.store(y + yRow * 3, v128.shuffle<i64>(high01, high23, 1, 3));
 }
 
-/** The strip of B [k, m] that starts at column `column`, to `packed`. */
+/** Packs the strip of B [k, m] that starts at column `column`. */
 export function packStrip(b: usize, bRow: usize, bCol: usize, k: i32, m: i32, column: i32, packed: usize): void {
   const width = widthAt(column, m);
   const row = <usize>width << 2;
@@ -54,7 +57,7 @@ export function packStrip(b: usize, bRow: usize, bCol: usize, k: i32, m: i32, co
   }
 }
 
-/** Rows [from, to) of A [n, k], copied so that they are contiguous and `row` apart. */
+/** Copies rows [from, to) of A [n, k], so that they are contiguous and start `row` bytes apart. */
 export function copyRows(a: usize, aRow: usize, aCol: usize, k: i32, from: i32, to: i32, copy: usize, row: usize): void {
   let l = 0;
   if (aRow == 4) {

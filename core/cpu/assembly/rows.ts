@@ -1,18 +1,19 @@
-/** @file Functions of whole rows: sums, softmax, normalization, and what their backward passes need. */
+/** @file Functions of whole rows or columns: sums and extremes, softmax, normalization, and their backward passes. */
 
 import { argument, float, pointer, start } from "./board";
 import { expNegative, select } from "./math";
 
-/** Elements summed in float32 before the sum goes into a float64. */
+/** Elements that are summed in float32 before the sum is added to a float64. */
 const BLOCK: i32 = 1024;
 
-/** The first `count` of four lanes. */
+/** A mask of the first `count` of four lanes. */
 // @ts-ignore: decorator
 @inline
 function lanes(count: i32): v128 {
   return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count));
 }
 
+/** Writes the first `count` lanes of x, 1 to 3. */
 // @ts-ignore: decorator
 @inline
 function storeLanes(y: usize, x: v128, count: i32): void {
@@ -21,6 +22,7 @@ function storeLanes(y: usize, x: v128, count: i32): void {
   if (count > 2) v128.store_lane<f32>(y, x, 2, 8);
 }
 
+/** The sum of the four lanes, in float64. */
 // @ts-ignore: decorator
 @inline
 function total(x: v128): f64 {
@@ -28,17 +30,18 @@ function total(x: v128): f64 {
     (<f64>f32x4.extract_lane(x, 2) + <f64>f32x4.extract_lane(x, 3));
 }
 
-/** x, and 0 where y is 0. */
+/** x; 0 where y is 0. */
 // @ts-ignore: decorator
 @inline
 function masked(x: v128, y: v128): v128 {
   return v128.andnot(x, f32x4.eq(y, f32x4.splat(0)));
 }
 
-/** What is summed, from the elements of two rows and a constant. */
+// The terms of a sum, functions of an element x of one row, an element y of another and a constant c.
+
 class Value { @inline f(x: v128, y: v128, c: v128): v128 { return x; } }
 class Product { @inline f(x: v128, y: v128, c: v128): v128 { return f32x4.mul(x, y); } }
-/** x y, and 0 where y is 0, be x infinite or NaN there. */
+/** x y; 0 where y is 0, even if x is infinite or NaN. */
 class MaskedProduct { @inline f(x: v128, y: v128, c: v128): v128 { return masked(f32x4.mul(x, y), y); } }
 class SquaredDistance {
   @inline f(x: v128, y: v128, c: v128): v128 {
@@ -91,7 +94,7 @@ function extremeOf<F>(x: usize, n: i32): f32 {
 }
 
 /**
- * Row by row: x [rows, n], each row in pieces of `piece`, to y [rows, pieces].
+ * Reduces each row of x [rows, n], in pieces of `piece` elements, to y [rows, pieces].
  * Arguments: 0 x, 1 y, 2 rows, 3 n, 4 piece, 5 function (sum, max, min).
  */
 export function reduceRows(chunk: i32): void {
@@ -114,7 +117,10 @@ export function reduceRows(chunk: i32): void {
   }
 }
 
-/** y[c] = f over j of x[j, c], for `columns` columns of rows that are `row` bytes apart. Eight rows at a time. */
+/**
+ * y[c] = f over the n rows j of x[j, c], for `columns` columns; `row` is the row stride in bytes. Eight rows at a
+ * time.
+ */
 function reduceDown<F>(x: usize, row: usize, n: i32, y: usize, columns: i32): void {
   const f = changetype<F>(0);
   const bytes = <usize>columns << 2;
@@ -147,9 +153,9 @@ function reduceDown<F>(x: usize, row: usize, n: i32, y: usize, columns: i32): vo
 }
 
 /**
- * x [outer, n, inner] over n in blocks, to y [outer, blocks, inner]. Arguments: 0 x, 1 bytes between its outer parts,
- * 2 between its rows, 3 y, 4 bytes between its outer parts, 5 between its blocks, 6 outer, 7 n, 8 inner, 9 rows in a
- * block, 10 function, 11 columns in a piece: each block's columns are cut into pieces of so many.
+ * Reduces x [outer, n, inner] over blocks of n to y [outer, blocks, inner]. Arguments: 0 x, 1 its outer stride in
+ * bytes, 2 its row stride, 3 y, 4 its outer stride, 5 its block stride, 6 outer, 7 n, 8 inner, 9 rows in a block, 10
+ * function, 11 columns in a piece: the columns of a block are cut into pieces of so many.
  */
 export function reduceColumns(chunk: i32): void {
   const n = argument(7);
@@ -177,7 +183,7 @@ export function reduceColumns(chunk: i32): void {
   }
 }
 
-/** y = f(x, c) for n elements, where f is one of the functions above. */
+/** y = f(x, c) for n elements, where f is one of the terms above. */
 function mapRow<F>(x: usize, y: usize, c: f32, n: i32): void {
   const f = changetype<F>(0);
   const constant = f32x4.splat(c);
@@ -187,8 +193,8 @@ function mapRow<F>(x: usize, y: usize, c: f32, n: i32): void {
 }
 
 /**
- * Arguments: 0 x, 1 y, 2 rows, 3 n, 4 whether the logarithm is wanted, 5 queries, 6 the query of
- * the first row: a row's last queries − 1 − query elements are not seen and become 0.
+ * y = softmax(x) for each row, or its logarithm. Arguments: 0 x, 1 y, 2 rows, 3 n, 4 whether to take the logarithm,
+ * 5 queries, 6 the query of the first row: the last queries − 1 − query elements of a row are masked and become 0.
  */
 export function softmax(chunk: i32): void {
   const n = argument(3);
@@ -236,7 +242,7 @@ export function softmaxGrad(chunk: i32): void {
   }
 }
 
-/** Arguments: 0 x, 1 x̂, 2 r, 3 rows, 4 n, 5 whether to centre, 6 ε. */
+/** x̂ = (x − mean) r with r = 1/√(var + ε). Arguments: 0 x, 1 x̂, 2 r, 3 rows, 4 n, 5 whether to centre, 6 ε. */
 export function normalize(chunk: i32): void {
   const n = argument(4);
   const bytes = <usize>n << 2;
@@ -257,7 +263,9 @@ export function normalize(chunk: i32): void {
   }
 }
 
-/** dX = r (dX̂ − mean(dX̂) − x̂ mean(dX̂ ∘ x̂)). Arguments: 0 x̂, 1 r, 2 dX̂, 3 dX, 4 rows, 5 n, 6 whether to centre. */
+/**
+ * dX = r (dX̂ − mean(dX̂) − x̂ mean(dX̂ ∘ x̂)). Arguments: 0 x̂, 1 r, 2 dX̂, 3 dX, 4 rows, 5 n, 6 whether to centre.
+ */
 export function normalizeGrad(chunk: i32): void {
   const n = argument(5);
   const bytes = <usize>n << 2;

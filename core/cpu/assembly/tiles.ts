@@ -1,6 +1,7 @@
 /**
- * @file Tiles of Y = A B: a few rows and columns whose sums stay in registers. Each function sums a tile over `k` steps and
- * writes it (`first`) or adds it to Y; `multiplyStrip` lays tiles along the rows of a strip of B. All strides are in bytes.
+ * @file Tiles of Y = A B: a few rows and columns whose sums stay in registers. Each function sums a tile over `k`
+ * steps and writes it (`first`) or adds it to Y; `multiplyStrip` lays tiles along the rows of a strip of B. All
+ * strides are in bytes.
  */
 
 /** acc + (the float at `x`) · b */
@@ -10,14 +11,14 @@ function accumulate(acc: v128, x: v128, b: v128): v128 {
   return f32x4.add(acc, f32x4.mul(x, b));
 }
 
-/** Writes or adds 4 sums. */
+/** Writes four sums to Y if they are the first, else adds them. */
 // @ts-ignore: decorator
 @inline
 function put(y: usize, sums: v128, first: bool): void {
   v128.store(y, first ? sums : f32x4.add(v128.load(y), sums));
 }
 
-/** `rows` 1 or 2. */
+/** A tile of 1 or 2 rows and 16 columns. `rows` is a constant in every call, so one function compiles to two loops. */
 // @ts-ignore: decorator
 @inline
 function tile16(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
@@ -57,7 +58,7 @@ function tile16(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: u
   }
 }
 
-/** `rows` 1 or 4. */
+/** A tile of 1 or 4 rows and 8 columns. */
 // @ts-ignore: decorator
 @inline
 function tile8(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
@@ -103,7 +104,7 @@ function tile8(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: us
   }
 }
 
-/** `rows` 1 or 8. */
+/** A tile of 1 or 8 rows and 4 columns. */
 // @ts-ignore: decorator
 @inline
 function tile4(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
@@ -140,7 +141,7 @@ function tile4(rows: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: us
   }
 }
 
-/** `rows` rows of a strip of `width` columns, tile by tile. */
+/** Computes `rows` rows of a strip of `width` columns, tile by tile. */
 export function multiplyStrip(rows: i32, width: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, k: i32, y: usize, yRow: usize, first: bool): void {
   if (width == 16) {
     for (; rows >= 2; rows -= 2, a += aRow * 2, y += yRow * 2) tile16(2, a, aRow, aCol, b, bRow, k, y, yRow, first);
