@@ -1,6 +1,19 @@
 /**
- * @file The `gpu` devices: products through gpu.js kernels, with numbers or with 4-bit codes; operands and products
- * resident on the device.
+ * @file The `gpu` devices: products on the GPU through gpu.js, with matrices of numbers or of 4-bit codes. Operands and
+ * products stay on the device, so a chain of products needs no transfers.
+ *
+ *     index.ts       A, B ↦ A B: the device's kernels
+ *       ↓
+ *     plan.ts, packed-matrix.ts     shapes and strides become a plan: which kernel, how many threads, which arguments
+ *     limits.ts                       what each mode of gpu.js can address
+ *       ↓
+ *     memory.ts, resident.ts        which arrays are on the device, and which leave it when it is full
+ *       ↓
+ *     sync-session.ts               a session: upload, multiply, download, free, by the numbers of arrays
+ *       ↓                ↓
+ *     session.ts       webgpu/      in Node WebGPU answers asynchronously: a worker thread has the session, and the
+ *       ↓                             caller blocks until it answers
+ *     kernels.ts, gpu-js.ts         the kernels' sources, and gpu.js
  */
 
 import { openSession } from "#gpu";
@@ -15,14 +28,15 @@ import { type GpuMode, SessionError, type Statistics, type SyncSession } from ".
 
 export type { GpuMode } from "./sync-session.ts";
 
-/** A gpu device, with what tests and the curious ask of it. */
+/** A gpu device, with figures about its work and a way to close it. */
 export interface GpuDevice extends Device {
-  /** Uploads, products and downloads so far, and arrays on the device now. */
+  /** How many uploads, products and downloads there have been, and how many arrays are on the device now. */
   statistics(): Statistics;
+  /** Frees everything on the device. */
   close(): void;
 }
 
-/** @throws DeviceError when the mode does not work here, with the reason */
+/** Opens the device of a mode of gpu.js. @throws DeviceError when the mode does not work here, with the reason */
 export function openGpu(mode: GpuMode): GpuDevice {
   return gpuDevice(mode, () => openSession(mode));
 }
@@ -31,7 +45,11 @@ export function openGpu(mode: GpuMode): GpuDevice {
 export const isAbsent = (error: unknown): boolean =>
   error instanceof DeviceError && error.cause instanceof SessionError && error.cause.fault === "absent";
 
-/** The device over the sessions that `open` gives: one, and another each time that the device is lost. */
+/**
+ * The device over the sessions of `open`, which is called now, and again by the first product after the device was
+ * lost.
+ * @param budget bytes kept on the device. Defaults to `defaultBudget`.
+ */
 export function gpuDevice(mode: GpuMode, open: () => SyncSession, budget?: number): GpuDevice {
   const name = `gpu:${mode}` as const;
   let [session, memory] = start();

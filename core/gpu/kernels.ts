@@ -1,28 +1,29 @@
 /**
- * @file The gpu.js kernels, as source text: gpu.js translates a function's text into shaders, so a text that no
- * bundler, minifier or loader has rewritten is the safest form. gpu.js calls one once per output element.
+ * @file The gpu.js kernels, as source text: gpu.js translates a function's text into shaders, and a string is a text
+ * that no bundler, minifier or loader rewrites. gpu.js calls a kernel once for each element of the output.
  *
  * `product` and `productWide` compute the same sum (see plan.ts for the axes and strides),
  *
  *     Y[o, i, row, column] = Σₗ A[aOffset + o aOuter + i aMiddle + row aRow + l aInner]
  *                               B[bOffset + o bOuter + i bMiddle + row bRow + column bColumn + l bInner]
  *
- * with z = o middle + i in `this.thread.z`. They differ in how they reach an element: gpu.js keeps every local
- * variable as a 32-bit float, exact for integers up to 2²⁴ only, while arguments, `this.thread` and loop counters
- * are integers (the counter not in webasm mode, hence `steps`). So `product` has its positions in variables and is for arrays below that bound; `productWide`
- * works them out in place, in integers only, and is for larger ones.
+ * with z = o middle + i in `this.thread.z`. They differ in how they address an element. gpu.js keeps every local
+ * variable as a 32-bit float, exact for integers up to 2²⁴ only, while arguments, `this.thread` and loop counters are
+ * integers (the counter is not in webasm mode, hence `steps`). So `product` keeps positions in variables and is for
+ * arrays below that bound; `productWide` computes positions where they are used, in integers only, and is for larger
+ * arrays.
  *
- * `dequantizeProduct` is Y = A W and `dequantizeProductTransposed` Y = A Wᵀ, with W in 4-bit codes that are dequantized as they are
- * read; packed-matrix.ts says how W lies in B.
+ * `dequantizeProduct` is Y = A W and `dequantizeProductTransposed` Y = A Wᵀ, where W is in 4-bit codes, which the
+ * kernels dequantize as they read them. packed-matrix.ts describes how W lies in B.
  */
 
 /** Integers up to this one are exact in a 32-bit float. */
 export const EXACT = 2 ** 24;
 
-/** 4-bit codes in one float32 of a packed matrix: 24 bits, an integer that it holds exactly. */
+/** 4-bit codes in one float32 of a packed matrix: 24 bits, an integer that a float32 holds exactly. */
 export const CODES_PER_WORD = 6;
 
-/** Arguments of `product` and `productWide` after the arrays. */
+/** The arguments of `product` and `productWide` after the two arrays. */
 const stridedArguments = [
   "middle",
   "inner",
@@ -39,7 +40,7 @@ const stridedArguments = [
   "bInner",
 ] as const;
 
-/** Arguments of `dequantizeProduct` and `dequantizeProductTransposed` after the arrays. */
+/** The arguments of `dequantizeProduct` and `dequantizeProductTransposed` after the two arrays. */
 const dequantizeArguments = [
   "inner",
   "aOffset",
@@ -55,7 +56,7 @@ const dequantizeArguments = [
   "rowWords",
 ] as const;
 
-/** The kernels of products, and their arguments after the two arrays: integers, but for `perBlock`. */
+/** The kernels of products, with their arguments after the two arrays. All are integers except `perBlock`. */
 export const productArguments = {
   product: stridedArguments,
   productWide: stridedArguments,
@@ -66,14 +67,15 @@ export const productArguments = {
 export type ProductName = keyof typeof productArguments;
 export type KernelName = "copy" | ProductName;
 
-/** Numbers for a product's arguments. */
+/** The values of a product's arguments. */
 export type ArgumentsOf<Name extends ProductName> = Readonly<
   Record<(typeof productArguments)[Name][number], number>
 >;
 
-/** Adding ½ keeps the quotient away from the integers, where an inexact division could fall on the wrong side. */
+/** ⌊z / middle⌋. Adding ½ keeps the quotient away from the integers, where an inexact division could round past one. */
 const quotient = "Math.floor((this.thread.z + 0.5) / middle)";
 
+/** The head of a product's source: its name and parameters. */
 const head = (name: ProductName): string => `function ${name}(a, b, ${productArguments[name].join(", ")})`;
 
 export const kernelSources: Record<KernelName, string> = {
@@ -104,8 +106,8 @@ export const kernelSources: Record<KernelName, string> = {
     return sum;
   }`,
 
-  // Powers of two multiply and never divide: every GPU rounds products correctly, not so quotients. `past` is how many
-  // elements of the block in which a row begins belong to rows before it.
+  // Powers of two are multiplied with and never divided by: every GPU rounds products correctly, but not quotients.
+  // `past` is the number of elements of the block in which a row begins that belong to the rows before it.
 
   dequantizeProduct: `${head("dequantizeProduct")} {
     const n = Math.floor((this.thread.x + 0.5) / ${CODES_PER_WORD});
@@ -143,7 +145,7 @@ export const kernelSources: Record<KernelName, string> = {
   }`,
 };
 
-/** A function for gpu.js that kernels call. */
+/** A function that kernels call, as gpu.js takes it. */
 interface Helper {
   readonly name: string;
   readonly source: string;
@@ -168,7 +170,7 @@ function helper(
 
 const at = helper("Integer", "at", ["offset", "i", "iStep", "j", "jStep"], "offset + i * iStep + j * jStep");
 
-/** The functions that kernels call. Results can be declared integers, which a local variable cannot be. */
+/** The functions that each kernel calls. Their results can be declared integers, which a local variable cannot be. */
 export const helpersOf: Readonly<Record<KernelName, readonly Helper[]>> = {
   copy: [],
   product: [],
@@ -185,11 +187,11 @@ export const helpersOf: Readonly<Record<KernelName, readonly Helper[]>> = {
   dequantizeProduct: [at],
   dequantizeProductTransposed: [
     at,
-    helper("Float", "rest", ["i", "n", "perN"], "i - n * Math.floor(i * perN)"), // of i / n, perN = 1 / n
+    helper("Float", "rest", ["i", "n", "perN"], "i - n * Math.floor(i * perN)"), // i mod n, with perN = 1 / n
   ],
 };
 
-/** Argument types for gpu.js. `arrays` is what gpu.js calls an array resident in its mode. */
+/** The types of a kernel's arguments. `arrays` is gpu.js's name for the type of a resident array in its mode. */
 export function argumentTypes(name: KernelName, arrays: string): Record<string, string> {
   if (name === "copy") return { source: "Input" };
   const scalars = types("Integer", productArguments[name]);

@@ -1,33 +1,36 @@
-/** @file What each mode of gpu.js can address, and the error for a product that is larger. */
+/** @file Limits: the largest products that each mode of gpu.js can address, and the error for larger ones. */
 
 import { sizeOf } from "../array/shape.ts";
 import { DeviceError } from "../errors.ts";
 import { EXACT } from "./kernels.ts";
 import type { GpuMode } from "./sync-session.ts";
 
-/** Threads of a kernel along its three axes. */
+/** The number of threads of a kernel along its three axes. */
 export type Threads = readonly [x: number, y: number, z: number];
 
-/** What a mode can address. */
+/** The largest product that a mode can address. */
 export interface Limits {
-  /** Most threads along x, y and z. */
+  /** The most threads along x, y and z. */
   readonly threads: Threads;
-  /** Longest array, and longest inner axis. */
+  /** The longest array, and the longest inner axis. */
   readonly length: number;
   readonly inner: number;
-  /** A result that is one plane becomes a texture of exactly its shape; a stack of lines is folded to any shape. */
+  /**
+   * False when gpu.js makes a result of one plane a texture of exactly that shape, whose sides are limited. A stack
+   * of lines it folds into a texture of another shape.
+   */
   readonly foldsPlanes: boolean;
 }
 
-/** Most threads along z, so that z / middle, with its ½, is sure to fall between the right integers. */
+/** The most threads along z for which (z + ½) / middle, rounded to float32, lies between the right integers. */
 const BATCHES = 2 ** 20;
 
-/** @param device what WebGPU says of its device */
+/** The limits of a mode. `device` has the limits of the WebGPU device. */
 export function limitsOf(mode: GpuMode, device?: GPUSupportedLimits): Limits {
   const int32 = 2 ** 31 - 1;
   switch (mode) {
     case "webgpu": {
-      const groups = device?.maxComputeWorkgroupsPerDimension ?? 65535; // gpu.js's are 8 x 8 x 1
+      const groups = device?.maxComputeWorkgroupsPerDimension ?? 65535; // gpu.js's workgroups are 8 x 8 x 1
       const bytes = Math.min(
         device?.maxStorageBufferBindingSize ?? 2 ** 27,
         device?.maxBufferSize ?? 2 ** 28,
@@ -37,7 +40,7 @@ export function limitsOf(mode: GpuMode, device?: GPUSupportedLimits): Limits {
     }
     case "webgl2":
       return { threads: [int32, int32, BATCHES], length: int32, inner: int32, foldsPlanes: false };
-    case "headlessgl": // integers are promised 24 bits only, before GLSL ES 3.0
+    case "headlessgl": // before GLSL ES 3.0 integers have 24 bits
       return { threads: [EXACT, EXACT, BATCHES], length: EXACT, inner: EXACT, foldsPlanes: false };
     case "webasm": // positions in bytes are int32s; loop counters are floats
       return { threads: [int32, int32, BATCHES], length: 2 ** 29, inner: EXACT, foldsPlanes: true };
@@ -46,7 +49,7 @@ export function limitsOf(mode: GpuMode, device?: GPUSupportedLimits): Limits {
   }
 }
 
-/** True when results, operands of these lengths and sums of this length can be addressed. */
+/** True when the result, operands of these lengths and sums of `inner` terms can be addressed. */
 export function isWithin(
   limits: Limits,
   output: Threads,
@@ -57,7 +60,7 @@ export function isWithin(
   return fits && Math.max(...lengths, sizeOf(output)) <= limits.length && inner <= limits.inner;
 }
 
-/** A product beyond what a device can address, refused before anything is done. */
+/** A product that is too large for a device; thrown before anything is computed. `auto` runs it on the cpu instead. */
 export class TooLarge extends DeviceError {
   override readonly name = "DeviceError";
 }

@@ -21,8 +21,8 @@ import { SessionError, type SyncSession } from "./sync-session.ts";
 const GiB = 2 ** 30;
 
 /**
- * Bytes kept on a device at most. An adapter does not tell how much memory it has: this is a guess, and `#attempt` lowers
- * it when the device runs out of memory earlier.
+ * Bytes kept on a device at most. An adapter does not tell how much memory it has: this is a guess, and `#attempt`
+ * lowers it when the device runs out of memory before.
  */
 export const defaultBudget = (software: boolean): number => (software ? 1 : 4) * GiB;
 
@@ -126,8 +126,8 @@ export class DeviceMemory {
   }
 
   /**
-   * Runs `work`. When the device is out of memory, everything but `keep` is evicted and `work` runs once more; from then
-   * on the budget is what was on the device at that moment.
+   * Runs `work`. When the device is out of memory, everything but `keep` is evicted and `work` runs once more; from
+   * then on the budget is what was on the device at that moment.
    */
   #attempt<T>(what: string, keep: readonly Evictable[], work: () => T): T {
     try {

@@ -1,16 +1,16 @@
 /**
- * @file A matrix W [out, in] in 4-bit codes, as it lies on a gpu device and as the kernels that dequantize read it. gpu.js has
- * arrays of float32s only, so all of it is in one of those:
+ * @file Packed matrices: the form in which a gpu device stores a matrix W [out, in] of 4-bit codes, and the plan of a
+ * product with one. gpu.js has arrays of float32s only, so all of W is in one of those:
  *
  *     16 values, what the codes stand for      16⁰, 16⁻¹ … 16⁻⁵      scales, a row of them for each row      words
  *
- * A word is an integer of six codes, c₀ + 16 c₁ + … + 16⁵ c₅: 24 bits are what a float32 holds exactly, and code d is
- * ⌊word · 16⁻ᵈ⌋ mod 16. Rows of W begin with a word. Blocks run on from row to row, and a row of scales has those of the
- * blocks that its row touches: a block that two rows share is in both. So nothing in the kernel grows with out · in but
- * whole positions.
+ * A word is an integer of six codes, c₀ + 16 c₁ + … + 16⁵ c₅. It has 24 bits, which a float32 holds exactly, and code
+ * d is ⌊word · 16⁻ᵈ⌋ mod 16. Each row of W begins with a new word. Blocks continue from row to row; a row of scales
+ * has those of the blocks that its row of W touches, so the scale of a block that two rows share is in both. So only
+ * the positions in the array, which are integers, grow with out · in, and no float in the kernel does.
  *
- * That is 32/6 = 5.33 bits a weight for codes, and 0.5 for the scales of blocks of 64: 5.83 where numbers would be 32.
- * Scales that double quantization has made smaller on the host are float32s here.
+ * Codes take 32/6 = 5.33 bits a weight, and the scales of blocks of 64 take 0.5: 5.83 bits instead of a number's 32.
+ * Scales that double quantization has compressed on the host are float32s here.
  */
 
 import type { NDArray } from "../array/ndarray.ts";
@@ -22,12 +22,15 @@ import type { Plan } from "./plan.ts";
 const POWERS_AT = 16;
 const SCALES_AT = POWERS_AT + CODES_PER_WORD;
 
-/** Most columns, so that (column + ½) / 6 is sure to fall between the right integers. Rows are numbered in floats, up to EXACT. */
+/**
+ * The most columns for which (column + ½) / 6, rounded to float32, lies between the right integers. Rows are counted in
+ * floats, up to EXACT.
+ */
 const COLUMNS = 2 ** 20;
 
-/** Where things are. */
+/** The positions of the parts in the array. */
 interface Layout {
-  /** Float32s that a row of W takes. */
+  /** Scales, and words, of one row of W. */
   readonly rowScales: number;
   readonly rowWords: number;
   readonly wordsAt: number;
@@ -35,14 +38,14 @@ interface Layout {
 }
 
 function layoutOf({ shape: [out, inner], blockSize }: Codes): Layout {
-  // A row that begins with a block touches ⌈in / blockSize⌉; else the worst has one element in its first block.
+  // A row that begins with a block touches in / blockSize of them. Others may have a single element in the first.
   const rowScales = inner % blockSize === 0 ? inner / blockSize : 1 + Math.ceil((inner - 1) / blockSize);
   const rowWords = Math.ceil(inner / CODES_PER_WORD);
   const wordsAt = SCALES_AT + out * rowScales;
   return { rowScales, rowWords, wordsAt, length: wordsAt + out * rowWords };
 }
 
-/** W as it lies on the device. */
+/** Packs W for the device. */
 export function packMatrix(W: Codes): Float32Array {
   const { codes, values, scales, blockSize } = W;
   const [out, inner] = W.shape;
@@ -64,7 +67,7 @@ export function packMatrix(W: Codes): Float32Array {
 }
 
 /**
- * The plan of Y = A Wᵀ if `transposed`, else of A W, for A [n, k].
+ * The plan of Y = A Wᵀ if `transposed`, else of Y = A W. A is [n, k].
  * @throws DeviceError when the product is beyond `limits`
  */
 export function planDequantizeProduct(

@@ -1,19 +1,19 @@
 /**
- * @file How a batched, strided product is laid over a kernel's three thread axes: which axes of the result go to
- * x, y and z, and the strides by which A and B follow them. Views are never copied for it, except in one case:
- * batch axes so tangled that they do not merge into three.
+ * @file Plans: how a batched, strided product is laid over a kernel's three thread axes. A plan says which axes of
+ * the result go to x, y and z, and by which strides A and B follow them. Views are not copied, except when their
+ * batch axes do not merge into few enough axes.
  */
 
 import { contiguous, type NDArray } from "../array/ndarray.ts";
 import { type ArgumentsOf, EXACT, type ProductName } from "./kernels.ts";
 import { isWithin, type Limits, type Threads, tooLarge } from "./limits.ts";
 
-/** A product for a kernel: thread counts along x, y, z, and the arguments that follow the two arrays. */
+/** A product for a kernel: the numbers of threads along x, y and z, and the arguments after the two arrays. */
 export type Plan<Name extends ProductName = ProductName> = {
   readonly [N in Name]: { readonly kernel: N; readonly output: Threads; readonly arguments: ArgumentsOf<N> };
 }[Name];
 
-/** An axis of the result, with the steps it makes in A and in B. */
+/** An axis of the result, with the strides of A and B along it. */
 interface Axis {
   readonly length: number;
   readonly a: number;
@@ -21,8 +21,9 @@ interface Axis {
 }
 
 /**
- * The plan of Y = A B, A [...p, n, k], B [...p, k, m], and the operands it is for: A and B themselves, or
- * contiguous copies of them.
+ * Plans Y = A B, with A [...p, n, k] and B [...p, k, m]. Returns the plan and the operands that it is for: A and B
+ * themselves, or contiguous copies of them.
+ * @param name of the device, for the error
  * @throws DeviceError when the product is beyond `limits`
  */
 export function planProduct(
@@ -39,7 +40,7 @@ export function planProduct(
   }
   if (axes.length > 3) return planProduct(name, contiguous(a), contiguous(b), limits);
 
-  // Aligned at the innermost: outer, middle, row. A lone axis goes to z where planes are not folded.
+  // The axes are outer, middle and row, from the last one. Where planes are not folded, a single axis goes to z.
   const none: Axis = { length: 1, a: 0, b: 0 };
   const [outer, middle, row] = [...Array<Axis>(3 - axes.length).fill(none), ...axes];
   const swap = !limits.foldsPlanes && axes.length === 1;
@@ -81,7 +82,7 @@ export function planProduct(
   };
 }
 
-/** Adds an axis inside those there, merged with the innermost when both operands step through them as one. */
+/** Appends an axis. It is merged with the last one when both operands step through the two as through one axis. */
 function append(axes: Axis[], next: Axis): void {
   if (next.length === 1) return;
   const last = axes.at(-1);
@@ -90,7 +91,10 @@ function append(axes: Axis[], next: Axis): void {
   } else axes.push(next);
 }
 
-/** Most that positions can move from the first element, and on to the step past the last: Σ |stride| length. */
+/**
+ * An upper bound of how far positions move from the first element, the step past the last included: Σ |stride|
+ * length.
+ */
 function span(...stridesAndLengths: number[]): number {
   let sum = 0;
   for (let at = 0; at < stridesAndLengths.length; at += 2) {

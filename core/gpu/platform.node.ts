@@ -1,4 +1,7 @@
-/** @file gpu.js and WebGPU, in Node. The library imports this as `#gpu`; `platform.browser.ts` has the same function. */
+/**
+ * @file Opening a session in Node. The library imports this as `#gpu`; in a browser it gets `platform.browser.ts`
+ * instead.
+ */
 
 import { createRequire } from "node:module";
 import type { GpuJs } from "./gpu-js.ts";
@@ -7,7 +10,10 @@ import { type GpuMode, SessionError, type SyncSession } from "./sync-session.ts"
 import { Bridge } from "./webgpu/bridge.node.ts";
 import { mayHaveDriver } from "./webgpu/vulkan.node.ts";
 
-/** Opens a session. gpu.js is loaded here and not before: a program that computes on the cpu does without. */
+/**
+ * Opens a session of a mode. gpu.js is loaded here, so that a program that computes on the cpu never loads it.
+ * @throws SessionError when the mode does not work here
+ */
 export function openSession(mode: GpuMode): SyncSession {
   if (mode === "webgpu") {
     if (!mayHaveDriver())

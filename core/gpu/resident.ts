@@ -1,6 +1,6 @@
 /**
- * @file Arrays on a gpu device, as the host sees them: `ResidentArray` is one array there, a Storage or a `ConstantCopy`
- * owns it, and `ResidentList` lists those of a device.
+ * @file Arrays on a gpu device, as the host sees them: `ResidentArray` is one array there, a Storage or a
+ * `ConstantCopy` owns it, and `ResidentList` lists those of a device.
  */
 
 import { type Resident, Storage } from "../array/storage.ts";

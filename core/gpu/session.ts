@@ -1,7 +1,7 @@
 /**
- * @file A session: one gpu.js instance of a mode and the arrays resident on it, by number. Every mode runs
- * through here. gpu.js answers at once in all modes but WebGPU, where it answers with promises; the methods
- * return what it gives, so the caller of a WebGPU session awaits and all others need not.
+ * @file Session: an instance of gpu.js in one mode, with its kernels and the arrays on the device, by number. gpu.js
+ * answers at once in all modes but WebGPU, where it answers with promises. The methods return what gpu.js returns: the
+ * caller of a WebGPU session awaits it, and all other sessions are a `SyncSession`.
  */
 
 import {
@@ -34,28 +34,29 @@ import {
   type SyncSession,
 } from "./sync-session.ts";
 
-/** Opens a mode in which gpu.js answers at once: every one but WebGPU. */
+/** Opens a session of a mode in which gpu.js answers at once: any but WebGPU. */
 export function openSyncSession(library: GpuJs, mode: Exclude<GpuMode, "webgpu">): SyncSession {
   const session = new Session(library, mode);
   checkStart(session.start() as number);
   return session as SyncSession;
 }
 
-/** Opens WebGPU, in a thread whose `navigator.gpu` is there. */
+/** Opens a WebGPU session. Needs `navigator.gpu`, which in Node dawn.node.ts provides. */
 export async function openWebGpuSession(library: GpuJs): Promise<Session> {
   const session = new Session(library, "webgpu");
   checkStart(await session.start());
   return session;
 }
 
+/** Checks the first product, 2 · 3. */
 function checkStart(product: number): void {
   if (product !== 6) throw new SessionError("failed", `the adapter computes 2 x 3 = ${product}`);
 }
 
-/** An upload longer than this leaves no staging buffer of its size behind. */
+/** After an upload longer than this, gpu.js's staging buffer of that size is freed. */
 const LARGE = 2 ** 20;
 
-/** What gpu.js calls an array resident in a mode. */
+/** gpu.js's name for the type of a resident array in each mode. */
 const arrayTypes: Record<GpuMode, string> = {
   webgpu: "WebGPUBuffer",
   webgl2: "ArrayTexture(1)",
@@ -64,15 +65,19 @@ const arrayTypes: Record<GpuMode, string> = {
   cpu: "Input",
 };
 
+/** One instance of gpu.js, from its opening until `close` or the loss of its device. */
 export class Session {
   readonly #mode: GpuMode;
   readonly #library: GpuJs;
   readonly #gpu: GpuInstance;
   readonly #kernels = new Map<KernelName, Kernel>();
   readonly #arrays = new Map<number, DeviceArray | HostArray>();
+  /** The number given last. */
   #numbers = 0;
   #counts = { uploads: 0, products: 0, downloads: 0 };
+  /** In WebGPU mode, once there is one. */
   #device: GPUDevice | null = null;
+  /** Why the WebGPU device is lost, once it is. */
   #lost: string | null = null;
 
   /** Call `start` next. @throws SessionError when gpu.js does not have the mode here */
@@ -86,7 +91,7 @@ export class Session {
     }
   }
 
-  /** Runs a first product, 2 · 3: kernels compile, an adapter answers or does not. Returns the product. */
+  /** Computes a first product, 2 · 3, which compiles the kernels and shows whether an adapter answers. Returns it. */
   start(): MaybePromise<number> {
     const zeros = Object.fromEntries(productArguments.product.map((name) => [name, 0]));
     const product: Plan = {
@@ -111,6 +116,7 @@ export class Session {
     );
   }
 
+  /** What computes: the name of the GPU, or of gpu.js's mode without one. */
   get adapter(): Adapter {
     if (this.#mode === "cpu") return { name: "gpu.js, JavaScript loops", software: true };
     if (this.#mode === "webasm") return { name: "gpu.js, WebAssembly", software: true };
@@ -125,20 +131,22 @@ export class Session {
     return named(name || "unnamed adapter", info.isFallbackAdapter);
   }
 
+  /** The largest products that the session can address. */
   get limits(): Limits {
     return limitsOf(this.#mode, this.#device?.limits);
   }
 
+  /** How many uploads, products and downloads there have been, and how many arrays there are now. */
   statistics(): Statistics {
     return { ...this.#counts, arrays: this.#arrays.size };
   }
 
-  /** A copy of `data` on the device; returns its number. */
+  /** Copies `data` to the device and returns the number of the array there. */
   upload(data: Float32Array): MaybePromise<number> {
     this.#counts.uploads++;
     if (arrayTypes[this.#mode] === "Input")
       return this.#keep(this.#library.input(data.slice(), [data.length]));
-    // WebGPU folds only one axis to any length; in GL a kernel takes textures of one rank only, that of products.
+    // WebGPU takes one axis of any length. In GL a kernel takes textures of one rank only, which is that of products.
     const output = this.#mode === "webgpu" ? [data.length] : [data.length, 1, 1];
     return this.#watched(() => {
       const copied = this.#run("copy", output, [this.#library.input(data, [data.length])]);
@@ -149,7 +157,7 @@ export class Session {
     });
   }
 
-  /** The product of arrays number `a` and `b`; returns the result's number. Nothing leaves the device. */
+  /** Multiplies the arrays number `a` and `b`, and returns the number of the result, which stays on the device. */
   matmul(plan: Plan, a: number, b: number): MaybePromise<number> {
     this.#counts.products++;
     const given: Readonly<Record<string, number>> = plan.arguments;
@@ -164,7 +172,7 @@ export class Session {
     });
   }
 
-  /** The values of an array, in order. */
+  /** Downloads an array. */
   download(array: number): MaybePromise<Float32Array> {
     this.#counts.downloads++;
     const source = this.#array(array);
@@ -172,7 +180,7 @@ export class Session {
     return this.#watched(() => then(source.toArray(), flatten));
   }
 
-  /** Gives an array's memory back. gpu.js itself holds on to its latest result, until the next product. */
+  /** Frees an array. The memory of a kernel's latest result is freed by its next call, since gpu.js keeps it. */
   free(array: number): void {
     const freed = this.#arrays.get(array);
     this.#arrays.delete(array);
@@ -202,7 +210,9 @@ export class Session {
     return kernel(...values);
   }
 
-  /** One kernel of each name serves all shapes: sizes and strides are arguments, never part of the text. */
+  /**
+   * The kernel of that name, compiled when it is first needed. It serves all shapes: sizes and strides are arguments.
+   */
   #kernel(name: KernelName): Kernel {
     let kernel = this.#kernels.get(name);
     if (!kernel) {
@@ -215,18 +225,20 @@ export class Session {
         immutable: true, // each result is an array of its own
         dynamicOutput: true,
         dynamicArguments: true,
-        loopMaxIterations: 2 ** 31 - 1, // gpu.js cuts loops off here, without a word
+        loopMaxIterations: 2 ** 31 - 1, // gpu.js silently ends loops here
       });
       this.#kernels.set(name, kernel);
     }
     return kernel;
   }
 
+  /** Frees a kernel with its buffers. It is compiled anew when it is needed. */
   #discard(name: KernelName): void {
     this.#kernels.get(name)?.destroy();
     this.#kernels.delete(name);
   }
 
+  /** From now on the errors and the loss of the WebGPU device are noticed. */
   #watchDevice(): void {
     if (this.#mode !== "webgpu") return;
     const { device } = this.#kernel("copy").context as { device: GPUDevice };
@@ -236,7 +248,7 @@ export class Session {
     });
   }
 
-  /** Runs `work`, and makes errors that the device tells elsewhere or later into errors of this call. */
+  /** Runs `work`, and throws the errors that the device reports elsewhere or later. */
   #watched<T>(work: () => MaybePromise<T>): MaybePromise<T> {
     if (this.#device) return this.#watchedWebGpu(this.#device, work);
     const result = work();
@@ -263,11 +275,11 @@ export class Session {
     }
     const pending = errorFilters.map(() => device.popErrorScope().catch(() => null));
     const [memory, internal, validation] = (await Promise.all(pending)).reverse();
-    if (thrown) await new Promise((resolve) => setTimeout(resolve)); // the loss may be the cause, and be told later
+    if (thrown) await new Promise((resolve) => setTimeout(resolve)); // a loss may be the cause, and be reported later
     if (this.#lost) throw new SessionError("lost", this.#lost);
     const message = memory?.message ?? internal?.message ?? validation?.message ?? thrown?.message;
     if (message === undefined) return result as T;
-    // gpu.js keeps buffers between calls, and after an error they may be invalid ones.
+    // gpu.js keeps buffers between calls, which may be invalid after an error.
     for (const name of [...this.#kernels.keys()]) this.#discard(name);
     if (typeof result === "number") this.free(result);
     throw new SessionError(

@@ -1,11 +1,12 @@
 /**
- * @file What the rest of the device sees of gpu.js: `SyncSession`, which holds arrays by number and multiplies them, and
- * answers at once; and the errors of a session.
+ * @file SyncSession: the interface to gpu.js for the rest of the device. A session keeps arrays by number, multiplies
+ * them, and answers at once. Also the modes of gpu.js, and the errors of a session.
  */
 
 import type { Limits } from "./limits.ts";
 import type { Plan } from "./plan.ts";
 
+/** The modes of gpu.js: WebGPU, WebGL 2, WebGL 1 in Node, WebAssembly without a GPU, and JavaScript loops. */
 export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
 
 /**
@@ -14,6 +15,7 @@ export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
  */
 export type Fault = "absent" | "failed" | "memory" | "lost";
 
+/** An error of a session, with what it means for the caller. */
 export class SessionError extends Error {
   readonly fault: Fault;
 
@@ -23,13 +25,14 @@ export class SessionError extends Error {
   }
 }
 
+/** The hardware or software that computes. */
 export interface Adapter {
   readonly name: string;
-  /** True when no GPU hardware computes: an emulated adapter, or none at all. */
+  /** True when no GPU computes: the adapter is an emulation, or there is none. */
   readonly software: boolean;
 }
 
-/** What a session has done, and how many arrays it holds now. */
+/** Counts of what a session has done, and of the arrays that it holds now. */
 export interface Statistics {
   readonly uploads: number;
   readonly products: number;
@@ -37,14 +40,19 @@ export interface Statistics {
   readonly arrays: number;
 }
 
-/** What the rest of the device sees: a session that answers at once, itself or behind a worker. */
+/** A session that answers at once: a `Session` of this thread, or a `Bridge` to one in a worker thread. */
 export interface SyncSession {
   readonly adapter: Adapter;
   readonly limits: Limits;
+  /** Copies `data` to the device and returns the number of the array there. */
   upload(data: Float32Array): number;
+  /** Multiplies the arrays number `a` and `b`, and returns the number of the result, which stays on the device. */
   matmul(plan: Plan, a: number, b: number): number;
+  /** The values of array number `array`, which has `length` of them. */
   download(array: number, length: number): Float32Array;
+  /** Frees an array. Its number is not used again. */
   free(array: number): void;
   statistics(): Statistics;
+  /** Frees everything. The session cannot be used afterwards. */
   close(): void;
 }

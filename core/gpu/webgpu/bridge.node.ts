@@ -1,6 +1,6 @@
 /**
- * @file Asynchronous WebGPU made synchronous, in Node: a worker thread owns the device, the caller blocks in
- * `Atomics.wait` until it has answered. No wait is without bound, and every failure is an error of the call.
+ * @file Bridge: makes asynchronous WebGPU synchronous, in Node. A worker thread has the device, and the caller blocks
+ * in `Atomics.wait` until it answers. Every wait has a limit, and every failure is an error of the call.
  */
 
 import { Worker } from "node:worker_threads";
@@ -9,37 +9,48 @@ import type { Plan } from "../plan.ts";
 import { type Adapter, SessionError, type Statistics, type SyncSession } from "../sync-session.ts";
 import { type Answers, Control, type Request } from "./protocol.ts";
 
-/** Milliseconds that a call may take, beside the time for the products it waits for. */
+/** Milliseconds that opening and every other call may take, not counting the products that it waits for. */
 export interface Patience {
   readonly start: number;
   readonly call: number;
 }
 const patient: Patience = { start: 60_000, call: 30_000 };
 
-/** Multiplications in a millisecond that the slowest adapter does (SwiftShader on one slow core: 30,000; 10,000 with codes). */
+/**
+ * Multiplications a millisecond of the slowest adapter. SwiftShader on one slow core does 30,000, with 4-bit codes
+ * 10,000.
+ */
 const SLOWEST = 3_000;
 
 type Op = Request["op"];
-/** A request without what `#request` adds to all. */
+/** A request without `freed`, which `#request` adds. */
 type Body<O extends Op> = Omit<Extract<Request, { op: O }>, "freed">;
 
+/**
+ * A session in a worker thread. The worker does not keep the program alive; it ends with `close`, or when it is lost.
+ */
 export class Bridge implements SyncSession {
   readonly adapter: Adapter;
   readonly limits: Limits;
   readonly #worker: Worker;
   readonly #control = new Control();
   readonly #patience: Patience;
+  /** Arrays to be freed, which the worker learns with the next request. */
   #freed: number[] = [];
-  /** Multiplications submitted and perhaps not done. */
+  /** Multiplications that were requested since the last download, and may not be done yet. */
   #pending = 0;
+  /** Why the session has ended, once it has. */
   #ended: string | null = null;
 
-  /** @throws SessionError when no device answers */
+  /**
+   * @param entry the worker's program
+   * @throws SessionError when no device answers
+   */
   constructor(entry: URL, patience: Patience = patient) {
     this.#patience = patience;
     this.#worker = startWorker(entry, { memory: this.#control.memory });
-    this.#worker.unref(); // a program that is done may end
-    this.#worker.on("error", () => {}); // told to the caller through shared memory
+    this.#worker.unref(); // the worker does not keep the program alive
+    this.#worker.on("error", () => {}); // the caller learns of it through shared memory
     try {
       const opened = this.#request<"open">({ op: "open" }, patience.start);
       this.adapter = opened.adapter;
@@ -69,7 +80,7 @@ export class Bridge implements SyncSession {
     return into.slice();
   }
 
-  /** Told to the worker with the next request. */
+  /** The array is freed before the next request. */
   free(array: number): void {
     this.#freed.push(array);
   }
@@ -102,8 +113,9 @@ export class Bridge implements SyncSession {
 }
 
 /**
- * From built JavaScript directly; from TypeScript sources through tsx, which does not hook new threads by itself. What the
- * program was told to `--import` is not for this thread: where it failed here, nobody would hear of it.
+ * Starts the worker: directly from built JavaScript, through tsx from TypeScript sources, since tsx does not hook new
+ * threads by itself. Modules that the program was started with (`--import`) are not loaded: an error in one would go
+ * unseen.
  */
 function startWorker(entry: URL, workerData: object): Worker {
   if (!entry.pathname.endsWith(".ts")) return new Worker(entry, { workerData, execArgv: [] });

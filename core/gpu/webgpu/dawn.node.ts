@@ -1,4 +1,7 @@
-/** @file WebGPU in a Node thread: Dawn, from the npm package `webgpu`, becomes the thread's `navigator.gpu`. */
+/**
+ * @file Dawn: WebGPU in a Node thread. The npm package `webgpu` becomes the thread's `navigator.gpu`, which gpu.js
+ * uses.
+ */
 
 import { createRequire } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
@@ -7,7 +10,7 @@ import { SessionError } from "../sync-session.ts";
 import { Control } from "./protocol.ts";
 import { type Served, server } from "./serve.ts";
 
-/** Installs Dawn and loads gpu.js. `flags` are Dawn's own, such as "backend=null". */
+/** Installs Dawn in this thread and loads gpu.js. `flags` are options of Dawn, such as "backend=null". */
 export async function loadDawn(flags: string[] = []): Promise<GpuJs> {
   const { create } = await import("webgpu");
   const gpu = create(flags);
@@ -24,7 +27,7 @@ export async function loadDawn(flags: string[] = []): Promise<GpuJs> {
   return createRequire(import.meta.url)("gpu.js") as GpuJs;
 }
 
-/** Makes this worker thread the server of `open`'s session, until it ends. */
+/** Makes this worker thread answer requests with the session of `open`, until the thread ends. */
 export function serveThread(open: () => Promise<Served>): void {
   const { memory } = workerData as { memory: SharedArrayBuffer };
   const control = new Control(memory);

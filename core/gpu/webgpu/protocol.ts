@@ -1,13 +1,13 @@
 /**
- * @file What a caller and the worker that owns a WebGPU device say to each other. Requests are messages; the
- * answer is written to shared memory, since a caller who blocks in `Atomics.wait` receives no messages.
+ * @file The protocol between the bridge and its worker. Requests are messages. Answers are written to shared memory,
+ * because a caller that blocks in `Atomics.wait` receives no messages.
  */
 
 import type { Limits } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import type { Adapter, Fault, Statistics } from "../sync-session.ts";
 
-/** Arrays in a request are views of shared memory: neither side copies to send. */
+/** A request to the worker. Its arrays are views of shared memory, so sending does not copy them. */
 export type Request = { readonly freed: readonly number[] } & (
   | { readonly op: "open" }
   | { readonly op: "upload"; readonly data: Float32Array }
@@ -16,12 +16,13 @@ export type Request = { readonly freed: readonly number[] } & (
   | { readonly op: "statistics" }
 );
 
+/** The answer to `open`. */
 export interface Opened {
   readonly adapter: Adapter;
   readonly limits: Limits;
 }
 
-/** The value that each request is answered with. */
+/** The type of the answer to each request. */
 export interface Answers {
   readonly open: Opened;
   readonly upload: number;
@@ -31,12 +32,15 @@ export interface Answers {
 }
 
 const statuses = ["pending", "done", "absent", "failed", "memory", "lost"] as const;
+/** The state of a request: not answered, done, or failed in one of the ways of a session. */
 export type Status = "pending" | "done" | Fault;
 
-const HEADER = 3; // int32s: status, length of the text, 1 once the worker has ended
+const HEADER = 3; // int32s: the status, the length of the text, and 1 once the worker has ended
 const TEXT_BYTES = 16384;
 
-/** The shared memory of one worker: a status to wait on, and a text, JSON of the value or the error's message. */
+/**
+ * The shared memory of one worker: a status to wait on, and a text, which is the answer as JSON or an error message.
+ */
 export class Control {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -48,15 +52,15 @@ export class Control {
     this.#text = new Uint8Array(memory, 4 * HEADER);
   }
 
-  /** Caller: before a request. */
+  /** The caller calls this before each request. */
   clear(): void {
     Atomics.store(this.#words, 0, 0);
   }
 
-  /** Caller: blocks until an answer, the worker's end, or `patience` milliseconds, which leave "pending". */
+  /** The caller waits for the answer, at most `patience` milliseconds; then the status is still "pending". */
   wait(patience: number): { status: Status; text: string } {
     if (Atomics.load(this.#words, 2) === 1) return { status: "lost", text: "its worker has ended" };
-    // A caller who saw the last answer before it was told of it is woken for that answer while waiting for this one.
+    // The wait may end early: the notification of the last answer can arrive while the caller waits for this one.
     const deadline = performance.now() + patience;
     while (Atomics.load(this.#words, 0) === 0 && performance.now() < deadline) {
       Atomics.wait(this.#words, 0, 0, deadline - performance.now());
@@ -68,7 +72,7 @@ export class Control {
     };
   }
 
-  /** Worker: the answer to the request. */
+  /** The worker answers the request. */
   answer(status: Exclude<Status, "pending">, text: string): void {
     const bytes = new TextEncoder().encode(text).subarray(0, TEXT_BYTES);
     this.#text.set(bytes);
@@ -77,7 +81,7 @@ export class Control {
     Atomics.notify(this.#words, 0);
   }
 
-  /** Worker: its last word. */
+  /** The worker says that it ends, and why. */
   end(text: string): void {
     Atomics.store(this.#words, 2, 1);
     this.answer("lost", text);

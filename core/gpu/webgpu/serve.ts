@@ -1,16 +1,16 @@
-/** @file The worker's side of the bridge: performs one request after the other on its session. */
+/** @file The worker's side of the bridge: performs requests on a session, one after the other. */
 
 import type { Session } from "../session.ts";
 import { SessionError } from "../sync-session.ts";
 import { Control, type Request } from "./protocol.ts";
 
-/** What the worker needs of a session; tests serve others. */
+/** The part of a Session that requests need. Tests serve other objects. */
 export type Served = Pick<
   Session,
   "adapter" | "limits" | "upload" | "matmul" | "download" | "free" | "statistics"
 >;
 
-/** A function that performs requests on the session that `open` gives, and answers in `memory`. */
+/** Returns a function that performs requests and answers in `memory`. The first request opens the session. */
 export function server(
   memory: SharedArrayBuffer,
   open: () => Promise<Served>,

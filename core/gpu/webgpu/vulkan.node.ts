@@ -1,15 +1,16 @@
 /**
- * @file Whether a Vulkan driver is installed. Dawn, asked for a device where there is none, writes warnings to
- * standard error that look like a crash, past any stream of Node; so it is asked only where a driver may answer.
+ * @file Finds out whether a Vulkan driver is installed. Where there is none, Dawn writes warnings to standard error
+ * that look like a crash, and no stream of Node can catch them; so Dawn is asked for a device only where a driver may
+ * answer.
  */
 
 import { readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 
-/** Where the Vulkan loader looks for drivers on Linux, by its document LoaderDriverInterface.md. */
+/** The files and folders in which the Vulkan loader looks for drivers on Linux, by its LoaderDriverInterface.md. */
 function places(env: NodeJS.ProcessEnv): readonly string[] {
-  const forced = env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES; // instead of all others; files, or folders of them
+  const forced = env.VK_DRIVER_FILES || env.VK_ICD_FILENAMES; // files or folders, which replace all others
   if (forced) return forced.split(delimiter);
   const home = env.HOME || homedir();
   const folders = [
@@ -23,12 +24,14 @@ function places(env: NodeJS.ProcessEnv): readonly string[] {
   return [...added, ...folders.map((folder) => join(folder, "vulkan/icd.d"))];
 }
 
-/** True where WebGPU may find a driver: on Linux by its manifest, elsewhere always, since the system brings one. */
+/**
+ * True where WebGPU may find a driver: on Linux when a manifest is there, elsewhere always, since the system has one.
+ */
 export function mayHaveDriver(env = process.env, platform: NodeJS.Platform = process.platform): boolean {
   return platform !== "linux" || places(env).some(holdsManifest);
 }
 
-/** Whether `path` is a manifest, or a folder with one. */
+/** True when `path` is a manifest, or a folder with one. */
 function holdsManifest(path: string): boolean {
   try {
     const found = statSync(path, { throwIfNoEntry: false });
