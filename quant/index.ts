@@ -38,18 +38,16 @@ export { type QuantizedParts, QuantizedTensor } from "./quantized-tensor.ts";
 export { outputHeads } from "../nn/index.ts";
 export { type LinearKind, QuantizedLinear, type QuantizedLinearOptions } from "./layer/quantized-linear.ts";
 export type { ComputeDtype } from "./layer/quantized-matmul.ts";
+export type { LayerName } from "./model/choose-layers.ts";
+export { dequantizeModel, requantizationError } from "./model/dequantize-model.ts";
 export { type QLoRARun, qloraBytes, quantizedBytes } from "./model/memory.ts";
 export {
-  bytesOf,
-  dequantizeModel,
-  type LayerName,
   type QuantizedLayerReport,
   type QuantizeModelOptions,
   type QuantizeModelReport,
-  quantizedLayers,
   quantizeModel,
-  requantizationError,
 } from "./model/quantize-model.ts";
+export { bytesOf, quantizedLayers } from "./model/quantized-layers.ts";
 
 // Optimizers: paged ones (QLoRA, section 3), and state in 8 bits
 

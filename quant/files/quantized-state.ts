@@ -23,7 +23,8 @@ import {
 } from "../../nn/index.ts";
 import { type LinearKind, QuantizedLinear } from "../layer/quantized-linear.ts";
 import type { ComputeDtype } from "../layer/quantized-matmul.ts";
-import { quantizedLayers, tiedParameters } from "../model/quantize-model.ts";
+import { tiedParameters } from "../model/choose-layers.ts";
+import { quantizedLayers } from "../model/quantized-layers.ts";
 import type { QuantizedTensor } from "../quantized-tensor.ts";
 import { packedState, readPacked } from "./packed-state.ts";
 

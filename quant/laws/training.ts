@@ -4,7 +4,7 @@ import { Tensor } from "../../autograd/index.ts";
 import { array, exactly, type Law, type NDArray, scope, together, within } from "../../core/index.ts";
 import { type AdamSettings, AdamW, type Module } from "../../nn/index.ts";
 import type { QuantizedLinear } from "../layer/quantized-linear.ts";
-import { quantizedLayers } from "../model/quantize-model.ts";
+import { quantizedLayers } from "../model/quantized-layers.ts";
 import { PagedAdamW, type PagedAdamWOptions } from "../optim/paged-adamw.ts";
 
 /** A quantized layer, an input, and the gradient of its output. */
