@@ -8,9 +8,13 @@ import { type QuantizationErrorReport, quantizationError } from "../quantization
 import { quantizedLayers } from "./quantized-layers.ts";
 
 /**
- * A dense copy of `model`, in memory of its own, that computes the same: packed weights become the numbers they stand
- * for. Where adapters are on a quantized layer the copy holds W + Σ ΔW of those that act, exactly: merging without
- * quantizing again. Give it the model that adapters were put on (`adapted.model`).
+ * Makes a dense copy of `model`, in memory of its own, that computes the same: packed weights become the numbers that
+ * they stand for. A quantized layer with adapters becomes a dense layer that holds W + Σ ΔW of the active ones, exactly:
+ * this merges without quantizing again.
+ *
+ *     const dense = dequantizeModel(adapted.model);
+ *
+ * @param model a plain model, or the model that adapters were put on
  */
 export function dequantizeModel<M extends Module>(model: M): M {
   const dense = new Map<Module, Module>();
@@ -21,22 +25,23 @@ export function dequantizeModel<M extends Module>(model: M): M {
   });
 }
 
-/** The module itself where no packed weight is. */
+/** A dense copy of a layer that is quantized, adapted or not; every other module itself. */
 function denseCopy(module: Module): Module {
   if (module instanceof QuantizedLinear) return scope(() => module.dense());
   if (!isLinearLike(module) || isDenseLinear(module)) return module;
-  const inner = quantizedLayers(module).next().value; // below what adapts it
+  const inner = quantizedLayers(module).next().value; // below its adapters
   if (!inner) return module;
   return scope(() => denseLayer(inner[1].kind, module.denseWeight().value, module.bias as Parameter | null));
 }
 
 /**
- * What storing W in few bits has cost each quantized layer of `quantized`, where `exact` has W in the layer of the same
- * name. After merging an adapter into a quantized base:
+ * Compares each quantized layer of `quantized` with the layer of the same name in `exact`, which holds the weight before
+ * it was quantized. After merging an adapter into a quantized base, this is the error of merging:
  *
  *     requantizationError(dequantizeModel(adapted.model), adapted.toPlain())
  *
- * @throws QuantizationError when `exact` has no such layer, or one of another shape
+ * @returns the errors by name of layer
+ * @throws QuantizationError if `exact` has no such layer, or one of another shape
  */
 export function requantizationError(exact: Module, quantized: Module): Map<string, QuantizationErrorReport> {
   const layers = new Map(exact.namedModules());

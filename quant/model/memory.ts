@@ -1,16 +1,16 @@
 /**
- * @file The memory of a QLoRA run from its shapes alone, in bytes; the meter counts the same.
+ * @file The memory of a QLoRA run in bytes, computed from its shapes alone; the meter counts the same.
  *
  *     weights in b bits        b/8 n                                            codes
  *     absmax                   4 n/B,  or  n/B + 4 n/(256 B) + 4  a tensor      blocks of B; double quantization
  *     other frozen weights     4 each                                           embeddings, norms, heads
  *     adapters                 4 p + 4 p + 8 p                                  values, gradients, AdamW's m and v
- *     gradients on their way   4 p                                              leaves collect at the end of backward
+ *     gradients in transit     4 p                                              leaves collect at the end of backward
  *     one layer dequantized    4 n                                              the largest
  *     activations              what the forward pass leaves for the backward pass
  *
- * That is the host's, on the cpu. A gpu device dequantizes no layer of 4 bits: it keeps all of them, in 32/6 bits a
- * weight and 32 a block, and the meter counts that as the device's (core/gpu/packed-matrix.ts).
+ * That is the memory of the host, on the cpu. A gpu device dequantizes no layer of 4 bits: it keeps all of them, in 32/6
+ * bits a weight and 32 a block, and the meter counts that as memory of the device (core/gpu/packed-matrix.ts).
  */
 
 import { type Shape, sizeOf } from "../../core/index.ts";
@@ -40,20 +40,26 @@ export function quantizedBytes(
   };
 }
 
+/** The shapes of a QLoRA run. */
 export interface QLoRARun {
-  /** The quantized weights. */
+  /** The shapes of the quantized weights. */
   readonly quantized: readonly Shape[];
+  /** How they are quantized. */
   readonly options?: QuantizeOptions;
-  /** Numbers of frozen parameters that are not quantized, and of those that train. */
+  /** The number of frozen parameters that are not quantized. */
   readonly frozen: number;
+  /** The number of trained parameters. */
   readonly trained: number;
-  /** Bytes. */
+  /** Bytes that the forward pass saves for the backward pass. */
   readonly activations: number;
-  /** Bytes of optimizer state in memory for each trained parameter: 8 for AdamW unless given. */
+  /**
+   * Bytes of optimizer state in memory for each trained parameter.
+   * @default 8, for AdamW
+   */
   readonly statePerParameter?: number;
 }
 
-/** Bytes at the peak of a training step, by the meter's categories; `workspace` holds saved activations too. */
+/** Bytes at the peak of a training step by the meter's categories. `workspace` contains saved activations, too. */
 export function qloraBytes(run: QLoRARun): {
   readonly quantized: number;
   readonly weights: number;

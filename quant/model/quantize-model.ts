@@ -9,42 +9,50 @@ import { chooseLayers, type LayerName } from "./choose-layers.ts";
 import { bytesOf } from "./quantized-layers.ts";
 
 export interface QuantizeModelOptions extends QuantizedLinearOptions {
-  /** Linear layers, or modules with linear layers in them, to leave as they are: `outputHeads` unless given. */
+  /**
+   * Linear layers, or modules with linear layers in them, that stay dense.
+   * @default outputHeads
+   */
   readonly skip?: readonly LayerName[];
 }
 
+/** What quantizing one layer did. */
 export interface QuantizedLayerReport {
   readonly name: string;
   readonly shape: readonly number[]; // [out, in]
-  /** Of the dense weight, and of codes and absmax now. */
+  /** Bytes of the dense weight. */
   readonly bytesBefore: number;
+  /** Bytes of its codes and absmax. */
   readonly bytes: number;
   readonly bitsPerParameter: number;
   readonly error: QuantizationErrorReport;
 }
 
+/** What `quantizeModel` did. */
 export interface QuantizeModelReport {
   readonly layers: readonly QuantizedLayerReport[];
-  /** Linear layers left as they were, and why. */
+  /** The linear layers that stay dense, each with the reason: named in `skip`, or its weight is another module's too. */
   readonly skipped: readonly { readonly name: string; readonly reason: "skip" | "tied" }[];
-  /** Of the whole model, embeddings, norms and heads included. */
+  /** Bytes of the whole dense model, embeddings, norms and heads included. */
   readonly bytesBefore: number;
+  /** Bytes of the whole quantized model. */
   readonly bytes: number;
-  /** Of the quantized weights together. */
+  /** The mean over the quantized weights. */
   readonly bitsPerParameter: number;
 }
 
 /**
- * Replaces the linear layers of `model` by QuantizedLinears, in place. Embeddings are not linear layers and stay; so do
- * `skip` and layers whose weight is also another module's (a head tied to its embedding). A layer in two places stays
- * one layer, and is skipped when one of its names is. Classes that extend Linear or Conv1D and compute otherwise, or
- * have fields of their own, are refused by name.
+ * Replaces the linear layers of `model` by QuantizedLinears, in place. Embeddings are not linear layers and stay dense;
+ * so do the layers in `skip` and layers whose weight is also another module's (a head tied to its embedding). A layer
+ * shared by two modules is quantized once, and skipped if one of its names is skipped. Classes that extend Linear or
+ * Conv1D and compute something else, or have fields of their own, are refused by name.
  *
  *     quantizeModel(gpt2, { format: "nf4", doubleQuant: true });
  *     const adapted = inject(gpt2, { method: "lora", rank: 8, target: "all-linear" });      // QLoRA
  *
- * @throws ArgumentError on an option that there is not; QuantizationError, the layer named, when a weight is not finite, layers are quantized already, adapters are
- *   on the model, a name in `skip` means nothing or nothing is left to quantize; the model is then unchanged
+ * @throws ArgumentError if there is no such option; QuantizationError if a weight is not finite, a layer is quantized
+ *   already, adapters are on the model, a name in `skip` matches nothing, or nothing is left to quantize. It names the
+ *   layer, and the model is then unchanged
  */
 export function quantizeModel(model: Module, options: QuantizeModelOptions = {}): QuantizeModelReport {
   checkQuantizeOptions("quantizeModel", options, ["computeDtype", "skip"]);

@@ -140,10 +140,10 @@ test("skip leaves modules by name, by their last parts, and by pattern; ties are
   assert.is(quantizedNames(["mlp.c_proj"]).length, 6);
   assert.is(quantizedNames([/h\.1\.attn$/]).length, 6);
   assert.is(quantizedNames([]).length, 8); // the head is tied, and so not among them
-  refuses(() => quantizedNames(["mlp.c_porj"]), /skip: expected names of modules; none is mlp\.c_porj/);
+  refuses(() => quantizedNames(["mlp.c_porj"]), /expected names of modules in skip; none is mlp\.c_porj/);
 });
 
-test("what cannot be quantized is refused, the layer named, the model unchanged", () => {
+test("quantizeModel refuses what cannot be quantized, names the layer and leaves the model unchanged", () => {
   const model = gpt2();
   const layer = model.transformer.h[1].mlp.c_proj as unknown as Linear;
   const before = model.toString();
