@@ -1,44 +1,26 @@
 /** @file Modules, layers, models, losses, optimizers, the training loop. */
 
-export { crossEntropy, mseLoss } from "../autograd/index.ts";
-export * from "./config/config.ts";
-export * from "./config/layout.ts";
-export * from "./config/published.ts";
-export * from "./layers/activation.ts";
-export * from "./layers/attention.ts";
-export * from "./layers/cache.ts";
-export * from "./layers/conv.ts";
-export * from "./layers/dropout.ts";
-export * from "./layers/embedding.ts";
-export * from "./layers/init.ts";
-export * from "./layers/layer-norm.ts";
-export * from "./layers/linear.ts";
-export * from "./layers/mlp.ts";
-export * from "./layers/rms-norm.ts";
-export * from "./layers/rotary.ts";
-export * from "./models/bert.ts";
-export * from "./models/generate.ts";
-export * from "./models/gpt2.ts";
-export {
-  type DecodeOptions,
-  type LanguageModel,
-  type LanguageModelHolder,
-  languageModelIn,
-  type ModelOptions,
-  nextTokenLoss,
-} from "./models/language-model.ts";
-export * from "./models/llama.ts";
-export * from "./models/pretrained.ts";
-export { resizeTokenEmbeddings, tokenModules } from "./models/resize.ts";
-export * from "./module/clone.ts";
+// Modules: trees of named parameters.
+
+export { cloneModule, cloneParameter } from "./module/clone.ts";
 export { type Place, parametersIn } from "./module/fields.ts";
-export { isAdaptable, isInnerLinear, kindOf, type ModuleKind, outputHeads } from "./module/kinds.ts";
 export { describeMismatch, findMismatch, type LoadReport, type Shapes } from "./module/mismatch.ts";
-export * from "./module/module.ts";
-export { listModules, type NamedModule } from "./module/named-modules.ts";
+export {
+  type Copier,
+  countNumbers,
+  type Layer,
+  type LoadStateOptions,
+  Module,
+  type StateDict,
+} from "./module/module.ts";
 export { naming } from "./module/naming.ts";
 export { overrides } from "./module/overrides.ts";
-export * from "./module/save-module.ts";
+export { loadModule, type SaveModuleOptions, saveModule } from "./module/save-module.ts";
+
+// Names of modules: which ones an adapter goes on, which ones a quantizer takes.
+
+export { isAdaptable, isInnerLinear, kindOf, type ModuleKind, outputHeads } from "./module/kinds.ts";
+export { listModules, type NamedModule } from "./module/named-modules.ts";
 export {
   blockName,
   checkLayers,
@@ -53,9 +35,141 @@ export {
   type Target,
   type Targetable,
 } from "./module/targets.ts";
-export * from "./optim/index.ts";
+
+// Layers.
+
+export { activation, checkActivation } from "./layers/activation.ts";
+export {
+  type AttendOptions,
+  type AttentionOptions,
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+  mergeHeads,
+  scaledDotProductAttention,
+  splitHeads,
+} from "./layers/attention.ts";
+export { KeyValueCache } from "./layers/cache.ts";
+export { Conv1d, Conv2d, type ConvolutionOptions, conv1d, conv2d } from "./layers/conv.ts";
+export { Dropout } from "./layers/dropout.ts";
+export { Embedding, type EmbeddingOptions } from "./layers/embedding.ts";
+export {
+  defaultRandom,
+  kaimingUniform,
+  manualSeed,
+  normal,
+  uniform,
+  withoutInit,
+  xavierUniform,
+} from "./layers/init.ts";
+export { LayerNorm } from "./layers/layer-norm.ts";
+export {
+  Conv1D,
+  checkSizes,
+  isDenseLinear,
+  isLinearLike,
+  Linear,
+  type LinearLike,
+  type LinearOptions,
+  parameterLike,
+} from "./layers/linear.ts";
+export { MLP, type MLPOptions, SwiGLU } from "./layers/mlp.ts";
+export { RMSNorm } from "./layers/rms-norm.ts";
+export { type Angles, Rotary, type RotaryOptions } from "./layers/rotary.ts";
+
+// Models: their configurations, their layouts, their files.
+
+export {
+  type ActivationName,
+  type BartConfig,
+  type BertConfig,
+  type ConfigFields,
+  type DebertaV2Config,
+  type DynamicRopeScaling,
+  type GPT2Config,
+  type LinearRopeScaling,
+  type Llama3RopeScaling,
+  type LlamaConfig,
+  type ModelConfig,
+  type ModelFields,
+  modelConfig,
+  type RopeScaling,
+  type YarnRopeScaling,
+} from "./config/config.ts";
+export {
+  hasOutputBias,
+  hiddenSize,
+  layout,
+  linearWeightCount,
+  type ModuleLayout,
+  type ParameterLayout,
+  parameterCount,
+} from "./config/layout.ts";
+export { type ConfigurationName, configurations } from "./config/published.ts";
+export { Bert, BertModel, RobertaHead } from "./models/bert.ts";
+export {
+  BertAttention,
+  BertEmbeddings,
+  BertEncoder,
+  BertIntermediate,
+  BertLayer,
+  BertOutput,
+  BertPooler,
+  BertSelfAttention,
+  type EncodeOptions,
+} from "./models/bert-encoder.ts";
+export { type GenerateOptions, generate } from "./models/generate.ts";
+export { GPT2, GPT2Attention, GPT2Block, GPT2MLP, GPT2Model } from "./models/gpt2.ts";
+export {
+  type DecodeOptions,
+  type LanguageModel,
+  type LanguageModelHolder,
+  languageModelIn,
+  type ModelOptions,
+  nextTokenLoss,
+} from "./models/language-model.ts";
+export { Llama, LlamaLayer, LlamaModel } from "./models/llama.ts";
+export {
+  type LoadOptions,
+  loadPretrained,
+  type PretrainedModel,
+  type SaveOptions,
+  savePretrained,
+} from "./models/pretrained.ts";
+export { resizeTokenEmbeddings, tokenModules } from "./models/resize.ts";
+
+// Losses, optimizers, schedules.
+
+export { crossEntropy, mseLoss } from "../autograd/index.ts";
+export {
+  Adam,
+  type AdamSettings,
+  AdamW,
+  adamDefaults,
+  clipGradientNorm,
+  constant,
+  cosine,
+  type FullGroup,
+  type Group,
+  gradientNorm,
+  linearDecay,
+  noGradients,
+  Optimizer,
+  type OptimizerState,
+  optimizerSpellings,
+  type ParameterState,
+  type Params,
+  type Schedule,
+  type ScheduleOptions,
+  SGD,
+  type SGDSettings,
+  type StateLayout,
+  stateArray,
+} from "./optim/index.ts";
+
+// The training loop, its files, its numbers, its data.
+
 export { loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";
 export type { EvaluateOptions, Evaluation } from "./train/evaluations.ts";
 export { evaluated, type FitOptions, type FitResult, fit, type StepReport } from "./train/fit.ts";
-export * from "./train/metrics.ts";
-export * from "./train/text.ts";
+export { accuracy, perplexity } from "./train/metrics.ts";
+export { byteTokenizer, evenWindows, randomWindows, type Tokenizer, windowsAt } from "./train/text.ts";

@@ -9,142 +9,37 @@
 
 import { ArgumentError } from "../../core/index.ts";
 import { Fields, isInteger } from "./fields.ts";
-import { type RopeScaling, readRope } from "./rope.ts";
+import { readRope } from "./rope.ts";
+import {
+  type ActivationName,
+  activations,
+  type BartConfig,
+  type BertConfig,
+  type ConfigByType,
+  type ConfigFields,
+  type DebertaV2Config,
+  type GPT2Config,
+  type LlamaConfig,
+  type ModelConfig,
+  type ModelType,
+} from "./types.ts";
 
 export type {
+  ActivationName,
+  BartConfig,
+  BertConfig,
+  ConfigFields,
+  DebertaV2Config,
   DynamicRopeScaling,
+  GPT2Config,
   LinearRopeScaling,
   Llama3RopeScaling,
+  LlamaConfig,
+  ModelConfig,
+  ModelFields,
   RopeScaling,
   YarnRopeScaling,
-} from "./rope.ts";
-
-/** "gelu" is the erf form, "gelu_new" and "gelu_pytorch_tanh" the tanh form. */
-const activations = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "tanh"] as const;
-export type ActivationName = (typeof activations)[number];
-
-/** GPT-2, and GPT-3 by its sizes. */
-export interface GPT2Config {
-  readonly model_type: "gpt2";
-  readonly vocab_size: number;
-  readonly n_positions: number;
-  readonly n_embd: number;
-  readonly n_layer: number;
-  readonly n_head: number;
-  /** Width of the MLP; 4 n_embd unless given. */
-  readonly n_inner: number;
-  readonly activation_function: ActivationName;
-  readonly layer_norm_epsilon: number;
-  readonly embd_pdrop: number;
-  readonly attn_pdrop: number;
-  readonly resid_pdrop: number;
-  readonly initializer_range: number;
-  /** Whether attention scores are divided by √(head width). */
-  readonly scale_attn_weights: boolean;
-  readonly tie_word_embeddings: boolean;
-}
-
-/**
- * LLaMA 1, 2 and 3, and two of the same build: Mistral, whose attention has a window, and Qwen2, with biases on queries,
- * keys and values only.
- */
-export interface LlamaConfig {
-  readonly model_type: "llama" | "mistral" | "qwen2";
-  readonly vocab_size: number;
-  readonly hidden_size: number;
-  readonly intermediate_size: number;
-  readonly num_hidden_layers: number;
-  readonly num_attention_heads: number;
-  /** Grouped queries: so many key and value heads; num_attention_heads unless given. */
-  readonly num_key_value_heads: number;
-  /** hidden_size / num_attention_heads unless given. */
-  readonly head_dim: number;
-  readonly hidden_act: ActivationName;
-  readonly max_position_embeddings: number;
-  readonly rms_norm_eps: number;
-  readonly rope_theta: number;
-  readonly rope_scaling: RopeScaling | null;
-  /** Of this many tokens a query sees the latest; null for all. Up to so many the two are one; beyond is refused. */
-  readonly sliding_window: number | null;
-  /** On queries, keys, values and, but for Qwen2, the output. */
-  readonly attention_bias: boolean;
-  readonly mlp_bias: boolean;
-  readonly attention_dropout: number;
-  readonly initializer_range: number;
-  readonly tie_word_embeddings: boolean;
-}
-
-/** BERT and RoBERTa encoders. RoBERTa counts positions from pad_token_id + 1. */
-export interface BertConfig {
-  readonly model_type: "bert" | "roberta";
-  readonly vocab_size: number;
-  readonly hidden_size: number;
-  readonly intermediate_size: number;
-  readonly num_hidden_layers: number;
-  readonly num_attention_heads: number;
-  readonly hidden_act: ActivationName;
-  readonly max_position_embeddings: number;
-  readonly type_vocab_size: number;
-  readonly layer_norm_eps: number;
-  readonly hidden_dropout_prob: number;
-  readonly attention_probs_dropout_prob: number;
-  /** Before the classifier; hidden_dropout_prob when null. */
-  readonly classifier_dropout: number | null;
-  readonly initializer_range: number;
-  readonly pad_token_id: number;
-  /** Classes of a sequence classifier on top; 0 for the bare encoder with its pooler. */
-  readonly num_labels: number;
-}
-
-/** DeBERTa v2 and v3, as far as counting their parameters needs. */
-export interface DebertaV2Config {
-  readonly model_type: "deberta-v2";
-  readonly vocab_size: number;
-  readonly hidden_size: number;
-  readonly intermediate_size: number;
-  readonly num_hidden_layers: number;
-  readonly num_attention_heads: number;
-  /** Relative positions fall into buckets on either side: a table of 2 position_buckets rows. */
-  readonly position_buckets: number;
-  /** Kernel of the convolution beside the first layer (v2-xlarge, v2-xxlarge); 0 for none. */
-  readonly conv_kernel_size: number;
-}
-
-/** BART, as far as counting its parameters needs. */
-export interface BartConfig {
-  readonly model_type: "bart";
-  readonly vocab_size: number;
-  readonly d_model: number;
-  readonly encoder_layers: number;
-  readonly decoder_layers: number;
-  readonly encoder_ffn_dim: number;
-  readonly decoder_ffn_dim: number;
-  readonly encoder_attention_heads: number;
-  readonly decoder_attention_heads: number;
-  readonly max_position_embeddings: number;
-}
-
-export type ModelConfig = GPT2Config | LlamaConfig | BertConfig | DebertaV2Config | BartConfig;
-
-interface ConfigByType {
-  readonly gpt2: GPT2Config;
-  readonly llama: LlamaConfig;
-  readonly mistral: LlamaConfig;
-  readonly qwen2: LlamaConfig;
-  readonly bert: BertConfig;
-  readonly roberta: BertConfig;
-  readonly "deberta-v2": DebertaV2Config;
-  readonly bart: BartConfig;
-}
-type ModelType = keyof ConfigByType;
-
-/** Some fields of a configuration; null means absent, as Hugging Face writes it. */
-export type ConfigFields<T extends ModelType> = { readonly model_type: T } & {
-  readonly [K in Exclude<keyof ConfigByType[T], "model_type">]?: ConfigByType[T][K] | null;
-};
-
-/** Fields of any model. Every complete ModelConfig is one. */
-export type ModelFields = { readonly [T in ModelType]: ConfigFields<T> }[ModelType];
+} from "./types.ts";
 
 /**
  * The complete configuration that `fields` (typed, or a parsed config.json) stand for.

@@ -11,7 +11,7 @@ import {
   parseJsonObject,
   readFile,
   type SafeTensor,
-} from "../../core/index.ts";
+} from "../../../core/index.ts";
 
 const WEIGHTS = "model.safetensors";
 const INDEX = `${WEIGHTS}.index.json`;

@@ -1,0 +1,67 @@
+/** @file The parameters that a model of a configuration has, and the check that a file holds these. */
+
+import { CheckpointError, type SafeTensor, type Shape } from "../../../core/index.ts";
+import { layout } from "../../config/layout.ts";
+import { describeMismatch, findMismatch, type Shapes } from "../../module/mismatch.ts";
+import type { PretrainedConfig } from "./names.ts";
+
+/** The names of a classifier, and of the pooler it stands on, that the file has nothing of. */
+export function withoutClassifier(
+  named: ReadonlyMap<string, SafeTensor>,
+  config: PretrainedConfig,
+): string[] {
+  const has = (prefix: string): boolean => [...named.keys()].some((name) => name.startsWith(prefix));
+  const lacking = ["classifier.", "bert.pooler."].filter((prefix) => !has(prefix));
+  return [...expectedParameters(config).keys()].filter((name) =>
+    lacking.some((prefix) => name.startsWith(prefix)),
+  );
+}
+
+/** Parameters of a configuration, each once, with their shapes; those of a bare encoder without its pooler. */
+export function expectedParameters(
+  config: PretrainedConfig,
+  withoutPooler = false,
+): Map<string, { shape: Shape }> {
+  const parameters = layout(config).flatMap(({ parameters }) => parameters);
+  const isOwn = ({ name, tiedTo }: (typeof parameters)[number]): boolean =>
+    tiedTo === undefined && !(withoutPooler && name.startsWith("pooler."));
+  return new Map(parameters.filter(isOwn).map(({ name, shape }) => [name, { shape }]));
+}
+
+/** @throws CheckpointError when the file's parameters are not those that are expected of the configuration */
+export function checkParameters(
+  path: string,
+  named: ReadonlyMap<string, SafeTensor>,
+  config: PretrainedConfig,
+  expected: Shapes,
+): void {
+  const problems = describeMismatch(findMismatch(expected, named), 8);
+  if (problems.length === 0) return;
+  const why = likelyCause(expected, named, config);
+  throw new CheckpointError(`${path}: ${problems.join("; ")}${why && `; ${why}`}`);
+}
+
+/** What such differences usually come from, and what to do. */
+function likelyCause(
+  expected: Shapes,
+  named: ReadonlyMap<string, SafeTensor>,
+  config: PretrainedConfig,
+): string {
+  const missing = [...expected.keys()].filter((name) => !named.has(name));
+  const unexpected = [...named.keys()].filter((name) => !expected.has(name));
+  if (unexpected.some((name) => /\.(absmax|quant_map|nested_absmax|SCB|qweight|qzeros|g_idx)$/.test(name)))
+    return "these are quantized weights: expected those before quantization; load them, then call quantizeModel of lowrank/quant";
+  if (missing.length > 0 && missing.every((name) => name.endsWith("self_attn.o_proj.bias")))
+    return 'attention_bias puts a bias on every projection; with biases on q, k and v only, model_type is "qwen2"';
+  if (missing.length === 1 && missing[0] === "lm_head.weight")
+    return "a file without a head is of a model whose tie_word_embeddings is true, or of one that has none";
+  const ends = unexpected.flatMap((name) => {
+    const own = missing.find((other) => name.endsWith(`.${other}`) || other.endsWith(`.${name}`));
+    return own === undefined ? [] : [[name, own] as const];
+  });
+  if (ends.length > 0) {
+    const [theirs, ours] = ends[0];
+    return `the file has ${named.get(theirs)?.name} where this ${config.model_type} has ${ours}: names in the file need that prefix changed`;
+  }
+  return "";
+}
