@@ -1,4 +1,5 @@
 /** @file `npm run gallery`: writes the site of the notebooks; see `usage`. */
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,7 +31,12 @@ async function main(): Promise<void> {
 
   const folder = fileURLToPath(new URL("../..", import.meta.url));
   const files = (await readdir(folder)).filter((file) => file.endsWith(".ipynb")).sort();
-  const index = await writeGallery({ notebooks: files.map((file) => join(folder, file)), out: values.out });
+  const reference = join(folder, "../out/docs/index.html"); // npm run docs
+  const index = await writeGallery({
+    notebooks: files.map((file) => join(folder, file)),
+    out: values.out,
+    ...(existsSync(reference) && { reference }),
+  });
   console.log(`${files.length} notebooks → ${index}`);
   if (values.screenshots !== undefined) console.log(await saveScreenshots(index, values.screenshots));
   if (values.open) await open(index);

@@ -1,6 +1,6 @@
 /** @file `writeGallery`: writes executed notebooks as a static site, which works from a folder, without a network. */
 import { access, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { NotebookError } from "../terminal/errors.ts";
@@ -14,6 +14,8 @@ export interface GalleryOptions {
   readonly notebooks: readonly string[];
   /** The folder to write. An earlier gallery there is replaced; a folder with anything else is refused. */
   readonly out: string;
+  /** The first page of the API reference, to which the index links. @default no link */
+  readonly reference?: string;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface GalleryOptions {
  *
  * @throws NotebookError for a file that is not a notebook, and for an `out` that holds anything but a gallery
  */
-export async function writeGallery({ notebooks, out }: GalleryOptions): Promise<string> {
+export async function writeGallery({ notebooks, out, reference }: GalleryOptions): Promise<string> {
   if (notebooks.length === 0) throw new NotebookError("gallery: no notebooks; npm start writes them");
   const target = resolve(out);
   await refuseOthers(target);
@@ -39,7 +41,8 @@ export async function writeGallery({ notebooks, out }: GalleryOptions): Promise<
       const page = notebookPage(entry, files, { previous: entries[i - 1], next: entries[i + 1] });
       await writeFile(join(folder, `${entry.name}.html`), page.text);
     }
-    await writeFile(join(folder, "index.html"), indexPage(entries).text);
+    const link = reference && relative(target, resolve(reference)).split(sep).join("/");
+    await writeFile(join(folder, "index.html"), indexPage(entries, link).text);
     await rm(target, { recursive: true, force: true });
     await rename(folder, target);
   } finally {

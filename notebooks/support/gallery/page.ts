@@ -41,7 +41,8 @@ ${entry.body}
   );
 }
 
-export function indexPage(entries: readonly Entry[]): Html {
+/** `reference`: the address of the API reference, where there is one. */
+export function indexPage(entries: readonly Entry[], reference?: string): Html {
   return document(
     "lowrank: the notebooks",
     html`<header class="top container">
@@ -56,7 +57,11 @@ ${entries.map(card)}
 </main>
 <footer class="container">
 <p>Each page shows the last run of its notebook. <code>npm start -- NAME --set rank=2</code> runs one again with another
-number, and <code>npm run gallery</code> rewrites these pages.</p>
+number, and <code>npm run gallery</code> rewrites these pages.${
+      reference &&
+      html` The library's names are in the
+<a href="${reference}">API reference</a>.`
+    }</p>
 </footer>`,
   );
 }
