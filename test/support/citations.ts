@@ -11,7 +11,7 @@
  *
  * - `text`: read in a copy of the paper's text that carries the PDF's own numbers.
  * - `quoted`: the paper itself was not seen; independent sources quote the label with the same words.
- * - `unseen`: not checked; the number is as earlier notes have it. Cite by heading where that is possible.
+ * - `unseen`: not checked; the number is from a summary of the paper. Cite by heading where that is possible.
  */
 export type Check = "text" | "quoted" | "unseen";
 
