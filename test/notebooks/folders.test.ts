@@ -8,7 +8,7 @@ const folders = suite("folders of the notebooks");
 const paths = readdirSync("notebooks", { recursive: true, encoding: "utf8" }).map((path) =>
   join("notebooks", path),
 );
-const sources = paths.filter((path) => path.endsWith(".ts") && dirname(path) !== "notebooks");
+const sources = paths.filter((path) => /^notebooks.(support|papers).*\.(ts|css)$/.test(path));
 
 /** Files of this repository that `file` imports by a relative path. */
 function imports(file: string): string[] {
