@@ -1,5 +1,5 @@
 /**
- * @file QuantizedLinear: a frozen linear layer that holds packed bytes only (QLoRA, section 3).
+ * @file QuantizedLinear: a frozen linear layer that holds its weight in packed bytes only (QLoRA, section 3).
  *
  *     Y = X dd(c1, c2, W)ᵀ + b         (Eq. 5 without its adapter; dd, doubleDequant, is Eq. 6)
  *
@@ -16,10 +16,10 @@ import { quantize } from "../quantize.ts";
 import type { QuantizedTensor } from "../quantized-tensor.ts";
 import { type ComputeDtype, denseOf, roundingTo, timesTransposed } from "./quantized-matmul.ts";
 
-/** The kind of layer that was quantized, and comes back from `dense`. */
+/** The kind of layer that was quantized, which `dense` gives back. */
 export type LinearKind = "linear" | "conv1d";
 
-/** A frozen layer of that kind around W [out, in]. */
+/** Makes a frozen layer of that kind from W [out, in]. */
 export function denseLayer(kind: LinearKind, W: NDArray, bias: Parameter | null): Linear | Conv1D {
   const weight = parameter(kind === "conv1d" ? mT(W) : W);
   weight.requiresGrad = false;
@@ -28,26 +28,44 @@ export function denseLayer(kind: LinearKind, W: NDArray, bias: Parameter | null)
 }
 
 export interface QuantizedLinearOptions extends QuantizeOptions {
-  /** What products are computed in; float32 unless given. */
+  /**
+   * The type that products are computed in.
+   * @default "float32"
+   */
   readonly computeDtype?: ComputeDtype;
 }
 
 interface Settings {
+  /** b [out]. @default null */
   readonly bias?: Parameter | null;
+  /** @default "linear" */
   readonly kind?: LinearKind;
+  /** @default "float32" */
   readonly computeDtype?: ComputeDtype;
 }
 
+/**
+ * A frozen linear layer y = x Wᵀ + b that holds W in packed bytes only. W is dequantized for each product and released
+ * after it. The bias is a parameter like that of any layer. Made by `quantizeModel`, or from one layer:
+ *
+ *     const layer = QuantizedLinear.from(new Linear(64, 32), { format: "nf4", doubleQuant: true });
+ *     layer.forward(x);       // x [..., 64] → y [..., 32]
+ *     layer.packed.bytes;     // what the weight takes
+ */
 export class QuantizedLinear extends Module implements LinearLike {
   readonly inFeatures: number;
   readonly outFeatures: number;
-  /** W [out, in], also where the layer was a Conv1D and stored [in, out], as transformers does it. */
+  /** W [out, in], also if the layer was a Conv1D, which stores [in, out] as transformers does. */
   readonly packed: QuantizedTensor;
+  /** b [out], or null. */
   bias: Parameter | null;
   readonly kind: LinearKind;
   readonly computeDtype: ComputeDtype;
 
-  /** @throws QuantizationError unless `packed` is a matrix and the bias has one number a row */
+  /**
+   * @param packed W [out, in]; it is kept, not copied
+   * @throws QuantizationError unless `packed` is a matrix and the bias has one number a row
+   */
   constructor(packed: QuantizedTensor, settings: Settings = {}) {
     super();
     checkOptions("QuantizedLinear", settings, ["bias", "kind", "computeDtype"]);
@@ -59,7 +77,7 @@ export class QuantizedLinear extends Module implements LinearLike {
     }
     if (computeDtype !== "float32" && computeDtype !== "bfloat16") {
       throw new QuantizationError(
-        `computeDtype: expected float32 or bfloat16; got ${JSON.stringify(computeDtype)}`,
+        `QuantizedLinear: expected computeDtype to be float32 or bfloat16; got ${JSON.stringify(computeDtype)}`,
       );
     }
     const [outFeatures, inFeatures] = packed.shape;
@@ -77,10 +95,9 @@ export class QuantizedLinear extends Module implements LinearLike {
   }
 
   /**
-   * `layer` quantized, with its very bias.
-   * @throws ArgumentError on an option that there is not; QuantizationError when an element is NaN or infinite, an option
-   *   does not fit, or `layer` is quantized
-   *   already or has adapters on it
+   * Quantizes the weight of `layer`. The new layer shares its bias.
+   * @throws ArgumentError if there is no such option; QuantizationError if an element is NaN or infinite, an option does
+   *   not fit, or `layer` is quantized already or has adapters on it
    */
   static from(layer: Linear | Conv1D, options: QuantizedLinearOptions = {}): QuantizedLinear {
     checkQuantizeOptions("QuantizedLinear.from", options, ["computeDtype"]);
@@ -95,7 +112,7 @@ export class QuantizedLinear extends Module implements LinearLike {
     const own = overrides(layer);
     if (own.length > 0) {
       throw new QuantizationError(
-        `QuantizedLinear.from: expected a layer whose weight says all that it computes; got a ` +
+        `QuantizedLinear.from: expected a layer that computes x Wᵀ + b and nothing else; got a ` +
           `${layer.constructor.name}, with ${own.join(" and ")} of its own`,
       );
     }
@@ -104,6 +121,7 @@ export class QuantizedLinear extends Module implements LinearLike {
     return new QuantizedLinear(packed, { bias: layer.bias, kind, computeDtype });
   }
 
+  /** y = x Wᵀ + b (Eq. 5 without its adapter). */
   forward(x: Tensor): Tensor {
     return this.addBias(this.project(x));
   }
@@ -123,28 +141,36 @@ export class QuantizedLinear extends Module implements LinearLike {
     return roundingTo(this.computeDtype)(x);
   }
 
+  /** x Wᵀ, without the bias. */
   project(x: Tensor): Tensor {
     return timesTransposed(x, this);
   }
 
-  /** W [out, in] dequantized: a temporary, made anew by every call, without history. */
+  /** W [out, in] dequantized: a new temporary at every call, without history. */
   denseWeight(): Tensor {
     return denseOf(this.packed);
   }
 
-  /** The settings that W was quantized with, to quantize another alike. */
+  /** The options that W was quantized with. */
   get options(): QuantizeOptions {
     const { format, blockSize, doubleQuant } = this.packed;
     return format === "int8-rows" ? { format } : { format, blockSize, doubleQuant };
   }
 
-  /** W is quantized with this layer's settings. @throws QuantizationError when an element is NaN or infinite */
+  /**
+   * Makes a layer like this one that holds `W` [out, in], quantized with the same options.
+   * @throws QuantizationError if an element is NaN or infinite
+   */
   withWeight(W: NDArray): QuantizedLinear {
     const { bias, kind, computeDtype } = this;
     return new QuantizedLinear(quantize(W, this.options), { bias, kind, computeDtype });
   }
 
-  /** A layer of the kind that was quantized, frozen, which holds W [out, in] (the dequantized weight unless given) as it is. */
+  /**
+   * Makes a frozen dense layer of the kind that was quantized.
+   * @param W [out, in], which is not rounded
+   * @default W: the dequantized weight
+   */
   dense(W: NDArray = this.denseWeight().value): Linear | Conv1D {
     return denseLayer(this.kind, W, this.bias);
   }

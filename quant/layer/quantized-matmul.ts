@@ -1,7 +1,7 @@
 /**
- * @file Products with a packed matrix. W is dequantized into a workspace for each product and the workspace given back
- * right after it, in the backward pass again: between products only the packed bytes exist. The workspace holds W whole,
- * in float32, of one layer at a time.
+ * @file Products with a packed matrix. W is dequantized into a workspace for each product, in the forward and in the
+ * backward pass, and the workspace is released after the product: between products only the packed bytes exist. The
+ * workspace holds the whole W of one layer at a time, in float32.
  *
  * On a gpu device a 4-bit W needs no workspace: its codes are uploaded once, and the kernel of the product dequantizes them
  * (core/gpu/packed-matrix.ts, also for the bits a weight takes there). Formats of 8 bits and a W rounded to bfloat16 go
@@ -24,12 +24,12 @@ import {
 import type { QuantizedTensor } from "../quantized-tensor.ts";
 
 /**
- * What products are computed in: with "bfloat16" all operands and results, gradients too, are rounded to it; sums are
- * in float32, as on hardware that has it.
+ * The type that products are computed in. With "bfloat16" all operands, results and gradients are rounded to bfloat16;
+ * sums are in float32, as on hardware that has bfloat16.
  */
 export type ComputeDtype = "float32" | "bfloat16";
 
-/** A packed matrix as an operand. It is frozen: it has no gradient, and a graph does not save it. */
+/** A packed matrix as an operand of a product. It is frozen: it has no gradient, and the graph does not save it. */
 export interface PackedMatrix {
   readonly packed: QuantizedTensor; // [out, in]
   readonly computeDtype: ComputeDtype;
@@ -39,7 +39,7 @@ export interface PackedMatrix {
  *     Y = X Wᵀ       X [..., in]   W [out, in]   Y [..., out]
  *     X̄ = Ȳ W
  *
- * @throws ShapeError when the last axis of X is not W's
+ * @throws ShapeError unless the last axes of X and W have the same length
  */
 export function timesTransposed(x: Tensor, W: PackedMatrix): Tensor {
   const [out, inner] = W.packed.shape;
@@ -54,7 +54,7 @@ export function timesTransposed(x: Tensor, W: PackedMatrix): Tensor {
  *     Y = X W        X [..., out]   W [out, in]   Y [..., in]
  *     X̄ = Ȳ Wᵀ
  *
- * @throws ShapeError when the last axis of X is not W's first
+ * @throws ShapeError unless the last axis of X is as long as the first of W
  */
 export function times(x: Tensor, W: PackedMatrix): Tensor {
   const [out, inner] = W.packed.shape;
@@ -79,7 +79,7 @@ function operand(x: Tensor, length: number, { computeDtype }: PackedMatrix) {
   return { rows: rounded(rows), rounded };
 }
 
-/** X Wᵀ if `transposed`, else X W. All but the result is released when it is done. */
+/** X Wᵀ if `transposed`, else X W. Temporaries are released. */
 function product(x: NDArray, W: PackedMatrix, transposed: boolean): NDArray {
   const { nibbles } = W.packed;
   return scope(() => {
@@ -95,7 +95,7 @@ function dequantized({ packed, computeDtype }: PackedMatrix): NDArray {
   return computeDtype === "bfloat16" ? unary("bfloat16", W) : W;
 }
 
-/** On the device in use where codes have 4 bits; the values are those of `dequantizeInto` to the last bit. */
+/** W dequantized, for 4 bits by the kernel of the device; the values are those of `dequantizeInto` to the last bit. */
 function numbersOf(packed: QuantizedTensor): NDArray {
   if (packed.nibbles) return kernel("dequantize")(packed.nibbles);
   const W = empty(packed.shape);
