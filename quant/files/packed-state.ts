@@ -16,6 +16,7 @@
 import {
   CheckpointError,
   parseJsonObject,
+  pythonJson,
   QuantizationError,
   type SafeTensor,
   type TensorBytes,
@@ -49,20 +50,20 @@ export function packedState(q: QuantizedTensor): Map<string, TensorBytes> {
   return entries;
 }
 
-/** The JSON that bitsandbytes writes, in Python's spelling. */
+/** The JSON that bitsandbytes writes. */
 function describe({ format, blockSize, shape, storedAbsmax }: QuantizedTensor): string {
   const nested =
     storedAbsmax instanceof Float32Array
-      ? ""
-      : `, "nested_blocksize": ${ABSMAX_BLOCK_SIZE}, "nested_dtype": "float32", "nested_offset": ${pythonFloat(storedAbsmax.offset)}`;
-  return `{"quant_type": "${format}", "blocksize": ${blockSize}, "dtype": "float32", "shape": [${shape.join(", ")}]${nested}}`;
-}
-
-/** The shortest digits, as in JavaScript; but a point in whole numbers, and exponents from 1e-05 down and 1e+16 up. */
-function pythonFloat(x: number): string {
-  const exponent = x === 0 ? 0 : Number(x.toExponential().split("e")[1]);
-  if (exponent >= -4 && exponent < 16) return Number.isInteger(x) ? `${x}.0` : `${x}`;
-  return x.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
+      ? {}
+      : {
+          nested_blocksize: ABSMAX_BLOCK_SIZE,
+          nested_dtype: "float32",
+          nested_offset: storedAbsmax.offset,
+        };
+  return pythonJson(
+    { quant_type: format, blocksize: blockSize, dtype: "float32", shape, ...nested },
+    { floats: ["nested_offset"] },
+  );
 }
 
 /** What the JSON of a quantized weight says, checked. */

@@ -3,9 +3,10 @@
  * backward pass, and the workspace is released after the product: between products only the packed bytes exist. The
  * workspace holds the whole W of one layer at a time, in float32.
  *
- * On a gpu device a 4-bit W needs no workspace: its codes are uploaded once, and the kernel of the product dequantizes them
- * (core/gpu/packed-matrix.ts, also for the bits a weight takes there). Formats of 8 bits and a W rounded to bfloat16 go
- * by the workspace there too, dequantized by the cpu and uploaded for each product; `kernelCounts` shows which way was taken.
+ * On a gpu device a 4-bit W needs no workspace: its codes are uploaded once, and the kernel of the product dequantizes
+ * them (core/gpu/packed-matrix.ts, which also says how many bits a weight takes there). Formats of 8 bits and a W rounded to
+ * bfloat16 need the workspace there, too: the cpu dequantizes them, and they are uploaded for each product. `kernelCounts`
+ * shows which of the two happened.
  */
 
 import { bfloat16, record, reshape, Tensor } from "../../autograd/index.ts";
