@@ -1,8 +1,8 @@
-/** @file What the system refuses, as errors of ours. */
+/** @file Errors of the file system: turned into CheckpointErrors, or into a value where they are expected. */
 
 import { CheckpointError, LowrankError } from "../errors.ts";
 
-/** Runs `action`; what the system throws becomes a CheckpointError that begins with `failure`, which names the path. */
+/** Runs `action`. An error of the system becomes a CheckpointError that begins with `failure`, which names the path. */
 export function attempt<T>(failure: string, action: () => T): T {
   try {
     return action();
@@ -14,7 +14,7 @@ export function attempt<T>(failure: string, action: () => T): T {
   }
 }
 
-/** The result of `action`, or `otherwise` when the system answers with one of the `codes`. */
+/** The result of `action`, or `otherwise` when the system's error has one of the `codes`. */
 export function unless<T>(codes: readonly string[], otherwise: T, action: () => T): T {
   try {
     return action();

@@ -1,4 +1,7 @@
-/** @file Files, in a browser: there are none. The functions of `disk.node.ts`, each an error that says what to do. */
+/**
+ * @file The file system in a browser, which has none: the functions of `disk.node.ts`, which throw and say what to
+ * do.
+ */
 
 import { CheckpointError } from "../errors.ts";
 import type * as node from "./disk.node.ts";

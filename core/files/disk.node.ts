@@ -1,4 +1,6 @@
-/** @file Files, in Node. The rest of the library imports this as `#disk`; `disk.browser.ts` has the same functions. */
+/**
+ * @file The file system in Node. The library imports this as `#disk`; in a browser it gets `disk.browser.ts` instead.
+ */
 
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,27 +10,27 @@ import { attempt } from "./attempt.node.ts";
 export { fileSize, readFile, readPart } from "./read.node.ts";
 export { readSaved, writeFileAtomic, writeFilesAtomic } from "./save/save.node.ts";
 
-/** True for a file or a folder that is there. */
+/** True when there is a file or a folder at `path`. */
 export function exists(path: string): boolean {
   return fs.existsSync(path);
 }
 
-/** Names in a folder, sorted. */
+/** The names in a folder, sorted. @throws CheckpointError when it cannot be listed */
 export function list(folder: string): string[] {
   return attempt(`cannot list ${folder}`, () => fs.readdirSync(folder).sort());
 }
 
-/** Makes a folder, and those above it, unless they are there. */
+/** Makes a folder and those above it. Existing ones stay. @throws CheckpointError when it cannot be made */
 export function makeFolder(path: string): void {
   attempt(`cannot make the folder ${path}`, () => fs.mkdirSync(path, { recursive: true }));
 }
 
-/** Makes a new, empty folder among the system's temporary files; the caller removes it. */
+/** Makes a new, empty folder among the system's temporary files, and returns its path. The caller removes it. */
 export function makeTemporaryFolder(prefix: string): string {
   return attempt("cannot make a temporary folder", () => fs.mkdtempSync(join(tmpdir(), prefix)));
 }
 
-/** Removes a file, or a folder with all it holds; a no-op when it is not there. */
+/** Removes a file, or a folder with everything in it. A no-op when it does not exist. */
 export function remove(path: string): void {
   attempt(`cannot remove ${path}`, () => fs.rmSync(path, { recursive: true, force: true }));
 }

@@ -1,5 +1,6 @@
 /**
- * @file The two 16-bit float formats, as codes (the 16 bits as an unsigned integer).
+ * @file The two 16-bit float formats: float16 and bfloat16 to float32 and back. Their codes are the 16 bits as an
+ * unsigned integer.
  *
  *     format      sign  exponent  fraction   largest    smallest normal   spacing at 1
  *     float32       1       8        23      3.4e38        2^-126            2^-23
@@ -7,8 +8,8 @@
  *     float16       1       5        10      65504         2^-14             2^-10      IEEE 754 binary16
  *
  * Widening is exact. Narrowing rounds to the nearest code, ties to the one whose last bit is 0 (IEEE 754-2019,
- * §4.3.1); beyond the largest finite value it gives infinity; subnormals and the sign of zero survive, and a NaN
- * stays a NaN with what fits of its payload, so that narrowing undoes widening for every one of the 65,536 codes.
+ * §4.3.1). Beyond the largest finite value the result is infinity. Subnormals and the sign of zero are kept, and a
+ * NaN stays a NaN with the part of its payload that fits, so narrowing undoes widening for each of the 65,536 codes.
  */
 
 /** Float32 or float64 values. */
@@ -39,36 +40,36 @@ export function numberToFloat16(x: number): number {
   return float16OfBits(stickyBits(x));
 }
 
-/** Values of bfloat16 codes, exactly. */
+/** The values of bfloat16 codes, exactly. */
 export function widenBfloat16(codes: Uint16Array): Float32Array<ArrayBuffer> {
   const bits = new Uint32Array(codes.length);
   for (let i = 0; i < codes.length; i++) bits[i] = codes[i] << 16;
   return new Float32Array(bits.buffer);
 }
 
-/** Nearest bfloat16 codes. */
+/** The nearest bfloat16 codes. */
 export function narrowToBfloat16(values: Floats): Uint16Array<ArrayBuffer> {
   return narrow(values, bfloat16OfBits);
 }
 
-/** Values of float16 codes, exactly. */
+/** The values of float16 codes, exactly. */
 export function widenFloat16(codes: Uint16Array): Float32Array<ArrayBuffer> {
   const bits = new Uint32Array(codes.length);
   for (let i = 0; i < codes.length; i++) bits[i] = float32BitsOfFloat16(codes[i]);
   return new Float32Array(bits.buffer);
 }
 
-/** Nearest float16 codes. */
+/** The nearest float16 codes. */
 export function narrowToFloat16(values: Floats): Uint16Array<ArrayBuffer> {
   return narrow(values, float16OfBits);
 }
 
-/** The nearest bfloat16 values, in an array of the same kind: what storing as bfloat16 would leave. */
+/** The values rounded to bfloat16, in an array of the same type: the values that storing them as bfloat16 leaves. */
 export function roundToBfloat16<T extends Floats>(values: T): T {
   return widenInto(values, narrowToBfloat16(values), widenBfloat16);
 }
 
-/** The nearest float16 values, in an array of the same kind: what storing as float16 would leave. */
+/** The values rounded to float16, in an array of the same type: the values that storing them as float16 leaves. */
 export function roundToFloat16<T extends Floats>(values: T): T {
   return widenInto(values, narrowToFloat16(values), widenFloat16);
 }
@@ -94,10 +95,10 @@ function widenInto<T extends Floats>(
 }
 
 /**
- * Bits of a float32 that rounds to 16 bits as `x` itself would. Rounding a double to float32 first and then to
- * 16 bits could round twice in the same direction, so the float32 here is `x` rounded to odd: cut off towards
- * zero, with the last bit set when anything was lost (Boldo & Melquiond, 2008, "Emulation of FMA and correctly
- * rounded sums: proved algorithms using rounding to odd", needs two bits to spare; 24 - 11 are).
+ * The bits of a float32 that rounds to the same 16 bits as the double `x`. Rounding `x` to the nearest float32 first,
+ * and that to 16 bits, could round twice in the same direction. So the float32 here is `x` rounded to odd: truncated
+ * towards zero, with the last bit set when anything was lost (Boldo & Melquiond, 2008, "Emulation of FMA and
+ * correctly rounded sums: proved algorithms using rounding to odd", needs two bits to spare; 24 - 11 are).
  */
 function stickyBits(x: number): number {
   scratch[0] = x;

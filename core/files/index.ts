@@ -1,4 +1,15 @@
-/** @file Files and the number formats in them. */
+/**
+ * @file Files: reading and writing them, the formats safetensors and JSON, and 16-bit floats.
+ *
+ *     safetensors/     tensors in a file: load.ts loads, opens and saves one
+ *     json.ts          JSON from outside, checked
+ *     float16.ts       float16 and bfloat16 to float32 and back
+ *     save/            saves of one or several files that happen whole or not at all, even when killed
+ *     disk.node.ts     the file system in Node; with read.node.ts and attempt.node.ts
+ *     disk.browser.ts  its place in a browser, which has no files
+ *
+ * Files are untrusted: their content is checked before it is used, and a mistake in it is a CheckpointError.
+ */
 
 export {
   exists,

@@ -1,15 +1,18 @@
-/** @file Reading JSON that came from outside, as if its author were hostile, and what a value of it is. */
+/** @file JSON from outside: parsed as if its author were hostile, and checks of the values in it. */
 
 import { CheckpointError } from "../errors.ts";
 
 /** An object of a JSON text: values by the names of their fields. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** No file of a model nests this deep; functions that walk through a value may recurse. */
+/**
+ * The deepest nesting that is accepted. Files of models nest less, and functions that walk through a value may
+ * recurse.
+ */
 const DEEPEST = 32;
 
 /**
- * The value of a JSON text.
+ * Parses a JSON text.
  * @param source names the file in messages
  * @param text the text, or its bytes in UTF-8
  * @throws CheckpointError when it is not UTF-8 or not JSON, nests more than 32 deep, names a field twice, or names one
@@ -21,7 +24,7 @@ export function parseJson(source: string, text: string | Uint8Array): unknown {
   try {
     value = JSON.parse(decoded);
   } catch (cause) {
-    const problem = (cause as Error).message.replace(/\s+/g, " "); // it quotes the text, line ends included
+    const problem = (cause as Error).message.replace(/\s+/g, " "); // the message quotes the text, with its line ends
     throw new CheckpointError(`${source}: not JSON: ${problem}`, { cause });
   }
   checkFields(source, decoded);
@@ -29,7 +32,7 @@ export function parseJson(source: string, text: string | Uint8Array): unknown {
 }
 
 /**
- * As `parseJson`, for a file that must be an object of fields.
+ * Parses a JSON text that must be an object.
  * @throws CheckpointError as `parseJson`, and for a list, a text, a number, true, false or null
  */
 export function parseJsonObject(source: string, text: string | Uint8Array): JsonObject {
@@ -68,9 +71,9 @@ export function decodeUtf8(source: string, bytes: Uint8Array): string {
   }
 }
 
-/** What JSON.parse takes without a word: depth, of two fields of one name the last, and `__proto__`. */
+/** Refuses what JSON.parse accepts silently: deep nesting, two fields of one name, and `__proto__`. */
 function checkFields(source: string, json: string): void {
-  const open: (Set<string> | null)[] = []; // the names so far in each open object; null for a list
+  const open: (Set<string> | null)[] = []; // the names so far of each open object; null for an open list
   for (let at = 0; at < json.length; at++) {
     const character = json[at];
     if (character === "{" || character === "[") {
@@ -86,7 +89,7 @@ function checkFields(source: string, json: string): void {
   }
 }
 
-/** The closing quote of the text that begins at `at`. */
+/** The position of the quote that closes the string whose opening quote is at `at`. */
 function endOfText(json: string, at: number): number {
   let end = json.indexOf('"', at + 1);
   for (; ; end = json.indexOf('"', end + 1)) {
@@ -96,15 +99,17 @@ function endOfText(json: string, at: number): number {
   }
 }
 
-/** True before a colon: the text was a field's name. */
+/** True when a colon follows `at`: the string before it was a field's name. */
 function isName(json: string, at: number): boolean {
   let next = at;
   while (" \n\r\t".includes(json[next])) next++;
   return json[next] === ":";
 }
 
+/** Adds a field's name to the names of its object, or refuses it. */
 function take(source: string, names: Set<string>, name: string): void {
-  if (name === "__proto__") throw new CheckpointError(`${source}: __proto__ is no name of a field`);
+  if (name === "__proto__")
+    throw new CheckpointError(`${source}: __proto__ is not allowed as the name of a field`);
   if (names.has(name))
     throw new CheckpointError(`${source}: the field ${shorten(JSON.stringify(name))} is there twice`);
   names.add(name);

@@ -1,13 +1,13 @@
-/** @file Reading, in Node. */
+/** @file Reading files in Node, whole or in part. */
 
 import * as fs from "node:fs";
 import { attempt } from "./attempt.node.ts";
 
-/** Most bytes asked of the system at once: a single read or write past 2^31 - 1 bytes fails. */
+/** The most bytes of one read or write. The system fails beyond 2^31 - 1. */
 export const chunk = 2 ** 30;
 
 /**
- * The whole file.
+ * The bytes of a file.
  * @throws CheckpointError when it is missing or cannot be read
  */
 export function readFile(path: string): Uint8Array<ArrayBuffer> {
@@ -15,7 +15,7 @@ export function readFile(path: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The bytes of the file from `start` on, at most `length` of them: fewer where it ends before.
+ * At most `length` bytes of a file, from `start` on; fewer when the file ends before.
  * @throws CheckpointError when it is missing or cannot be read
  */
 export function readPart(path: string, start: number, length: number): Uint8Array<ArrayBuffer> {
@@ -37,7 +37,7 @@ export function readPart(path: string, start: number, length: number): Uint8Arra
 }
 
 /**
- * Length of a file in bytes.
+ * The length of a file in bytes.
  * @throws CheckpointError when it is missing
  */
 export function fileSize(path: string): number {

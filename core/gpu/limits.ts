@@ -16,8 +16,8 @@ export interface Limits {
   readonly length: number;
   readonly inner: number;
   /**
-   * False when gpu.js makes a result of one plane a texture of exactly that shape, whose sides are limited. A stack
-   * of lines it folds into a texture of another shape.
+   * False when gpu.js makes a result of one plane a texture of exactly that shape, whose sides are limited. It folds
+   * a stack of lines into a texture of any shape.
    */
   readonly foldsPlanes: boolean;
 }

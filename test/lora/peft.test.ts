@@ -559,7 +559,7 @@ test("configurations that are none are refused", () => {
   for (const text of ["", "[]", "null", '"LORA"', "{", "NaN"])
     refused({ ...files, config: text }, /adapter_config\.json: (not JSON|expected an object)/);
   const hostile = files.config.replace("{", '{"x": {"__proto__": {"polluted": 1}},');
-  refused({ ...files, config: hostile }, /__proto__ is no name of a field/);
+  refused({ ...files, config: hostile }, /__proto__ is not allowed as the name of a field/);
   refused(
     { ...files, config: files.config.replace("{", `{"x": ${"[".repeat(99)}${"]".repeat(99)},`) },
     /more than 32 deep/,

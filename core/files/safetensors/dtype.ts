@@ -1,4 +1,4 @@
-/** @file The number formats of safetensors: their sizes, and how their little-endian bytes become typed arrays. */
+/** @file The number formats of safetensors: their sizes, and the encoding of their values as little-endian bytes. */
 
 import { type Shape, sizeOf } from "../../array/shape.ts";
 import { ArgumentError } from "../../errors.ts";
@@ -24,15 +24,18 @@ export const itemBytes = {
   U64: 8,
 } as const;
 
+/** The name of a number format. */
 export type Dtype = keyof typeof itemBytes;
 
+/** The names of the formats, in the order in which the safetensors library sorts them. */
 export const dtypes = Object.keys(itemBytes) as readonly Dtype[];
 
+/** True for the name of a format. */
 export function isDtype(name: string): name is Dtype {
   return Object.hasOwn(itemBytes, name);
 }
 
-/** Bytes of a tensor; not a safe integer when the lengths, those of 0 left out, overflow. */
+/** The bytes that a tensor needs. Not a safe integer when the product of its lengths other than 0 overflows. */
 export function bytesNeeded(dtype: Dtype, shape: Shape): number {
   const nonzero = sizeOf(shape.filter((length) => length > 0)) * itemBytes[dtype];
   return shape.includes(0) && Number.isSafeInteger(nonzero) ? 0 : nonzero;
@@ -55,11 +58,12 @@ export interface ValuesOf {
   U64: BigUint64Array<ArrayBuffer>;
 }
 
+/** A typed array of the values of any format. */
 export type Values = ValuesOf[Dtype];
 
 /**
- * From a copy of the bytes, which is aligned because it is a buffer of its own. Typed arrays have the machine's
- * byte order: little-endian, like the file, wherever browsers and Node run today.
+ * The typed array of each format over a buffer of its own, in which the bytes are aligned. Typed arrays have the byte
+ * order of the processor: little-endian, like the file, wherever browsers and Node run today.
  */
 const decoders: { readonly [D in Dtype]: (bytes: ArrayBuffer) => ValuesOf[D] } = {
   BOOL: (bytes) => new Uint8Array(bytes),
@@ -77,16 +81,16 @@ const decoders: { readonly [D in Dtype]: (bytes: ArrayBuffer) => ValuesOf[D] } =
   U64: (bytes) => new BigUint64Array(bytes),
 };
 
-/** The values, exactly, in a new array. */
+/** The exact values of a tensor's bytes, in a new array. */
 export function decode(dtype: Dtype, bytes: Uint8Array): Values {
   return decoders[dtype](new Uint8Array(bytes).buffer);
 }
 
-/** Formats that `encode` writes. */
+/** The formats that `encode` can write. */
 export type WritableDtype = "F64" | "F32" | "F16" | "BF16" | "I32" | "U8" | "BOOL";
 
 /**
- * The bytes of `values` in a format, in a new array. Floats round to the nearest value of the format, ties to
+ * The bytes of `values` in a format, in a new array. Floats are rounded to the nearest value of the format, ties to
  * even; integers must fit.
  * @throws ArgumentError for an integer format and a value that it cannot hold
  */
@@ -120,6 +124,7 @@ function asFloats(values: ArrayLike<number>): Float32Array | Float64Array {
     : Float64Array.from(values);
 }
 
+/** `values`, after a check that they are integers from `low` to `high`. */
 function within(
   dtype: WritableDtype,
   values: ArrayLike<number>,

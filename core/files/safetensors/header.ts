@@ -1,11 +1,11 @@
 /**
- * @file The header of a safetensors file, read as if its author were hostile.
+ * @file Parsing the header of a safetensors file, as if its author were hostile.
  *
  *     { "__metadata__": { name: text, ... }, name: { "dtype": text, "shape": [n, ...], "data_offsets": [begin, end] }, ... }
  *
- * A scanner of exactly this grammar, not `JSON.parse`: that one merges duplicate names without a word, rounds
- * integers past 2^53, keeps no byte offsets for messages, and recurses as deep as a file tells it to. Here nothing
- * nests beyond the three levels above, names become keys of a `Map`, and what is not understood is refused.
+ * The scanner accepts exactly this grammar. It is not `JSON.parse`, which silently merges duplicate names, rounds
+ * integers beyond 2^53, has no byte offsets for error messages, and recurses as deep as a file demands. Here nothing
+ * nests beyond the three levels above, names become keys of a `Map`, and everything else is refused.
  */
 
 import { CheckpointError } from "../../errors.ts";
@@ -14,7 +14,7 @@ import { type Dtype, dtypes, isDtype } from "./dtype.ts";
 /** The safetensors library's cap on the header: a hostile length must not make a reader allocate. */
 export const headerCap = 100_000_000;
 
-/** One tensor as the header describes it; offsets count from the end of the header. */
+/** The header's entry for a tensor. Offsets are counted from the end of the header. */
 export interface HeaderEntry {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
@@ -22,18 +22,19 @@ export interface HeaderEntry {
   readonly end: number;
 }
 
+/** The content of the header, in its order. */
 export interface Header {
   readonly entries: Map<string, HeaderEntry>;
   readonly metadata: Map<string, string>;
 }
 
-/** The name that holds texts about the file instead of a tensor. */
+/** The name whose entry is not a tensor but the metadata: strings about the file. */
 export const metadataName = "__metadata__";
 
 /**
- * Parses `bytes[from, to)` of a file.
- * @param source names the file in messages
- * @throws CheckpointError with the byte offset
+ * Parses the header, which is `bytes[from, to)` of a file.
+ * @param source the name of the file, for error messages
+ * @throws CheckpointError with the byte offset of the first mistake
  */
 export function parseHeader(bytes: Uint8Array, from: number, to: number, source: string): Header {
   const scanner = new Scanner(bytes, from, to, source);
@@ -102,7 +103,7 @@ function checkedName(scanner: Scanner, name: string, at: number): string {
 const prototypeNames = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
- * Why a name may not be used, or null. Dotted names are paths into a model; no step of one may lead to a
+ * Why a name may not be used; null when it may. Dotted names are paths into a model, of which no step may lead to a
  * prototype.
  */
 export function nameProblem(name: string): string | null {
@@ -111,20 +112,21 @@ export function nameProblem(name: string): string | null {
   return step === undefined ? null : `contains ${step}, which would reach into JavaScript's prototypes`;
 }
 
-/** A text from the file, short and without control characters. */
+/** A string from the file for an error message: shortened, and with control characters escaped. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
 }
 
 const code = (character: string): number => character.charCodeAt(0);
 
-/** Reads the few forms of JSON that the header is made of. `at` is the next byte. */
+/** Reads the few forms of JSON of which the header consists. */
 class Scanner {
+  /** The position of the next byte. */
   at: number;
   readonly #bytes: Uint8Array;
   readonly #end: number;
   readonly #source: string;
-  /** Fatal: bytes that are not UTF-8 are an error. A byte order mark is a character of the text. */
+  /** Refuses bytes that are not UTF-8 (`fatal`), and keeps a byte order mark as a character (`ignoreBOM`). */
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   constructor(bytes: Uint8Array, from: number, to: number, source: string) {
@@ -138,7 +140,7 @@ class Scanner {
     throw new CheckpointError(`${this.#source}: ${problem} (byte ${at})`);
   }
 
-  /** `{ "name": …, … }`; `member` reads each value. */
+  /** Reads `{ "name": …, … }`. `member` reads each value. */
   object(member: (name: string, at: number) => void): void {
     this.#expect("{", "an object");
     if (this.#take("}")) return;
@@ -152,7 +154,7 @@ class Scanner {
     this.#expect("}", "a comma or the end of the object");
   }
 
-  /** `[n, …]` of non-negative integers up to 2^53 - 1. */
+  /** Reads `[n, …]`, a list of non-negative integers up to 2^53 - 1. */
   integers(what: string): number[] {
     const list: number[] = [];
     this.#expect("[", `${what} as a list`);
@@ -163,7 +165,7 @@ class Scanner {
     return list;
   }
 
-  /** `"…"`, with JSON's escapes. */
+  /** Reads `"…"`, with JSON's escapes. */
   string(expectation: string): string {
     this.#space();
     const from = this.at;
@@ -187,7 +189,7 @@ class Scanner {
     }
   }
 
-  /** Nothing but padding may follow. */
+  /** Checks that only padding follows. */
   end(): void {
     this.#space();
     if (this.at !== this.#end) this.fail("the header goes on after its object ends", this.at);

@@ -1,4 +1,4 @@
-/** @file safetensors files on disk. */
+/** @file safetensors files on disk: loading one whole, opening one of which tensors are read on demand, and saving. */
 
 import { fileSize, readFile, readPart, writeFileAtomic } from "#disk";
 import { CheckpointError } from "../../errors.ts";
@@ -7,7 +7,7 @@ import type { TensorBytes } from "./tensor.ts";
 import { type SafetensorsOptions, safetensorsParts } from "./write.ts";
 
 /**
- * The tensors and metadata of a safetensors file.
+ * Loads a safetensors file: its tensors and metadata.
  * @throws CheckpointError when it cannot be read, or is not exactly such a file
  */
 export function loadSafetensors(path: string): SafetensorsContent {
@@ -15,8 +15,9 @@ export function loadSafetensors(path: string): SafetensorsContent {
 }
 
 /**
- * The same, but only the header is read now and the values of a tensor when they are asked for, each time anew: a file
- * of many gigabytes is never in memory whole. It must stay as it is as long as its tensors are in use.
+ * Opens a safetensors file. Only the header is read now. The values of a tensor are read whenever they are asked for
+ * and are not cached, so a file of many gigabytes is never in memory as a whole. The file must not change while its
+ * tensors are in use.
  * @throws CheckpointError when it cannot be read, or is not exactly such a file
  */
 export function openSafetensors(path: string): SafetensorsContent {
@@ -31,8 +32,10 @@ export function openSafetensors(path: string): SafetensorsContent {
 }
 
 /**
- * Writes a safetensors file, whole or not at all.
- * @throws CheckpointError when it cannot be written; ArgumentError or ShapeError for what a file cannot hold
+ * Saves a safetensors file, whole or not at all.
+ * @throws CheckpointError when it cannot be written
+ * @throws ArgumentError for a name that `loadSafetensors` would refuse, ShapeError for bytes that do not fit their
+ *   shape
  */
 export function saveSafetensors(
   path: string,

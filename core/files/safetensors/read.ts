@@ -1,12 +1,13 @@
 /**
- * @file safetensors: tensors in a file, without code in it (https://github.com/huggingface/safetensors).
+ * @file Reading safetensors, a file format for tensors that cannot contain code
+ * (https://github.com/huggingface/safetensors).
  *
  *     8 bytes   n, little-endian
  *     n bytes   header, JSON (see header.ts), padded with spaces to a multiple of 8
  *     the rest  values of the tensors, little-endian and row-major, one after the other, no holes, no overlaps
  *
- * Reading refuses everything that departs from this, before a value is looked at, with a `CheckpointError` that
- * names the tensor or the byte. Writing gives the bytes that the safetensors library gives for the same tensors.
+ * A file that departs from this is refused before any value is read, with a `CheckpointError` that names the tensor
+ * or the byte.
  */
 
 import { CheckpointError } from "../../errors.ts";
@@ -14,27 +15,30 @@ import { bytesNeeded } from "./dtype.ts";
 import { type HeaderEntry, headerCap, parseHeader, quote } from "./header.ts";
 import { SafeTensor } from "./tensor.ts";
 
-/** What a file holds, in the header's order. */
+/** The content of a file, in the order of its header. */
 export interface SafetensorsContent {
   readonly tensors: Map<string, SafeTensor>;
   readonly metadata: Map<string, string>;
 }
 
 /**
- * The tensors of a safetensors file.
- * @param bytes the whole file; tensors are views into it
- * @param source names the file in messages
+ * Parses a safetensors file: its tensors and metadata.
+ * @param bytes the whole file; the tensors are views of it
+ * @param source the name of the file, for error messages
  * @throws CheckpointError for anything that is not exactly such a file
  */
 export function parseSafetensors(bytes: Uint8Array, source = "safetensors"): SafetensorsContent {
   const file = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const read = (begin: number, end: number): Uint8Array => file.subarray(begin, end);
   const content = contentOf(read, file.length, source);
-  for (const tensor of content.tensors.values()) if (tensor.dtype === "BOOL") tensor.bytes; // checks them
+  for (const tensor of content.tensors.values()) if (tensor.dtype === "BOOL") tensor.bytes; // reading them checks them
   return content;
 }
 
-/** The tensors of a file of `size` bytes of which `read` gives the bytes from begin to before end. */
+/**
+ * The content of a file of `size` bytes.
+ * @param read returns the bytes of the file from `begin` to before `end`
+ */
 export function contentOf(
   read: (begin: number, end: number) => Uint8Array,
   size: number,
@@ -55,7 +59,11 @@ export function contentOf(
   return { tensors, metadata };
 }
 
-/** @param start the first bytes of the file, 32 if it has so many; `size`: how many it has in all */
+/**
+ * The length of the header, from the first 8 bytes.
+ * @param start the first 32 bytes of the file, or all of a shorter one
+ * @param size of the whole file
+ */
 function headerLength(start: Uint8Array, size: number, source: string): number {
   const fail = (problem: string): never => {
     throw new CheckpointError(`${source}: ${problem}${hint(start)} (byte 0)`);
@@ -68,7 +76,7 @@ function headerLength(start: Uint8Array, size: number, source: string): number {
   return Number(length);
 }
 
-/** Other kinds of file under a wrong name, by how they begin. */
+/** Files of other kinds that are often taken for safetensors, by their first bytes. */
 const otherFiles: readonly (readonly [string, string])[] = [
   ["PK\x03\x04", "a zip archive, as torch.save writes; convert it with safetensors.torch.save_file"],
   ["\x80\x02", "a Python pickle, as torch.save writes; convert it with safetensors.torch.save_file"],
@@ -82,13 +90,17 @@ const otherFiles: readonly (readonly [string, string])[] = [
   ["{", "JSON"],
 ];
 
+/** The end of an error message: what the file is instead, when its first bytes tell. */
 function hint(file: Uint8Array): string {
   const beginning = String.fromCharCode(...file.subarray(0, 32));
   const other = otherFiles.find(([magic]) => beginning.startsWith(magic));
   return other ? `; this looks like ${other[1]}` : "";
 }
 
-/** Every tensor has the bytes its shape needs, and together they cover the data once, from end to end. */
+/**
+ * Checks that each tensor has as many bytes as its shape needs, and that they cover the data without holes or
+ * overlaps.
+ */
 function checkLayout(entries: ReadonlyMap<string, HeaderEntry>, dataLength: number, source: string): void {
   const fail = (name: string, problem: string): never => {
     throw new CheckpointError(`${source}: tensor ${quote(name)}: ${problem}`);
@@ -116,6 +128,7 @@ function checkLayout(entries: ReadonlyMap<string, HeaderEntry>, dataLength: numb
   }
 }
 
+/** Checks that the bytes of a BOOL tensor are 0 or 1. */
 function checkBooleans(values: Uint8Array, name: string, offset: number, source: string): void {
   const wrong = values.findIndex((byte) => byte > 1);
   if (wrong < 0) return;

@@ -5,14 +5,14 @@ import { CheckpointError } from "../../errors.ts";
 import { type Dtype, decode, type Values } from "./dtype.ts";
 import { quote } from "./header.ts";
 
-/** What is written of a tensor: format, shape, and the bytes of its values. */
+/** A tensor as a file stores it: number format, shape, and the little-endian bytes of its values. */
 export interface TensorBytes {
   readonly dtype: Dtype;
   readonly shape: Shape;
   readonly bytes: Uint8Array;
 }
 
-/** A tensor of a file. Its values are read and decoded, into a new array each time, when asked for. */
+/** A tensor of a file. Its values are read and decoded whenever they are asked for, into a new array each time. */
 export class SafeTensor implements TensorBytes {
   readonly name: string;
   readonly dtype: Dtype;
@@ -33,12 +33,12 @@ export class SafeTensor implements TensorBytes {
     this.#source = source;
   }
 
-  /** A view into the file's bytes where they are in memory, else what the file holds now. */
+  /** The bytes of the values: a view of the file's bytes when they are in memory, else read from the file now. */
   get bytes(): Uint8Array {
     return this.#read();
   }
 
-  /** The values, exactly, in the narrowest typed array that holds the format (F16 and BF16 as float32). */
+  /** The exact values, in the narrowest typed array that holds the format (F16 and BF16 as float32). */
   values(): Values {
     return decode(this.dtype, this.bytes);
   }

@@ -1,4 +1,7 @@
-/** @file Writing safetensors (read.ts has the format): the same bytes that the safetensors library writes. */
+/**
+ * @file Writing safetensors. The bytes are those that the safetensors library writes for the same tensors; read.ts
+ * describes the format.
+ */
 
 import { checkShape, type Shape, sizeOf } from "../../array/shape.ts";
 import { ArgumentError, ShapeError } from "../../errors.ts";
@@ -7,8 +10,8 @@ import { headerCap, metadataName, nameProblem, quote } from "./header.ts";
 import type { TensorBytes } from "./tensor.ts";
 
 /**
- * A tensor to be written, from its values.
- * @throws ShapeError when `values` are not as many as `shape` says
+ * A tensor for a file, from its values.
+ * @throws ShapeError when there are not as many `values` as `shape` says
  * @throws ArgumentError for an integer format and a value that it cannot hold
  */
 export function tensorBytes(dtype: WritableDtype, shape: Shape, values: ArrayLike<number>): TensorBytes {
@@ -19,19 +22,25 @@ export function tensorBytes(dtype: WritableDtype, shape: Shape, values: ArrayLik
   return { dtype, shape: [...shape], bytes: encode(dtype, values) };
 }
 
+/** Options for writing a safetensors file. */
 export interface SafetensorsOptions {
-  /** Texts about the file. Default `format: pt`, as PyTorch, transformers and PEFT write and expect. */
+  /**
+   * Strings about the file, by name.
+   * @default `format: pt`, which PyTorch, transformers and PEFT write and expect
+   */
   readonly metadata?: ReadonlyMap<string, string>;
   /**
-   * "sorted", the default: as the safetensors library does, by format, widest first, then by name. "given": as
-   * they come.
+   * The order of the tensors in the file. "sorted" is that of the safetensors library: by format, the widest first,
+   * then by name. "given" keeps the order in which they are passed.
+   * @default "sorted"
    */
   readonly order?: "sorted" | "given";
 }
 
 /**
- * A safetensors file.
- * @throws ArgumentError for a name that the reader would refuse, ShapeError for bytes that do not fit a shape
+ * The bytes of a safetensors file.
+ * @throws ArgumentError for a name that `parseSafetensors` would refuse, ShapeError for bytes that do not fit their
+ *   shape
  */
 export function serializeSafetensors(
   tensors: Iterable<readonly [string, TensorBytes]>,
@@ -47,7 +56,11 @@ export function serializeSafetensors(
   return file;
 }
 
-/** The file in pieces, header first, so that a large one need not be put together in memory. */
+/**
+ * The bytes of a safetensors file in pieces, the header and then each tensor. A large file is written from them without
+ * being assembled in memory.
+ * @throws ArgumentError, ShapeError as `serializeSafetensors`
+ */
 export function safetensorsParts(
   tensors: Iterable<readonly [string, TensorBytes]>,
   { metadata = new Map([["format", "pt"]]), order = "sorted" }: SafetensorsOptions = {},
@@ -109,7 +122,7 @@ function headerBytes(
   return header;
 }
 
-/** Descending by format, then ascending by name in the order of UTF-8 bytes (tensor.rs, `prepare`). */
+/** Sorts by format, descending, then by name in the order of UTF-8 bytes (safetensors/src/tensor.rs, `prepare`). */
 function sortAsLibrary(entries: (readonly [string, TensorBytes])[]): void {
   entries.sort(
     ([a, { dtype: aDtype }], [b, { dtype: bDtype }]) =>
@@ -117,7 +130,8 @@ function sortAsLibrary(entries: (readonly [string, TensorBytes])[]): void {
   );
 }
 
-/** UTF-8 sorts as code points do, JavaScript's strings as UTF-16 units: they differ past U+FFFF. */
+/** Compares in the order of UTF-8 bytes, which is that of code points. JavaScript compares UTF-16 units, which differs
+ * beyond U+FFFF. */
 function compareUtf8(a: string, b: string): number {
   const rest = Math.min(a.length, b.length);
   for (let i = 0; i < rest; ) {

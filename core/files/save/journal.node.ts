@@ -1,6 +1,6 @@
 /**
- * @file The journal of a save of several files: `.lowrank-save.json` lists its renames while they are under way. Whoever
- * finds one, the next load or save, carries the renames out: a redo log.
+ * @file The journal of a save of several files: `.lowrank-save.json` lists the renames while they are carried out. It
+ * is a redo log: the next load or save that finds one carries out the renames that are left.
  */
 
 import * as fs from "node:fs";
@@ -10,34 +10,36 @@ import { unless } from "../attempt.node.ts";
 import { parseJsonObject } from "../json.ts";
 import { isTemporaryOf, removeQuietly, syncFolder, writeTemporary } from "./temporary.node.ts";
 
+/** The name of the journal. */
 export const JOURNAL = ".lowrank-save.json";
 
-/** What a save does to one name. All are names in the folder. */
+/** One step of a save: a rename, or the removal of a file. All names are names in the folder. */
 export interface Step {
   readonly name: string;
-  /** The file that is renamed to `name`; null when `name` is removed. */
+  /** The temporary file that is renamed to `name`; null when `name` is removed. */
   readonly temporary: string | null;
-  /** A second name of the old file during the save, from which it can be put back. */
+  /** A second name of the old file during the save, from which it can be restored. */
   readonly backup: string;
-  /** Size and time of change of the old file, null when there is none, and of the new one. */
+  /** The `identity` of the old file, null when there is none, and that of the new one. */
   readonly before: string | null;
   readonly after: string | null;
 }
 
-/** Size and time of change, which a rename keeps; null when there is no such file. */
+/** Size and time of the last change of a file, which a rename keeps; null when there is no such file. */
 export function identity(path: string): string | null {
   const stat = unless(["ENOENT", "ENOTDIR"], null, () => fs.lstatSync(path, { bigint: true }));
   return stat && `${stat.size} bytes, changed at ${stat.mtimeNs} ns`;
 }
 
+/** A journal that was found. */
 export interface Journal {
-  /** By which this journal is told from another that took its place. */
+  /** Its text, which tells it from another journal in its place. */
   readonly text: string;
-  /** Null when it is no journal of ours. */
+  /** Null when the file is not a journal of this library. */
   readonly steps: readonly Step[] | null;
 }
 
-/** The journal of an interrupted save, read at once; null when there is none. */
+/** Reads the journal of an interrupted save; null when there is none. */
 export function readJournal(folder: string): Journal | null {
   const bytes = unless(["ENOENT", "ENOTDIR"], null, () => fs.readFileSync(join(folder, JOURNAL)));
   return bytes && { text: bytes.toString(), steps: stepsOf(bytes) };
@@ -52,7 +54,10 @@ function stepsOf(journal: Uint8Array): readonly Step[] | null {
   }
 }
 
-/** A folder may come from anywhere: its journal may touch nothing outside it, and only move what is a save's. */
+/**
+ * True for a step that changes nothing outside the folder and renames only temporary files: a folder may be
+ * untrusted.
+ */
 function isStep(value: unknown): value is Step {
   if (typeof value !== "object" || value === null) return false;
   const { name, temporary, backup, before, after } = value as Record<string, unknown>;
@@ -66,13 +71,13 @@ function isStep(value: unknown): value is Step {
   );
 }
 
-/** A name in the folder itself, not a path that leads elsewhere. */
+/** True for a name in the folder itself, false for a path that leads elsewhere. */
 export const isPlain = (name: unknown): name is string =>
   typeof name === "string" && !["", ".", ".."].includes(name) && !/[/\\\0]/.test(name);
 
 /**
- * Makes the journal appear, whole: from here on the save has happened.
- * @returns its text; null when another save's journal is there
+ * Creates the journal, whole. From then on the save has happened.
+ * @returns its text; null when the journal of another save is there
  */
 export function placeJournal(folder: string, steps: readonly Step[]): string | null {
   const about =
@@ -94,14 +99,14 @@ export function placeJournal(folder: string, steps: readonly Step[]): string | n
   }
 }
 
-/** Takes the journal away, if it is this one: the save is done, or undone. */
+/** Removes the journal with this text: the save is done, or undone. The journal of another save stays. */
 export function removeJournal(folder: string, text: string): void {
   const path = join(folder, JOURNAL);
   const there = unless(["ENOENT"], null, () => fs.readFileSync(path, "utf8"));
   if (there === text) fs.rmSync(path, { force: true });
 }
 
-/** Removes what the steps of a journal still need, or kept. */
+/** Removes the temporary files and the second names of the steps. */
 export function removeTemporaries(folder: string, steps: readonly Step[]): void {
   for (const { temporary, backup } of steps) {
     if (temporary !== null) removeQuietly(join(folder, temporary));
@@ -109,7 +114,7 @@ export function removeTemporaries(folder: string, steps: readonly Step[]): void 
   }
 }
 
-/** Carries out one step; a no-op when that is done, by an earlier try or another process. */
+/** Carries out one step. A no-op when it was carried out before, by an earlier try or another process. */
 export function apply(folder: string, { name, temporary }: Step): void {
   const path = join(folder, name);
   if (temporary === null) fs.rmSync(path, { force: true });
@@ -118,8 +123,8 @@ export function apply(folder: string, { name, temporary }: Step): void {
 
 /**
  * Finishes an interrupted save.
- * @throws CheckpointError when its journal is none of ours, or somebody has changed the files since: which of them belong
- *   together, nobody knows
+ * @throws CheckpointError when the journal is not one of this library, or when a file was changed since, so that it is
+ *   unknown which files belong together
  */
 export function finish(folder: string, { text, steps }: Journal): void {
   if (!steps) {
@@ -133,6 +138,7 @@ export function finish(folder: string, { text, steps }: Journal): void {
   removeTemporaries(folder, steps);
 }
 
+/** Throws when the file of a step is neither the old nor the new one. */
 function checkUnchanged(folder: string, { name, temporary, before, after }: Step): void {
   const now = identity(join(folder, name));
   const isApplied = temporary !== null && identity(join(folder, temporary)) === null;

@@ -1,16 +1,16 @@
 /**
- * @file Saves that happened or did not, whenever the process is killed.
+ * @file Atomic saves: a save of one file or of several happens whole or not at all, even when the process is killed.
  *
- * One file is written into a temporary one beside it, to the disk, and renamed. Files that belong together, such as the
- * weights and the configuration of a model, need several renames; a kill between them would leave the weights of one
- * model with the configuration of another:
+ * One file is written as a temporary file beside it, flushed to the disk, and renamed. Files that belong together,
+ * such as the weights and the configuration of a model, need several renames. A kill between two of them must not
+ * leave the weights of one model with the configuration of another, so a journal lists the renames:
  *
- *     1. each file is written into a temporary one, to the disk     killed until here: the old files are there
- *     2. the journal appears, which lists the renames               killed from here on: the next load or save
- *     3. each temporary file is renamed                             carries out what is left of them
- *     4. the journal is removed
+ *     1. write each file as a temporary file, flush it           killed up to here: the old files are in place
+ *     2. create the journal, which lists the renames             killed after this: the next load or save
+ *     3. rename each temporary file                              carries out the renames that are left
+ *     4. remove the journal
  *
- * The files' contents say nothing of this: other programs read them, and they can be edited by hand.
+ * The files themselves contain nothing of this: other programs can read them, and they can be edited by hand.
  */
 
 import * as fs from "node:fs";
@@ -40,8 +40,8 @@ import {
 } from "./temporary.node.ts";
 
 /**
- * Writes a file whole or not at all. After a failure, or when the process is killed, the old file, or none, is there.
- * What killed saves of the same name have left is removed.
+ * Writes a file, whole or not at all. After a failure, or when the process is killed, the old file is in place, or
+ * none if there was none. Temporary files that killed saves of the same name have left are removed.
  * @throws CheckpointError when it cannot be written
  */
 export function writeFileAtomic(path: string, content: Content): void {
@@ -61,11 +61,11 @@ export function writeFileAtomic(path: string, content: Content): void {
 }
 
 /**
- * Writes files that belong together, all or none of them. After a failure the old ones are there; when the process is
- * killed, the old ones or, for `readSaved`, the new ones.
- * @param folder where all of them are; it must exist
+ * Writes files that belong together, all or none of them. After a failure the old files are in place. When the
+ * process is killed, `readSaved` reads either the old files or the new ones.
+ * @param folder the folder of all these files, which must exist
  * @param files contents by name; null removes a file that an earlier save may have left
- * @throws CheckpointError when they cannot be written
+ * @throws CheckpointError when they cannot be written, ArgumentError for a name that is a path
  */
 export function writeFilesAtomic(
   folder: string,
@@ -87,12 +87,16 @@ export function writeFilesAtomic(
     }
     attempt(`cannot write to ${folder}`, () => commit(folder, steps));
   } catch (error) {
-    if (!fs.existsSync(join(folder, JOURNAL))) removeTemporaries(folder, steps); // else they are still to be renamed
+    // While the journal is there, its temporary files are still to be renamed.
+    if (!fs.existsSync(join(folder, JOURNAL))) removeTemporaries(folder, steps);
     throw error;
   }
 }
 
-/** Finishes an interrupted save, or drops it where the files have been changed since: they are about to be replaced. */
+/**
+ * Finishes an interrupted save before the next one. If files were changed since, it is dropped: they are replaced
+ * anyway.
+ */
 function settle(folder: string): void {
   const journal = readJournal(folder);
   if (!journal) return;
@@ -105,7 +109,10 @@ function settle(folder: string): void {
   }
 }
 
-/** Null when there is nothing to do: the file to be removed is not there. */
+/**
+ * Writes the temporary file of a step. Returns null when there is nothing to do: the file to be removed does not
+ * exist.
+ */
 function prepare(folder: string, name: string, content: Content | null): Step | null {
   const path = join(folder, name);
   const before = identity(path);
@@ -116,11 +123,12 @@ function prepare(folder: string, name: string, content: Content | null): Step | 
   return { name, temporary, backup: temporaryName(name), before, after };
 }
 
+/** Carries the steps out, under a journal. When a step fails, those before it are undone. */
 function commit(folder: string, steps: readonly Step[]): void {
   syncFolder(folder);
   let journal = placeJournal(folder, steps);
   for (let tries = 0; journal === null && tries < 100; tries++) {
-    settle(folder); // another process's
+    settle(folder); // another process has a journal there
     journal = placeJournal(folder, steps);
   }
   if (journal === null) throw new Error(`other processes keep saving to it (${JOURNAL})`);
@@ -140,18 +148,21 @@ function commit(folder: string, steps: readonly Step[]): void {
   try {
     removeJournal(folder, journal);
   } catch {
-    // The save is done; what the journal lists is no more than true.
+    // The save is done. A journal that stays lists renames that are no-ops.
   }
   removeTemporaries(folder, steps);
 }
 
-/** A second name for a file, where the file system has such; without one, a rename that fails cannot be undone. */
+/** Gives a file a second name. Where the file system has no links, a failed save cannot be undone. */
 function link(path: string, other: string): void {
   const noLinks = ["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EXDEV", "EMLINK", "ENOENT"];
   unless(noLinks, undefined, () => fs.linkSync(path, other));
 }
 
-/** Puts the old files back. Killed on the way, the journal still leads to the new ones: they get their old names first. */
+/**
+ * Puts the old files back. The new ones get their temporary names back first, so that if the process is killed here the
+ * journal still leads to them.
+ */
 function undo(folder: string, begun: readonly Step[], reason: Error): void {
   const at = (name: string): string => join(folder, name);
   const isApplied = ({ name, temporary, after }: Step): boolean =>
@@ -171,14 +182,15 @@ function undo(folder: string, begun: readonly Step[], reason: Error): void {
 }
 
 /**
- * Reads files of a folder that are of one save: a save that was interrupted is finished first; if another process saves
- * meanwhile, they are read again.
+ * Reads files of a folder that belong to one save. An interrupted save is finished first. When another process saves
+ * while the files are read, they are read again.
  *
  *     const [config, weights] = readSaved(folder, (file) => [file("config.json"), file("model.safetensors")]);
  *
- * @param read only reads, by `file(name)`, or at the path `place(name)`; it may be called several times
- * @throws CheckpointError when a file cannot be read, files were changed after an interrupted save, or another process
- *   does not stop saving
+ * @param read reads files by `file(name)`, or at the path `place(name)`, and does nothing else: it may be called
+ *   several times
+ * @throws CheckpointError when a file cannot be read, when files were changed after an interrupted save, or when
+ *   another process does not stop saving
  */
 export function readSaved<T>(
   folder: string,
@@ -200,14 +212,18 @@ export function readSaved<T>(
     }
     if (tries === 10)
       throw new CheckpointError(`${folder}: another process keeps saving to it; load it when that is done`);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5); // a rename takes less
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5); // longer than a rename takes
   }
 }
 
+/** True when no file has changed since it was seen. */
 const isAsSeen = (seen: ReadonlyMap<string, string | null>): boolean =>
   [...seen].every(([path, then]) => identity(path) === then);
 
-/** Finishes an interrupted save. In a folder that may not be written to: where the files are that it would rename. */
+/**
+ * Finishes an interrupted save. In a folder that is read-only, returns instead the names of the temporary files that
+ * would be renamed, by the names that they would get.
+ */
 function settled(folder: string, seen: Map<string, string | null>): ReadonlyMap<string, string> {
   const path = join(folder, JOURNAL);
   seen.set(path, identity(path));

@@ -1,6 +1,6 @@
 /**
- * @file Temporary files beside the files that they become: `.NAME.PID.RANDOM.tmp`. What a killed process leaves of
- * them is removed by the next save of the same name.
+ * @file Temporary files, `.NAME.PID.RANDOM.tmp`: each is beside the file NAME that it will become. A temporary file
+ * that a killed process has left is removed by the next save of the same name.
  */
 
 import { createHash, randomBytes } from "node:crypto";
@@ -9,17 +9,18 @@ import { basename, join } from "node:path";
 import { unless } from "../attempt.node.ts";
 import { chunk } from "../read.node.ts";
 
+/** The bytes of a file, whole or in pieces. */
 export type Content = Uint8Array | readonly Uint8Array[];
 
-/** With this the random part begins in all names that this thread makes. */
+/** The beginning of the random part in all names that this thread makes. */
 const own = randomBytes(8).toString("hex");
 
-/** A name that no file has had yet. */
+/** A name for a temporary file of `name` that no file has had. */
 export function temporaryName(name: string): string {
   return `.${stem(name)}.${process.pid}.${own}${randomBytes(8).toString("hex")}.tmp`;
 }
 
-/** Systems allow 255 bytes for a name, and this one is to be longer. */
+/** NAME in the name of a temporary file: a hash when it is so long that the whole would exceed 255 bytes. */
 function stem(name: string): string {
   return Buffer.byteLength(name) <= 190 ? name : createHash("sha256").update(name).digest("hex");
 }
@@ -31,7 +32,7 @@ export function isTemporaryOf(name: string, file: string): boolean {
   return TEMPORARY.exec(file)?.[1] === stem(name);
 }
 
-/** Writes a temporary file for `name`, to the disk. @returns its name; after a failure there is none */
+/** Writes a temporary file for `name` and flushes it to the disk. Returns its name. After a failure it is removed. */
 export function writeTemporary(folder: string, name: string, content: Content): string {
   const [temporary, file] = create(folder, name);
   try {
@@ -48,14 +49,14 @@ export function writeTemporary(folder: string, name: string, content: Content): 
   return temporary;
 }
 
-/** Removes a file that nothing needs. If that fails, the next save of its name removes it. */
+/** Removes a temporary file, and ignores a failure: the next save of its name removes it. */
 export function removeQuietly(path: string): void {
   try {
     fs.rmSync(path, { force: true });
   } catch {}
 }
 
-/** A new file, never one that is there: whose it is, nobody knows. */
+/** Creates a new file. An existing one is never opened: it may belong to another process. */
 function create(folder: string, name: string): [string, number] {
   for (let tries = 1; ; tries++) {
     const temporary = temporaryName(name);
@@ -71,9 +72,10 @@ function writeAll(file: number, bytes: Uint8Array): void {
 }
 
 /**
- * Removes the temporary files of these names that nobody writes any more: of processes that are gone, of one before
- * this that had its number (in a container it is always 1), and of any that have not grown for an hour (a number can be
- * given again, and a folder shared between machines), or of this thread. What cannot be removed, another user's, stays: names never meet.
+ * Removes the temporary files of these names that no process is writing any more. They are files of this thread, of
+ * processes that are gone, of an earlier process with this one's number (in a container it is always 1), and files
+ * that have not changed for an hour (numbers are reused, and a folder may be shared between computers). A file that
+ * cannot be removed, such as another user's, stays; its name is never used again.
  */
 export function removeLeftovers(folder: string, names: readonly string[]): void {
   for (const file of namesIn(folder)) {
@@ -82,12 +84,12 @@ export function removeLeftovers(folder: string, names: readonly string[]): void 
     try {
       if (isLeft(path)) fs.rmSync(path, { force: true });
     } catch {
-      // Another's, or gone meanwhile.
+      // It belongs to another user, or another process has removed it.
     }
   }
 }
 
-/** None for a folder that may be written to but not listed, or is not there: writing to it tells. */
+/** The names in a folder; none when it cannot be listed. If it does not exist, writing to it will fail. */
 function namesIn(folder: string): string[] {
   try {
     return fs.readdirSync(folder);
@@ -98,21 +100,24 @@ function namesIn(folder: string): string[] {
 
 const HOUR = 3_600_000;
 
+/** True when no process is writing the temporary file any more. */
 function isLeft(path: string): boolean {
   const [, , pidText, random] = TEMPORARY.exec(basename(path)) ?? [];
   const pid = Number(pidText);
   const { mtimeMs } = fs.lstatSync(path);
-  if (random.startsWith(own)) return true; // this thread writes nothing else now
+  if (random.startsWith(own)) return true; // this thread is writing no other file now
   if (Date.now() - mtimeMs > HOUR) return true;
   return pid === process.pid ? mtimeMs < Date.now() - 1000 * process.uptime() : !isAlive(pid);
 }
 
-/** Signal 0 only asks. Not permitted means that somebody else's process is there. */
+/** True when there is a process of that number. Signal 0 only asks; EPERM means that it is another user's process. */
 function isAlive(pid: number): boolean {
   return unless(["ESRCH"], false, () => unless(["EPERM"], true, () => process.kill(pid, 0)));
 }
 
-/** Makes renames survive a power cut. Systems that cannot open a folder keep their own promise. */
+/**
+ * Flushes the renames in a folder to the disk, so that they survive a power cut. Not every system can open a folder.
+ */
 export function syncFolder(folder: string): void {
   try {
     const handle = fs.openSync(folder, "r");
@@ -122,6 +127,6 @@ export function syncFolder(folder: string): void {
       fs.closeSync(handle);
     }
   } catch {
-    // The files are written and renamed; only their durability is left to the system.
+    // The files are written and renamed. When the renames reach the disk is left to the system.
   }
 }
