@@ -42,17 +42,37 @@ export {
   initialize,
 } from "./init/index.ts";
 export type { LoftQ } from "./init/loftq.ts";
-export { concerns, type Law, laws, type Trial, trial } from "./laws/index.ts";
+export {
+  type CheckLawsOptions,
+  checkLaws,
+  concerns,
+  type Law,
+  type LawReport,
+  laws,
+  type Trial,
+  trial,
+} from "./laws/index.ts";
 export { LoRA } from "./lora.ts";
 export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
 export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";
 export { LoraConv } from "./loralib/conv.ts";
 export { MergedLinear, type MergedLinearOptions } from "./loralib/merged-linear.ts";
-export { type AdapterConfig, type Method, type MethodOptions, methods, type Placement } from "./methods.ts";
+export { type AdapterConfig, type Method, type MethodOptions, methods } from "./methods.ts";
 export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./model/adapted-layer.ts";
 export { AdaptedModel, type AnyModel, type LossOf, type Names } from "./model/adapted-model.ts";
-export { Adapter, type AdapterOptions } from "./model/adapter.ts";
+export { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
 export { inject } from "./model/inject.ts";
+export {
+  type AdapterClass,
+  type ConfigOf,
+  type CountFormula,
+  type CustomConfig,
+  defineMethod,
+  type MethodDefinition,
+  type OptionsOf,
+  type PeftForm,
+  type Placement,
+} from "./model/method.ts";
 export type { OwnParameter } from "./model/saved-parameters.ts";
 export type { AdapterStatus, TrainableReport } from "./model/status.ts";
 export {

@@ -79,7 +79,7 @@ export function loraPlus(model: Module, options: LoraPlusOptions): (Group<Rates>
   };
   const members = new Map<Parameter, keyof typeof groups>();
   for (const [, module] of model.namedModules()) {
-    if (module instanceof AdaptedLayer && module.site.kind === "embedding") {
+    if (module instanceof AdaptedLayer && module.W0.kind === "embedding") {
       for (const adapter of module.adapters.values()) {
         for (const [name, parameter] of adapter.namedParameters()) {
           if (name === "A" || name === "B") members.set(parameter, embeddingLr === null ? "A" : "embedding");

@@ -1,122 +1,154 @@
-/** @file The methods that `inject` knows. A paper joins by one line here. */
+/**
+ * @file The methods of this library, one row each: the class of its adapters, how many parameters it has, and how PEFT's
+ * files hold it. `inject(model, { method: "dora", … })` finds a method here by its name.
+ *
+ * PEFT's tensors, in adapter_model.safetensors:
+ *
+ *     lora       A  lora_A.weight [r, in]       B  lora_B.weight [out, r]
+ *     dora       as lora, and m  lora_magnitude_vector [out]
+ *     adalora    Q  lora_A [r, in · k]          P  lora_B [out, r]            λ  lora_E [r, 1]
+ *
+ * At an embedding A is lora_embedding_A and B is lora_embedding_B. At a convolution with a kernel k... A is
+ * [r, in, k...], B [out, r, 1...] and m [1, out, 1...]. A file does not tell LoRA-FA from LoRA.
+ */
 
-import type { Random } from "../core/index.ts";
-import { AdapterError, checkOptions, nearest, optionNames } from "../core/index.ts";
-import type { Target } from "../nn/index.ts";
+import { tensor } from "../autograd/index.ts";
+import { AdapterError, nearest, type Shape } from "../core/index.ts";
 import { AdaLoRA } from "./adalora/adalora.ts";
 import { DoRA } from "./dora.ts";
 import { LoRA } from "./lora.ts";
 import { LoraFA } from "./lora-fa.ts";
 import { LoraConv } from "./loralib/conv.ts";
 import { MergedLinear } from "./loralib/merged-linear.ts";
-import type { Adapter } from "./model/adapter.ts";
-import { elsewhere } from "./model/elsewhere.ts";
-import type { WeightView } from "./model/weight-view.ts";
+import {
+  type AdapterClass,
+  type CustomConfig,
+  defineMethod,
+  type MethodDefinition,
+  type OptionsOf,
+  type PeftForm,
+  type Placement,
+} from "./model/method.ts";
 
+const ones = (kernel: readonly number[]): Shape => kernel.map(() => 1);
+
+const peftLora: PeftForm = {
+  type: "LORA",
+  useDora: false,
+  onEmbeddings: true,
+  tensors: {
+    A: {
+      key: "lora_A.weight",
+      embeddingKey: "lora_embedding_A",
+      shape: ({ rank, channels, kernel }) => [rank, channels, ...kernel],
+    },
+    B: {
+      key: "lora_B.weight",
+      embeddingKey: "lora_embedding_B",
+      shape: ({ out, rank, kernel }) => [out, rank, ...ones(kernel)],
+    },
+  },
+};
+
+const lora = defineMethod({
+  name: "lora",
+  adapter: LoRA,
+  count: { trained: (r, d_in, d_out) => r * (d_in + d_out) }, //                        LoRA §5.1
+  peft: peftLora,
+});
+
+const loraFA = defineMethod({
+  name: "lora-fa",
+  adapter: LoraFA,
+  count: { trained: (r, _, d_out) => r * d_out, frozen: (r, d_in) => r * d_in }, //     A stays as drawn
+  peft: peftLora,
+});
+
+const dora = defineMethod({
+  name: "dora",
+  adapter: DoRA,
+  count: { trained: (r, d_in, d_out) => r * (d_in + d_out) + d_out }, //                one magnitude per output
+  peft: {
+    ...peftLora,
+    useDora: true,
+    tensors: {
+      ...peftLora.tensors,
+      m: {
+        key: "lora_magnitude_vector",
+        shape: ({ out, kernel }) => (kernel.length > 0 ? [1, out, ...ones(kernel)] : [out]),
+      },
+    },
+  },
+});
+
+const adalora = defineMethod({
+  name: "adalora",
+  adapter: AdaLoRA,
+  count: { trained: (r, d_in, d_out) => r * (d_in + d_out) + r, prunes: true }, //      P, Q and diag Λ
+  peft: {
+    type: "ADALORA",
+    useDora: false,
+    onEmbeddings: false,
+    tensors: {
+      Q: { key: "lora_A", shape: (sizes) => [sizes.rank, sizes.in] },
+      P: { key: "lora_B", shape: ({ out, rank }) => [out, rank] },
+      lambda: { key: "lora_E", shape: ({ rank }) => [rank, 1] },
+    },
+    options: { ranknum: true },
+    triplets: {
+      axes: { P: 1, lambda: 0, Q: 0 },
+      alive: (adapter: AdaLoRA) =>
+        Array.from(adapter.lambda.value.data, (λ, i) => λ !== 0 && adapter.isKept(i)),
+      keepOnly(adapter: AdaLoRA, mask) {
+        adapter.kept = tensor(mask.map(Number), [mask.length, 1]);
+      },
+    },
+  },
+});
+
+const mergedLinear = defineMethod({ name: "merged-linear", adapter: MergedLinear });
+
+const loraConv = defineMethod({ name: "lora-conv", adapter: LoraConv });
+
+/** The methods of this library by name. */
 export const methods = {
-  lora: LoRA,
-  dora: DoRA,
-  adalora: AdaLoRA,
-  "lora-fa": LoraFA,
-  "merged-linear": MergedLinear,
-  "lora-conv": LoraConv,
-} as const satisfies Record<string, new (site: WeightView, options: never) => Adapter>;
+  lora,
+  dora,
+  adalora,
+  "lora-fa": loraFA,
+  "merged-linear": mergedLinear,
+  "lora-conv": loraConv,
+} as const satisfies Record<string, MethodDefinition>;
 
+/** The name of a method of this library. */
 export type Method = keyof typeof methods;
 
-/** Which layers get an adapter, and what trains besides. */
-export interface Placement {
-  /** Names, regular expressions or "all-linear"; see target.ts. */
-  readonly target: Target;
-  readonly exclude?: Target;
-  /** Numbers of the blocks to stay within. */
-  readonly layers?: readonly number[];
-  /** Other ranks for some layers, by the end of their names. */
-  readonly rankPattern?: Readonly<Record<string, number>>;
-  /** Other alphas for some layers, by the end of their names. */
-  readonly alphaPattern?: Readonly<Record<string, number>>;
-  /** Biases that train besides, as the adapter's own copies: none, all, or those of the adapted layers. */
-  readonly bias?: "none" | "all" | "lora-only";
-  /** Modules, or containers of modules, of which the adapter trains a copy of its own in full, such as a head. */
-  readonly modulesToSave?: Target;
-  /** Fixes the first values and dropout. Drawn from the library's generator (`manualSeed`) unless given. */
-  readonly seed?: number;
-}
-
-/** What the constructor of a method's adapter takes, less what `inject` supplies. */
+/** The options of a method of this library, without those of `Placement`. */
 export type MethodOptions<M extends Method = Method> = {
-  [K in M]: Omit<ConstructorParameters<(typeof methods)[K]>[1], "rng">;
+  [K in M]: OptionsOf<(typeof methods)[K]["adapter"]>;
 }[M];
 
-/** Names of the options of one method or another. */
+/** Names of the options of all methods. */
 type OptionName = { [M in Method]: keyof MethodOptions<M> }[Method];
 
-/** The options of one method; those of the others alone are none of its. */
-type OptionsOf<M extends Method> = MethodOptions<M> & {
+/** The options of one method, and none that only others have. */
+type OnlyOptions<M extends Method> = MethodOptions<M> & {
   readonly [K in Exclude<OptionName, keyof MethodOptions<M>>]?: undefined;
 };
 
-/** The configuration of an adapter: its method ("lora" unless given), that method's options, where it goes. */
-export type AdapterConfig = {
-  [M in Method]: Placement & OptionsOf<M> & (M extends "lora" ? { method?: M } : { method: M });
-}[Method];
+/** The configuration of an adapter: its method ("lora" by default), the options of that method, where it goes. */
+export type AdapterConfig =
+  | {
+      [M in Method]: Placement & OnlyOptions<M> & (M extends "lora" ? { method?: M } : { method: M });
+    }[Method]
+  | CustomConfig;
 
-const placement = optionNames<Placement>({
-  target: true,
-  exclude: true,
-  layers: true,
-  rankPattern: true,
-  alphaPattern: true,
-  bias: true,
-  modulesToSave: true,
-  seed: true,
-});
-
-type AnyAdapter = (new (
-  site: WeightView,
-  options: Record<string, unknown> & { rng: Random },
-) => Adapter) & {
-  readonly options?: readonly string[];
-};
-
-/**
- * Checks that every name in an adapter's configuration is an option, and of its method.
- * @throws ArgumentError naming the option that was probably meant, or the methods whose option it is; AdapterError when
- *   there is no such method
- */
-export function checkConfig(
-  who: string,
-  config: AdapterConfig,
-  others: Readonly<Record<string, string>>,
-): void {
-  if (typeof config !== "object" || config === null)
-    throw new AdapterError(`${who}: expected a configuration { rank, target, … }; got ${config}`);
-  const { method = "lora" } = config;
-  const { options } = adapterClass(method);
-  if (!options) return;
-  const known = ["method", ...placement, ...options];
-  if (Object.keys(config).every((name) => known.includes(name))) return;
-  const ofOthers = Object.keys(methods).flatMap((other) =>
-    (adapterClass(other).options ?? []).map((option) => [option, whose(option)]),
+/** The definition of a method by its name. @throws AdapterError when there is none of that name */
+export function methodOf(method: string | MethodDefinition = "lora"): MethodDefinition<AdapterClass> {
+  if (typeof method === "object" && method !== null && "adapter" in method) return method;
+  if (typeof method === "string" && Object.hasOwn(methods, method)) return methods[method as Method];
+  const known = nearest(String(method), Object.keys(methods)).join(", ");
+  throw new AdapterError(
+    `method: expected one of ${known}, or a value of defineMethod; got ${JSON.stringify(method)}`,
   );
-  checkOptions(`${who} (method ${method})`, config, known, {
-    ...elsewhere,
-    ...Object.fromEntries(ofOthers),
-    ...others,
-  });
-}
-
-/** Says of which methods an option is. */
-function whose(option: string): string {
-  const owners = Object.keys(methods).filter((method) => adapterClass(method).options?.includes(option));
-  return `method: ${owners.map((method) => JSON.stringify(method)).join(" or ")}, whose option that is`;
-}
-
-/** The class of a method. @throws AdapterError when there is none of that name */
-export function adapterClass(method: string): AnyAdapter {
-  if (!Object.hasOwn(methods, method)) {
-    const known = nearest(method, Object.keys(methods)).join(", ");
-    throw new AdapterError(`method: expected one of ${known}; got ${JSON.stringify(method)}`);
-  }
-  return methods[method as Method] as unknown as AnyAdapter;
 }

@@ -61,4 +61,36 @@ arrows("only core/gpu imports gpu.js, only the platform files import Node's modu
   assert.equal(wrong, []);
 });
 
+/** The papers' files of lora/: each may import other papers, the starts, and what a method is made of. */
+const papers = ["lora.ts", "dora.ts", "lora-fa.ts", "lora-plus.ts", "adalora/", "loralib/", "init/"];
+const contract = [
+  "adapter",
+  "adapted-layer",
+  "adapted-model",
+  "cached",
+  "elsewhere",
+  "row-norms",
+  "weight-view",
+].map((name) => `model/${name}.ts`);
+/** What serves all papers; it finds them in lora/methods.ts, by name. */
+const machinery = ["model/", "peft/", "algebra/", "count/"];
+
+arrows("in lora/ papers import papers and the contract of methods; the machinery imports no paper", () => {
+  const within = (file: string, places: readonly string[]): boolean =>
+    places.some((place) => file === place || (place.endsWith("/") && file.startsWith(place)));
+  const wrong: string[] = [];
+  for (const name of readdirSync("lora", { recursive: true, encoding: "utf8" })) {
+    if (!name.endsWith(".ts")) continue;
+    for (const from of importsOf(join("lora", name))) {
+      const target = normalize(join(dirname(join("lora", name)), from));
+      if (!from.startsWith(".") || !target.startsWith("lora/")) continue;
+      const other = target.slice("lora/".length);
+      const isStart = within(name, ["model/"]) && within(other, ["init/"]); // an option of every adapter
+      if (within(name, papers) && !within(other, [...papers, ...contract])) wrong.push(`${name}: ${from}`);
+      if (within(name, machinery) && within(other, papers) && !isStart) wrong.push(`${name}: ${from}`);
+    }
+  }
+  assert.equal(wrong, []);
+});
+
 arrows.run();

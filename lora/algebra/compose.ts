@@ -19,8 +19,7 @@ import {
   withPrecision,
 } from "../../core/index.ts";
 import { withoutInit } from "../../nn/index.ts";
-import { LoRA } from "../lora.ts";
-import type { AdapterConfig } from "../methods.ts";
+import { type AdapterConfig, methods } from "../methods.ts";
 import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
 import { checkName } from "../model/checks.ts";
@@ -177,9 +176,9 @@ function place(
   made: readonly MadeLayer[],
   own: readonly OwnParameter[] = [],
 ): ComposedLayer[] {
-  const parts = made.map(({ path, layer, factors }): [string, LoRA] => {
+  const parts = made.map(({ path, layer, factors }): [string, InstanceType<typeof methods.lora.adapter>] => {
     const rank = factors.A.shape[0];
-    const part = withoutInit(() => new LoRA(layer.site, { rank, rng: random(0) }));
+    const part = withoutInit(() => new methods.lora.adapter(layer.W0, { rank, rng: random(0) }));
     part.A.assign(factors.A);
     part.B.assign(factors.B);
     return [path, part];

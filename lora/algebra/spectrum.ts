@@ -52,7 +52,7 @@ export function factorsAt(layer: AdaptedLayer, name: string): Factors | null {
 
 /** An adapter's ΔW on a layer [out, in]; zeros where it is not. */
 export function deltaAt(layer: AdaptedLayer, name: string): NDArray {
-  const { out, in: into } = layer.site;
+  const { out, in: into } = layer.W0;
   return layer.adapters.has(name) ? noGrad(() => layer.delta(name).value) : zeros([out, into]);
 }
 
@@ -64,7 +64,7 @@ export function spectrumAt(layer: AdaptedLayer, name: string): Spectrum {
 
 /** ‖·‖_F of the rounding in a remainder R [out, in], which is kept in float32: 2⁻²⁴ ‖W0‖_F. */
 export function noiseAt(layer: AdaptedLayer, name: string): number {
-  return layer.residuals.has(name) ? 2 ** -24 * frobeniusNorm(layer.site.weight().value.data) : 0;
+  return layer.residuals.has(name) ? 2 ** -24 * frobeniusNorm(layer.W0.weight().value.data) : 0;
 }
 
 /** By the singular value decomposition of the whole matrix: min(out, in)³ operations and more. */

@@ -13,44 +13,22 @@
  *   dvora           r + 2 d_out                  as vera              Liu et al. 2024, table 5: vera with magnitudes
  */
 
-/** How many numbers: of rank r on a layer W [d_out, d_in]. */
-export type Numbers = (r: number, d_in: number, d_out: number) => number;
-
-/** The formula of one method. */
-export interface CountFormula {
-  /** What trains on one layer. */
-  readonly trained: Numbers;
-  /**
-   * What is added to one layer and stays frozen.
-   * @default nothing
-   */
-  readonly frozen?: Numbers;
-  /**
-   * What all layers share, frozen: of the largest r, d_in and d_out among them.
-   * @default nothing
-   */
-  readonly shared?: Numbers;
-  /**
-   * Triplets can be pruned away: a layer may have rank 0, and a budget may stand in the place of the rank.
-   * @default false
-   */
-  readonly prunes?: boolean;
-}
-
-const lora: CountFormula = { trained: (r, d_in, d_out) => r * (d_in + d_out) };
-
-const dora: CountFormula = { trained: (r, d_in, d_out) => r * (d_in + d_out) + d_out };
+import { methods } from "../methods.ts";
+import type { CountFormula, MethodDefinition, Numbers } from "../model/method.ts";
 
 /** A and B of VeRA. */
 const shared: Numbers = (r, d_in, d_out) => r * (d_in + d_out);
 
+const formulaOf = (method: MethodDefinition): CountFormula => method.count as CountFormula;
+
+/** The formulas by name: those of the methods in lora/methods.ts, and others that the papers compare with. */
 export const formulas = {
-  lora,
-  rslora: lora,
-  "lora-plus": lora,
-  "lora-fa": { trained: (r, _, d_out) => r * d_out, frozen: (r, d_in) => r * d_in },
-  adalora: { trained: (r, d_in, d_out) => r * (d_in + d_out) + r, prunes: true },
-  dora,
+  lora: formulaOf(methods.lora),
+  rslora: formulaOf(methods.lora),
+  "lora-plus": formulaOf(methods.lora),
+  "lora-fa": formulaOf(methods["lora-fa"]),
+  adalora: formulaOf(methods.adalora),
+  dora: formulaOf(methods.dora),
   vera: { trained: (r, _, d_out) => r + d_out, shared },
   dvora: { trained: (r, _, d_out) => r + 2 * d_out, shared },
 } as const satisfies Record<string, CountFormula>;

@@ -16,11 +16,12 @@ import {
   parameterCount,
 } from "../../nn/index.ts";
 import { elsewhere } from "../model/elsewhere.ts";
+import type { MethodDefinition } from "../model/method.ts";
 import { adapter, bitfit, full, lastLayers, prefixEmbedding, prefixLayer } from "./baselines.ts";
 import { formulas } from "./formulas.ts";
 import { type ModuleCount, type Rule, sum } from "./layout.ts";
 import { onLayers } from "./on-layers.ts";
-import { type CountMethod, type CountSpecs, type ModelSpec, specOptions } from "./spec.ts";
+import { type CountMethod, type CountSpecs, type ModelSpec, type RankSpec, specOptions } from "./spec.ts";
 
 export type { ModuleCount } from "./layout.ts";
 
@@ -70,21 +71,36 @@ const rules: { readonly [M in CountMethod]: Rule<CountSpecs[M]> } = {
  * @throws AdapterError when a target matches nothing, a fused layer does not divide into its slices, a budget does not
  *   spread evenly, or a model has no biases to train
  */
-export function countParameters<M extends CountMethod>(method: M, spec: CountSpecs[M]): ParameterCount {
-  if (!Object.hasOwn(rules, method)) {
-    throw new ArgumentError("countParameters", `method to be one of ${Object.keys(rules).join(", ")}`, {
-      method,
-    });
-  }
-  checkOptions(`countParameters (method ${method})`, spec, specOptions[method], elsewhere);
+export function countParameters<M extends CountMethod>(method: M, spec: CountSpecs[M]): ParameterCount;
+/** The same for a method that is given as a value of `defineMethod`, by its count formula. */
+export function countParameters(method: MethodDefinition, spec: RankSpec): ParameterCount;
+export function countParameters(method: string | MethodDefinition, spec: ModelSpec): ParameterCount {
+  const { name, rule, options } = ruleOf(method);
+  checkOptions(`countParameters (method ${name})`, spec, options, elsewhere);
   const config = lookUp(spec.config);
   const modules = layout(config);
-  const perModule = rules[method](modules, spec, hiddenSize(config));
+  const perModule = rule(modules, spec as never, hiddenSize(config));
 
   const base = parameterCount(modules);
   const trainable = sum(perModule.map((count) => count.trainable));
   const total = base + sum(perModule.map((count) => count.added));
   return { trainable, total, base, percent: (100 * trainable) / total, perModule };
+}
+
+/** The counting rule of a method, and the names of the options that it reads. */
+function ruleOf(method: string | MethodDefinition): {
+  readonly name: string;
+  readonly rule: Rule<never>;
+  readonly options: readonly string[];
+} {
+  if (typeof method === "object" && method?.count)
+    return { name: method.name, rule: onLayers(method.count), options: specOptions.vera };
+  if (typeof method === "string" && Object.hasOwn(rules, method)) {
+    const name = method as CountMethod;
+    return { name, rule: rules[name], options: specOptions[name] };
+  }
+  const expected = `method to be one of ${Object.keys(rules).join(", ")}, or a value of defineMethod with a count`;
+  throw new ArgumentError("countParameters", expected, { method });
 }
 
 function lookUp(config: ModelSpec["config"]): ModelConfig {

@@ -2,7 +2,8 @@
 
 import { AdapterError, ArgumentError, sizeOf } from "../../core/index.ts";
 import { type ModuleLayout, matchPattern, matchTargets } from "../../nn/index.ts";
-import { type CountFormula, doraPerInput } from "./formulas.ts";
+import type { CountFormula } from "../model/method.ts";
+import { doraPerInput } from "./formulas.ts";
 import {
   added,
   biasOf,

@@ -69,6 +69,7 @@ export const algebraLaws = {
     statement: "With α = 0 no values of A and B change anything, to the last bit.",
     equation: "0 · B A = 0",
     methods: all,
+    needs: "alpha",
     check: alphaZero,
   },
 

@@ -1,17 +1,29 @@
 /** @file Which trials a law of the LoRA family applies to, and which trials are malformed. */
 
 import { AdapterError, type Guard } from "../../core/index.ts";
-import { type Method, methods } from "../methods.ts";
+import { type Method, methodOf, methods } from "../methods.ts";
 import type { Law, Trial } from "./law.ts";
 
-const builtIn: ReadonlySet<string> = new Set(Object.keys(methods));
 const sites: readonly Trial["site"][] = ["linear", "conv1d", "embedding", "conv2d"];
 const counts = ["out", "in", "rank", "batch"] as const;
 
-/** Why `law` does not apply to `trial`, or null if it does. A method that is not the library's own is tried. */
+/** Whether the adapters of a method take an option. */
+export const hasOption = (method: Trial["method"], option: string): boolean =>
+  methodOf(method).adapter.options?.includes(option) ?? true;
+
+/** Whether a law is true of a method: one of your own has the laws of all methods, and those that it lists. */
+function isOf(law: Law, method: Trial["method"]): boolean {
+  if (typeof method === "string") return law.methods.includes(method);
+  if (law.needs === "count" && !method.count) return false;
+  if (law.needs === "alpha" && !hasOption(method, "alpha")) return false;
+  const ofAll = Object.keys(methods).every((name) => law.methods.includes(name as Method));
+  return ofAll || (method.laws ?? []).some(({ name }) => name === law.name);
+}
+
+/** Why `law` does not apply to `trial`, or null if it does. */
 function exception(law: Law, { method, values, alpha, rank }: Trial): string | null {
-  if (builtIn.has(method) && !law.methods.includes(method))
-    return `applies to ${law.methods.join(", ")}; got method ${JSON.stringify(method)}`;
+  if (!isOf(law, method))
+    return `applies to ${law.methods.join(", ")}; got method ${JSON.stringify(methodOf(method).name)}`;
   if (law.values !== undefined && values !== law.values)
     return `applies to numbers that are never rounded (values ${JSON.stringify(law.values)}); got ${JSON.stringify(values)}`;
   if (law.values === "dyadic" && !Number.isInteger(Math.log2(Math.abs(alpha / rank))))
@@ -26,7 +38,7 @@ function validate(trial: Trial, who: string): void {
   const refuse = (expected: string, name: keyof Trial): never => {
     throw new AdapterError(`${who}: expected ${expected} in the trial; got ${name} ${String(trial[name])}`);
   };
-  if (!Object.hasOwn(methods, trial.method as Method))
+  if (typeof trial.method !== "object" && !Object.hasOwn(methods, trial.method))
     refuse(`one of ${Object.keys(methods).join(", ")}`, "method");
   if (!sites.includes(trial.site)) refuse(`one of ${sites.join(", ")}`, "site");
   if (trial.values !== "real" && trial.values !== "dyadic") refuse('"real" or "dyadic"', "values");

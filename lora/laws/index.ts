@@ -6,13 +6,17 @@
  */
 
 import { type GuardedLaw, guardLaws } from "../../core/index.ts";
+import type { Method } from "../methods.ts";
+import type { MethodDefinition } from "../model/method.ts";
 import { algebraLaws } from "./algebra.ts";
-import { guard } from "./concern.ts";
+import { type CheckLawsOptions, checkLawsOf, type LawReport } from "./check-laws.ts";
+import { concerns, guard } from "./concern.ts";
 import type { Law, Trial } from "./law.ts";
 import { methodLaws } from "./methods.ts";
 import { operationLaws } from "./operations.ts";
 import { trainingLaws } from "./training.ts";
 
+export type { CheckLawsOptions, LawReport } from "./check-laws.ts";
 export { concerns } from "./concern.ts";
 export type { Law, Trial } from "./law.ts";
 
@@ -36,3 +40,18 @@ export const laws: Readonly<Record<keyof typeof groups, GuardedLaw<Trial, Law>>>
   Law,
   keyof typeof groups
 >("laws", groups, guard);
+
+/**
+ * Runs every law that applies to a method on random layers: the laws of every method, and those that its definition
+ * lists.
+ *
+ * @example
+ *     const reports = checkLaws(vera);
+ *     const broken = reports.filter(({ holds }) => !holds); // []
+ *
+ * @param method a value of `defineMethod`, or the name of a method of this library
+ * @returns one report per law
+ * @throws ArgumentError on an option that there is not, and unless `trials` is a positive integer
+ */
+export const checkLaws = (method: Method | MethodDefinition, options: CheckLawsOptions = {}): LawReport[] =>
+  checkLawsOf(laws, concerns, method, options);

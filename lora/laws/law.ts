@@ -2,10 +2,12 @@
 
 import type { Law as AnyLaw } from "../../core/index.ts";
 import type { Method } from "../methods.ts";
+import type { MethodDefinition } from "../model/method.ts";
 
 /** The layer, the adapter and the numbers that a law is tried on. */
 export interface Trial {
-  readonly method: Method;
+  /** The name of a method of this library, or a value of `defineMethod`. */
+  readonly method: Method | MethodDefinition;
   readonly site: "linear" | "conv1d" | "embedding" | "conv2d";
   readonly out: number;
   /** Inputs of a linear layer, rows of a table, channels of an image. */
@@ -28,6 +30,8 @@ export interface Law extends AnyLaw<Trial> {
   readonly methods: readonly Method[];
   /** The kind of numbers that it is true of; of both kinds if left out. */
   readonly values?: Trial["values"];
+  /** What it is about and a method of your own may lack: the option alpha, or a count formula. */
+  readonly needs?: "alpha" | "count";
   /** @throws AdapterError on a trial that the law does not apply to (see `concerns`), and on a malformed trial */
   check: AnyLaw<Trial>["check"];
 }

@@ -49,8 +49,9 @@ export const trainingLaws = {
     name: "parameters are as many as the formula says",
     statement:
       "countParameters, which allocates nothing, gives the number of trainable elements of a real model.",
-    equation: "Σ r (in + out) for LoRA; see count.ts",
+    equation: "Σ r (in + out) for LoRA; see methods.ts",
     methods: all,
+    needs: "count",
     check({ method, rank, seed }) {
       const rng = random(seed);
       const [heads, blocks, width] = [1 + rng.integer(2), 1 + rng.integer(2), rank + rng.integer(4)];
@@ -69,7 +70,7 @@ export const trainingLaws = {
       const spec = { target, rank };
       const { trainable } = inject(gpt2, { method, ...spec, seed } as AdapterConfig).trainableParameters();
       const formula = method === "merged-linear" || method === "lora-conv" ? "lora" : method; // one slice, k = 1
-      const counted = countParameters(formula, { config: gpt2.config, ...spec });
+      const counted = countParameters(formula as "lora", { config: gpt2.config, ...spec });
       return within(Math.abs(trainable - counted.trainable), 0);
     },
   },

@@ -17,6 +17,7 @@ import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
 import { inject } from "../model/inject.ts";
 import { type LayerInput, viewWeight, type WeightView } from "../model/weight-view.ts";
+import { hasOption } from "./concern.ts";
 import type { Trial } from "./law.ts";
 
 /** A model of one layer. */
@@ -78,7 +79,15 @@ export function inputOf(trial: Trial): LayerInput {
 export const configOf = (
   { method, rank, alpha, seed }: Trial,
   other: Partial<AdapterConfig> = {},
-): AdapterConfig => ({ method, rank, alpha, seed, target: "layer", ...other }) as AdapterConfig;
+): AdapterConfig =>
+  ({
+    method,
+    rank,
+    ...(hasOption(method, "alpha") && { alpha }),
+    seed,
+    target: "layer",
+    ...other,
+  }) as AdapterConfig;
 
 /** The model with an adapter "a" as it starts. */
 export const freshModel = (trial: Trial, other?: Partial<AdapterConfig>): AdaptedModel<OneLayer> =>

@@ -3,10 +3,12 @@
 import type { Parameter } from "../../autograd/index.ts";
 import { AdapterError, checkOptions, scope, synchronous } from "../../core/index.ts";
 import { type Copier, cloneModule, Module } from "../../nn/index.ts";
-import { type AdapterConfig, checkConfig } from "../methods.ts";
+import type { AdapterConfig } from "../methods.ts";
 import { AdaptedLayer, adaptedLayer, type Selection } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
+import { checkConfig } from "./check-config.ts";
 import { checkFinite, checkName } from "./checks.ts";
+import type { ConfigOf, MethodDefinition } from "./method.ts";
 import { planAdapters } from "./plan.ts";
 import { checkTogether, type OwnParameter, ownCopies, type Place, settle } from "./saved-parameters.ts";
 import { asBefore, type Before, describeBefore } from "./snapshot.ts";
@@ -133,8 +135,15 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   addAdapter(
     name: string,
     config: AdapterConfig,
+    copies?: (places: readonly Place[]) => OwnParameter[],
+  ): void;
+  addAdapter<D extends MethodDefinition>(name: string, config: ConfigOf<D>): void;
+  addAdapter(
+    name: string,
+    given: object,
     copies: (places: readonly Place[]) => OwnParameter[] = ownCopies,
   ): void {
+    const config = given as AdapterConfig; // as checkConfig is to find
     this.#checkOutside("addAdapter");
     checkName(name, this.names);
     checkConfig("addAdapter", config, { name: "the name as the first argument" });

@@ -8,7 +8,7 @@ import type { LoftQ } from "../init/loftq.ts";
 import { elsewhere } from "./elsewhere.ts";
 import type { LayerInput, WeightView } from "./weight-view.ts";
 
-/** The options that every method has, for the list `options` of its class. */
+/** The options that most methods have, for the list `options` of their classes. */
 export const commonOptions = { rank: true, alpha: true, rankStabilized: true, dropout: true } as const;
 
 export interface AdapterOptions {
@@ -75,7 +75,7 @@ export abstract class Adapter extends Module {
   constructor(options: AdapterOptions) {
     super();
     const { options: known } = new.target;
-    if (known) checkOptions(new.target.name, options, [...known, "rng"], elsewhere);
+    if (known) checkOptions(new.target.name, options, [...known, "rng", "shared"], elsewhere);
     const { rank, alpha = rank, rankStabilized = false, dropout = 0, rng } = options;
     this.rank = rank;
     this.alpha = alpha;

@@ -1,4 +1,4 @@
-/** @file What adding an adapter to a model will do, worked out and checked before anything is changed. */
+/** @file The plan of adding an adapter: which layers get one and with which options, checked before anything is changed. */
 
 import { AdapterError, random, warn } from "../../core/index.ts";
 import {
@@ -13,10 +13,11 @@ import {
   naming,
 } from "../../nn/index.ts";
 import { loftqAt } from "../init/loftq.ts";
-import { type AdapterConfig, adapterClass, type Placement } from "../methods.ts";
+import { type AdapterConfig, methodOf } from "../methods.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
 import { checkValues } from "./checks.ts";
+import type { Placement } from "./method.ts";
 import { type Place, placesIn } from "./saved-parameters.ts";
 import { viewWeight, type WeightView } from "./weight-view.ts";
 
@@ -32,9 +33,9 @@ export interface Plan {
  * @throws AdapterError on anything in `config` that cannot be done
  */
 export function planAdapters(model: Module, config: AdapterConfig): Plan {
-  const { method = "lora", target, exclude, layers, ...rest } = config;
+  const { method, target, exclude, layers, ...rest } = config;
   const { rankPattern = {}, alphaPattern = {}, bias, modulesToSave, seed, ...options } = rest;
-  const Method = adapterClass(method);
+  const definition = methodOf(method);
   const all = [...listModules(model)];
   const saved = inside(all, modulesToSave ?? []);
   const names = matchTargets(all, target, exclude, layers).filter((name) => !saved.has(name));
@@ -45,19 +46,18 @@ export function planAdapters(model: Module, config: AdapterConfig): Plan {
   const rng = seed === undefined ? random(defaultRandom().bits()) : random(checkSeed(seed));
   const byName = new Map(all.map((module) => [module.name, module]));
   const planned = names.map((name) => {
-    const site = weightAt(byName.get(name) as NamedModule);
+    const W0 = weightAt(byName.get(name) as NamedModule);
     const loftq = options.loftq ? { loftq: loftqAt(name, options.loftq) } : {};
     const sized = { ...options, ...loftq, rank: ranks.get(name) as number, alpha: alphas.get(name) };
     checkValues(sized);
-    return { name, site, options: { ...sized, rng: rng.split(name) } };
+    return { name, W0, options: { ...sized, rng: rng.split(name) } };
   });
   const own = ownPlaces(model, all, { names, bias, saved });
-  const adapters = new Map(
-    planned.map(({ name, site, options }) => [
-      name,
-      naming(name, AdapterError, () => new Method(site, options)),
-    ]),
-  );
+  const shared = definition.shared?.(largestOf(planned), options as never, rng.split("shared"));
+  // checkConfig has seen that the options are those of the class; their types are those of inject's signature.
+  const make = ({ W0, options }: Planned): Adapter =>
+    new definition.adapter(W0, { ...options, ...(shared !== undefined && { shared }) } as never);
+  const adapters = new Map(planned.map((one) => [one.name, naming(one.name, AdapterError, () => make(one))]));
   warnOf(planned);
   return { adapters, own };
 }
@@ -100,23 +100,33 @@ function ownPlaces(
   return [...copied, ...biases];
 }
 
+/** The largest sizes among the layers. */
+function largestOf(planned: readonly Planned[]): { rank: number; in: number; out: number } {
+  const largest = (size: (one: Planned) => number): number => Math.max(...planned.map(size));
+  return {
+    rank: largest(({ options }) => options.rank),
+    in: largest(({ W0 }) => W0.in),
+    out: largest(({ W0 }) => W0.out),
+  };
+}
+
 interface Planned {
   readonly name: string;
-  readonly site: WeightView;
+  readonly W0: WeightView;
   readonly options: { readonly rank: number; readonly alpha?: number };
 }
 
 /**
- * Warns once for all layers of what the papers' equations allow, though nothing is won by it. (What takes W apart refuses
- * it: init-divided.ts.)
+ * Warns, once for all layers, about settings that the papers' equations allow but that are probably mistakes: a rank
+ * above min(out, in), and α = 0. (PiSSA, OLoRA and LoftQ refuse them: init/residual.ts.)
  */
 function warnOf(planned: readonly Planned[]): void {
-  const tooHigh = planned.filter(({ site, options }) => options.rank > Math.min(site.out, site.in));
+  const tooHigh = planned.filter(({ W0, options }) => options.rank > Math.min(W0.out, W0.in));
   if (tooHigh.length > 0) {
-    const [{ name, site, options }] = tooHigh;
+    const [{ name, W0, options }] = tooHigh;
     warn(
-      `rank ${options.rank} on ${name} [${site.out}, ${site.in}]${andMore(tooHigh)}: the rank of an update is at most ` +
-        `${Math.min(site.out, site.in)} there, and W itself has fewer parameters than A and B; rankPattern lowers it`,
+      `rank ${options.rank} on ${name} [${W0.out}, ${W0.in}]${andMore(tooHigh)}: the rank of an update is at most ` +
+        `${Math.min(W0.out, W0.in)} there, and W itself has fewer parameters than A and B; rankPattern lowers it`,
     );
   }
   const idle = planned.filter(({ options }) => options.alpha === 0);

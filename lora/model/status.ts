@@ -1,7 +1,6 @@
 /** @file What is on a model, as tables. */
 
 import { countNumbers } from "../../nn/index.ts";
-import { AdaLoRA } from "../adalora/adalora.ts";
 import type { AdaptedModel } from "./adapted-model.ts";
 
 export interface AdapterStatus {
@@ -54,7 +53,7 @@ export function adapterStatus(model: AdaptedModel, name: string): AdapterStatus 
     name,
     method: parts[0].method,
     rank: range(parts.map(({ rank }) => rank)),
-    activeRank: range(parts.map((part) => (part instanceof AdaLoRA ? part.activeRank() : part.rank))),
+    activeRank: range(parts.map((part) => part.activeRank())),
     layers: parts.length,
     parameters: sum(sizes),
     trainable: sum([...parameters].map(({ size, requiresGrad }) => (requiresGrad ? size : 0))),

@@ -11,7 +11,7 @@ import { AdapterError, type Shape } from "../../core/index.ts";
 import { Conv1d, Conv2d, Embedding, type Module } from "../../nn/index.ts";
 import type { Adapter } from "../model/adapter.ts";
 import { viewWeight } from "../model/weight-view.ts";
-import { type PeftMethod, peftForms } from "./methods.ts";
+import { formOf, type PeftMethod, peftForms } from "./methods.ts";
 
 export const PREFIX = "base_model.model.";
 
@@ -32,7 +32,7 @@ export function slotsOf(
   layer: Module,
   rank: number,
 ): Readonly<Record<string, Slot>> {
-  const { tensors, onEmbeddings } = peftForms[method];
+  const { tensors, onEmbeddings } = formOf(method);
   const isEmbedding = layer instanceof Embedding;
   if (isEmbedding && !onEmbeddings)
     throw new AdapterError(
@@ -66,7 +66,7 @@ function sizesOf(layer: Module, path: string) {
 }
 
 /** What follows a layer's name in the keys of adapters' tensors. */
-const ends = Object.values(peftForms)
+const ends = peftForms
   .flatMap(({ tensors }) => Object.values(tensors))
   .flatMap(({ key, embeddingKey = key }) => [`.${key}`, `.${embeddingKey}`]);
 

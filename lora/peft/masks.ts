@@ -7,7 +7,7 @@
 
 import type { Parameter } from "../../autograd/index.ts";
 import type { Adapter } from "../model/adapter.ts";
-import type { TripletForm } from "./methods.ts";
+import type { TripletForm } from "../model/method.ts";
 
 /** For each layer, which triplets are in the file; null when all are. */
 export type Masks = ReadonlyMap<string, readonly boolean[]> | null;

@@ -7,6 +7,7 @@ import { AdaptedModel, type AnyModel } from "../model/adapted-model.ts";
 import type { Adapter } from "../model/adapter.ts";
 import { elsewhere } from "../model/elsewhere.ts";
 import { injectWith } from "../model/inject.ts";
+import type { MethodDefinition } from "../model/method.ts";
 import type { OwnParameter, Place } from "../model/saved-parameters.ts";
 import { checkTensors, checkTying } from "./check.ts";
 import { type PeftConfig, parsePeftConfig } from "./config.ts";
@@ -18,6 +19,7 @@ import { expanded } from "./masks.ts";
 import { formOf } from "./methods.ts";
 import { exactly, type ModuleFields, moduleOf, usedPattern } from "./modules.ts";
 import { setOrigin } from "./origin.ts";
+import { isPlain, readPlain } from "./plain.ts";
 
 /** The two files of an adapter. */
 export interface AdapterFiles {
@@ -42,6 +44,8 @@ export interface ReadOptions {
    * @default "adapter"
    */
   readonly source?: string;
+  /** Methods of your own that the file may name: values of `defineMethod`. */
+  readonly methods?: readonly MethodDefinition[];
 }
 
 /**
@@ -61,8 +65,9 @@ export function readAdapter<M extends AnyModel>(
   files: AdapterFiles,
   options: ReadOptions = {},
 ): AdaptedModel<M> {
-  checkOptions("readAdapter", options, ["name", "method", "seed", "source"], elsewhere);
+  checkOptions("readAdapter", options, ["name", "method", "seed", "source", "methods"], elsewhere);
   const { name = "default", method, seed, source = "adapter" } = options;
+  if (isPlain(files.config)) return readPlain(model, files, options);
   const config = parsePeftConfig(files.config, `${source}: adapter_config.json`);
   const weights = `${source}: adapter_model.safetensors`;
   const file = new FileTensors(files.weights, weights);

@@ -1,6 +1,12 @@
 /** @file writeAdapter: from an adapter on a model to PEFT's files. */
 
-import { checkOptions, type Shape, serializeSafetensors, tensorBytes } from "../../core/index.ts";
+import {
+  AdapterError,
+  checkOptions,
+  type Shape,
+  serializeSafetensors,
+  tensorBytes,
+} from "../../core/index.ts";
 import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
 import { elsewhere } from "../model/elsewhere.ts";
@@ -10,6 +16,8 @@ import { bareLayer } from "./content.ts";
 import type { Fields } from "./fields.ts";
 import { ownKey, parameterOf, slotsOf } from "./keys.ts";
 import { shortened } from "./masks.ts";
+import { isPeftMethod } from "./methods.ts";
+import { writePlain } from "./plain.ts";
 import type { AdapterFiles } from "./read.ts";
 import { configText } from "./write-config.ts";
 
@@ -36,11 +44,18 @@ export interface WriteOptions {
  * all fields that came with it are kept. DoRA's `normGradient`, LoRA-FA's frozen A and AdaLoRA's masked triplets have no
  * place in the files and are lost.
  *
+ * A method that PEFT does not have, such as one of your own, is written in a plain form; see plain.ts.
+ *
  * @throws AdapterError when there is no such adapter, it is merged, or PEFT's format cannot express it
  */
 export function writeAdapter(adapted: AdaptedModel, options: WriteOptions = {}): AdapterFiles {
   checkOptions("writeAdapter", options, ["name", "fields", "dtype"], { ...elsewhere, torch_dtype: "dtype" });
   const { name = "default", fields = {}, dtype = "F32" } = options;
+  if (isOfPlainForm(adapted, name)) {
+    if (Object.keys(fields).length > 0)
+      throw new AdapterError(`saveAdapter: fields: the plain form of ${name} has none of PEFT's`);
+    return writePlain(adapted, { name, dtype });
+  }
   const view = viewAdapter(adapted, name);
   const config = configText(view, fields);
   const entries = [
@@ -51,6 +66,12 @@ export function writeAdapter(adapted: AdaptedModel, options: WriteOptions = {}):
   ];
   const tensors = entries.map(({ key, shape, values }) => [key, tensorBytes(dtype, shape, values)] as const);
   return { config, weights: serializeSafetensors(tensors) };
+}
+
+/** True when all its parts are of one method, which PEFT's files cannot hold. */
+function isOfPlainForm(adapted: AdaptedModel, name: string): boolean {
+  const kinds = new Set(Array.from(adapted.adapter(name).values(), ({ method }) => method));
+  return kinds.size === 1 && !isPeftMethod([...kinds][0]);
 }
 
 /** One tensor of the file. */

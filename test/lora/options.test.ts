@@ -49,7 +49,7 @@ const takers: Readonly<Record<string, Taker>> = {
     (Object.keys(methods) as Method[]).map((method): [string, Taker] => [
       `inject ${method}`,
       {
-        known: ["target", "exclude", "rankPattern", "modulesToSave", ...methods[method].options],
+        known: ["target", "exclude", "rankPattern", "modulesToSave", ...methods[method].adapter.options],
         call: (options) => inject(new Chain(), { method, rank: 1, target: everywhere, ...options } as never),
       },
     ]),
@@ -240,7 +240,7 @@ test("an option of another method says which", () => {
 test("every method states its options, and inject takes them all", () => {
   const values: Options = { rankStabilized: false, dropout: 0, init: "kaiming", normGradient: true };
   for (const method of Object.keys(methods) as Method[]) {
-    const options = methods[method].options.filter((option) => option in values);
+    const options = methods[method].adapter.options.filter((option) => option in values);
     assert.ok(options.length >= 2, method);
     const given = Object.fromEntries(options.map((option) => [option, values[option]]));
     assert.not.throws(() => takers[`inject ${method}`].call(given));

@@ -47,11 +47,14 @@ function patch<T extends object, K extends keyof T & string>(
   };
 }
 
-const registry = methods as unknown as Record<Method, new (site: WeightView, options: never) => Adapter>;
+const registry = methods as unknown as Record<
+  Method,
+  { adapter: new (site: WeightView, options: never) => Adapter }
+>;
 
 /** The class of a method with something done to every adapter that it makes. */
 const made = (method: Method, spoil: (adapter: never) => void): Undo =>
-  patch(registry, method, (Class) => {
+  patch(registry[method], "adapter", (Class) => {
     const Wrong = class extends (Class as typeof LoRA) {
       constructor(site: WeightView, options: never) {
         super(site, options);
