@@ -41,16 +41,20 @@ function folderOfTests(file: string, tests: readonly string[]): string | null {
 function namedBy(test: string, known: Map<string, readonly string[]>): Set<string> {
   const found = new Set([test]);
   for (const file of found) {
-    if (!file.endsWith(".ts") || isEntry(file)) continue;
+    if (!/\.(ts|md)$/.test(file) || isEntry(file)) continue;
     if (!known.has(file)) known.set(file, namesIn(file));
     for (const path of known.get(file) ?? []) found.add(path);
   }
   return found;
 }
 
-/** The files and folders that strings in `file` name: "./x.ts", "../oracles", "README.md". */
+/** Strings in code; and what the blocks of code of a page are of. */
+const inCode = /(?<=["'`])[^"'`\s]+(?=["'`])/g;
+const ofBlocks = /(?<=^```\w+ )\S+$/gm;
+
+/** The files and folders that `file` names: "./x.ts", "../oracles", "README.md"; a page, those of its blocks of code. */
 function namesIn(file: string): string[] {
-  const strings = readFileSync(file, "utf8").matchAll(/(?<=["'`])[^"'`\s]+(?=["'`])/g);
+  const strings = readFileSync(file, "utf8").matchAll(file.endsWith(".md") ? ofBlocks : inCode);
   return Array.from(strings, ([string]) => string).flatMap((string) => {
     const isRelative = /^\.\.?\//.test(string);
     const path = normalize(isRelative ? join(dirname(file), string) : string);

@@ -168,6 +168,9 @@ test("a change concerns the tests of its folder and those that name the file, bu
   assert.equal(concerned(["test/oracles/case.json"], all), [fails]);
   assert.equal(concerned(["lora/merge.ts"], all), [merge]);
   assert.equal(concerned(["lora/index.ts"], all), [merge, fails]);
+
+  writeFileSync("README.md", "A block of it:\n```ts lora/merge.ts\n```\nand in words `nn/x.ts`\n");
+  assert.equal(concerned(["lora/merge.ts"], all), [merge, readme]);
 });
 
 test("--changed runs what the changes since the last commit concern", async () => {
