@@ -34,9 +34,11 @@ export function addHeaders(app: Application, root: string): void {
 
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }: Context) => {
     dropHeaders(project);
-    const guide = join(root, "notebooks/from-pytorch.md");
-    const [title, ...text] = readFileSync(guide, "utf8").split("\n");
-    addPage(project, project, title.replace(/^# /, ""), parse(text.join("\n"), guide), { group: "Guides" });
+    for (const page of ["using.md", "from-pytorch.md"]) {
+      const guide = join(root, "notebooks", page);
+      const [title, ...text] = readFileSync(guide, "utf8").split("\n");
+      addPage(project, project, title.replace(/^# /, ""), parse(text.join("\n"), guide), { group: "Guides" });
+    }
     for (const entry of project.getChildrenByKind(ReflectionKind.Module)) {
       const folder = entry.name === "index" ? "" : entry.name;
       const index = join(root, folder, "index.ts");
