@@ -7,7 +7,8 @@
 
 // Tensors
 
-export { Parameter, parameter, Tensor, type TensorOptions, tensor } from "./tensor.ts";
+export { parameter, type TensorOptions, tensor } from "./create.ts";
+export { Parameter, Tensor } from "./tensor.ts";
 
 // Ops, by family in ops/index.ts
 

@@ -1,23 +1,20 @@
 /**
  * @file Tensor: a value with a history. Its methods delegate to the ops, one line each; the mathematics is in ops/.
+ *
+ * Longer than 300 lines because a class is one piece, and each op is a method of this one.
  */
 
 import {
   ArgumentError,
   AutogradError,
   allocateFloats,
-  array,
   binary,
-  type Category,
-  categories,
   checkNumbers,
-  checkOptions,
   copy,
   type HasStorages,
   type IndexLike,
   NDArray,
   type Nested,
-  reshape as reshapeArray,
   type Shape,
   ShapeError,
   type Storage,
@@ -28,11 +25,26 @@ import { type GradientHook, Node } from "./graph.ts";
 import type { Axes, KeepDims, Operand } from "./ops/index.ts";
 import * as ops from "./ops/index.ts";
 
+/**
+ * An array of numbers that knows how it was computed, so that `backward` can differentiate it.
+ *
+ *     const w = tensor([[1, 2], [3, 4]], { requiresGrad: true });
+ *     const x = tensor([[1], [1]]);
+ *     const loss = w.matmul(x).square().sum(); // (1 + 2)² + (3 + 4)²
+ *     loss.item(); // 58
+ *     loss.backward();
+ *     w.grad?.toArray(); // [6, 6, 14, 14], which is ∂loss/∂w = 2 (w x) xᵀ
+ *
+ * Values do not change: each op returns a new tensor. The exceptions are `assign` and the steps of optimizers, which
+ * write into parameters. Every op is a method here and a function of the same name in autograd/ops.
+ */
 export class Tensor implements HasStorages {
+  /** The values, without history. */
   readonly value: NDArray;
   #grad: Tensor | null = null;
-  /** True once somebody outside may hold `grad`. */
+  /** True once `grad` was read: its reader may hold it, so that its memory is not used again. */
   #isGradHeld = false;
+  /** The memory of the last gradient, for the next one. */
   #spare: Tensor | null = null;
   /** This tensor's place in the graph; null when it needs no gradient. */
   node: Node | null = null;
@@ -42,9 +54,9 @@ export class Tensor implements HasStorages {
   }
 
   /**
-   * ∂/∂this, after backward: for leaves that require a gradient, and tensors that retain theirs. When it is set, a
-   * copy is kept, since gradients are changed in place; one that has a history of its own is kept as it is.
-   * @throws ShapeError on setting one of another shape, ArgumentError on what is no tensor
+   * The gradient, after `backward`, of a leaf that requires one or of a tensor that retains its own; else null. Setting
+   * it stores a copy, since gradients are changed in place, except when it has a history of its own.
+   * @throws ShapeError when it is set to a tensor of another shape, ArgumentError when not to a tensor or null
    */
   get grad(): Tensor | null {
     this.#isGradHeld = true;
@@ -61,22 +73,28 @@ export class Tensor implements HasStorages {
   }
 
   /**
-   * The values of `grad`, for those who use them at once and keep nothing, such as an optimizer's step: the memory of
-   * a gradient that was read only so is used again for the next one.
+   * The values of `grad`, for code that uses them at once and keeps nothing, such as an optimizer's step. Their memory
+   * is used again for the next gradient, which that of `grad` itself is not once it was read.
    */
   get gradValue(): NDArray | null {
     return this.#grad?.value ?? null;
   }
 
+  /** Lengths of the axes, outermost first; [] for a scalar. */
   get shape(): Shape {
     return this.value.shape;
   }
 
+  /** Number of elements. */
   get size(): number {
     return this.value.size;
   }
 
-  /** True for leaves marked so, and for everything computed from them. Only leaves can be set. */
+  /**
+   * Whether this tensor is part of the graph: true for leaves for which it was set, and for all that is computed from
+   * them. Setting it to false on a leaf drops its gradient.
+   * @throws AutogradError when it is set on the result of an op
+   */
   get requiresGrad(): boolean {
     return this.node !== null;
   }
@@ -100,7 +118,7 @@ export class Tensor implements HasStorages {
     }
   }
 
-  /** A leaf holds values given to it; other tensors were computed. */
+  /** True for a tensor that was given its values, false for the result of an op that recorded. */
   get isLeaf(): boolean {
     return !this.node || this.node.op === "leaf";
   }
@@ -112,18 +130,18 @@ export class Tensor implements HasStorages {
     return values;
   }
 
-  /** The one value of a tensor of one element. */
+  /** The value of a tensor of one element. @throws ShapeError for any other number of elements */
   item(): number {
     if (this.size !== 1) throw new ShapeError("item", "a tensor of one element", { tensor: this.shape });
     return this.value.data[0];
   }
 
-  /** Adds the gradients of this scalar to the leaves it came from; see `backward`. */
+  /** Adds the gradients of this scalar to `grad` of the leaves it came from; see the function `backward`. */
   backward(gradient?: Tensor, options?: BackwardOptions): void {
     backward(this, gradient, options);
   }
 
-  /** Forgets the gradient. Who has read it from `grad` keeps it as it is. */
+  /** Drops the gradient. Code that has read it from `grad` may keep it: it does not change. */
   zeroGrad(): void {
     if (this.#grad && !this.#grad.node) {
       if (this.#isGradHeld) this.#grad.value.storage.keep("workspace");
@@ -133,7 +151,7 @@ export class Tensor implements HasStorages {
     this.#isGradHeld = false;
   }
 
-  /** Adds to `grad`, in memory of its own that outlives any scope. */
+  /** Adds `gradient` to `grad`, whose memory is its own and outlives any scope. */
   accumulate(gradient: Tensor): void {
     if (this.#grad) {
       const sum = binary("add", this.#grad.value, gradient.value);
@@ -156,22 +174,31 @@ export class Tensor implements HasStorages {
     return new Tensor(copy(this.value));
   }
 
-  /** Keeps `grad` for this tensor though it is not a leaf. */
+  /** Makes backward leave a gradient in `grad`, for a tensor that is not a leaf. @throws AutogradError without a graph */
   retainGrad(): this {
     if (!this.node) throw new AutogradError("retainGrad: the tensor needs no gradient");
     this.node.collector = this;
     return this;
   }
 
-  /** Calls `hook` with this tensor's gradient in each backward; returns the function that takes it off again. */
+  /**
+   * Calls `hook` with this tensor's gradient in each backward. What it returns, if anything, replaces the gradient.
+   * @returns a function that removes the hook
+   * @throws AutogradError when the tensor needs no gradient, ArgumentError when `hook` is not a function
+   */
   onGradient(hook: GradientHook): () => void {
     const { node } = this;
     if (!node) throw new AutogradError("onGradient: the tensor needs no gradient");
+    if (typeof hook !== "function") throw new ArgumentError("onGradient", "a function", { hook });
     node.hooks.add(hook);
     return () => node.hooks.delete(hook);
   }
 
-  /** Overwrites the values in place. A graph that saved the old ones will refuse to run backward. */
+  /**
+   * Overwrites the values in place. A graph that saved the old ones refuses to run backward.
+   * @throws ShapeError when the shapes (for a plain list, the counts) differ; ArgumentError on elements that are not
+   *   numbers
+   */
   assign(values: Tensor | NDArray | ArrayLike<number>): this {
     const source = values instanceof Tensor ? values.value : values instanceof NDArray ? values : null;
     const data = source ? source.data : (values as ArrayLike<number>);
@@ -192,6 +219,7 @@ export class Tensor implements HasStorages {
     return this.value.toJSON();
   }
 
+  /** For `scope`: the memory that this tensor keeps. */
   *storages(): Generator<Storage> {
     yield this.value.storage;
     if (this.#grad) yield this.#grad.value.storage;
@@ -236,14 +264,17 @@ export class Tensor implements HasStorages {
     return ops.minimum(this, other);
   }
 
+  /** 1 where equal, else 0. */
   eq(other: Operand): Tensor {
     return ops.eq(this, other);
   }
 
+  /** 1 where this > other, else 0. */
   gt(other: Operand): Tensor {
     return ops.gt(this, other);
   }
 
+  /** 1 where this ≥ other, else 0. */
   ge(other: Operand): Tensor {
     return ops.ge(this, other);
   }
@@ -268,6 +299,7 @@ export class Tensor implements HasStorages {
     return ops.sqrt(this);
   }
 
+  /** 1/√x */
   rsqrt(): Tensor {
     return ops.rsqrt(this);
   }
@@ -280,6 +312,7 @@ export class Tensor implements HasStorages {
     return ops.exp(this);
   }
 
+  /** eˣ − 1 */
   expm1(): Tensor {
     return ops.expm1(this);
   }
@@ -288,6 +321,7 @@ export class Tensor implements HasStorages {
     return ops.log(this);
   }
 
+  /** log(1 + x) */
   log1p(): Tensor {
     return ops.log1p(this);
   }
@@ -304,10 +338,12 @@ export class Tensor implements HasStorages {
     return ops.tanh(this);
   }
 
+  /** 1/(1 + e⁻ˣ) */
   sigmoid(): Tensor {
     return ops.sigmoid(this);
   }
 
+  /** log(1 + eˣ) */
   softplus(): Tensor {
     return ops.softplus(this);
   }
@@ -316,34 +352,42 @@ export class Tensor implements HasStorages {
     return ops.relu(this);
   }
 
+  /** The error function. */
   erf(): Tensor {
     return ops.erf(this);
   }
 
+  /** x Φ(x) */
   gelu(): Tensor {
     return ops.gelu(this);
   }
 
+  /** GPT-2's approximation of gelu. */
   geluTanh(): Tensor {
     return ops.geluTanh(this);
   }
 
+  /** x σ(x) */
   silu(): Tensor {
     return ops.silu(this);
   }
 
+  /** Rounded to bfloat16; the gradient passes straight through. */
   bfloat16(): Tensor {
     return ops.bfloat16(this);
   }
 
+  /** Rounded to half precision; the gradient passes straight through. */
   float16(): Tensor {
     return ops.float16(this);
   }
 
+  /** Kept within [low, high]. */
   clamp(low: number, high: number): Tensor {
     return ops.clamp(this, low, high);
   }
 
+  /** Σ x over `axes`, all by default. */
   sum(axes?: Axes, options?: KeepDims): Tensor {
     return ops.sum(this, axes, options);
   }
@@ -360,30 +404,37 @@ export class Tensor implements HasStorages {
     return ops.min(this, axes, options);
   }
 
+  /** log Σ eˣ over `axes`, all by default, without overflow. */
   logsumexp(axes?: Axes, options?: KeepDims): Tensor {
     return ops.logsumexp(this, axes, options);
   }
 
+  /** √Σ x² over `axes`, all by default. */
   norm(axes?: Axes, options?: KeepDims): Tensor {
     return ops.norm(this, axes, options);
   }
 
+  /** Σ (x − mean)² / (n − correction) over `axes`, all by default. */
   variance(axes?: Axes, options?: KeepDims & { readonly correction?: number }): Tensor {
     return ops.variance(this, axes, options);
   }
 
+  /** eˣ / Σ eˣ over `axes`, the last by default. */
   softmax(axes?: Axes): Tensor {
     return ops.softmax(this, axes);
   }
 
+  /** x − log Σ eˣ over `axes`, the last by default. */
   logSoftmax(axes?: Axes): Tensor {
     return ops.logSoftmax(this, axes);
   }
 
+  /** The values under another shape; one length may be −1. */
   reshape(...shape: number[]): Tensor {
     return ops.reshape(this, shape);
   }
 
+  /** Axis i of the result is axis `order[i]` of this. */
   permute(...order: number[]): Tensor {
     return ops.permute(this, order);
   }
@@ -397,80 +448,41 @@ export class Tensor implements HasStorages {
     return ops.mT(this);
   }
 
+  /** Repeated until it has `shape`. */
   broadcastTo(shape: Shape): Tensor {
     return ops.broadcastTo(this, shape);
   }
 
+  /** Elements `start` to `end` (excluded) along `axis`. */
   slice(axis: number, start: number, end?: number): Tensor {
     return ops.slice(this, axis, start, end);
   }
 
+  /** Elements at `index` along `axis`, as PyTorch's gather. */
   gather(index: IndexLike, axis?: number): Tensor {
     return ops.gather(this, index, axis);
   }
 
+  /** Rows of a table by id: an embedding lookup. */
   takeRows(ids: IndexLike): Tensor {
     return ops.takeRows(this, ids);
   }
 
+  /** The matrix product over the last two axes; the others broadcast. */
   matmul(other: Tensor): Tensor {
     return ops.matmul(this, other);
   }
 }
 
-export interface TensorOptions {
-  readonly requiresGrad?: boolean;
-  /** What the memory meter counts the bytes under; temporaries by default. */
-  readonly category?: Category;
-}
-
-/**
- * A tensor from numbers: flat with a shape, or nested lists, whose nesting gives the shape.
- * @throws ShapeError when the count does not match the shape, or lists are ragged; ArgumentError on what is no number,
- *   and on unknown options
- */
-export function tensor(
-  data: ArrayLike<number> | Nested | NDArray,
-  shape?: Shape | TensorOptions,
-  options?: TensorOptions,
-): Tensor {
-  const given = Array.isArray(shape) ? (shape as Shape) : undefined;
-  const chosen = options ?? (given ? {} : ((shape ?? {}) as TensorOptions));
-  if (typeof chosen !== "object" || (options && shape !== undefined && !given)) {
-    throw new ArgumentError("tensor", "a shape, as a list, and then options", { shape, options });
-  }
-  checkOptions("tensor", chosen, ["requiresGrad", "category"], { requires_grad: "requiresGrad" });
-  const { requiresGrad = false, category } = chosen;
-  if (category !== undefined && !categories.includes(category)) {
-    throw new ArgumentError("tensor", `a category among ${categories.join(", ")}`, { category });
-  }
-  const value = !(data instanceof NDArray)
-    ? array(data, given, category)
-    : given
-      ? reshapeArray(data, given)
-      : data;
-  const result = new Tensor(value);
-  result.requiresGrad = requiresGrad;
-  return result;
-}
-
 /**
  * The array of an operand.
- * @throws ArgumentError naming the op and the operand when it is no tensor
+ * @throws ArgumentError naming the op and the operand when it is not a tensor
  */
 export function operand(who: string, x: Tensor, name = "x"): NDArray {
   if (x instanceof Tensor) return x.value;
   const given: unknown = x;
   const advice = Array.isArray(given) || ArrayBuffer.isView(given) ? " (tensor(list) makes one)" : "";
   throw new ArgumentError(who, `${name} a tensor${advice}`, { [name]: given });
-}
-
-/** A trainable leaf: not a temporary of any scope, counted under `weights` (or `category`), requiring a gradient. */
-export function parameter(value: NDArray | Tensor, category: Category = "weights"): Tensor {
-  const source = value instanceof NDArray ? value : operand("parameter", value, "value");
-  const result = new Parameter(copy(source, category));
-  result.requiresGrad = true;
-  return result;
 }
 
 /** A leaf that belongs to a module and is found by `Module.namedParameters`, trainable or frozen. */

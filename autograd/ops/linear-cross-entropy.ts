@@ -10,7 +10,8 @@ import {
 } from "../../core/index.ts";
 import { checkpoint } from "../checkpoint.ts";
 import { sumOfChunks } from "../chunks.ts";
-import { operand, Tensor, tensor } from "../tensor.ts";
+import { tensor } from "../create.ts";
+import { operand, Tensor } from "../tensor.ts";
 import { where } from "./arithmetic.ts";
 import {
   type CrossEntropyOptions,

@@ -12,7 +12,8 @@ import {
   sameShape,
   warn,
 } from "../../core/index.ts";
-import { operand, type Tensor, tensor } from "../tensor.ts";
+import { tensor } from "../create.ts";
+import { operand, type Tensor } from "../tensor.ts";
 import { add, div, mul, sub, where } from "./arithmetic.ts";
 import { gather } from "./gather.ts";
 import { reshape } from "./movement.ts";
