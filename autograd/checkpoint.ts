@@ -1,9 +1,9 @@
 /** @file Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): recompute instead of save. */
 
-import { scope, synchronous } from "../core/index.ts";
+import { scope } from "../core/index.ts";
 import { checkVersion, Node, type Saved, snapshot } from "./graph.ts";
 import { isRecording, noGrad, withRecording } from "./record.ts";
-import { Tensor } from "./tensor.ts";
+import { checkFunction, operand, returnedTensor, Tensor } from "./tensor.ts";
 import { scopeUnless, walk } from "./walk.ts";
 
 /** Where draws inside ops come from, under a checkpoint; null: from their generators. */
@@ -47,8 +47,10 @@ export function recordDraws<T>(fn: () => T): { readonly result: T; replay<S>(aga
  * @throws ArgumentError when `fn` is asynchronous
  */
 export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
+  checkFunction("checkpoint", fn);
+  for (const input of inputs) operand("checkpoint", input, "each input");
   const { result: output, replay } = recordDraws(() =>
-    scope(() => noGrad(() => synchronous("checkpoint", fn(...inputs)))),
+    scope(() => noGrad(() => returnedTensor("checkpoint", fn(...inputs)))),
   );
   if (!isRecording()) return output;
 

@@ -11,13 +11,12 @@ import {
   currentDevice,
   currentPrecision,
   scope,
-  synchronous,
   withPrecision,
 } from "../core/index.ts";
 import { gradients } from "./backward.ts";
 import { mul, sum } from "./ops/index.ts";
 import { noGrad, withRecording } from "./record.ts";
-import { Tensor } from "./tensor.ts";
+import { checkFunction, type Differentiable, operand, returnedTensor, Tensor } from "./tensor.ts";
 
 export interface CheckOptions {
   /** Step of the central difference, h. @default 1e-6 */
@@ -33,8 +32,6 @@ export interface CheckOptions {
   readonly deviceRtol?: number;
 }
 
-type Function = (...inputs: Tensor[]) => Tensor;
-
 /**
  * Checks backward of Σ u ∘ f(...inputs), u fixed and irregular:
  * - in float64, on the reference device, against (f(x + h) − f(x − h)) / 2h for every element of every input;
@@ -44,9 +41,16 @@ type Function = (...inputs: Tensor[]) => Tensor;
  * @throws AutogradError naming the device, the input, the element and both numbers, where they differ by more than
  *   atol + rtol |numeric| (the defaults are PyTorch's), or atol + deviceRtol · the largest gradient
  */
-export function checkGradients(f: Function, inputs: readonly Tensor[], options: CheckOptions = {}): number {
+export function checkGradients(
+  f: Differentiable,
+  inputs: readonly Tensor[],
+  options: CheckOptions = {},
+): number {
   checkOptions("checkGradients", options, ["step", "rtol", "atol", "deviceRtol"], { eps: "step" });
   const { step = 1e-6, rtol = 1e-3, atol = 1e-5, deviceRtol = 1e-4 } = options;
+  checkFunction("checkGradients", f);
+  if (!Array.isArray(inputs)) throw new ArgumentError("checkGradients", "a list of tensors", { inputs });
+  for (const input of inputs) operand("checkGradients", input, "each input");
   if (!(step > 0)) throw new ArgumentError("checkGradients", "a positive step", { step });
   const exact = withPrecision("float64", () =>
     scope(() => {
@@ -62,13 +66,13 @@ export function checkGradients(f: Function, inputs: readonly Tensor[], options: 
 }
 
 /** Copies of the inputs that require a gradient, u, and the gradients of Σ u ∘ f(...leaves), in the precision in use. */
-function differentiated(f: Function, inputs: readonly Tensor[]) {
+function differentiated(f: Differentiable, inputs: readonly Tensor[]) {
   const leaves = inputs.map((input) => {
     const leaf = new Tensor(array(input.value.data, input.shape));
     leaf.requiresGrad = true;
     return leaf;
   });
-  const y = withRecording(true, () => synchronous("checkGradients", f(...leaves)));
+  const y = withRecording(true, () => returnedTensor("checkGradients", f(...leaves)));
   const u = new Tensor(
     array(
       Float64Array.from({ length: y.size }, (_, i) => Math.sin(1 + 1.7 * i)),
@@ -82,7 +86,7 @@ function differentiated(f: Function, inputs: readonly Tensor[]) {
 type Numbers = ArrayLike<number>;
 
 function checkDifferences(
-  f: Function,
+  f: Differentiable,
   leaves: readonly Tensor[],
   u: Tensor,
   analytic: readonly Numbers[],

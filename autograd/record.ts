@@ -3,7 +3,7 @@
  * with what only they would have saved. To add an op of your own, write one function like those in ops/.
  */
 
-import { AutogradError, hasNaN, type NDArray, synchronous } from "../core/index.ts";
+import { AutogradError, callSynchronously, hasNaN, type NDArray } from "../core/index.ts";
 import { Node, OUTPUT, type Saveable, type Saved, snapshot, type Vjp } from "./graph.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -22,7 +22,7 @@ let anomaly = false;
 
 /** Runs `fn` without recording: nothing is saved, results need no gradient. @throws ArgumentError when `fn` is asynchronous */
 export function noGrad<T>(fn: () => T): T {
-  return withRecording(false, () => synchronous("noGrad", fn()));
+  return withRecording(false, () => callSynchronously("noGrad", fn));
 }
 
 /** Runs `fn` with recording on or off. @throws ArgumentError when `fn` is asynchronous */
@@ -30,7 +30,7 @@ export function withRecording<T>(on: boolean, fn: () => T): T {
   const before = recording;
   recording = on;
   try {
-    return synchronous("withRecording", fn());
+    return callSynchronously("withRecording", fn);
   } finally {
     recording = before;
   }
@@ -40,7 +40,7 @@ export const isRecording = (): boolean => recording;
 
 /** Runs `fn`; the first op, forward or backward, that makes a NaN is named in an AutogradError. Slow: for debugging. */
 export function detectAnomaly<T>(fn: () => T): T {
-  return withAnomaly(true, () => synchronous("detectAnomaly", fn()));
+  return withAnomaly(true, () => callSynchronously("detectAnomaly", fn));
 }
 
 /** Runs `fn` with the search for NaNs on or off. */

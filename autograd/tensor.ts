@@ -19,6 +19,7 @@ import {
   ShapeError,
   type Storage,
   sameShape,
+  synchronous,
 } from "../core/index.ts";
 import { type BackwardOptions, backward } from "./backward.ts";
 import { type GradientHook, Node } from "./graph.ts";
@@ -483,6 +484,23 @@ export function operand(who: string, x: Tensor, name = "x"): NDArray {
   const given: unknown = x;
   const advice = Array.isArray(given) || ArrayBuffer.isView(given) ? " (tensor(list) makes one)" : "";
   throw new ArgumentError(who, `${name} a tensor${advice}`, { [name]: given });
+}
+
+/**
+ * The result of a function that was differentiated.
+ * @throws ArgumentError naming `who` when it is not a tensor
+ */
+export function returnedTensor(who: string, result: unknown): Tensor {
+  if (synchronous(who, result) instanceof Tensor) return result as Tensor;
+  throw new ArgumentError(who, "a function that returns a tensor", { result });
+}
+
+/** A function to differentiate. */
+export type Differentiable = (...xs: Tensor[]) => Tensor;
+
+/** @throws ArgumentError naming `who` when `f` is not a function */
+export function checkFunction(who: string, f: unknown): void {
+  if (typeof f !== "function") throw new ArgumentError(who, "a function of tensors", { f });
 }
 
 /** A leaf that belongs to a module and is found by `Module.namedParameters`, trainable or frozen. */

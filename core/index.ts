@@ -172,7 +172,7 @@ export { fullMatcher } from "./python/pattern/index.ts";
 
 export { checkOptions, optionNames } from "./arguments/options.ts";
 export { editDistance, nearest } from "./arguments/spelling.ts";
-export { synchronous } from "./arguments/synchronous.ts";
+export { callSynchronously, synchronous } from "./arguments/synchronous.ts";
 export {
   AdapterError,
   ArgumentError,

@@ -69,7 +69,7 @@ export function linearCrossEntropy(
     throw new ArgumentError(who, "chunkBytes a positive number", { chunkBytes });
   const lead = h.shape.slice(0, -1);
   const expected = "h [..., d] and labels [...]";
-  const task = crossEntropyTask(who, expected, h.shape, lead, classes, labels, options);
+  const task = crossEntropyTask(who, expected, { h: h.shape }, classes, labels, options);
   const { target, counted, reduction } = task;
   const rows = target.data.length;
   const states = isFiniteWhereIgnored(h, counted) ? h : where(tensor(counted, [...lead, 1]), h, 0);

@@ -57,10 +57,10 @@ interface CrossEntropyTask {
  *   options that make no sense
  */
 export function crossEntropy(logits: Tensor, labels: IndexLike, options: CrossEntropyOptions = {}): Tensor {
-  const lead = operand("crossEntropy", logits, "logits").shape.slice(0, -1);
-  const classes = logits.shape.at(-1) ?? 0;
+  const { shape } = operand("crossEntropy", logits, "logits");
+  const classes = shape.at(-1) ?? 0;
   const expected = "logits [..., C] and labels [...]";
-  const task = crossEntropyTask("crossEntropy", expected, logits.shape, lead, classes, labels, options);
+  const task = crossEntropyTask("crossEntropy", expected, { logits: shape }, classes, labels, options);
   const { target, counted, count, ignoreIndex, labelSmoothing, reduction } = task;
   const rows = target.data.length;
   const onlyCounted = (x: Tensor): Tensor => (count < rows ? where(tensor(counted, [rows, 1]), x, 0) : x);
@@ -109,12 +109,15 @@ export function divisor(who: string, { count, ignoreIndex }: CrossEntropyTask): 
   return Math.max(1, count);
 }
 
-/** Checks labels [...lead] and options. `expected` and `shape` are for the message. */
+/**
+ * Checks labels and options.
+ * @param expected the shapes of inputs and labels, for the message
+ * @param given the shape of the one input, by its name: labels have it without its last axis
+ */
 export function crossEntropyTask(
   who: string,
   expected: string,
-  shape: Shape,
-  lead: Shape,
+  given: Readonly<Record<string, Shape>>,
   classes: number,
   labels: IndexLike,
   options: CrossEntropyOptions,
@@ -122,8 +125,9 @@ export function crossEntropyTask(
   checkOptions(who, options, crossEntropyOptions, crossEntropySpellings);
   const { ignoreIndex = -100, labelSmoothing = 0, reduction = "mean" } = options;
   const target = indices(labels);
-  if (shape.length === 0 || !sameShape(lead, target.shape))
-    throw new ShapeError(who, expected, { logits: shape, labels: target.shape });
+  const [shape] = Object.values(given);
+  if (shape.length === 0 || !sameShape(shape.slice(0, -1), target.shape))
+    throw new ShapeError(who, expected, { ...given, labels: target.shape });
   if (typeof labelSmoothing !== "number" || !(labelSmoothing >= 0 && labelSmoothing <= 1))
     throw new ArgumentError(who, "labelSmoothing from 0 to 1", { labelSmoothing });
   if (!["mean", "sum", "none"].includes(reduction))

@@ -18,7 +18,6 @@ export type IndexLike = Indices | Int32Array | readonly number[] | readonly (rea
  *   fraction or a number beyond ±2³¹ (the element is named)
  */
 export function indices(values: IndexLike, shape?: Shape): Indices {
-  if (shape) checkShape("indices", shape);
   const given = isIndices(values) ? values.data : values;
   const lists = given as readonly (readonly number[])[];
   const isNested = Array.isArray(given) && lists.some(isList);
@@ -30,6 +29,7 @@ export function indices(values: IndexLike, shape?: Shape): Indices {
   const flat = isNested ? lists.flatMap((list) => Array.from(list)) : (given as ArrayLike<number>);
   const own = isIndices(values) ? values.shape : isNested ? [lists.length, lists[0].length] : [flat.length];
   const actual = shape ?? own;
+  checkShape("indices", actual);
   if (sizeOf(actual) !== flat.length) {
     throw new ShapeError("indices", `${sizeOf(actual)} values for the shape`, {
       shape: actual,

@@ -1,6 +1,6 @@
 /** @file scope: runs a function and releases its temporaries, all at once; measureMemory: counts bytes meanwhile. */
 
-import { synchronous } from "../arguments/synchronous.ts";
+import { callSynchronously } from "../arguments/synchronous.ts";
 import { type MemoryReport, watch } from "../meter.ts";
 import type { Storage } from "./storage.ts";
 
@@ -33,7 +33,7 @@ export function scope<T>(fn: () => T): T {
   scopes.push(own);
   let result: T;
   try {
-    result = synchronous("scope", fn());
+    result = callSynchronously("scope", fn);
     const outer = scopes[scopes.length - 2];
     for (const storage of storagesIn(result, new Set())) {
       if (!own.has(storage)) continue;
@@ -59,7 +59,7 @@ export function keepingCopies<T>(fn: () => T): T {
   const before = keeping;
   keeping = true;
   try {
-    return fn();
+    return callSynchronously("keepingCopies", fn);
   } finally {
     keeping = before;
   }
@@ -83,7 +83,7 @@ function* storagesIn(value: unknown, seen: Set<unknown>): Generator<Storage> {
 export function measureMemory<T>(fn: () => T): MemoryReport & { readonly result: T } {
   const stop = watch();
   try {
-    const result = scope(() => synchronous("measureMemory", fn()));
+    const result = scope(() => callSynchronously("measureMemory", fn));
     return { result, ...stop() };
   } finally {
     stop(); // also when fn throws; a second time it changes nothing

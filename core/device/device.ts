@@ -3,7 +3,7 @@
  * names the device to start with. Nothing falls back in silence: `kernelCounts` says what ran where.
  */
 
-import { synchronous } from "../arguments/synchronous.ts";
+import { callSynchronously } from "../arguments/synchronous.ts";
 import { currentPrecision, withItemBytes } from "../array/storage.ts";
 import { openCpu } from "../cpu/index.ts";
 import { ArgumentError, DeviceError } from "../errors.ts";
@@ -151,7 +151,7 @@ export function withDevice<T>(name: DeviceName, fn: () => T): T {
   const before = current;
   setDevice(name);
   try {
-    return synchronous("withDevice", fn());
+    return callSynchronously("withDevice", fn);
   } finally {
     current = before;
   }
@@ -165,7 +165,7 @@ export function withPrecision<T>(precision: "float32" | "float64", fn: () => T):
   if (precision !== "float32" && precision !== "float64") {
     throw new ArgumentError("withPrecision", '"float32" or "float64"', { precision });
   }
-  return withItemBytes(precision === "float64" ? 8 : 4, () => synchronous("withPrecision", fn()));
+  return withItemBytes(precision === "float64" ? 8 : 4, () => callSynchronously("withPrecision", fn));
 }
 
 export interface DeviceStatus {

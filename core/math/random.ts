@@ -35,7 +35,8 @@ export function random(seed: number): Random {
 }
 
 /** Continues where `state()` was taken. */
-export function randomFromState({ key, position }: RandomState): Random {
+export function randomFromState(state: RandomState): Random {
+  const { key, position } = state ?? {};
   const isWord = (word: unknown) => Number.isInteger(word) && (word as number) >>> 0 === word;
   const legal = Array.isArray(key) && key.length === 2 && key.every(isWord);
   if (!legal || !Number.isSafeInteger(position) || position < 0) {

@@ -148,7 +148,7 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
       ? null
       : progressBar(Math.max(0, steps - start), progress === true ? "training" : progress);
   const began = performance.now();
-  const call = <T>(name: string, fn: () => T): T => synchronous(`fit: ${name}`, keepingCopies(fn));
+  const call = <T>(name: string, fn: () => T): T => keepingCopies(() => synchronous(`fit: ${name}`, fn()));
 
   model.train();
   try {
@@ -181,7 +181,7 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
       if (evaluate && (isDue(evaluate.every) || evaluations.stopped))
         evaluations.add(
           done,
-          evaluated(model, () => keepingCopies(evaluate.run)),
+          evaluated(model, () => keepingCopies(() => synchronous("fit: evaluate.run", evaluate.run()))),
         );
       if (checkpoint && (isDue(checkpoint.every) || evaluations.stopped))
         saveCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations);

@@ -1,7 +1,19 @@
 /** @file Nonsense handed to an op is refused in one sentence by a typed error: never a TypeError, never a silent result. */
 
 import * as ag from "lowrank/autograd";
-import { array, fromHost, indices, LowrankError, random } from "lowrank/core";
+import {
+  array,
+  fromHost,
+  indices,
+  keepingCopies,
+  LowrankError,
+  measureMemory,
+  random,
+  randomFromState,
+  scope,
+  withDevice,
+  withPrecision,
+} from "lowrank/core";
 import { byteTokenizer } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -18,6 +30,8 @@ const notNumbers = [Number.NaN, "1", null, {}, [], true];
 const notCounts = [...notNumbers, -1, 1.5, Number.POSITIVE_INFINITY];
 const notTensors = [undefined, null, 1, "x", [1, 2], new Float32Array(2), {}];
 const notAxes = [Number.NaN, "0", null, {}, 1.5, 2, -3];
+const notFunctions = [undefined, null, 5, "f", {}];
+const returning = (results: readonly unknown[]): (() => unknown)[] => results.map((result) => () => result);
 const notShapes = [undefined, null, 3, "2", {}, [Number.NaN], [-2], [1.5], ["2"], [2, 3, -7]];
 
 type Row = readonly [name: string, call: (bad: never) => unknown, bad: readonly unknown[]];
@@ -37,6 +51,31 @@ const rows: readonly Row[] = [
   ["variance, correction", (bad) => x.variance(0, { correction: bad }), [...notNumbers, -1]],
   ["argmax", (bad) => ag.argmax(bad), notTensors],
   ["argmax over an axis", (bad) => ag.argmax(x, bad), notAxes],
+  ["noGrad", (bad) => ag.noGrad(bad), notFunctions],
+  ["withRecording", (bad) => ag.withRecording(true, bad), notFunctions],
+  ["detectAnomaly", (bad) => ag.detectAnomaly(bad), notFunctions],
+  ["scope", (bad) => scope(bad), notFunctions],
+  ["measureMemory", (bad) => measureMemory(bad), notFunctions],
+  ["keepingCopies", (bad) => keepingCopies(bad), notFunctions],
+  ["withDevice", (bad) => withDevice("cpu", bad), notFunctions],
+  ["withPrecision", (bad) => withPrecision("float64", bad), notFunctions],
+  ["checkpoint, fn", (bad) => ag.checkpoint(bad, x), [...notFunctions, ...returning(notTensors)]],
+  ["checkpoint, input", (bad) => ag.checkpoint((t) => t, bad), notTensors],
+  ["checkGradients, f", (bad) => ag.checkGradients(bad, [x]), [...notFunctions, ...returning(notTensors)]],
+  ["checkGradients, inputs", (bad) => ag.checkGradients((t) => t, bad), [...notFunctions, x, [3]]],
+  ["grad, f", (bad) => ag.grad(bad)(x), [...notFunctions, ...returning(notTensors)]],
+  ["grad, argument", (bad) => ag.grad((t) => t.sum())(bad), notTensors],
+  ["vjp, f", (bad) => ag.vjp(bad, [x], x), [...notFunctions, ...returning(notTensors)]],
+  ["vjp, xs", (bad) => ag.vjp((t) => t, bad, x), [...notFunctions, x, [3]]],
+  ["jacobian, f", (bad) => ag.jacobian(bad, x), [...notFunctions, ...returning(notTensors)]],
+  ["hessian, f", (bad) => ag.hessian(bad, x), [...notFunctions, ...returning(notTensors)]],
+  ["onGradient", (bad) => ag.parameter(x).onGradient(bad), notFunctions],
+  ["randomFromState", (bad) => randomFromState(bad), [undefined, null, 1, {}, { key: [1], position: 0 }]],
+  [
+    "indices with a shape of their own",
+    (bad) => indices({ data: new Int32Array(4), shape: bad }),
+    [[-2, -2], [1.5]],
+  ],
   ["where, mask", (bad) => ag.where(bad, x, 0), notTensors],
   ["where, a", (bad) => ag.where(x, bad, 0), [undefined, null, "1", [1]]],
   ["clamp, low", (bad) => x.clamp(bad, 1), [...notNumbers, 2]],
