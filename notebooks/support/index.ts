@@ -2,9 +2,9 @@
 
 export { farShift } from "./data/declarations.ts";
 export { defineSettings, settingsTable } from "./notebook/settings.ts";
-export { type Displayable, display, md } from "./show/display.ts";
+export { display, md } from "./show/display.ts";
 export { formatNumber, meanStd, type Spread } from "./show/format.ts";
 export { barPlot, heatmap, linePlot, Picture, plot } from "./show/plot.ts";
 export { type Claim, replication } from "./show/replication.ts";
-export { type Column, Table, table } from "./show/table.ts";
-export { type Progress, progress } from "./terminal/progress.ts";
+export { table } from "./show/table.ts";
+export { progress } from "./terminal/progress.ts";

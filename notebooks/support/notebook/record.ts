@@ -38,7 +38,7 @@ export function recordOf({ full, changed, settings, verdicts, seconds }: Executi
   };
 }
 
-export function countVerdicts(verdicts: readonly Verdict[]): Readonly<Record<Verdict, number>> {
+function countVerdicts(verdicts: readonly Verdict[]): Readonly<Record<Verdict, number>> {
   const count = (verdict: Verdict) => verdicts.filter((v) => v === verdict).length;
   return { holds: count("holds"), partly: count("partly"), "does not hold": count("does not hold") };
 }

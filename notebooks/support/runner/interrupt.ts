@@ -1,8 +1,8 @@
 /** @file Handles interrupts: Ctrl-C (SIGINT), SIGTERM, the closing of the terminal (SIGHUP), the end of the parent. */
 import { Worker } from "node:worker_threads";
 
-export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-export type Interrupt = (typeof SIGNALS)[number];
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+type Interrupt = (typeof SIGNALS)[number];
 
 /**
  * Ends this process with SIGTERM soon after its parent has ended. npm, for instance, sends SIGTERM to the shell between
