@@ -7,26 +7,30 @@
  * lie two in a byte, the earlier element in the high half; an odd count is filled up with the code of zero.
  */
 
-import { allocateBytes, allocateFloats, QuantizationError } from "../core/index.ts";
+import { allocateBytes, allocateFloats } from "../core/index.ts";
 import type { Codebook } from "./codebooks.ts";
+import { magnitudesOf } from "./codes/magnitudes.ts";
 import { nearestCode, type Rounding, roundingOf, UNSURE } from "./codes/nearest.ts";
 import { byteOf, packedLength } from "./codes/pack.ts";
 
+/** Numbers quantized block by block. */
 export interface Blocks {
-  /** The codes: ⌈n · bits / 8⌉ bytes. */
-  readonly packed: Uint8Array;
+  /** The codes, packed. */
+  readonly packed: Uint8Array; // [⌈n · bits / 8⌉]
   /** The largest magnitude of each block. */
   readonly absmax: Float32Array; // [⌈n / blockSize⌉]
 }
 
-/**
- * Below this a magnitude counts as this when divided by, so that a block of zeros gives zeros and not NaN.
- */
+/** A smaller absmax is replaced by this as a divisor, so that a block of zeros gives zeros, not NaN. */
 const TINY = Math.fround(1e-38);
 
 /**
  * Quantizes x in blocks of `blockSize`, an even number.
- * @throws QuantizationError when an element is NaN or infinite; it is named
+ *
+ *     const { packed, absmax } = quantizeBlocks(nf4, x, 64);
+ *     dequantizeBlocks(nf4, packed, absmax, 64, y, 0, x.length);      // y ≈ x
+ *
+ * @throws QuantizationError if an element is NaN or infinite; the message names it
  */
 export function quantizeBlocks(codebook: Codebook, x: Float32Array, blockSize: number): Blocks {
   const { bits } = codebook;
@@ -44,8 +48,7 @@ export function quantizeBlocks(codebook: Codebook, x: Float32Array, blockSize: n
     writeCodes(rounding, bits, x, from, from + blockSize, scale, packed, (from * bits) / 8);
   }
   if (whole < n) {
-    // The short block is divided where the others are multiplied, and keeps the raised magnitude: so does
-    // bitsandbytes.
+    // As in bitsandbytes, the short block is divided where the others are multiplied, and stores the raised absmax.
     const largest = Math.max(largestIn(whole, n), TINY);
     absmax[absmax.length - 1] = largest;
     const scaled = x.subarray(whole).map((value) => value / largest);
@@ -55,8 +58,8 @@ export function quantizeBlocks(codebook: Codebook, x: Float32Array, blockSize: n
 }
 
 /**
- * Writes elements start … end - 1 to the front of `target`. `absmax` starts with that of the block in which
- * `start` lies, so that a part of it is enough.
+ * Dequantizes elements start … end - 1 to the front of `target`.
+ * @param absmax of the blocks from that of element `start` on
  */
 export function dequantizeBlocks(
   codebook: Codebook,
@@ -69,32 +72,6 @@ export function dequantizeBlocks(
 ): void {
   const dequantize = codebook.bits === 4 ? dequantizeNibbles : dequantizeBytes;
   dequantize(codebook.values, packed, absmax, blockSize, target, start, end);
-}
-
-const magnitude = new Float32Array(1);
-const magnitudeBits = new Int32Array(magnitude.buffer);
-const INFINITY_BITS = 0x7f800000;
-
-/**
- * The function (from, to) ↦ max |xᵢ| over [from, to). Without their sign bits, floats order as the integers
- * they are stored as, with Infinity and NaN above all others: one pass finds the largest and refuses those.
- */
-export function magnitudesOf(x: Float32Array): (from: number, to: number) => number {
-  const bits = new Int32Array(x.buffer, x.byteOffset, x.length);
-  return (from, to) => {
-    let largest = 0;
-    for (let i = from; i < to; i++) largest = Math.max(largest, bits[i] & 0x7fffffff);
-    if (largest >= INFINITY_BITS) throw notFinite(x, from);
-    magnitudeBits[0] = largest;
-    return magnitude[0];
-  };
-}
-
-function notFinite(x: Float32Array, from: number): QuantizationError {
-  const at = x.findIndex((value, i) => i >= from && !Number.isFinite(value));
-  return new QuantizationError(
-    `quantize: expected finite float32 values; got ${x[at]} at element ${at}. Find where it came from: no code stands for it`,
-  );
 }
 
 /** Writes the codes of x[from … to) · scale from byte `at` on. */

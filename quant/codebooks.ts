@@ -1,11 +1,11 @@
 /**
- * @file Codebooks: the values that 4 or 8 bits can name, all within [-1, 1] and derived here, not typed in.
+ * @file Codebooks: the numbers in [-1, 1] that 4 or 8 bits can stand for, derived here, not typed in.
  *
  * QLoRA: Efficient Finetuning of Quantized LLMs. Dettmers, Pagnoni, Holtzman, Zettlemoyer, 2023,
  * arXiv:2305.14314.
  *
- * Each equals the published float32 constants bit for bit, which asks for arithmetic in float32 where
- * bitsandbytes has it: `fround` below is that rounding, not a precaution.
+ * Each equals the published float32 constants bit for bit, which requires arithmetic in float32 wherever bitsandbytes
+ * computes in it: `fround` below is that rounding, not a precaution.
  */
 
 import { normalQuantile as Q } from "../core/index.ts";
@@ -34,7 +34,7 @@ function linspace(start: number, end: number, steps: number): number[] {
   );
 }
 
-/** Ascending, and divided by the largest so that it spans [-1, 1]. */
+/** Sorts the values and divides them by the largest, so that they span [-1, 1]. */
 function normalized(values: readonly number[]): Float32Array {
   const ascending = Float32Array.from(values).sort();
   return ascending.map((value) => value / ascending[ascending.length - 1]);
@@ -64,7 +64,7 @@ export const nf4: Codebook = {
 };
 
 /**
- * NF4 as Eq. 4 of the paper says it, which gives not quite the published values (`nf4` does):
+ * NF4 as Eq. 4 of the paper defines it. Its values are not quite the published ones, which `nf4` has:
  *
  *     qᵢ = ½ (Q(i/N) + Q((i+1)/N))       N = 2^k + 1       (Eq. 4)
  *
@@ -86,7 +86,7 @@ export const nf4Equation4: Codebook = {
   ]),
 };
 
-/** The n - 1 positive values of a half of n, ascending to 1. */
+/** The n - 1 positive values of a half with n values, ascending to 1. */
 function equation4(n: number): number[] {
   const N = 2 * n + 1;
   const q = Array.from({ length: n - 1 }, (_, j) => (Q((n + 1 + j) / N) + Q((n + 2 + j) / N)) / 2); // (Eq. 4)
@@ -94,7 +94,7 @@ function equation4(n: number): number[] {
 }
 
 /**
- * FP4 as bitsandbytes has it: a sign bit, two exponent bits e, one bit of fraction m.
+ * FP4 as in bitsandbytes: a sign bit, two exponent bits e, one bit of fraction m.
  *
  *     ±(1 + m/2) · 2^(4-e) / 12,  and for e = 0  ±m · 2^-4 / 12
  *
@@ -130,8 +130,7 @@ export const int8: Codebook = {
  * decade i = 0 … 6, (10^(i-7), 10^(i-6)], is cut into 2^i equal parts (2^(i+1) without a sign) whose middles
  * are the values. 0 and 1 are added.
  *
- * The signed one ends at -0.993, not -1. Double quantization stores absmax in it: the paper's
- * "FP8".
+ * The signed one ends at -0.993, not -1. Double quantization stores absmax in it; the paper calls it "FP8".
  */
 function dynamicMap(signed: boolean): Float32Array {
   const values = [0, 1];
@@ -147,7 +146,9 @@ function dynamicMap(signed: boolean): Float32Array {
   return Float32Array.from(values).sort();
 }
 
+/** The signed 8-bit dynamic map. */
 export const dynamic8: Codebook = { name: "dynamic8", bits: 8, values: dynamicMap(true) };
+/** The unsigned 8-bit dynamic map, for numbers that are never negative. */
 export const dynamic8Unsigned: Codebook = { name: "dynamic8 unsigned", bits: 8, values: dynamicMap(false) };
 
 /**
@@ -161,13 +162,13 @@ export const linear8: Codebook = {
 };
 
 /**
- * `nf4`, `fp4`, `int4`: 4 bits, block-wise. `int8`: the 8-bit dynamic map, block-wise. `int8-rows`: integers,
- * one absmax a row, as in LLM.int8.
+ * The formats of `quantize`. `nf4`, `fp4`, `int4`: 4 bits, block-wise. `int8`: the 8-bit dynamic map, block-wise.
+ * `int8-rows`: integers with one absmax a row, as in LLM.int8.
  */
 export const formats = ["nf4", "fp4", "int4", "int8", "int8-rows"] as const;
 export type Format = (typeof formats)[number];
 
-/** What the codes of each format stand for. */
+/** The codebook of each format. */
 export const codebookFor: Readonly<Record<Format, Codebook>> = {
   nf4,
   fp4,

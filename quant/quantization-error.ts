@@ -1,10 +1,10 @@
-/** @file What quantizing a tensor has cost. */
+/** @file `quantizationError`: how far a quantized tensor is from the original. */
 
 import { QuantizationError } from "../core/index.ts";
 import { type Numbers, numbersOf } from "./quantize.ts";
 import type { QuantizedTensor } from "./quantized-tensor.ts";
 
-/** With e = x̂ - x, over all elements. */
+/** The error e = x̂ - x over all elements. */
 export interface QuantizationErrorReport {
   /** max |e| */
   readonly max: number;
@@ -12,17 +12,18 @@ export interface QuantizationErrorReport {
   readonly meanAbs: number;
   /** mean e² */
   readonly mse: number;
-  /** ‖e‖ / ‖x‖; 0 when nothing was lost, also of a tensor of zeros. */
+  /** ‖e‖ / ‖x‖; 0 if e = 0, also for a tensor of zeros. */
   readonly relative: number;
-  /**
-   * Signal to quantization noise ratio, 10 log₁₀(‖x‖² / ‖e‖²), in decibels; Infinity when nothing was lost.
-   */
+  /** The signal to quantization noise ratio, 10 log₁₀(‖x‖² / ‖e‖²), in decibels; Infinity if e = 0. */
   readonly sqnr: number;
 }
 
 /**
- * Compares a tensor with its quantized self. Sums are in double precision.
- * @throws QuantizationError when the two have different numbers of elements
+ * Compares a tensor with its quantized form. Sums are in double precision.
+ *
+ *     quantizationError(W, quantize(W, { format: "nf4" })).sqnr      // about 21 dB for normal numbers
+ *
+ * @throws QuantizationError if the two have different numbers of elements
  */
 export function quantizationError(original: Numbers, quantized: QuantizedTensor): QuantizationErrorReport {
   const { data: x, shape } = numbersOf("quantizationError", original);

@@ -7,19 +7,18 @@
  * One absmax a row of the last axis. Halves round to even, as in the released code.
  */
 
-import { type Blocks, magnitudesOf } from "./blockwise.ts";
+import type { Blocks } from "./blockwise.ts";
+import { magnitudesOf } from "./codes/magnitudes.ts";
 
-/** Below this a magnitude counts as this when divided by, so that 127/absmax stays finite. */
+/** A smaller absmax is replaced by this as a divisor, so that 127/absmax is finite. */
 const TINY = Math.fround(1e-36);
-/**
- * Adding and subtracting 1.5 · 2^52 leaves no room for a fraction: a double is rounded to an integer, halves
- * to even.
- */
+/** Adding and subtracting 1.5 · 2^52 leaves no room for a fraction: it rounds a double to an integer, halves to even. */
 const ROUND = 1.5 * 2 ** 52;
 
 /**
- * The int8 of each element as a byte in two's complement, and the largest magnitude of each row.
- * @throws QuantizationError when an element is NaN or infinite; it is named
+ * Quantizes each row of x to int8.
+ * @returns the int8 of each element as a byte in two's complement, and the absmax of each row
+ * @throws QuantizationError if an element is NaN or infinite; the message names it
  */
 export function quantizeRows(x: Float32Array, rowLength: number): Blocks {
   const packed = new Uint8Array(x.length);
