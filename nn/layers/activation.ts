@@ -1,4 +1,4 @@
-/** @file The activations that configurations name. */
+/** @file The activation functions, by the names that configurations give them. */
 
 import { gelu, geluTanh, relu, silu, type Tensor, tanh } from "../../autograd/index.ts";
 import { ArgumentError } from "../../core/index.ts";
@@ -21,5 +21,8 @@ export function checkActivation(who: string, name: string): void {
     });
 }
 
-/** The function of that name, elementwise. */
+/**
+ * The activation function of that name, elementwise: `activation("gelu")(x)`.
+ * @param name see `ActivationName`
+ */
 export const activation = (name: ActivationName): ((x: Tensor) => Tensor) => functions[name];

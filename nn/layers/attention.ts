@@ -35,26 +35,30 @@ import { defaultRandom } from "./init.ts";
 import { checkSizes, Linear, type LinearLike } from "./linear.ts";
 import type { Rotary } from "./rotary.ts";
 
+/** The options of `scaledDotProductAttention`. */
 export interface AttentionOptions {
-  /** The last query sees all keys, the one before it all but one, and so on. */
+  /** True: the last query sees all keys, the query before it all keys but the last, and so on. @default false */
   readonly causal?: boolean;
   /**
-   * Added to the scores, [..., queries, keys] or what broadcasts to it: 0 keeps, −∞ hides. A query from which all keys
-   * are hidden gets zeros (as in PyTorch from 2.5 on), and what a key and its value hold that no query sees, be it NaN,
-   * does not enter.
+   * Added to the scores, in a shape that broadcasts to [..., queries, keys]: 0 keeps a key, −∞ hides it. A query from
+   * which all keys are hidden gets zeros (as in PyTorch from 2.5 on). A key that no query sees does not affect the
+   * result, even if it or its value is NaN.
+   * @default nothing is hidden
    */
   readonly mask?: Tensor;
-  /** 1/√d unless given. */
+  /** Factor on the scores. @default 1/√d */
   readonly scale?: number;
-  /** Applied to the attention weights. */
+  /** Dropout on the attention weights. @default none */
   readonly dropout?: Dropout;
 }
 
 /**
  * softmax(scale · q kᵀ + mask) v.
  *
+ * @example
+ * const y = scaledDotProductAttention(q, k, v, { causal: true });
  * @param q [batch, heads, time, d]
- * @param k [batch, groups, keys, d]: each serves heads/groups consecutive heads of q
+ * @param k [batch, groups, keys, d], where each group is shared by heads/groups consecutive heads of q
  * @param v [batch, groups, keys, e]
  * @returns [batch, heads, time, e]
  * @throws ShapeError when shapes do not fit
@@ -85,7 +89,7 @@ export function scaledDotProductAttention(
     if (1 < time && time <= keys && !(isTame(k) && isTame(v)))
       return queryByQuery(q, k, v, { causal, mask, scale, dropout });
   }
-  // The queries of one group lie one after the other: they are only more rows against the same keys.
+  // The queries of the heads that share a group are rows of one matrix: one product with the group's keys.
   const rows = (heads / groups) * time;
   const Q = reshape(mul(q, scale ?? 1 / Math.sqrt(d)), [batch, groups, rows, d]);
   let S = reshape(matmul(Q, mT(k)), [batch, heads, time, keys]); //            Q Kᵀ / √d
@@ -99,8 +103,9 @@ export function scaledDotProductAttention(
 }
 
 /**
- * What a mask hides wholly: `blind` [..., time, 1] is 1 at queries that see no key, `unseen` [..., groups, keys, 1] is 1
- * at keys that no query sees; null where there are none. Axes on which the mask repeats have length 1.
+ * The queries and keys that a mask hides completely: `blind` [..., time, 1] is 1 at queries that see no key, `unseen`
+ * [..., groups, keys, 1] is 1 at keys that no query sees; each is null when there are none. Axes along which the mask is
+ * constant have length 1.
  */
 function hiddenBy(
   mask: Tensor,
@@ -132,10 +137,10 @@ function hiddenBy(
   };
 }
 
-/** True where 0 times a product of elements is 0: none is NaN, infinite, or so large that products are. */
+/** True when 0 times any product of elements is 0: no element is NaN or infinite, or so large that a product overflows. */
 const isTame = (x: Tensor): boolean => allWithin(x.value, 2 ** 40);
 
-/** Each query by itself, over the keys that it sees: what it does not see does not enter its result, be it NaN. */
+/** Attention of one query at a time, over the keys that it sees. NaN at keys that it does not see is never read. */
 function queryByQuery(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
   const { causal, mask, ...rest } = options;
   const [time, keys] = [q.shape[2], k.shape[2]];
@@ -162,34 +167,45 @@ export function mergeHeads(x: Tensor): Tensor {
   return reshape(transpose(x, 1, 2), [batch, time, heads * d]);
 }
 
+/** The options of `MultiHeadAttention`. */
 export interface MultiHeadAttentionOptions {
-  /** So many key and value heads, each for heads/kvHeads consecutive query heads; as many as heads unless given. */
+  /** Number of key and value heads; each serves heads/kvHeads consecutive query heads. @default heads */
   readonly kvHeads?: number;
-  /** dim/heads unless given. */
+  /** Width of a head. @default dim/heads */
   readonly headDim?: number;
+  /** True: each position attends to itself and earlier positions. @default false */
   readonly causal?: boolean;
-  /** Turns queries and keys by their positions. */
+  /** Rotates queries and keys by their positions. @default null */
   readonly rotary?: Rotary | null;
+  /** Biases on queries, keys and values. @default true */
   readonly bias?: boolean;
-  /** A bias on the output layer; as `bias` unless given. */
+  /** A bias on the output layer. @default bias */
   readonly outputBias?: boolean;
-  /** Of attention weights. */
+  /** Probability of dropout on the attention weights. @default 0 */
   readonly dropout?: number;
-  /** See `LinearOptions`. */
+  /** Standard deviation of the initial weights. @default as `LinearOptions` */
   readonly std?: number;
+  /** Generator of the initial weights and of dropout's seed. @default that of `manualSeed` */
   readonly rng?: Random;
 }
 
+/** The options of `MultiHeadAttention.forward`. */
 export interface AttendOptions {
-  /** Keys and values of earlier calls, to which this call's are added. */
+  /** Keys and values of earlier calls; this call's are added to them. */
   readonly cache?: KeyValueCache;
-  /** Positions for rotary embedding, [time] or [batch, time]; counted on from what the cache holds unless given. */
+  /** Positions for rotary embedding, [time] or [batch, time]. @default counted from the end of the cache */
   readonly positions?: IndexLike;
   /** See `AttentionOptions`. */
   readonly mask?: Tensor;
 }
 
-/** Self-attention: x [batch, time, dim] → [batch, time, dim]. */
+/**
+ * Self-attention with several heads: x [batch, time, dim] → [batch, time, dim].
+ *
+ * @example
+ * const layer = new MultiHeadAttention(64, 4, { causal: true, rotary: new Rotary(16) });
+ * const y = layer.forward(x);
+ */
 export class MultiHeadAttention extends Module {
   readonly heads: number;
   readonly kvHeads: number;

@@ -24,19 +24,19 @@ interface Entry {
 export class KeyValueCache {
   readonly #entries = new Map<Module, Entry>();
 
-  /** Positions held, equal for all layers between calls of a model. */
+  /** Number of positions that the cache holds. Between calls of a model it is the same for all layers. */
   get length(): number {
     for (const { length } of this.#entries.values()) return length;
     return 0;
   }
 
-  /** Positions that `layer` has put here. */
+  /** Number of positions that the cache holds for `layer`. */
   lengthOf(layer: Module): number {
     return this.#entries.get(layer)?.length ?? 0;
   }
 
   /**
-   * Adds `layer`'s keys and values of the newest positions and returns those of all.
+   * Appends `layer`'s keys and values of the newest positions, and returns those of all positions.
    * @param k [batch, heads, time, d]
    * @param v [batch, heads, time, d]
    * @returns [batch, heads, length, d] each, views of the cache
@@ -65,7 +65,7 @@ export class KeyValueCache {
   }
 }
 
-/** `buffer`, or one twice as large with its first `start` positions, with `x` written at position `start`. */
+/** Writes `x` at position `start` of `buffer`; when it does not fit, of a copy with twice the capacity. */
 function append(buffer: NDArray | undefined, x: NDArray, start: number): NDArray {
   const [batch, heads, time, d] = x.shape;
   if (buffer && !sameShape([batch, heads, d], [buffer.shape[0], buffer.shape[1], buffer.shape[3]])) {

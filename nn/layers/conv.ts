@@ -3,6 +3,9 @@
  * of the image become columns (im2col; Chellapilla et al., 2006), and the kernel is a matrix.
  *
  *     y[n, o, i, j] = b[o] + Σ_{c, k, l} W[o, c, k, l] x[n, c, i s + k d − p, j s + l d − p]
+ *
+ * Conv1d is PyTorch's convolution over a sequence. It has nothing to do with Conv1D, GPT-2's name for a linear layer
+ * with a transposed weight, which is in linear.ts.
  */
 
 import {
@@ -28,14 +31,15 @@ import { checkLayer } from "../module/options.ts";
 import { defaultRandom, kaimingUniform } from "./init.ts";
 import { checkSizes, parameterLike } from "./linear.ts";
 
+/** The options of convolutions. */
 export interface ConvolutionOptions<Extent> {
-  /** s, 1 unless given. */
+  /** s. @default 1 */
   readonly stride?: Extent;
-  /** p: zeros on each side; 0 unless given. */
+  /** p: zeros on each side. @default 0 */
   readonly padding?: Extent;
-  /** d: step between the elements that a kernel reads; 1 unless given. */
+  /** d: step between the elements that a kernel reads. @default 1 */
   readonly dilation?: Extent;
-  /** Channels in so many groups, which do not mix. */
+  /** Number of groups that the channels are divided into; groups do not mix. @default 1 */
   readonly groups?: number;
 }
 
@@ -105,11 +109,16 @@ export function conv1d(
 const known = ["stride", "padding", "dilation", "groups", "bias", "rng"];
 
 interface LayerOptions {
+  /** Whether the layer has a bias. @default true */
   readonly bias?: boolean;
+  /** Generator of the initial weights. @default that of `manualSeed` */
   readonly rng?: Random;
 }
 
-/** A convolution over a sequence: x [batch, in, L] → [batch, out, L']. W [out, in/groups, k] and b start as Linear's. */
+/**
+ * A convolution over a sequence: x [batch, in, L] → [batch, out, L']. W [out, in/groups, k] and b start as Linear's. Not
+ * to be confused with Conv1D, GPT-2's linear layer.
+ */
 export class Conv1d extends Module {
   readonly options: ConvolutionOptions<number>;
   weight: Parameter;

@@ -6,14 +6,15 @@ import { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 import { defaultRandom } from "./init.ts";
 
-/** In training each element is kept with probability 1 − p and scaled by 1/(1 − p), or made zero; else y = x. */
+/** In training an element is kept with probability 1 − p and scaled by 1/(1 − p), or else set to zero; in evaluation y = x. */
 export class Dropout extends Module {
   readonly p: number;
-  /** This layer's own stream. */
+  /** The layer's own generator. */
   readonly generator: Random;
 
   /**
-   * @param options rng: seeds the layer's own stream, by one draw
+   * @param p probability that an element is dropped
+   * @param options rng: one draw from it seeds the layer's own generator
    * @throws ArgumentError unless 0 ≤ p < 1
    */
   constructor(p: number, options: { readonly rng?: Random } = {}) {

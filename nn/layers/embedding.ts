@@ -7,9 +7,11 @@ import { checkLayer } from "../module/options.ts";
 import { defaultRandom, normal } from "./init.ts";
 import { checkSizes, parameterLike } from "./linear.ts";
 
+/** The options of `Embedding`. */
 export interface EmbeddingOptions {
+  /** Generator of the initial table. @default that of `manualSeed` */
   readonly rng?: Random;
-  /** Standard deviation of the initial N(0, std²); 1 as in PyTorch. */
+  /** Standard deviation of the initial N(0, std²). @default 1, as in PyTorch */
   readonly std?: number;
 }
 

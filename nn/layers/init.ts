@@ -1,4 +1,4 @@
-/** @file Initial values of weights, each with its paper; and the generator used when a layer is given none. */
+/** @file Initializations of weights, each with its paper, and the default generator of layers. */
 
 import {
   array,
@@ -13,17 +13,17 @@ import {
 
 let generator = random(0);
 
-/** Seeds the generator that layers draw from when they are given none. */
+/** Seeds the default generator of layers. @param seed as for `random` */
 export function manualSeed(seed: number): void {
   generator = random(seed);
 }
 
-/** The generator that layers draw from when they are given none: the same numbers in every run of a program. */
+/** The default generator of layers, seeded with 0 unless `manualSeed` is called: the same numbers in every run of a program. */
 export const defaultRandom = (): Random => generator;
 
 let drawing = true;
 
-/** Runs `fn`; weights made inside are zeros, and none is drawn: for models whose weights are about to be loaded. */
+/** Runs `fn`, inside which new weights are zeros and nothing is drawn: for models whose weights are loaded next. */
 export function withoutInit<T>(fn: () => T): T {
   const before = drawing;
   drawing = false;
@@ -34,7 +34,7 @@ export function withoutInit<T>(fn: () => T): T {
   }
 }
 
-/** Normal, mean 0. */
+/** Normal with mean 0: N(0, std²). */
 export const normal = (rng: Random, shape: Shape, std: number): NDArray =>
   drawing ? array(rng.normal(sizeOf(shape), 0, std), shape) : zeros(shape);
 
@@ -49,6 +49,9 @@ export const uniform = (rng: Random, shape: Shape, bound: number): NDArray =>
 export const kaimingUniform = (rng: Random, shape: Shape, fanIn: number): NDArray =>
   uniform(rng, shape, fanIn > 0 ? 1 / Math.sqrt(fanIn) : 0);
 
-/** Xavier-uniform (Glorot & Bengio 2010): uniform on ±√(6 / (fanIn + fanOut)). */
+/**
+ * Xavier-uniform (Glorot & Bengio 2010): uniform on ±√(6 / (fanIn + fanOut)). No layer here starts with it; it is for
+ * models of your own: `layer.weight.assign(xavierUniform(rng, [out, in], in, out))`.
+ */
 export const xavierUniform = (rng: Random, shape: Shape, fanIn: number, fanOut: number): NDArray =>
   uniform(rng, shape, Math.sqrt(6 / (fanIn + fanOut)));

@@ -6,16 +6,16 @@ import { type Layer, Module } from "../module/module.ts";
 import { checkFlag, checkLayer } from "../module/options.ts";
 import { defaultRandom, kaimingUniform, normal } from "./init.ts";
 
-/** Anything that maps x to x Wᵀ + b: what adapters adapt, and what quantization replaces. */
+/** Any layer that maps x to x Wᵀ + b, however W is stored. Adapters adapt such layers, and quantization replaces them. */
 export interface LinearLike extends Layer {
   readonly inFeatures: number;
   readonly outFeatures: number;
   readonly bias: Tensor | null;
-  /** W [out, in], dense, whatever the layer stores. */
+  /** W [out, in] as a dense tensor, however the layer stores it. */
   denseWeight(): Tensor;
-  /** x Wᵀ without the bias, [..., in] → [..., out], by whatever means is cheapest. */
+  /** x Wᵀ without the bias, [..., in] → [..., out]. */
   project(x: Tensor): Tensor;
-  /** A layer of the same kind and layout, with the same bias, that holds W [out, in] (quantized again if this one is). */
+  /** A layer of the same kind and layout, with the same bias, that holds W [out, in]. A quantized layer quantizes W. */
   withWeight(W: NDArray): LinearLike;
   /** x Mᵀ for a matrix M [n, k], when the layer does not compute in float32: adapters on it compute as it does. */
   times?(x: Tensor, M: Tensor): Tensor;
@@ -27,15 +27,24 @@ export interface LinearLike extends Layer {
 export const isLinearLike = (module: Module): module is Module & LinearLike =>
   "denseWeight" in module && "project" in module && "withWeight" in module;
 
+/** The options of `Linear`. */
 export interface LinearOptions {
+  /** Whether the layer has a bias b. @default true */
   readonly bias?: boolean;
-  /** Where initial weights come from; see `manualSeed`. */
+  /** Generator of the initial weights. @default that of `manualSeed` */
   readonly rng?: Random;
-  /** When given, W starts as N(0, std²) and b as 0, as in transformers' models. */
+  /** W starts as N(0, std²) and b as 0, as in transformers' models. @default W and b start uniform on ±1/√in */
   readonly std?: number;
 }
 
-/** y = x Wᵀ + b. x [..., in], W [out, in], b [out]. W and b start uniform on ±1/√in, as in PyTorch, or see `std`. */
+/**
+ * The linear layer y = x Wᵀ + b: x [..., in], W [out, in], b [out]. W and b start uniform on ±1/√in, as in PyTorch, or as
+ * `std` says.
+ *
+ * @example
+ * const layer = new Linear(768, 3072);
+ * const y = layer.forward(x); //                 [..., 768] → [..., 3072]
+ */
 export class Linear extends Module implements LinearLike {
   readonly inFeatures: number;
   readonly outFeatures: number;
@@ -57,7 +66,7 @@ export class Linear extends Module implements LinearLike {
     this.bias = bias ? parameter(initialBias()) : null;
   }
 
-  /** A layer around parameters that exist: the same ones, so that a head can be tied to an embedding. */
+  /** A layer around existing parameters, not copies of them: so a head can share the weight of an embedding. */
   static of(weight: Parameter, bias: Parameter | null = null): Linear {
     const [outFeatures, inFeatures] = weight.shape;
     const layer: Linear = Object.create(Linear.prototype);
@@ -87,7 +96,10 @@ export class Linear extends Module implements LinearLike {
   }
 }
 
-/** GPT-2's linear layer: y = x W + b with W stored [in, out]. Starts as GPT-2 does: W ~ N(0, 0.02²), b = 0. */
+/**
+ * GPT-2's linear layer: y = x W + b with W stored [in, out], the transpose of Linear's. Starts as GPT-2 does:
+ * W ~ N(0, 0.02²), b = 0. The name is transformers'; it is no convolution (that is Conv1d).
+ */
 export class Conv1D extends Module implements LinearLike {
   readonly inFeatures: number;
   readonly outFeatures: number;
@@ -95,11 +107,7 @@ export class Conv1D extends Module implements LinearLike {
   bias: Parameter;
 
   /** @throws ArgumentError unless both sizes are positive integers, and on an unknown option */
-  constructor(
-    inFeatures: number,
-    outFeatures: number,
-    options: { readonly rng?: Random; readonly std?: number } = {},
-  ) {
+  constructor(inFeatures: number, outFeatures: number, options: Pick<LinearOptions, "rng" | "std"> = {}) {
     super();
     checkLayer("Conv1D", options, ["rng", "std"]);
     const { rng = defaultRandom(), std = 0.02 } = options;
@@ -110,7 +118,7 @@ export class Conv1D extends Module implements LinearLike {
     this.bias = parameter(zeros([outFeatures]));
   }
 
-  /** A layer around parameters that exist: weight [in, out], bias [out]. */
+  /** A layer around existing parameters: weight [in, out], bias [out]. */
   static of(weight: Parameter, bias: Parameter): Conv1D {
     const [inFeatures, outFeatures] = weight.shape;
     const layer: Conv1D = Object.create(Conv1D.prototype);
@@ -144,14 +152,14 @@ export class Conv1D extends Module implements LinearLike {
 export const isDenseLinear = (module: Module): module is Linear | Conv1D =>
   module instanceof Linear || module instanceof Conv1D;
 
-/** A new parameter with these values, trainable if `before` is. */
+/** A new parameter with these values, trainable if and only if `before` is. */
 export function parameterLike(before: Parameter, values: NDArray): Parameter {
   const after = parameter(values);
   after.requiresGrad = before.requiresGrad;
   return after;
 }
 
-/** Throws unless every size is a positive integer. */
+/** @throws ArgumentError unless every size is a positive integer */
 export function checkSizes(who: string, sizes: Readonly<Record<string, number>>): void {
   for (const [name, size] of Object.entries(sizes)) {
     if (!Number.isSafeInteger(size) || size <= 0)

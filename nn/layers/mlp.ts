@@ -7,13 +7,15 @@ import { checkLayer } from "../module/options.ts";
 import { activation, checkActivation } from "./activation.ts";
 import { Linear, type LinearLike, type LinearOptions } from "./linear.ts";
 
+/** The options of `MLP` and `SwiGLU`. */
 export interface MLPOptions extends LinearOptions {
+  /** f. @default "gelu"; in SwiGLU "silu" */
   readonly activation?: ActivationName;
 }
 
 const known = ["activation", "bias", "rng", "std"];
 
-/** y = W2 f(W1 x + b1) + b2. x [..., dim], between [..., hidden], y [..., dim]. */
+/** The two-layer MLP y = W2 f(W1 x + b1) + b2: x [..., dim], hidden layer [..., hidden], y [..., dim]. */
 export class MLP extends Module {
   readonly activation: ActivationName;
   fc1: LinearLike;
@@ -39,7 +41,10 @@ export class MLP extends Module {
   }
 }
 
-/** y = Wdown (f(Wgate x) ∘ Wup x), f = silu unless given. x [..., dim], between [..., hidden], y [..., dim]. */
+/**
+ * The gated MLP y = Wdown (f(Wgate x) ∘ Wup x), with f = silu by default and no biases: x [..., dim], hidden layer
+ * [..., hidden], y [..., dim].
+ */
 export class SwiGLU extends Module {
   readonly activation: ActivationName;
   gate_proj: LinearLike;

@@ -19,19 +19,31 @@ export interface Angles {
   readonly sin: Tensor;
 }
 
+/** The options of `Rotary`. */
 export interface RotaryOptions {
+  /** Base of the frequencies. @default 10000 */
   readonly base?: number;
-  /** How the frequencies are changed for texts longer than the model was trained on. */
+  /** How the frequencies are changed for inputs longer than those of the training. @default null, not at all */
   readonly scaling?: RopeScaling | null;
 }
 
+/**
+ * Rotary position embedding for heads of width d.
+ *
+ * @example
+ * const rotary = new Rotary(64);
+ * const q = rotary.turn(queries, rotary.angles(time)); //       queries [batch, heads, time, 64]
+ */
 export class Rotary {
-  /** θ_i. */
+  /** θ_i, one for each pair of coordinates. */
   readonly frequencies: Float64Array;
-  /** On cosines and sines; 1 but for YaRN. */
+  /** Factor on cosines and sines; 1 except with YaRN. */
   readonly magnitude: number;
 
-  /** @param d width of a head, even */
+  /**
+   * @param d width of a head
+   * @throws ArgumentError unless d is even and base positive
+   */
   constructor(d: number, options: RotaryOptions = {}) {
     checkLayer("Rotary", options, ["base", "scaling"]);
     const { base = 10000, scaling = null } = options;
@@ -45,8 +57,8 @@ export class Rotary {
   }
 
   /**
-   * Angles at the given positions, or at `positions` of them counted from `start`.
-   * @param positions [time] or [batch, time]
+   * The cosines and sines at each position.
+   * @param positions the positions, [time] or [batch, time]; or a number n, for the positions start … start + n − 1
    */
   angles(positions: number | IndexLike, start = 0): Angles {
     const at =
@@ -76,7 +88,7 @@ function scaled(thetas: Float64Array, base: number, scaling: RopeScaling): Float
     case "linear":
       return thetas.map((theta) => theta / scaling.factor);
     case "dynamic":
-      return thetas; // up to max_position_embeddings, which is as far as a model here goes
+      return thetas; // unchanged up to max_position_embeddings, the longest input of a model here
     case "yarn":
       return interpolatedByParts(thetas, base, scaling);
     case "llama3":
@@ -95,7 +107,7 @@ function interpolatedByParts(
   { factor, original_max_position_embeddings: original, beta_fast, beta_slow, truncate }: YarnRopeScaling,
 ): Float64Array {
   const d = 2 * thetas.length;
-  /** The pair, as a real number, that turns so many times: original · base^(−2i/d) = 2π turns. */
+  /** The pair i, as a real number, that turns this many times: original · base^(−2i/d) = 2π turns. */
   const pairThatTurns = (turns: number): number =>
     (d * Math.log(original / (2 * Math.PI * turns))) / (2 * Math.log(base));
   const [first, last] = [pairThatTurns(beta_fast), pairThatTurns(beta_slow)];
@@ -109,7 +121,7 @@ function interpolatedByParts(
 }
 
 /**
- * Llama 3.1's frequencies for contexts longer than it was trained on first (`original`): wavelengths λ = 2π/θ beyond
+ * Llama 3.1's frequencies for contexts longer than those of its first training (`original`): wavelengths λ = 2π/θ beyond
  * original/low are stretched by `factor`, those below original/high stay, and between the two is a linear transition.
  */
 function stretched(theta: number, scaling: Llama3RopeScaling): number {
