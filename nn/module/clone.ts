@@ -1,4 +1,4 @@
-/** @file A deep copy of a module: what was one inside stays one, and nothing of it is the original's. */
+/** @file Deep copies of modules: sharing inside the module is kept, and nothing is shared with the original. */
 
 import { Parameter, Tensor } from "../../autograd/index.ts";
 import { copy, NDArray, Random, randomFromState } from "../../core/index.ts";
@@ -7,12 +7,17 @@ import { type Copier, Module } from "./module.ts";
 import { checkModule } from "./options.ts";
 
 /**
- * A copy of `module` with modules, parameters, arrays and generators of its own, also in lists, Maps, Sets and plain
+ * A deep copy of `module`: modules, parameters, arrays and generators are copied, also in lists, Maps, Sets and plain
  * objects. What is shared inside (tied weights, a module in two places) is shared inside the copy. Instances of other
- * classes (tokenizers, packed weights), functions and results that have a history are the same ones.
+ * classes (tokenizers, packed weights), functions and tensors with a history are not copied; the copy refers to them.
  *
- * Private fields (`#name`) are out of its reach: a class that has some says with `cloneWith` how it is copied.
- * @param instead what to copy in the place of a module that is reached
+ * Private fields (`#name`) cannot be copied from outside: a class that has some implements `cloneWith`.
+ *
+ * @example
+ * const before = cloneModule(model);
+ * fit(model, options);
+ * @param instead returns for each module that is reached the module to copy in its place
+ * @throws ArgumentError when `module` is no module
  */
 export function cloneModule<M extends Module>(
   module: M,
@@ -21,7 +26,7 @@ export function cloneModule<M extends Module>(
   checkModule("cloneModule", module);
   const copies = new Map<unknown, unknown>();
 
-  /** The one copy of `source`. It is known before `fill` runs, which may come back to it. */
+  /** The one copy of `source`. It is registered before `fill` runs, since the source may contain itself. */
   const once = <T>(source: unknown, make: () => T, fill: (made: T) => void = () => {}): T => {
     if (!copies.has(source)) {
       const made = make();
@@ -52,7 +57,7 @@ export function cloneModule<M extends Module>(
     return isContainer(value) ? once(value, () => emptyLike(value), fillFrom(value)) : value;
   };
 
-  /** Copies the fields of `source` into `made`, which is frozen then if `source` is. */
+  /** Copies the fields of `source` into `made`, and then freezes it if `source` is frozen. */
   const fillFrom = (source: object) => (made: object) => {
     for (const [name, value] of Object.entries(source)) Object.assign(made, { [name]: cloneField(value) });
     if (Object.isFrozen(source)) Object.freeze(made);
@@ -72,7 +77,7 @@ export function cloneModule<M extends Module>(
 const emptyLike = (container: object): object =>
   Array.isArray(container) ? [] : Object.create(Object.getPrototypeOf(container));
 
-/** The same values in memory of their own, trainable if the source is. */
+/** A copy with memory of its own, trainable if and only if the source is. */
 export function cloneParameter(source: Parameter, category = source.value.storage.category): Parameter {
   const made = new Parameter(copy(source.value, category));
   made.requiresGrad = source.requiresGrad;

@@ -1,18 +1,18 @@
 /**
- * @file What a module's fields hold: parameters and modules, also those in lists, Maps and plain objects, as in
- * PyTorch's ParameterList and ModuleDict; and what looks like a parameter but is where none is found.
+ * @file Finds the parameters and modules in a module's fields, also those in lists, Maps and plain objects (as in
+ * PyTorch's ParameterList and ModuleDict); and finds trainable tensors in places that are not searched, for warnings.
  */
 
 import { Parameter, Tensor } from "../../autograd/index.ts";
 import { LowrankError } from "../../core/index.ts";
 
-/** A value and where it stands: its name below the module, such as `layers.0.fc1`. */
+/** A value in a field of a module, with its name below the module, such as `layers.0.fc1`. */
 export class Place<T = unknown> {
   readonly name: string;
   readonly value: T;
   readonly #holder: object;
   readonly #key: unknown;
-  /** Where the holder itself stands, when it is a list, a Map or an object in a field. */
+  /** The place of the holder, when that is a list, a Map or an object in a field. */
   readonly #outer: Place | null;
 
   constructor(name: string, value: T, holder: object, key: unknown, outer: Place | null) {
@@ -23,7 +23,7 @@ export class Place<T = unknown> {
     this.#outer = outer;
   }
 
-  /** Puts another value there. A frozen list or object is replaced by a frozen copy that holds it. */
+  /** Replaces the value. A frozen list or object is replaced by a frozen copy that holds the new value. */
   put(value: unknown): void {
     const [holder, key] = [this.#holder, this.#key];
     if (holder instanceof Map) holder.set(key, value);
@@ -37,7 +37,7 @@ export class Place<T = unknown> {
 
 type Container = readonly unknown[] | ReadonlyMap<unknown, unknown> | Readonly<Record<string, unknown>>;
 
-/** Lists, Maps and plain objects: what is looked into. */
+/** True for lists, Maps and plain objects, whose contents are searched. */
 export function isContainer(value: unknown): value is Container {
   if (typeof value !== "object" || value === null) return false;
   if (Array.isArray(value) || value instanceof Map) return true;
@@ -45,7 +45,7 @@ export function isContainer(value: unknown): value is Container {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Everything in the fields of `module`, in their order, lists, Maps and plain objects taken apart. */
+/** All values in the fields of `module`, in order; of lists, Maps and plain objects, their contents. */
 export function* places(module: object): Generator<Place> {
   for (const [name, value] of Object.entries(module)) {
     const place = new Place(name, value, module, name, null);
@@ -54,7 +54,7 @@ export function* places(module: object): Generator<Place> {
   }
 }
 
-/** The parameters in the fields of `module` itself, not those of the modules in it. One in two places comes twice. */
+/** The parameters in the fields of `module` itself, not of the modules in it. A parameter in two places comes twice. */
 export function* parametersIn(module: object): Generator<Place<Parameter>> {
   for (const place of places(module)) if (place.value instanceof Parameter) yield place as Place<Parameter>;
 }
@@ -79,9 +79,9 @@ function write(holder: object, key: string, name: string, value: unknown): void 
 }
 
 /**
- * What trains, as it seems, but is in no place where parameters are found: parameters and modules in Sets and in
- * instances of classes that are no modules, and tensors that require a gradient without being parameters.
- * @param isPart true for a parameter or module that should have been found
+ * Values that seem meant to train but are not found as parameters: parameters and modules in Sets and in instances of
+ * classes that are no modules, and tensors that require a gradient without being parameters.
+ * @param isPart returns true for a parameter or module that should have been found
  */
 export function* hiddenIn(
   module: object,
@@ -89,7 +89,7 @@ export function* hiddenIn(
 ): Generator<{ readonly name: string; readonly why: string }> {
   for (const { name, value } of places(module)) {
     if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) continue;
-    if ("namedModules" in value) continue; // a module that its holder's children() leaves out on purpose
+    if ("namedModules" in value) continue; // a module that the holder's children() omits on purpose
     if (value instanceof Tensor) {
       if (value.requiresGrad && value.isLeaf && !(value instanceof Parameter))
         yield { name, why: "is a tensor that requires a gradient: make it with parameter()" };

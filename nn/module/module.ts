@@ -5,7 +5,7 @@
  * names are PyTorch's: `fc.weight`; `h.0.attn` in a list; `layers.fc1` in a Map or an object.
  *
  * They cannot be found in private fields (`#weight`), closures, Sets and instances of classes that are no modules.
- * `parameters()` warns of the latter two, and `fit` of any parameter that the loss depends on and nobody trains.
+ * `parameters()` warns of the latter two, and `fit` of any parameter that the loss depends on but that does not train.
  */
 
 import { Parameter, type Tensor } from "../../autograd/index.ts";
@@ -25,16 +25,31 @@ import { describeMismatch, findMismatch, type LoadReport } from "./mismatch.ts";
 /** Values by parameter name. */
 export type StateDict = Map<string, NDArray>;
 
+/** The options of `loadStateDict`. */
 export interface LoadStateOptions {
-  /** Everything must fit, or nothing is loaded. @default true */
+  /** True: every name and shape must fit, or nothing is loaded. False: what fits is loaded. @default true */
   readonly strict?: boolean;
 }
 
-/** Copies a value as `cloneModule` copies a field: the same value always gives the same copy. */
+/** Copies a value as `cloneModule` copies a field. The same value always gives the same copy. */
 export type Copier = <T>(value: T) => T;
 
+/**
+ * Base class of layers and models: a tree of named parameters. Parameters and modules are the values of plain fields.
+ *
+ * @example
+ * class Classifier extends Module {
+ *   hidden = new Linear(4, 16);
+ *   head = new Linear(16, 3);
+ *
+ *   forward(x: Tensor): Tensor {
+ *     return this.head.forward(this.hidden.forward(x).relu());
+ *   }
+ * }
+ * new Classifier().parameters().length; // 4
+ */
 export abstract class Module {
-  /** False during evaluation: dropout does nothing. Set it by `train()` and `eval()`. */
+  /** True during training; false during evaluation, when dropout does nothing. Set by `train()` and `eval()`. */
   training = true;
 
   /** The modules in this module's own fields, with their names: `["h.0", block]`. */
@@ -42,14 +57,14 @@ export abstract class Module {
     for (const { name, value } of places(this)) if (value instanceof Module) yield [name, value];
   }
 
-  /** This module under the name "", and every module below it, parents first; one in two places under both names. */
+  /** This module, under the name "", and every module below it, parents first. A module in two places comes twice. */
   *namedModules(prefix = ""): Generator<[string, Module]> {
     yield* walk(this, prefix, []);
   }
 
   /**
-   * Every parameter once, under its first name; tied parameters have one name.
-   * @throws LowrankError when two parameters have the same name, as a key with a dot in it can bring about
+   * Every parameter once, under its first name; tied parameters are one parameter.
+   * @throws LowrankError when two parameters have the same name, which a key with a dot in it can cause
    */
   *namedParameters(): Generator<[string, Parameter]> {
     const seen = new Set<Parameter>();
@@ -66,7 +81,7 @@ export abstract class Module {
     }
   }
 
-  /** The parameters of `namedParameters`. Warns of what holds parameters where they are not found. */
+  /** The parameters of `namedParameters`. Warns of parameters in places that are not searched. */
   parameters(): Parameter[] {
     const found = Array.from(this.namedParameters(), ([, parameter]) => parameter);
     const known = new Set<unknown>(found);
@@ -91,7 +106,7 @@ export abstract class Module {
     throw new LowrankError(`getModule: expected the path of a module; got ${JSON.stringify(path)}`);
   }
 
-  /** Puts `module` in the place of the one at `path`. @throws LowrankError when there is none */
+  /** Replaces the module at `path` by `module`. @throws LowrankError when there is none at `path` */
   replaceModule(path: string, module: Module): void {
     if (!(module instanceof Module))
       throw new ArgumentError("replaceModule", "a path and a module", { module: typeof module });
@@ -106,39 +121,38 @@ export abstract class Module {
     throw new LowrankError(`replaceModule: expected the path of a module; got ${JSON.stringify(path)}`);
   }
 
-  /** Training behaviour (dropout active) for this module and those below. */
+  /** Sets the training mode (dropout is active) of this module and all below it. @param on false for evaluation */
   train(on = true): this {
     for (const [, module] of this.namedModules()) module.training = on;
     return this;
   }
 
-  /** Evaluation behaviour. */
+  /** Sets the evaluation mode (dropout does nothing) of this module and all below it. */
   eval(): this {
     return this.train(false);
   }
 
-  /** Makes every parameter trainable, or freezes it. */
+  /** Makes every parameter trainable, or freezes them all. @param required false to freeze */
   requiresGrad_(required = true): this {
     for (const parameter of this.parameters()) parameter.requiresGrad = required;
     return this;
   }
 
-  /** Forgets all gradients. */
+  /** Clears all gradients. */
   zeroGrad(): void {
     for (const parameter of this.parameters()) parameter.zeroGrad();
   }
 
-  /** The values of all parameters by name, not copied. */
+  /** The values of all parameters by name. They are not copied: later changes of the parameters show in them. */
   stateDict(): StateDict {
     return new Map(Array.from(this.namedParameters(), ([name, parameter]) => [name, parameter.value]));
   }
 
   /**
    * Overwrites the parameters with `values`.
-   * @param options strict: every name and shape must fit. Otherwise what fits is taken and the rest reported.
-   * @default strict: true
-   * @returns the names that did not fit, all empty when strict
-   * @throws CheckpointError listing every missing, unexpected and misshapen entry; the module is then unchanged
+   * @param values arrays by parameter name
+   * @returns the names that did not fit; none when strict
+   * @throws CheckpointError when strict, listing every missing, unexpected and misshapen entry; nothing is changed then
    */
   loadStateDict(values: StateDict, options: LoadStateOptions = {}): LoadReport {
     checkOptions("loadStateDict", options, ["strict"]);
@@ -149,24 +163,25 @@ export abstract class Module {
       const value = values.get(name);
       return value && sameShape(value.shape, parameter.shape) ? [{ parameter, value }] : [];
     });
-    for (const { value } of assigned) void value.data; // throws when it was released, before anything is changed
+    for (const { value } of assigned) void value.data; // throws if it was released, before anything is changed
     for (const { parameter, value } of assigned) parameter.assign(value);
     return report;
   }
 
-  /** What `loadStateDict` checks. @throws CheckpointError as it does; nothing is changed */
+  /** The check of a strict `loadStateDict`, without loading. @throws CheckpointError as `loadStateDict` */
   checkStateDict(values: StateDict): void {
     const problems = describeMismatch(compare(new Map(this.namedParameters()), values));
     if (problems.length > 0) throw new CheckpointError(`loadStateDict: ${problems.join("; ")}`);
   }
 
+  /** The storages of all parameters. */
   *storages(): Generator<Storage> {
     for (const parameter of this.parameters()) yield* parameter.storages();
   }
 
   /**
-   * Overridden by classes with private fields, for `cloneModule`: a new module like this one, every part that is to be
-   * its own put through `copy`. Without it the copy has the public fields only.
+   * Implemented by classes with private fields, for `cloneModule`: returns a new module like this one, made with
+   * `copy(part)` of every part that is to be copied. Without it a copy has the public fields only.
    */
   cloneWith?(copy: Copier): Module;
 
@@ -178,10 +193,10 @@ export abstract class Module {
     return null;
   }
 
-  /** Weights that the module holds packed and not as parameters: sums count them by the numbers they stand for. */
+  /** Weights that the module holds packed, not as parameters. `countNumbers` counts the numbers that they stand for. */
   packedWeights?(): Iterable<{ readonly size: number }>;
 
-  /** What `toString` prints after the class name: sizes and settings of this module itself. */
+  /** The sizes and settings of this module itself, which `toString` prints after the class name. */
   describe(): string {
     return "";
   }
@@ -203,14 +218,14 @@ export interface Layer extends Module {
 
 const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);
 
-/** What of `values` does not fit the parameters. */
+/** @throws ArgumentError when `values` is no Map */
 function compare(own: ReadonlyMap<string, Parameter>, values: StateDict): LoadReport {
   if (!(values instanceof Map))
     throw new ArgumentError("loadStateDict", "a Map of arrays by parameter name", { values });
   return findMismatch(own, values);
 }
 
-/** `module` and those below. One that stands inside itself is passed over there. */
+/** `module` and the modules below it. A module inside itself is not visited again. */
 function* walk(module: Module, path: string, outer: readonly Module[]): Generator<[string, Module]> {
   yield [path, module];
   const within = [...outer, module];
@@ -236,7 +251,7 @@ function* treeLines(
     if (!within.includes(next)) yield* treeLines(next, child, `${indent}  `, within);
 }
 
-/** Numbers in the parameters of `module` and in its packed weights, each once. */
+/** Number of elements of the parameters and packed weights of `module`; shared ones count once. */
 export function countNumbers(module: Module): number {
   const packed = Array.from(module.namedModules(), ([, one]) => [...(one.packedWeights?.() ?? [])]).flat();
   const held = new Set<{ readonly size: number }>([...module.parameters(), ...packed]);

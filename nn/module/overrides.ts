@@ -1,4 +1,4 @@
-/** @file Whether a layer's weight and bias say all that it computes, so that another layer can take its place. */
+/** @file Checks that a layer computes only what its weight and bias say, so that another layer can replace it. */
 
 import { Parameter } from "../../autograd/index.ts";
 import { Conv1d, Conv2d } from "../layers/conv.ts";
@@ -8,13 +8,13 @@ import type { Module } from "./module.ts";
 
 const kinds = [Linear, Conv1D, Embedding, Conv1d, Conv2d] as const;
 
-/** What a linear layer computes with, what is computed from most to least; a class that changes one changes those after it. */
+/** The methods of a linear layer, each computed from the next; a class that overrides one must override those after it. */
 const computation = ["forward", "project", "denseWeight"] as const;
 
 /**
- * What a layer's class, or the layer itself, does in its own way, so that its weight and bias do not say all that it
- * computes: "forward" of a Linear that scales its output, "weight" that is an accessor. Empty for the library's layers,
- * for classes that extend them and leave these alone, and for classes that are a LinearLike of their own in full.
+ * The names of members that a layer or its class overrides, so that weight and bias do not say all that it computes:
+ * "forward" of a Linear that scales its output, "weight" where it is an accessor. Empty for the library's layers, for
+ * classes that extend them without overriding these members, and for complete LinearLike classes.
  */
 export function overrides(layer: Module): string[] {
   const Kind = kinds.find((kind) => layer instanceof kind);
@@ -27,13 +27,13 @@ export function overrides(layer: Module): string[] {
   return [...changed.filter((name) => name !== "withWeight"), ...accessors];
 }
 
-/** Of a LinearLike: what is defined nearer to the layer than what it should follow from. */
+/** The methods of a LinearLike that are overridden in a later class than the methods they are computed from. */
 function outOfOrder(layer: Module): string[] {
   const depths = computation.map((name) => depthOf(layer, name));
   return computation.filter((_, i) => depths.slice(i + 1).some((later) => depths[i] < later));
 }
 
-/** How far up its chain of prototypes an object finds a member: 0 for one of its own. */
+/** The number of prototypes between an object and a member: 0 for a member of its own. */
 function depthOf(object: object, name: string): number {
   const above: unknown = Object.getPrototypeOf(object);
   return Object.hasOwn(object, name) || above === null ? 0 : 1 + depthOf(above as object, name);

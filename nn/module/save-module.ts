@@ -1,4 +1,4 @@
-/** @file Any module's parameters in one safetensors file, under their names. */
+/** @file Saves and loads the parameters of any module: one safetensors file, under the parameters' names. */
 
 import {
   ArgumentError,
@@ -14,15 +14,20 @@ import type { LoadReport } from "./mismatch.ts";
 import { type LoadStateOptions, Module } from "./module.ts";
 import { naming } from "./naming.ts";
 
+/** The options of `saveModule`. */
 export interface SaveModuleOptions {
-  /** Texts to go into the file's header, beside `format: pt`, which other programs expect. */
+  /** Strings for the file's header, in addition to `format: pt`, which other programs expect. @default none */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
- * Writes the parameters of `module`, whole or not at all: as F32, and F64 in double precision. What else a module is
- * made of (sizes, modes, generators) is in no file: `loadModule` reads into a module that is made the same way.
- * @throws CheckpointError when a layer has weights that are no parameters (quantized: use `saveQuantized`), and when the
+ * Writes the parameters of `module` to a safetensors file, whole or not at all: as F32, in double precision as F64.
+ * Sizes, modes and generators are not saved: `loadModule` reads into a module that is made the same way.
+ *
+ * @example
+ * saveModule(model, "model.safetensors");
+ * loadModule(new Classifier(), "model.safetensors");
+ * @throws ArgumentError on a wrong argument or option; CheckpointError when a layer has weights that are no parameters (quantized: use `saveQuantized`), and when the
  *   file cannot be written
  */
 export function saveModule(module: Module, path: string, options: SaveModuleOptions = {}): void {
@@ -30,7 +35,7 @@ export function saveModule(module: Module, path: string, options: SaveModuleOpti
   checkOptions("saveModule", options, ["metadata"]);
   const metadata = Object.entries(options.metadata ?? {});
   const odd = metadata.find(([, text]) => typeof text !== "string");
-  if (odd) throw new ArgumentError("saveModule", "metadata that are texts", { [odd[0]]: odd[1] });
+  if (odd) throw new ArgumentError("saveModule", "metadata that are strings", { [odd[0]]: odd[1] });
   checkWeights("saveModule", module);
   const entries = Array.from(
     module.stateDict(),
@@ -42,8 +47,8 @@ export function saveModule(module: Module, path: string, options: SaveModuleOpti
 
 /**
  * Reads a file of `saveModule`, or any safetensors file with the same names, into `module`. F16 and BF16 become float32.
- * @returns what was missing, unexpected or misshapen (nothing, when strict), and the header's texts
- * @throws CheckpointError as `loadStateDict`, the file named; the module is then unchanged
+ * @returns the names that were missing, unexpected or misshapen (none when strict), and the header's strings
+ * @throws CheckpointError as `loadStateDict`, naming the file; the module is then unchanged
  */
 export function loadModule(
   module: Module,
@@ -65,7 +70,7 @@ function checkArguments(who: string, module: unknown, path: unknown): void {
   if (typeof path !== "string" || path === "") throw new ArgumentError(who, "a path", { path });
 }
 
-/** Refuses layers whose weight would not be in the file. */
+/** @throws CheckpointError when a layer has a weight that would not be in the file */
 function checkWeights(who: string, module: Module): void {
   for (const [name, layer] of module.namedModules()) {
     if (!isLinearLike(layer) || layer.parameters().some((parameter) => parameter !== layer.bias)) continue;

@@ -18,19 +18,25 @@
 import { AdapterError, fullMatcher, nearest } from "../../core/index.ts";
 import { isAdaptable, isInnerLinear, type ModuleKind } from "./kinds.ts";
 
+/** What selects modules: a name, a regular expression, "all-linear", or a list of these. */
 export type Target = string | RegExp | readonly (string | RegExp)[];
-/** A module by its dotted name and what it is to an adapter. */
+/** What a target selects by: a module's dotted name and its kind. */
 export interface Targetable {
   readonly name: string;
   readonly kind: ModuleKind;
 }
 
 /**
- * Names of the modules that `target` means, in the order of `modules`, each once.
+ * Names of the modules that `target` selects, in the order of `modules`, each once.
  *
  * Names select among modules that an adapter can go on. Containers and norms that a suffix or a regular expression
- * happens to match are passed over, unless they are all that it matches.
+ * happens to match are ignored, unless they are all that it matches.
  *
+ * @example
+ * matchTargets(layout(configurations.gpt2), "attn.c_attn", [], [0, 1]);
+ * // ["transformer.h.0.attn.c_attn", "transformer.h.1.attn.c_attn"]
+ * @param exclude the modules to leave out, in the same language
+ * @param layers numbers of the blocks to keep; all when left out
  * @throws AdapterError when a part of `target` or `exclude` matches nothing (the nearest names are listed), when
  *   `layers` names a block that is not there, or when nothing is left after `exclude` and `layers`.
  */
@@ -62,8 +68,8 @@ export function matchTargets(
 }
 
 /**
- * Names of the modules of any kind, norms included, that `target` means. `option` is whose target it is, for errors.
- *
+ * Names of the modules of any kind, norms included, that `target` selects.
+ * @param option the option whose value `target` is, for messages
  * @throws AdapterError when a part of `target` matches nothing.
  */
 export function matchModules(
@@ -76,8 +82,8 @@ export function matchModules(
 
 /**
  * The value that a pattern of PEFT's form (`rank_pattern`, `alpha_pattern`) gives each of `names`, else `fallback`.
- * A key is a regular expression, read as Python does, that a name must end with, from a dot on; the first key that fits
- * decides.
+ * A key is a regular expression in Python's language that a name must end with, from a dot on; the first key that
+ * matches decides.
  *
  * @throws AdapterError when a key is no regular expression or fits none of `names`.
  */
@@ -123,7 +129,7 @@ export function blockName(name: string): string | undefined {
   return place < 0 ? undefined : parts.slice(0, place + 1).join(".");
 }
 
-/** `layers` as a set. Throws AdapterError when it is empty or one is the number of none of the `names`. */
+/** `layers` as a set. @throws AdapterError when it is empty, or a number is not that of a block in `names` */
 export function checkLayers(layers: readonly number[], names: readonly string[]): Set<number> {
   if (!Array.isArray(layers))
     throw new AdapterError(`layers: expected a list of numbers of blocks; got ${JSON.stringify(layers)}`);
@@ -138,8 +144,9 @@ export function checkLayers(layers: readonly number[], names: readonly string[])
 }
 
 /**
- * The module names most like `wanted`. Names are cut to as many dotted parts as `wanted` has, so that the suffix
- * "q_porj" is compared with "q_proj" and not with model.layers.0.self_attn.q_proj.
+ * The module names most similar to `wanted`. Names are cut to the number of dotted parts that `wanted` has, so that the
+ * suffix "q_porj" is compared with "q_proj" and not with model.layers.0.self_attn.q_proj.
+ * @param count the most names to return
  */
 export function nearestNames(wanted: string, names: readonly string[], count = 3): string[] {
   return nearest(wanted, lastParts(names, wanted.split(".").length)).slice(0, count);
@@ -150,7 +157,7 @@ function lastParts(names: readonly string[], parts: number): string[] {
   return [...new Set(names.map((name) => name.split(".").slice(-parts).join(".")))];
 }
 
-/** Names of the `candidates` that `target` means. `modules`, all there are, serve only to explain a miss. */
+/** Names of the `candidates` that `target` selects. All `modules` are needed only to explain why nothing matches. */
 function matchAll(
   option: string,
   target: Target,
@@ -191,7 +198,7 @@ function matchOne(
 function predicate(target: string | RegExp): (module: Targetable) => boolean {
   if (target === "all-linear") return ({ kind }) => isInnerLinear(kind);
   if (typeof target === "string") return ({ name }) => endsInName(name, target);
-  const whole = new RegExp(`^(?:${target.source})$`, target.flags.replace(/[gy]/g, "")); // g and y remember a place
+  const whole = new RegExp(`^(?:${target.source})$`, target.flags.replace(/[gy]/g, "")); // g and y keep state between calls
   return ({ name }) => whole.test(name);
 }
 
