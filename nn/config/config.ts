@@ -1,10 +1,10 @@
 /**
  * @file The configurations of the models, in the fields of Hugging Face's config.json.
  *
- * `modelConfig(fields)` fills in what is absent or null with Hugging Face's own defaults, resolves what depends on
- * other fields (n_inner, num_key_value_heads, head_dim), and refuses what no model can have. A field that it does not
- * know, or that asks for something there is no code for, is refused by name (see config-fields.ts). A GPT2Config,
- * LlamaConfig or BertConfig in hand is therefore complete and sound, and nothing that was asked for is missing in it.
+ * `modelConfig(fields)` replaces fields that are absent or null by Hugging Face's defaults, computes those that depend on
+ * others (n_inner, num_key_value_heads, head_dim), and refuses values that no model can have. A field that is unknown
+ * here, or that asks for something not implemented, is refused by name (see fields.ts). So a GPT2Config, LlamaConfig or
+ * BertConfig is complete and valid, and the model computes everything that its fields ask for.
  */
 
 import { ArgumentError } from "../../core/index.ts";
@@ -42,10 +42,12 @@ export type {
 } from "./types.ts";
 
 /**
- * The complete configuration that `fields` (typed, or a parsed config.json) stand for.
+ * The complete configuration of `fields`, which are typed or a parsed config.json.
  *
- * @throws ArgumentError on an unknown model_type, a field of the wrong type or range, one that is unknown or asks for what
- *   there is no code for, or widths that do not divide into heads.
+ * @example
+ * modelConfig({ model_type: "gpt2", n_layer: 2 }).n_embd; // 768
+ * @throws ArgumentError on an unknown model_type, a field of the wrong type or range, a field that is unknown or asks for
+ *   something not implemented, and widths that do not divide into heads
  */
 export function modelConfig<T extends ModelType>(fields: ConfigFields<T>): ConfigByType[T];
 export function modelConfig(fields: Readonly<Record<string, unknown>>): ModelConfig;
@@ -62,7 +64,7 @@ export function modelConfig(fields: Readonly<Record<string, unknown>>): ModelCon
   return config;
 }
 
-/** Other names that transformers has for the same functions. */
+/** Other names of the same functions in transformers. */
 const synonyms: Readonly<Record<string, ActivationName>> = {
   gelu_fast: "gelu_new",
   gelu_python: "gelu",
@@ -108,7 +110,7 @@ function readGPT2(f: Fields): GPT2Config {
   checkMultiple({ n_embd }, { n_head });
   const n_layer = f.layers("n_layer", 12);
   const n_positions = f.size("n_positions", 1024);
-  // The names that other models have for these: the same, where they say the same.
+  // Other models' names of these fields: accepted with the same values.
   f.only({ hidden_size: [n_embd], num_attention_heads: [n_head], num_hidden_layers: [n_layer] });
   f.only({ max_position_embeddings: [n_positions], head_dim: [n_embd / n_head] });
   f.only({ scale_attn_by_inverse_layer_idx: [false], is_causal: [true], is_decoder: [false, true] });
@@ -163,7 +165,7 @@ function readQwen2(f: Fields): LlamaConfig {
   return { ...decoder, sliding_window: null, attention_bias: true, mlp_bias: false };
 }
 
-/** What Llama and its relatives have in common. */
+/** The fields that Llama, Mistral and Qwen2 share. */
 function readDecoder(
   f: Fields,
   model_type: LlamaConfig["model_type"],
@@ -206,7 +208,10 @@ function readDecoder(
   };
 }
 
-/** Null, unlike absence, is no window. Mistral's goes by it alone: in transformers its configuration has no switch. */
+/**
+ * The window of attention. Null, unlike absence, means none. Mistral's depends on sliding_window alone: in transformers its
+ * configuration has no use_sliding_window.
+ */
 function readWindow(f: Fields, model_type: "llama" | "mistral", fallback: number | null): number | null {
   const isUsed = f.flag("use_sliding_window", true) || model_type === "mistral";
   f.ignore("max_window_layers");

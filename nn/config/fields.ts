@@ -1,15 +1,15 @@
 /**
- * @file A parsed config.json, read field by field: none is dropped in silence.
+ * @file Reads a parsed config.json field by field, so that no field is ignored silently.
  *
- * A field is read by name and type; or it is known to change nothing of what a model computes, whatever its value
- * (`labels`) or at certain values (`only`); or it is refused by name. Null counts as absent, as Hugging Face writes it.
+ * A field is read by name and type; or it is known not to change what a model computes, at any value (`labels`) or at
+ * certain values (`only`); or it is refused by name. Null counts as absent, as in Hugging Face's files.
  */
 
 import { ArgumentError, editDistance, nearest } from "../../core/index.ts";
 
 /**
- * What any config.json may hold beside the model: where it comes from, how transformers runs it, what the tokens and
- * the labels are called, how text is to be generated. No number that a model here computes depends on these.
+ * Fields that do not describe the model: its origin, how transformers runs it, the names of tokens and labels, how text
+ * is generated. No number that a model here computes depends on them.
  */
 const labels: readonly string[] = [
   ...["_name_or_path", "name_or_path", "_commit_hash", "architectures", "auto_map", "custom_pipelines"],
@@ -39,7 +39,7 @@ const labels: readonly string[] = [
   ...["exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "max_new_tokens"],
 ];
 
-/** Fields of any model that change what is computed, at the values at which they do not. */
+/** Fields that change what a model computes, with the values at which they do not. */
 const neutral: Readonly<Record<string, readonly unknown[]>> = {
   is_encoder_decoder: [false],
   add_cross_attention: [false],
@@ -66,7 +66,7 @@ const neutral: Readonly<Record<string, readonly unknown[]>> = {
   qk_layernorm: [false],
 };
 
-/** What to do about a value that is not neutral, where there is something to do. */
+/** Advice for values that are not neutral. */
 const advice: Readonly<Record<string, string>> = {
   quantization_config:
     "null: the weights are to be those before quantization; load them, then call quantizeModel of lowrank/quant",
@@ -74,14 +74,14 @@ const advice: Readonly<Record<string, string>> = {
     "null: the weights are to be those before quantization; load them, then call quantizeModel of lowrank/quant",
 };
 
-/** Sizes beyond these are mistakes, and nothing may be allocated or listed for them. */
+/** The largest size and number of layers. Larger ones are mistakes, refused before anything is allocated. */
 const largest = 2 ** 31 - 1;
 const mostLayers = 2 ** 16;
 
 /** Reads one field after the other, each with its default. `done` refuses what is left. */
 export class Fields {
   readonly #fields: Readonly<Record<string, unknown>>;
-  /** Goes before names in messages: "rope_scaling.". */
+  /** Prefix of names in messages, such as "rope_scaling.". */
   readonly #prefix: string;
   readonly #known = new Set<string>();
 
@@ -90,13 +90,13 @@ export class Fields {
     this.#prefix = prefix;
   }
 
-  /** True for a field that is there, be it null. */
+  /** True for a field that is present, even if null. */
   has(name: string): boolean {
     this.#known.add(name);
     return Object.hasOwn(this.#fields, name) && this.#fields[name] !== undefined;
   }
 
-  /** True for a field that is there and not null. */
+  /** True for a field that is present and not null. */
   given(name: string): boolean {
     return this.has(name) && this.#fields[name] !== null;
   }
@@ -179,7 +179,7 @@ export class Fields {
 
   /**
    * Refuses every field that has not been read.
-   * @param kind the model's type, for the message; nothing is known of a nested record beside what was read
+   * @param kind the model's type, for the message. In a nested record every field that was not read is refused
    */
   done(kind: string): void {
     if (this.#prefix === "") {

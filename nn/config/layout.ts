@@ -1,6 +1,6 @@
 /**
- * @file The modules and parameter tensors of a model, listed from its configuration under Hugging Face's names.
- * Nothing is allocated: GPT-3 175B is a list of a few hundred entries, and its size is the sum of their shapes.
+ * @file Lists the modules and parameter tensors of a model from its configuration, under Hugging Face's names. Nothing is
+ * allocated: GPT-3 175B is a list of a few hundred entries, and its size is the sum of their shapes.
  */
 
 import { type Shape, sizeOf } from "../../core/index.ts";
@@ -14,14 +14,16 @@ import type {
   ModelConfig,
 } from "./config.ts";
 
+/** A parameter tensor of a model that is not allocated. */
 export interface ParameterLayout {
   /** `module name + ".weight"` or `".bias"`. */
   readonly name: string;
   readonly shape: Shape;
-  /** Name of the parameter that this one is: one tensor under two names. */
+  /** Name of the parameter that this one is tied to: one tensor with two names. */
   readonly tiedTo?: string;
 }
 
+/** A module of a model that is not allocated. */
 export interface ModuleLayout {
   readonly name: string;
   readonly kind: ModuleKind;
@@ -33,7 +35,12 @@ export interface ModuleLayout {
   readonly parameters: readonly ParameterLayout[];
 }
 
-/** Every module of the model that holds parameters, in the order of its state dict. */
+/**
+ * Every module of the model that holds parameters, in the order of its state dict.
+ *
+ * @example
+ * parameterCount(layout(configurations.gpt2)); // 124439808
+ */
 export function layout(config: ModelConfig): ModuleLayout[] {
   switch (config.model_type) {
     case "gpt2":
@@ -67,7 +74,7 @@ export function parameterCount(modules: readonly ModuleLayout[]): number {
   return count;
 }
 
-/** Number of weights in linear layers other than the head: what QLoRA holds in 4 bits. */
+/** Number of weights in linear layers other than the head, which QLoRA holds in 4 bits. */
 export function linearWeightCount(modules: readonly ModuleLayout[]): number {
   return modules
     .filter(({ kind }) => isInnerLinear(kind))
@@ -125,7 +132,7 @@ function llamaLayout(config: LlamaConfig): ModuleLayout[] {
 export const hasOutputBias = ({ model_type, attention_bias }: LlamaConfig): boolean =>
   attention_bias && model_type !== "qwen2";
 
-/** The bare encoder has no prefix and ends with the pooler; a classifier stands beside its encoder. */
+/** The bare encoder has no prefix and ends with the pooler. A classifier is a second module, and the encoder has a prefix. */
 function bertLayout(config: BertConfig): ModuleLayout[] {
   const { hidden_size: d, intermediate_size: f, model_type, num_labels } = config;
   const prefix = num_labels > 0 ? `${model_type}.` : "";
@@ -205,7 +212,7 @@ function bartLayout(config: BartConfig): ModuleLayout[] {
   ];
 }
 
-/** The modules of block 0, 1, ..., count − 1, where `block` lists those of one from its name. */
+/** The modules of blocks 0, 1, ..., count − 1; `block` lists the modules of the block with a given name. */
 function repeat(list: string, count: number, block: (name: string) => ModuleLayout[]): ModuleLayout[] {
   return Array.from({ length: count }, (_, i) => block(`${list}.${i}`)).flat();
 }

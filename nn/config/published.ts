@@ -1,6 +1,6 @@
 /**
- * @file Published model configurations, under the names of their checkpoints: what parameters are counted from
- * without allocating any.
+ * @file Published model configurations, under the names of their checkpoints. Parameters can be counted from them without
+ * allocating any.
  *
  * GPT-3 has GPT-2's layout at its own sizes (Brown et al., 2020, table 2.1); LoRA's paper treats the three slices of
  * its fused c_attn as the matrices Wq, Wk, Wv.

@@ -1,9 +1,9 @@
 /**
- * @file The rotary fields of Llama's configuration, in all the forms in which they are found.
+ * @file Reads the rotary fields of Llama's configuration, in all forms in use.
  *
- * Once `rope_theta` and `rope_scaling` stood beside each other, the latter with its kind under `type`, later under
- * `rope_type`; transformers 5 has both in one record, `rope_parameters`, beside which `rope_theta` may still stand. They
- * mean the same, and two that say different things are refused.
+ * In older files `rope_theta` and `rope_scaling` are separate fields, and the kind of scaling is `type`, later `rope_type`.
+ * In transformers 5 both are in one record, `rope_parameters`, and `rope_theta` may still be there as well. The forms
+ * mean the same; two that contradict each other are refused.
  */
 
 import { ArgumentError } from "../../core/index.ts";
@@ -29,7 +29,7 @@ export interface YarnRopeScaling {
   readonly rope_type: "yarn";
   readonly factor: number;
   readonly original_max_position_embeddings: number;
-  /** On cosines and sines; 0.1 ln(factor) + 1 unless given (§3.4). */
+  /** Factor on cosines and sines (§3.4). @default 0.1 ln(factor) + 1 */
   readonly attention_factor: number;
   readonly beta_fast: number;
   readonly beta_slow: number;

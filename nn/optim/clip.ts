@@ -3,7 +3,7 @@
 import { type Parameter, Tensor } from "../../autograd/index.ts";
 import { ArgumentError } from "../../core/index.ts";
 
-/** √Σ g² over the gradients of all parameters, each parameter once. */
+/** The global norm √Σ g² of the gradients of all parameters, each parameter once. @throws ArgumentError on anything but parameters */
 export function gradientNorm(parameters: Iterable<Parameter>): number {
   let sum = 0;
   for (const { gradValue } of distinct("gradientNorm", parameters)) {
@@ -15,9 +15,15 @@ export function gradientNorm(parameters: Iterable<Parameter>): number {
 }
 
 /**
- * Scales all gradients by min(1, maxNorm / (norm + 1e-6)). Where the norm is NaN or infinite no factor is right, and the
- * gradients stay as they are: look at what is returned.
- * @returns the norm before
+ * Scales all gradients by min(1, maxNorm / (norm + 1e-6)). When the norm is NaN or infinite, the gradients stay unchanged,
+ * since no factor would be right: check the result.
+ *
+ * @example
+ * loss.backward();
+ * clipGradientNorm(model.parameters(), 1);
+ * optimizer.step();
+ * @returns the norm before scaling
+ * @throws ArgumentError on a negative maxNorm, and on anything but parameters
  */
 export function clipGradientNorm(parameters: Iterable<Parameter>, maxNorm: number): number {
   if (!(typeof maxNorm === "number" && maxNorm >= 0))

@@ -1,4 +1,4 @@
-/** @file The parameter groups that an optimizer is given: each with its own settings, all of them checked. */
+/** @file Parameter groups, each with its own settings, and the checks of what an optimizer is given. */
 
 import { type Parameter, Tensor } from "../../autograd/index.ts";
 import { ArgumentError, checkOptions } from "../../core/index.ts";
@@ -9,7 +9,7 @@ export type Group<Settings> = Partial<Settings> & {
   readonly name?: string;
 };
 
-/** What an optimizer accepts: parameters, or groups of them. */
+/** The parameters of an optimizer, or groups of them. */
 export type Params<Settings> = Iterable<Parameter> | readonly Group<Settings>[];
 
 /** A group with all its settings. */
@@ -18,7 +18,7 @@ export type FullGroup<Settings> = Settings & {
   readonly name?: string;
 };
 
-/** Settings under the names that PyTorch and bitsandbytes give them, and what they are here. */
+/** Names that PyTorch and bitsandbytes give the settings, and the names here. */
 export const optimizerSpellings: Readonly<Record<string, string>> = {
   learning_rate: "lr",
   learningRate: "lr",
@@ -104,6 +104,7 @@ function checkValues(who: string, group: object, defaults: object): void {
   }
 }
 
+/** @throws ArgumentError unless the parameters can be updated in place, each is in one group, and one can train */
 function checkParameters(who: string, groups: readonly (readonly Parameter[])[]): void {
   const all = groups.flat();
   const stranger = all.find((parameter) => !(parameter instanceof Tensor) || !parameter.isLeaf);

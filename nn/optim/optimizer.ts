@@ -50,7 +50,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     return this.constructor.name;
   }
 
-  /** The kinds whose saved states this optimizer can go on from. */
+  /** The kinds whose saved states this optimizer can continue from. */
   protected get continues(): readonly string[] {
     return [this.kind];
   }

@@ -1,9 +1,9 @@
-/** @file The saved state of an optimizer, and the check that it is of this kind of optimizer and of these parameters. */
+/** @file The saved state of an optimizer, and the check that it fits an optimizer and its parameters. */
 
 import { CheckpointError, type NDArray, type Shape } from "../../core/index.ts";
 import { findMismatch, type LoadReport, type Shapes } from "../module/mismatch.ts";
 
-/** What `stateDict` of an optimizer gives. Parameters are numbered in the order of the groups. */
+/** The result of an optimizer's `stateDict`. Parameters are numbered in the order of the groups. */
 export interface OptimizerState {
   /** The optimizer's `kind`. A state without it is judged by its arrays alone. */
   readonly kind?: string;
@@ -16,7 +16,7 @@ export interface OptimizerState {
 /** The arrays that the state of one parameter consists of: their shapes by name. */
 export type StateLayout = Readonly<Record<string, Shape>>;
 
-/** What an optimizer can go on from. */
+/** The states that an optimizer can continue from. */
 export interface Expected {
   /** The class of the optimizer, for messages. */
   readonly who: string;
@@ -58,7 +58,7 @@ export function checkSavedState(saved: OptimizerState, { who, kinds, parameters 
   }
 }
 
-/** What of the arrays does not fit; for a parameter with several layouts, by the one that fits best. */
+/** The arrays that do not fit. For a parameter with several layouts the layout that fits best decides. */
 function misfits(
   steps: readonly number[],
   arrays: ReadonlyMap<string, NDArray>,

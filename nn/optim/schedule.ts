@@ -1,17 +1,19 @@
-/** @file Learning-rate schedules: the factor on the base rate at each step, counted from 0, after a linear warm-up. */
+/** @file Learning-rate schedules: a factor on the base rate for each step, with a linear warm-up. */
 
 import { ArgumentError, checkOptions } from "../../core/index.ts";
 
+/** Returns the factor on the base rate at a step, counted from 0. */
 export type Schedule = (step: number) => number;
 
+/** The options of `linearDecay` and `cosine`. */
 export interface ScheduleOptions {
-  /** Steps over which the factor rises linearly from 0. */
+  /** Number of steps in which the factor rises linearly from 0. @default 0 */
   readonly warmup?: number;
-  /** Steps of the whole run, the warm-up included. */
+  /** Number of steps of the whole run, including the warm-up. */
   readonly total: number;
 }
 
-/** 1 after the warm-up. */
+/** The factor 1 after the warm-up. @throws ArgumentError on a negative warm-up or an unknown option */
 export function constant(options: { readonly warmup?: number } = {}): Schedule {
   checkOptions("constant", options, ["warmup"], elsewhere);
   const { warmup = 0 } = options;
@@ -19,7 +21,7 @@ export function constant(options: { readonly warmup?: number } = {}): Schedule {
   return (step) => (step < warmup ? step / warmup : 1);
 }
 
-/** Falls linearly to 0 at the last step. */
+/** The factor falls linearly to 0 at the last step. @throws ArgumentError unless 0 ≤ warmup ≤ total and total > 0 */
 export function linearDecay(options: ScheduleOptions): Schedule {
   const { warmup, total } = checked("linearDecay", options);
   return (step) =>
@@ -27,8 +29,12 @@ export function linearDecay(options: ScheduleOptions): Schedule {
 }
 
 /**
- * Falls as half a cosine to 0 at the last step (Loshchilov & Hutter 2017, arXiv:1608.03983). Past it the cosine goes
- * on and rises again, as in Hugging Face's schedule: do not train longer than `total`.
+ * The factor falls as half a cosine to 0 at the last step (Loshchilov & Hutter 2017, arXiv:1608.03983). After the last
+ * step it rises again with the cosine, as in Hugging Face's schedule: do not train longer than `total`.
+ *
+ * @example
+ * fit(model, { steps: 1000, schedule: cosine({ warmup: 50, total: 1000 }), … });
+ * @throws ArgumentError unless 0 ≤ warmup ≤ total and total > 0
  */
 export function cosine(options: ScheduleOptions): Schedule {
   const { warmup, total } = checked("cosine", options);

@@ -6,16 +6,25 @@ import type { Params } from "./groups.ts";
 import { Optimizer, type ParameterState } from "./optimizer.ts";
 import type { StateLayout } from "./saved-state.ts";
 
+/** The settings of SGD. */
 export interface SGDSettings {
+  /** η. It has no default. */
   lr: number;
+  /** μ. @default 0 */
   momentum: number;
+  /** τ. @default 0 */
   dampening: number;
-  /** L2: added to the gradient as weightDecay · w. */
+  /** λ: L2, added to the gradient as λw. @default 0 */
   weightDecay: number;
+  /** Nesterov's momentum. @default false */
   nesterov: boolean;
 }
 
-/** g ← g + λw;  b ← μb + (1 − τ)g, b₁ = g;  w ← w − η b  (Nesterov: η (g + μb)). */
+/**
+ * Stochastic gradient descent with momentum:
+ *
+ *     g ← g + λw;  b ← μb + (1 − τ)g, b₁ = g;  w ← w − η b  (Nesterov: η (g + μb))
+ */
 export class SGD extends Optimizer<SGDSettings> {
   /**
    * @throws ArgumentError on a negative or unknown setting, nothing to train, a rate that is left out, or Nesterov's

@@ -1,16 +1,22 @@
-/** @file What losses and logits mean to people. */
+/** @file Metrics: perplexity of a loss, accuracy of logits. */
 
 import { argmax, type Tensor } from "../../autograd/index.ts";
 import { type IndexLike, indices, ShapeError, sameShape } from "../../core/index.ts";
 
-/** e to the mean cross-entropy: among how many equally likely tokens the model chooses, as it were. */
+/** Perplexity: e to the mean cross-entropy. It is n for a model that finds n tokens equally likely. */
 export const perplexity = (loss: Tensor | number): number =>
   Math.exp(typeof loss === "number" ? loss : loss.item());
 
 /**
- * The share of labels at which the logits are largest; NaN when none counts. Logits with a NaN have no largest: wrong.
+ * Accuracy: the fraction of positions whose largest logit is that of the label; NaN when no label counts. Logits with a
+ * NaN count as wrong.
+ *
+ * @example
+ * accuracy(model.forward(ids), labels); // 0.9
  * @param logits [..., C]
- * @param labels [...]; those equal to `ignoreIndex`, −100 unless given, do not count
+ * @param labels [...]
+ * @param options ignoreIndex: labels equal to it do not count; by default −100
+ * @throws ShapeError when the shapes do not fit
  */
 export function accuracy(logits: Tensor, labels: IndexLike, { ignoreIndex = -100 } = {}): number {
   const target = indices(labels);

@@ -1,4 +1,4 @@
-/** @file In a browser the page shows progress its own way, through `fit`'s `onStep`. */
+/** @file The browser's place of the progress bar: nothing is shown; a page uses `onStep` of `fit`. */
 
 import type { progressBar as onTerminal } from "./progress.node.ts";
 

@@ -1,14 +1,16 @@
-/** @file A progress bar on standard error, where that is a terminal; nothing elsewhere. */
+/** @file A progress bar on standard error, if that is a terminal. */
 
 import { SingleBar } from "cli-progress";
 
+/** A progress bar while it is shown. */
 export interface ProgressBar {
-  /** One step is done. */
+  /** Advances the bar by one step. */
   tick(): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   done(): void;
 }
 
+/** Shows a bar of `total` steps with a label; without a terminal, nothing. */
 export function progressBar(total: number, label: string): ProgressBar {
   if (!process.stderr.isTTY) return { tick() {}, done() {} };
   const bar = new SingleBar({

@@ -119,7 +119,7 @@ test("quantized layers, missing files, broken ones, and arguments that make no s
   refused(() => saveModule(new Own(1), ""), /a path/);
   refused(() => saveModule("a" as never, path), /a module, then a path/);
   refused(() => saveModule(new Own(1), path, { meta: {} } as never), /options among metadata/);
-  refused(() => saveModule(new Own(1), path, { metadata: { a: 1 } as never }), /metadata that are texts/);
+  refused(() => saveModule(new Own(1), path, { metadata: { a: 1 } as never }), /metadata that are strings/);
   refused(() => loadModule(new Own(1), path, { stric: true } as never), /expected strict/);
   saveModule(new Own(1), path);
   assert.is(loadSafetensors(path).tensors.has("named.a b/ü.weight"), true);
