@@ -27,7 +27,7 @@ import { LayerNorm } from "../layers/layer-norm.ts";
 import { Linear, type LinearLike, type LinearOptions } from "../layers/linear.ts";
 import { Module } from "../module/module.ts";
 
-/** What an encoder takes in addition to token ids. */
+/** The options of an encoder's `forward`. */
 export interface EncodeOptions {
   /** 1 for tokens, 0 for padding, [batch, time]. @default all tokens */
   readonly attentionMask?: IndexLike;
@@ -37,6 +37,7 @@ export interface EncodeOptions {
   readonly positions?: IndexLike;
 }
 
+/** The sum of the embeddings of tokens, positions and token types, with layer norm and dropout. */
 export class BertEmbeddings extends Module {
   readonly config: BertConfig;
   word_embeddings: Embedding;
@@ -80,7 +81,7 @@ export class BertEmbeddings extends Module {
   }
 }
 
-/** 0, 1, 2, …; in RoBERTa padding stands at pad_token_id, and what is not padding counts on from there. */
+/** The default positions: 0, 1, 2, …; in RoBERTa pad_token_id at padding, and other tokens count up from pad_token_id + 1. */
 function positionsOf({ data, shape }: Indices, { model_type, pad_token_id: pad }: BertConfig): Indices {
   const [rows, time] = shape;
   if (model_type === "bert") return indices(Array.from({ length: time }, (_, t) => t));
@@ -92,6 +93,7 @@ function positionsOf({ data, shape }: Indices, { model_type, pad_token_id: pad }
   return { data: at, shape };
 }
 
+/** The layers, one after the other. */
 export class BertEncoder extends Module {
   readonly layer: BertLayer[];
 
@@ -100,12 +102,13 @@ export class BertEncoder extends Module {
     this.layer = Array.from({ length: config.num_hidden_layers }, () => new BertLayer(config, rng));
   }
 
-  /** x [batch, time, hidden], the same shape back. */
+  /** x [batch, time, hidden] → [batch, time, hidden]. */
   forward(x: Tensor, mask?: Tensor): Tensor {
     return this.layer.reduce((h, layer) => layer.forward(h, mask), x);
   }
 }
 
+/** A layer: attention and MLP, each with a layer norm after the residual sum. */
 export class BertLayer extends Module {
   readonly attention: BertAttention;
   readonly intermediate: BertIntermediate;
@@ -124,6 +127,7 @@ export class BertLayer extends Module {
   }
 }
 
+/** Attention with its output layer, residual sum and layer norm. */
 export class BertAttention extends Module {
   readonly self: BertSelfAttention;
   readonly output: BertOutput;
@@ -157,7 +161,7 @@ export class BertSelfAttention extends Module {
     this.dropout = new Dropout(config.attention_probs_dropout_prob, { rng });
   }
 
-  /** x [batch, time, hidden], the same shape back. */
+  /** x [batch, time, hidden] → [batch, time, hidden]. */
   forward(x: Tensor, mask?: Tensor): Tensor {
     const { heads, dropout } = this;
     const q = splitHeads(this.query.forward(x), heads); //                    [batch, heads, time, d]
@@ -171,6 +175,7 @@ export class BertSelfAttention extends Module {
   }
 }
 
+/** The first layer of the MLP: f(W1 h + b1). */
 export class BertIntermediate extends Module {
   readonly activation: ActivationName;
   dense: LinearLike;
@@ -193,7 +198,7 @@ export class BertIntermediate extends Module {
   }
 }
 
-/** LayerNorm(residual + W x + b). */
+/** The output layer of attention or MLP: LayerNorm(residual + W x + b). */
 export class BertOutput extends Module {
   dense: LinearLike;
   LayerNorm: LayerNorm;
@@ -211,7 +216,7 @@ export class BertOutput extends Module {
   }
 }
 
-/** Dense layer and tanh on the first token. */
+/** BERT's pooler, tanh(W x + b), for the hidden state of the first token. */
 export class BertPooler extends Module {
   dense: LinearLike;
 
@@ -220,7 +225,7 @@ export class BertPooler extends Module {
     this.dense = new Linear(d, d, options);
   }
 
-  /** x [batch, hidden], the same shape back. */
+  /** x [batch, hidden] → [batch, hidden]. */
   forward(x: Tensor): Tensor {
     return tanh(this.dense.forward(x));
   }

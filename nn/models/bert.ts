@@ -38,7 +38,13 @@ import { checkLayer } from "../module/options.ts";
 import { BertEmbeddings, BertEncoder, BertPooler, type EncodeOptions } from "./bert-encoder.ts";
 import type { ModelOptions } from "./language-model.ts";
 
-/** A sequence classifier: the encoder, named `bert` or `roberta`, and a head on the first token. */
+/**
+ * A sequence classifier: the encoder, named `bert` or `roberta`, and a head on the first token.
+ *
+ * @example
+ * const model = new Bert({ model_type: "bert", num_labels: 2, num_hidden_layers: 2 });
+ * model.loss([[101, 7592, 102]], [1]).backward();
+ */
 export class Bert extends Module {
   readonly config: BertConfig;
   readonly bert: BertModel | null = null;
@@ -65,6 +71,7 @@ export class Bert extends Module {
         : new RobertaHead(config, rng);
   }
 
+  /** The encoder, under either name. */
   get encoder(): BertModel {
     return (this.bert ?? this.roberta) as BertModel;
   }
@@ -97,7 +104,7 @@ export class Bert extends Module {
 const classifierDropout = ({ classifier_dropout, hidden_dropout_prob }: BertConfig): number =>
   classifier_dropout ?? hidden_dropout_prob;
 
-/** RoBERTa's classification head. */
+/** RoBERTa's classification head: two linear layers with tanh between. */
 export class RobertaHead extends Module {
   dense: LinearLike;
   readonly dropout: Dropout;
@@ -117,14 +124,17 @@ export class RobertaHead extends Module {
   }
 }
 
-/** The encoder, with BERT's pooler unless `pooler` is false. */
+/** The bare encoder of BERT or RoBERTa. */
 export class BertModel extends Module {
   readonly config: BertConfig;
   readonly embeddings: BertEmbeddings;
   readonly encoder: BertEncoder;
   readonly pooler: BertPooler | null;
 
-  /** @throws ArgumentError on fields that no model can have */
+  /**
+   * @param options pooler: whether the encoder has BERT's pooler, by default true
+   * @throws ArgumentError on fields that no model can have
+   */
   constructor(
     fields: ConfigFields<"bert"> | ConfigFields<"roberta">,
     { rng = defaultRandom(), pooler = true }: ModelOptions & { readonly pooler?: boolean } = {},
@@ -147,7 +157,7 @@ export class BertModel extends Module {
     return this.encoder.forward(this.embeddings.forward(tokens, options), mask);
   }
 
-  /** tanh(W h_first + b): h [batch, time, hidden] → [batch, hidden]. */
+  /** The pooler on the first token, tanh(W h_first + b): h [batch, time, hidden] → [batch, hidden]. */
   pool(h: Tensor): Tensor {
     if (!this.pooler) throw new ArgumentError("BertModel", "a pooler", { pooler: null });
     return this.pooler.forward(firstToken(h));
@@ -157,7 +167,7 @@ export class BertModel extends Module {
 /** h [batch, time, hidden] → [batch, hidden]. */
 const firstToken = (h: Tensor): Tensor => reshape(slice(h, 1, 0, 1), [h.shape[0], h.shape[2]]);
 
-/** What is added to scores [batch, heads, queries, keys]: −∞ at keys that are padding. [batch, 1, 1, time] */
+/** The mask [batch, 1, 1, time] that is added to the attention scores: −∞ at keys that are padding, else 0. */
 function paddingMask(mask: Indices, ids: Indices): Tensor {
   if (!sameShape(mask.shape, ids.shape))
     throw new ShapeError("Bert", "attentionMask [batch, time]", {

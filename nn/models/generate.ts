@@ -1,4 +1,4 @@
-/** @file Text from a language model, one token after the other. */
+/** @file Generates text with a language model, one token after the other. */
 
 import type { Tensor } from "../../autograd/index.ts";
 import {
@@ -20,21 +20,27 @@ import { checkFlag, checkRandom } from "../module/options.ts";
 import { evaluated } from "../train/fit.ts";
 import { type LanguageModel, type LanguageModelHolder, languageModelIn } from "./language-model.ts";
 
+/** The options of `generate`. With temperature, topK or topP tokens are sampled, otherwise the most probable is taken. */
 export interface GenerateOptions {
+  /** Most tokens to add to each row. */
   readonly maxNewTokens: number;
-  /** Logits are divided by it: below 1 bolder, above 1 more varied. Sampling starts when it, topK or topP is given. */
+  /** Divides the logits: below 1 the samples are more predictable, above 1 more varied. @default 1 */
   readonly temperature?: number;
-  /** Only the k most probable tokens. */
+  /** Samples only from the k most probable tokens. @default all */
   readonly topK?: number;
-  /** Only the most probable tokens that together reach probability p (Holtzman et al., 2020, arXiv:1904.09751). */
+  /**
+   * Samples only from the most probable tokens that together have probability p (Holtzman et al., 2020,
+   * arXiv:1904.09751).
+   * @default 1
+   */
   readonly topP?: number;
-  /** Where samples come from. */
+  /** Generator of the samples. @default random(seed) */
   readonly rng?: Random;
-  /** Seeds the samples when no `rng` is given. */
+  /** Seed of the samples; not together with `rng`. @default 0 */
   readonly seed?: number;
-  /** Keep keys and values of earlier tokens. The tokens are the same without, only later. */
+  /** Keeps keys and values of earlier tokens. Without it the tokens are the same, but take longer. @default true */
   readonly useCache?: boolean;
-  /** A row ends after one of these; behind it, it is filled with the token it ended with. */
+  /** A row ends after one of these tokens; its remaining positions repeat that token. @default none */
   readonly stopTokens?: readonly number[];
 }
 
@@ -52,9 +58,13 @@ const elsewhere: Readonly<Record<string, string>> = {
 };
 
 /**
- * `ids` [batch, time], each row followed by at most `maxNewTokens` tokens: the most probable ones, or samples. A logit
- * of −∞ is a token that cannot come, +∞ one that must; several of them are equally probable.
- * @param holder the model, or what holds it, such as a model with adapters
+ * Continues each row of `ids` by up to `maxNewTokens` tokens: the most probable ones, or samples. A token with the logit −∞
+ * is never chosen, one with +∞ always; several with +∞ are equally probable.
+ *
+ * @example
+ * const ids = generate(model, [[...byteTokenizer.encode("Once")]], { maxNewTokens: 20, topK: 5, seed: 1 });
+ * @param holder the model, or an object with one as its `model`, such as a model with adapters
+ * @param ids prompts [batch, time]
  * @returns [batch, time + new]
  * @throws ArgumentError on options unknown or out of range, on an id out of the vocabulary, when the result would be
  *   longer than the model's context, and on logits that are NaN or all −∞; ShapeError when the model returns anything
@@ -91,7 +101,7 @@ export function generate(holder: LanguageModelHolder, ids: IndexLike, options: G
   return rows.length > 0 ? indices(rows) : prompt;
 }
 
-/** Each row's logits of its last position, of logits [batch, 1, vocab], or [batch, time, vocab] of a model that gives all. */
+/** The logits of each row's last position, from [batch, 1, vocab], or from [batch, time, vocab] of a model that returns all. */
 function lastLogits(logits: Tensor, batch: number, time: number): FloatArray[] {
   const result = synchronous("generate: forward", logits);
   const [rows, positions, vocab] = result?.shape ?? [];
@@ -141,7 +151,7 @@ function choose(logits: FloatArray, { temperature, topK, topP }: GenerateOptions
   let best = 0;
   for (let token = 1; token < logits.length; token++) if (logits[token] > logits[best]) best = token;
   if (logits[best] === -Infinity)
-    throw new ArgumentError("generate", "a token that can come", { logits: "all of them −∞" });
+    throw new ArgumentError("generate", "a token that can be chosen", { logits: "all of them −∞" });
   if (temperature === undefined && topK === undefined && topP === undefined) return best;
 
   const weight = (token: number): number =>

@@ -31,15 +31,21 @@ import {
   tokensAndPositions,
 } from "./language-model.ts";
 
-/** GPT-2 with its language-modelling head. */
+/**
+ * GPT-2 with its language-modelling head.
+ *
+ * @example
+ * const model = new GPT2({ model_type: "gpt2", n_layer: 2, n_embd: 64, n_head: 4, vocab_size: 256 });
+ * model.loss([[72, 101, 108, 108, 111]]).backward();
+ */
 export class GPT2 extends Module implements LanguageModel {
   readonly config: GPT2Config;
   readonly transformer: GPT2Model;
-  /** Without a bias; its weight is the table of token embeddings itself when they are tied. */
+  /** A linear layer without a bias. When tied, its weight is the table of token embeddings. */
   lm_head: LinearLike;
 
   /**
-   * @param fields a GPT2Config, or as much of one as differs from GPT-2's defaults
+   * @param fields a GPT2Config, or the fields in which it differs from GPT-2's defaults
    * @throws ArgumentError on fields that no model can have
    */
   constructor(fields: ConfigFields<"gpt2">, options: ModelOptions = {}) {
@@ -54,6 +60,7 @@ export class GPT2 extends Module implements LanguageModel {
       : new Linear(config.n_embd, config.vocab_size, { bias: false, std: config.initializer_range, rng });
   }
 
+  /** Most tokens of an input: n_positions. */
   get contextLength(): number {
     return this.config.n_positions;
   }
@@ -67,7 +74,7 @@ export class GPT2 extends Module implements LanguageModel {
     return this.lm_head.forward(options.lastOnly ? lastPosition(h) : h); //     [batch, time, vocab]
   }
 
-  /** ids [batch, time] → the states before the head, [batch, time, n_embd]. */
+  /** ids [batch, time] → the hidden states before the head, [batch, time, n_embd]. */
   hiddenStates(ids: IndexLike, options: DecodeOptions = {}): Tensor {
     return this.transformer.forward(ids, options);
   }
@@ -115,6 +122,7 @@ export class GPT2Model extends Module {
   }
 }
 
+/** A block: attention and MLP, each on a layer norm of the residual stream and added to it. */
 export class GPT2Block extends Module {
   ln_1: LayerNorm;
   attn: GPT2Attention;
@@ -130,7 +138,7 @@ export class GPT2Block extends Module {
     this.mlp = new GPT2MLP(config, rng);
   }
 
-  /** x [batch, time, n_embd], the same shape back. */
+  /** x [batch, time, n_embd] → [batch, time, n_embd]. */
   forward(x: Tensor, cache?: KeyValueCache): Tensor {
     const h = add(x, this.attn.forward(this.ln_1.forward(x), cache));
     return add(h, this.mlp.forward(this.ln_2.forward(h)));
@@ -157,7 +165,7 @@ export class GPT2Attention extends Module {
     this.resid_dropout = new Dropout(config.resid_pdrop, { rng });
   }
 
-  /** x [batch, time, n_embd], the same shape back. */
+  /** x [batch, time, n_embd] → [batch, time, n_embd]. */
   forward(x: Tensor, cache?: KeyValueCache): Tensor {
     const { heads, scale, attn_dropout: dropout } = this;
     const qkv = splitHeads(this.c_attn.forward(x), 3 * heads); //     [batch, 3 heads, time, d]
@@ -174,6 +182,7 @@ export class GPT2Attention extends Module {
   }
 }
 
+/** The two-layer MLP of a block. */
 export class GPT2MLP extends Module {
   readonly activation: ActivationName;
   c_fc: LinearLike;
@@ -189,7 +198,7 @@ export class GPT2MLP extends Module {
     this.dropout = new Dropout(config.resid_pdrop, { rng });
   }
 
-  /** x [batch, time, n_embd], the same shape back. */
+  /** x [batch, time, n_embd] → [batch, time, n_embd]. */
   forward(x: Tensor): Tensor {
     const h = activation(this.activation)(this.c_fc.forward(x)); //   [batch, time, n_inner]
     return this.dropout.forward(this.c_proj.forward(h));

@@ -1,4 +1,4 @@
-/** @file What decoder language models share: the interface that `generate` uses, and the next-token loss. */
+/** @file The interface of decoder language models, which `generate` uses, and the next-token loss. */
 
 import {
   crossEntropy,
@@ -21,38 +21,40 @@ import type { KeyValueCache } from "../layers/cache.ts";
 import type { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 
+/** The options of the models' constructors. */
 export interface ModelOptions {
-  /** Where initial weights and the seeds of dropout come from; see `manualSeed`. */
+  /** Generator of the initial weights and of dropout's seeds. @default that of `manualSeed` */
   readonly rng?: Random;
 }
 
+/** The options of a language model's `forward`. */
 export interface DecodeOptions {
-  /** Keys and values of the tokens before `ids`, to which those of `ids` are added. Use inside `noGrad`. */
+  /** Keys and values of the tokens before `ids`; those of `ids` are added to it. Use it inside `noGrad`. @default none */
   readonly cache?: KeyValueCache;
-  /** Position of each token, [time] or [batch, time]; counted on from what the cache holds unless given. */
+  /** Position of each token, [time] or [batch, time]. @default counted from the end of the cache */
   readonly positions?: IndexLike;
-  /** Logits of the last position only, [batch, 1, vocab]. */
+  /** True: logits of the last position only, [batch, 1, vocab]. @default false */
   readonly lastOnly?: boolean;
 }
 
-/** A causal language model: logits at a position depend on the tokens up to it. */
+/** A causal language model: the logits at a position depend on the tokens up to this position. */
 export interface LanguageModel extends Module {
-  /** Tokens it can look back on, itself included. */
+  /** Most tokens of an input. */
   readonly contextLength: number;
   /** ids [batch, time] → logits [batch, time, vocab]. */
   forward(ids: IndexLike, options?: DecodeOptions): Tensor;
   /**
-   * ids [batch, time] → the states [batch, time, d] before the head. A class that has it promises that its `forward` is
-   * `lm_head` of them; then the loss computes the logits in chunks, and never holds them all.
+   * ids [batch, time] → the hidden states [batch, time, d] before the head. A class that defines it guarantees that its
+   * `forward` is `lm_head` of them; then the loss computes the logits in chunks and never holds all of them.
    */
   hiddenStates?(ids: IndexLike, options?: DecodeOptions): Tensor;
   readonly lm_head?: Head;
 }
 
-/** A language model, or what holds one as its `model`, such as a model with adapters. */
+/** A language model, or an object with one as its `model`, such as a model with adapters. */
 export type LanguageModelHolder = LanguageModel | { readonly model: LanguageModel };
 
-/** The language model itself. @throws ArgumentError when there is none */
+/** The language model itself. @param who the calling function, for messages @throws ArgumentError when there is none */
 export function languageModelIn(who: string, holder: LanguageModelHolder): LanguageModel {
   const isModel = (value: unknown): value is LanguageModel =>
     typeof (value as Partial<LanguageModel> | null | undefined)?.forward === "function" &&
@@ -71,9 +73,14 @@ export function languageModelIn(who: string, holder: LanguageModelHolder): Langu
 
 /**
  * The mean of −log p(labels[t + 1] | ids[… t]): each position predicts the next, as in transformers.
- * @param ids [batch, time]. The last is only predicted, never read: windows may hold contextLength + 1 tokens
- * @param labels as ids; those equal to `ignoreIndex`, −100 unless given, do not count
+ *
+ * @example
+ * nextTokenLoss(model, [[1, 2, 3, 4]]).backward();
+ * @param ids [batch, time]. The last token is only a label, so that time may be contextLength + 1
+ * @param labels [batch, time]; labels equal to `ignoreIndex` (by default −100) do not count
  * @param options of the cross-entropy; see `linearCrossEntropy`, which computes it for a model with `hiddenStates`
+ * @throws ArgumentError when `holder` is no language model; ShapeError when ids have fewer than 2 tokens, or labels another
+ *   shape
  */
 export function nextTokenLoss(
   holder: LanguageModelHolder,
@@ -99,8 +106,8 @@ export function nextTokenLoss(
 }
 
 /**
- * The head by which `forward` makes logits of `hiddenStates`, or null where that is not known: when the class that has
- * `hiddenStates` is not the one whose `forward` this is, because a class below or the object itself has another.
+ * The head with which `forward` computes logits from `hiddenStates`; null when that is not certain, because a subclass or
+ * the object itself overrides one of the two methods.
  */
 function headOf(model: LanguageModel): { states(ids: IndexLike): Tensor; layer: Head } | null {
   let owner = Object.getPrototypeOf(model);

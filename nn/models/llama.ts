@@ -6,7 +6,7 @@
  *     h ← h + self_attn(input_layernorm(h));  h ← h + mlp(post_attention_layernorm(h))     in each layer
  *     logits = lm_head(norm(h))
  *
- * Mistral (Jiang et al., 2023, arXiv:2310.06825) is the same as long as its window holds the whole text; Qwen2 (Yang et
+ * Mistral (Jiang et al., 2023, arXiv:2310.06825) is the same as long as its window holds the whole input; Qwen2 (Yang et
  * al., 2024, arXiv:2407.10671) has biases on queries, keys and values. Modules and parameters have the names of Hugging
  * Face's checkpoints.
  */
@@ -33,14 +33,21 @@ import {
   tokensAndPositions,
 } from "./language-model.ts";
 
-/** LLaMA with its language-modelling head, tied to the embedding or not. */
+/**
+ * LLaMA, Mistral or Qwen2 with its language-modelling head, whose weight may be that of the embedding.
+ *
+ * @example
+ * const model = new Llama({ model_type: "llama", hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2,
+ *   num_attention_heads: 4, vocab_size: 256, max_position_embeddings: 64 });
+ * const logits = model.forward([[1, 2, 3]]); //     [1, 3, 256]
+ */
 export class Llama extends Module implements LanguageModel {
   readonly config: LlamaConfig;
   readonly model: LlamaModel;
   lm_head: LinearLike;
 
   /**
-   * @param fields a LlamaConfig, or as much of one as differs from LLaMA 7B
+   * @param fields a LlamaConfig, or the fields in which it differs from LLaMA 7B
    * @throws ArgumentError on fields that no model can have
    */
   constructor(
@@ -62,6 +69,7 @@ export class Llama extends Module implements LanguageModel {
         });
   }
 
+  /** Most tokens of an input: max_position_embeddings, or sliding_window if that is smaller. */
   get contextLength(): number {
     const { max_position_embeddings, sliding_window } = this.config;
     return Math.min(max_position_embeddings, sliding_window ?? max_position_embeddings);
@@ -76,7 +84,7 @@ export class Llama extends Module implements LanguageModel {
     return this.lm_head.forward(options.lastOnly ? lastPosition(h) : h); //     [batch, time, vocab]
   }
 
-  /** ids [batch, time] → the states before the head, [batch, time, hidden]. */
+  /** ids [batch, time] → the hidden states before the head, [batch, time, hidden]. */
   hiddenStates(ids: IndexLike, options: DecodeOptions = {}): Tensor {
     return this.model.forward(ids, options);
   }
@@ -116,7 +124,7 @@ export class LlamaModel extends Module {
     checkIndices("Llama: ids", tokens, vocab_size);
     const length = tokens.shape[1] + (options.cache?.length ?? 0);
     if (sliding_window !== null && length > sliding_window) {
-      const expected = `at most sliding_window tokens, those in the cache included: attention that forgets is not here`;
+      const expected = `at most sliding_window tokens, those in the cache included: attention within a window is not implemented`;
       throw new ArgumentError("Llama", expected, { tokens: length, sliding_window });
     }
     let h = this.embed_tokens.forward(tokens); //                               [batch, time, hidden]
@@ -125,6 +133,7 @@ export class LlamaModel extends Module {
   }
 }
 
+/** A layer: attention and MLP, each on an RMS norm of the residual stream and added to it. */
 export class LlamaLayer extends Module {
   self_attn: MultiHeadAttention;
   mlp: SwiGLU;
@@ -151,7 +160,7 @@ export class LlamaLayer extends Module {
     this.post_attention_layernorm = new RMSNorm(hidden_size, { eps });
   }
 
-  /** x [batch, time, hidden], the same shape back. */
+  /** x [batch, time, hidden] → [batch, time, hidden]. */
   forward(x: Tensor, options: AttendOptions = {}): Tensor {
     const h = add(x, this.self_attn.forward(this.input_layernorm.forward(x), options));
     return add(h, this.mlp.forward(this.post_attention_layernorm.forward(h)));

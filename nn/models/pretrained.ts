@@ -1,5 +1,5 @@
 /**
- * @file Models on disk in Hugging Face's layout: a folder with `config.json` and `model.safetensors`.
+ * @file Loads and saves models in Hugging Face's format: a folder with `config.json` and `model.safetensors`.
  *
  * The names in the file are brought to the names of our models and checked against the configuration, each with its
  * shape, before anything is allocated.
@@ -33,29 +33,37 @@ import { companions, Origin, originOf, torchNames, writtenFields } from "./pretr
 import { checkParameters, expectedParameters, withoutClassifier } from "./pretrained/parameters.ts";
 import { folderWeights } from "./pretrained/weights.ts";
 
+/** A model that can be loaded and saved. */
 export type PretrainedModel = GPT2 | Llama | Bert | BertModel;
 
+/** The options of `loadPretrained`. */
 export interface LoadOptions {
   /**
-   * BERT and RoBERTa only: classes of the classifier on top, 0 for the bare encoder; as the file has it unless given. A
-   * classifier that the file lacks starts as a new one does.
+   * BERT and RoBERTa only: number of classes of the classifier on top, 0 for the bare encoder. A classifier that the file
+   * does not have is initialized as in a new model.
+   * @default as in the file
    */
   readonly numLabels?: number;
-  /** Where the weights of a new classifier, and the seeds of dropout, come from. */
+  /** Generator of the weights of a new classifier and of dropout's seeds. @default that of `manualSeed` */
   readonly rng?: Random;
 }
 
+/** The options of `savePretrained`. */
 export interface SaveOptions {
-  /** The format of the numbers; "F32", which keeps every bit, unless given. */
+  /** The format of the numbers. "F32" keeps every bit. @default "F32" */
   readonly dtype?: "F32" | "F16" | "BF16";
 }
 
 /**
- * The model in `folder`, all of it trainable, in evaluation mode: `fit` and `train()` switch dropout on. Its file may be
- * in shards. A bare encoder whose file has no pooler has none.
- * @throws CheckpointError when a file is missing or malformed, config.json has a field that is unknown or asks for what
- *   there is no code for, or config and weights do not fit together: every missing, unexpected and misshapen parameter is
- *   named; nothing has been allocated then. ArgumentError when numLabels is no count, or the model is no encoder
+ * Loads the model in `folder`. All of it is trainable, and it is in evaluation mode: `fit` and `train()` switch dropout on.
+ * Its weights may be in shards. A bare encoder whose file has no pooler gets none.
+ *
+ * @example
+ * const model = loadPretrained("models/gpt2") as GPT2;
+ * @throws CheckpointError when a file is missing or malformed, config.json has a field that is unknown or asks for
+ *   something not implemented, or configuration and weights do not fit together: every missing, unexpected and misshapen
+ *   parameter is named; nothing has been allocated then. ArgumentError when numLabels is no count, or the model is no
+ *   encoder
  */
 export function loadPretrained(folder: string, options: LoadOptions = {}): PretrainedModel {
   checkLayer("loadPretrained", options, ["numLabels", "rng"]);
@@ -86,7 +94,7 @@ function load(
       },
       Error,
     );
-  // What is wrong with the configuration is said before what is wrong with the weights.
+  // Errors in the configuration are reported before errors in the weights.
   const { model_type } = configOf(0);
   if (numLabels !== undefined && model_type !== "bert" && model_type !== "roberta")
     throw new ArgumentError("loadPretrained", "no numLabels: only BERT and RoBERTa have a classifier here", {
@@ -113,10 +121,13 @@ function load(
 }
 
 /**
- * Writes `config.json` and `model.safetensors` into `folder`, which is made if need be; all or, after a failure or a
- * kill, none of its files.
- * What came with a model that was loaded goes with it: fields of its config.json that say nothing about the numbers
- * (tokens' ids, labels), generation_config.json and the tokenizer's files.
+ * Writes `config.json` and `model.safetensors` into `folder`, which is made if it does not exist. Either all files are
+ * written or, after a failure or a kill, none. For a model that was loaded, the other contents of its folder are written
+ * as well: fields of config.json that do not affect the numbers (token ids, labels), generation_config.json and the
+ * tokenizer's files.
+ *
+ * @example
+ * savePretrained(adapted.toPlain(), "models/gpt2-adapted");
  * @throws ArgumentError when the model's parameters are not those of its configuration (adapters not merged, layers
  *   replaced); CheckpointError when a file cannot be written
  */
@@ -162,7 +173,7 @@ export function savePretrained(model: PretrainedModel, folder: string, options: 
   ]);
 }
 
-/** A head that was tied to the table may have come apart from it, as adapters with copies of either make it. */
+/** The model's configuration as it is now: a tied head may have been untied, by adapters with copies of it or the table. */
 function presentConfig(model: PretrainedModel): PretrainedConfig {
   const { config } = model;
   if (isEncoder(config) || !config.tie_word_embeddings) return config;

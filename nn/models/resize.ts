@@ -1,4 +1,4 @@
-/** @file Another number of tokens: the table of embeddings, and the head where it is a matrix of its own. */
+/** @file Changes the size of a model's vocabulary: the table of embeddings, and the head if it has its own matrix. */
 
 import type { Parameter } from "../../autograd/index.ts";
 import { ArgumentError, type NDArray, zeros } from "../../core/index.ts";
@@ -10,7 +10,7 @@ import { GPT2 } from "./gpt2.ts";
 import { Llama } from "./llama.ts";
 import type { PretrainedModel } from "./pretrained.ts";
 
-/** The paths of a model's table of tokens and, where it has one, of its language-modelling head. */
+/** The paths of a model's table of token embeddings and of its language-modelling head, if it has one. */
 export function tokenModules(model: Module): { readonly table: string; readonly head: string | null } | null {
   if (model instanceof GPT2) return { table: "transformer.wte", head: "lm_head" };
   if (model instanceof Llama) return { table: "model.embed_tokens", head: "lm_head" };
@@ -21,10 +21,10 @@ export function tokenModules(model: Module): { readonly table: string; readonly 
 }
 
 /**
- * Gives the model `tokens` tokens: rows are cut off, or rows are added that are the mean of those before, as
- * transformers' resize_token_embeddings does on average: its default draws them from a normal distribution around that
- * mean (mean_resizing). Optimizers made before hold the old parameters.
- * @returns a function that puts everything back as it was
+ * Changes the model's vocabulary to `tokens` tokens. Surplus rows are removed. New rows are the mean of the old ones;
+ * transformers' resize_token_embeddings by default draws them from a normal distribution around that mean
+ * (mean_resizing). The model gets new parameters: make optimizers afterwards.
+ * @returns a function that undoes the change
  * @throws ArgumentError unless `tokens` is a positive integer, and for layers that are adapted or quantized; nothing is
  *   changed then
  */
@@ -47,7 +47,7 @@ export function resizeTokenEmbeddings(model: PretrainedModel, tokens: number): (
     if (!before.has(module)) before.set(module, { ...module });
     Object.assign(module, fields);
   };
-  const resized = new Map<Parameter, Parameter>(); // tied parameters stay one
+  const resized = new Map<Parameter, Parameter>(); // tied parameters stay tied
   for (const layer of layers) {
     const { weight } = layer;
     const other = resized.get(weight) ?? parameterLike(weight, withRows(weight, tokens));
@@ -67,7 +67,7 @@ export function resizeTokenEmbeddings(model: PretrainedModel, tokens: number): (
   };
 }
 
-/** The first rows of a matrix, and as many more as are wanted, each the mean of all that there were. */
+/** A matrix of `rows` rows: the first rows of `weight`, and after its last row the mean of all its rows. */
 function withRows(weight: Parameter, rows: number): NDArray {
   const [before, width] = weight.shape;
   const result = zeros([rows, width]);

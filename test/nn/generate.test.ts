@@ -148,7 +148,7 @@ for (const [way, options] of Object.entries(ways)) {
       assert.ok(drawn([-Infinity, 1, 2], at).every((token) => token > 0));
       assert.throws(
         () => drawn([-Infinity, -Infinity], at),
-        /expected a token that can come; got logits "all of them −∞"/,
+        /expected a token that can be chosen; got logits "all of them −∞"/,
       );
     }
     if (way !== "greedy") assert.equal(drawn([exp(1), Infinity, Infinity]), [1, 2]);

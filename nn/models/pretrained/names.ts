@@ -15,7 +15,7 @@ export const isEncoder = (config: PretrainedConfig): config is BertConfig =>
   config.model_type === "bert" || config.model_type === "roberta";
 
 /**
- * Classes that the file's classifier tells apart; 0 without one.
+ * Number of classes of the file's classifier; 0 without one.
  * @throws CheckpointError for a part of a classifier, which could be loaded neither with it nor without
  */
 export function labelsIn(path: string, tensors: ReadonlyMap<string, SafeTensor>): number {
@@ -27,7 +27,7 @@ export function labelsIn(path: string, tensors: ReadonlyMap<string, SafeTensor>)
   );
 }
 
-/** The file's tensors under our names, without those that are no parameters of our models. */
+/** The file's tensors under the names of our models, without those that are no parameters of theirs. */
 export function renamed(
   path: string,
   tensors: ReadonlyMap<string, SafeTensor>,
@@ -45,7 +45,7 @@ export function renamed(
   return named;
 }
 
-/** One matrix under two names: a file holds it under either, or under both. */
+/** Keeps a tied matrix under its own name: a file has it under that name, the head's, or both. */
 function tieHead(path: string, named: Map<string, SafeTensor>, config: GPT2Config | LlamaConfig): void {
   const table = config.model_type === "gpt2" ? "transformer.wte.weight" : "model.embed_tokens.weight";
   const head = named.get("lm_head.weight");

@@ -1,4 +1,4 @@
-/** @file What a model keeps of the folder that it was loaded from, and the config.json that is written for it. */
+/** @file The origin of a loaded model, which it keeps, and the config.json and companion files that are saved with it. */
 
 import { exists, listFolder, readFile, warn } from "../../../core/index.ts";
 import { Bert } from "../bert.ts";
@@ -7,12 +7,12 @@ import { Llama } from "../llama.ts";
 import type { PretrainedModel } from "../pretrained.ts";
 import type { PretrainedConfig } from "./names.ts";
 
-/** What a model was read from: a field of the model, which its copies share, since it is of a class of its own. */
+/** The folder that a model was loaded from. The model has it in a field; copies of the model share it. */
 export class Origin {
   readonly folder: string;
   /** All of config.json. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** Files beside the model that belong to it: tokenizer, generation_config.json. */
+  /** Other files of the model, such as those of the tokenizer and generation_config.json. */
   readonly companions: readonly string[];
 
   constructor(folder: string, fields: Readonly<Record<string, unknown>>) {
@@ -24,10 +24,10 @@ export class Origin {
 
 export const originOf = (model: PretrainedModel): Origin | undefined => (model as { origin?: Origin }).origin;
 
-/** Formats that can be written, by what PyTorch calls them. */
+/** The formats that can be written, with PyTorch's names. */
 export const torchNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
 
-/** Names of files that belong to a model but hold no weights. */
+/** The names of files that belong to a model but hold no weights. */
 const isCompanion =
   /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config)\.json$|^(vocab|merges)\.txt$|^(tokenizer|sentencepiece\.bpe|spiece)\.model$|^chat_template\.(jinja|json)$/;
 
@@ -39,7 +39,7 @@ export function companions({ folder, companions }: Origin): [string, Uint8Array]
   });
 }
 
-/** The fields of config.json: those of the file that the model came from, and over them what it is now. */
+/** The fields of config.json: those of the original file, overwritten by the model's present configuration. */
 export function writtenFields(
   model: PretrainedModel,
   config: PretrainedConfig,
@@ -63,7 +63,7 @@ export function writtenFields(
 const withoutField = (fields: Record<string, unknown>, name: string): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).filter(([other]) => other !== name));
 
-/** The class of transformers that has these parameters. */
+/** The name of the class in transformers with the same parameters. */
 function architecture(model: PretrainedModel): string {
   if (model instanceof GPT2) return "GPT2LMHeadModel";
   if (model instanceof Llama)

@@ -1,11 +1,11 @@
-/** @file The parameters that a model of a configuration has, and the check that a file holds these. */
+/** @file The parameters that a configuration implies, and the check that a file has them. */
 
 import { CheckpointError, type SafeTensor, type Shape } from "../../../core/index.ts";
 import { layout } from "../../config/layout.ts";
 import { describeMismatch, findMismatch, type Shapes } from "../../module/mismatch.ts";
 import type { PretrainedConfig } from "./names.ts";
 
-/** The names of a classifier, and of the pooler it stands on, that the file has nothing of. */
+/** The parameters of the classifier and of the pooler below it, for each of the two that the file does not have at all. */
 export function withoutClassifier(
   named: ReadonlyMap<string, SafeTensor>,
   config: PretrainedConfig,
@@ -17,7 +17,7 @@ export function withoutClassifier(
   );
 }
 
-/** Parameters of a configuration, each once, with their shapes; those of a bare encoder without its pooler. */
+/** The parameters of a configuration with their shapes, tied ones once. @param withoutPooler leave out a bare encoder's pooler */
 export function expectedParameters(
   config: PretrainedConfig,
   withoutPooler = false,
@@ -28,7 +28,7 @@ export function expectedParameters(
   return new Map(parameters.filter(isOwn).map(({ name, shape }) => [name, { shape }]));
 }
 
-/** @throws CheckpointError when the file's parameters are not those that are expected of the configuration */
+/** @throws CheckpointError unless the file's parameters are the expected ones */
 export function checkParameters(
   path: string,
   named: ReadonlyMap<string, SafeTensor>,
@@ -41,7 +41,7 @@ export function checkParameters(
   throw new CheckpointError(`${path}: ${problems.join("; ")}${why && `; ${why}`}`);
 }
 
-/** What such differences usually come from, and what to do. */
+/** The usual cause of such differences, with advice; empty when none is known. */
 function likelyCause(
   expected: Shapes,
   named: ReadonlyMap<string, SafeTensor>,

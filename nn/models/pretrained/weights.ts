@@ -1,6 +1,6 @@
 /**
- * @file The weights of a model folder: one file, or shards with an index. Headers are read at once, the values of a
- * tensor when it is assigned, so that a model of many gigabytes is never in memory twice.
+ * @file Opens the weights of a model folder: one file, or shards with an index. Only headers are read; the values of a
+ * tensor are read when it is assigned, so that a model of many gigabytes is never in memory twice.
  */
 
 import {
@@ -16,14 +16,16 @@ import {
 const WEIGHTS = "model.safetensors";
 const INDEX = `${WEIGHTS}.index.json`;
 
+/** The tensors of a model folder. */
 export interface FolderWeights {
-  /** The file or index that names them, for messages. */
+  /** The file or index that lists them, for messages. */
   readonly path: string;
   readonly tensors: ReadonlyMap<string, SafeTensor>;
 }
 
 /**
- * @param place the path of a file of the folder, by its name
+ * Opens the weights in `folder`.
+ * @param place returns the path of a file of the folder, by its name
  * @throws CheckpointError when there are none in this format, a shard is missing, or one is not what the index says
  */
 export function folderWeights(folder: string, place: (name: string) => string): FolderWeights {
@@ -33,7 +35,7 @@ export function folderWeights(folder: string, place: (name: string) => string): 
   throw new CheckpointError(`${folder}: no ${WEIGHTS}${insteadOf(folder)}`);
 }
 
-/** What is there in its place, and what to do. */
+/** The rest of the message when there are no weights: what is in the folder, and advice. */
 function insteadOf(folder: string): string {
   const files = exists(folder) ? listFolder(folder) : [];
   const other = files.find((name) => /\.(bin|pt|pth|ckpt|h5|msgpack|gguf|onnx)(\.index\.json)?$/.test(name));
