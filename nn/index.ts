@@ -100,10 +100,9 @@ export {
   hiddenSize,
   layout,
   linearWeightCount,
-  type ModuleLayout,
-  type ParameterLayout,
   parameterCount,
 } from "./config/layout.ts";
+export type { ModuleLayout, ParameterLayout } from "./config/module-layout.ts";
 export { type ConfigurationName, configurations } from "./config/published.ts";
 export { Bert, BertModel, RobertaHead } from "./models/bert.ts";
 export {

@@ -3,8 +3,8 @@
  * allocated: GPT-3 175B is a list of a few hundred entries, and its size is the sum of their shapes.
  */
 
-import { type Shape, sizeOf } from "../../core/index.ts";
-import { isInnerLinear, type ModuleKind } from "../module/kinds.ts";
+import { sizeOf } from "../../core/index.ts";
+import { isInnerLinear } from "../module/kinds.ts";
 import type {
   BartConfig,
   BertConfig,
@@ -13,27 +13,7 @@ import type {
   LlamaConfig,
   ModelConfig,
 } from "./config.ts";
-
-/** A parameter tensor of a model that is not allocated. */
-export interface ParameterLayout {
-  /** `module name + ".weight"` or `".bias"`. */
-  readonly name: string;
-  readonly shape: Shape;
-  /** Name of the parameter that this one is tied to: one tensor with two names. */
-  readonly tiedTo?: string;
-}
-
-/** A module of a model that is not allocated. */
-export interface ModuleLayout {
-  readonly name: string;
-  readonly kind: ModuleKind;
-  /** Columns of the weight as a matrix W [out, in]: inputs of a linear layer, rows of an embedding table. */
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  /** The weight is stored as Wᵀ [in, out] (GPT-2's Conv1D). */
-  readonly fanInFanOut: boolean;
-  readonly parameters: readonly ParameterLayout[];
-}
+import { conv1d, convolution, embedding, head, linear, type ModuleLayout, norm } from "./module-layout.ts";
 
 /**
  * Every module of the model that holds parameters, in the order of its state dict.
@@ -215,88 +195,4 @@ function bartLayout(config: BartConfig): ModuleLayout[] {
 /** The modules of blocks 0, 1, ..., count − 1; `block` lists the modules of the block with a given name. */
 function repeat(list: string, count: number, block: (name: string) => ModuleLayout[]): ModuleLayout[] {
   return Array.from({ length: count }, (_, i) => block(`${list}.${i}`)).flat();
-}
-
-interface LinearOptions {
-  readonly bias?: boolean;
-  /** Module that owns the weight. */
-  readonly tiedTo?: string;
-}
-
-function linear(
-  name: string,
-  d_in: number,
-  d_out: number,
-  { bias = true, tiedTo }: LinearOptions = {},
-): ModuleLayout {
-  const weight = { name: `${name}.weight`, shape: [d_out, d_in] };
-  return {
-    name,
-    kind: "linear",
-    inFeatures: d_in,
-    outFeatures: d_out,
-    fanInFanOut: false,
-    parameters: [
-      tiedTo === undefined ? weight : { ...weight, tiedTo: `${tiedTo}.weight` },
-      ...(bias ? [{ name: `${name}.bias`, shape: [d_out] }] : []),
-    ],
-  };
-}
-
-function head(name: string, d_in: number, d_out: number, options?: LinearOptions): ModuleLayout {
-  return { ...linear(name, d_in, d_out, options), kind: "head" };
-}
-
-function conv1d(name: string, d_in: number, d_out: number): ModuleLayout {
-  return {
-    name,
-    kind: "conv1d",
-    inFeatures: d_in,
-    outFeatures: d_out,
-    fanInFanOut: true,
-    parameters: [
-      { name: `${name}.weight`, shape: [d_in, d_out] },
-      { name: `${name}.bias`, shape: [d_out] },
-    ],
-  };
-}
-
-/** A convolution over the sequence. As a matrix its weight is [out, in × kernel]. */
-function convolution(name: string, channels: number, outChannels: number, kernel: number): ModuleLayout {
-  return {
-    name,
-    kind: "convolution",
-    inFeatures: channels * kernel,
-    outFeatures: outChannels,
-    fanInFanOut: false,
-    parameters: [
-      { name: `${name}.weight`, shape: [outChannels, channels, kernel] },
-      { name: `${name}.bias`, shape: [outChannels] },
-    ],
-  };
-}
-
-function embedding(name: string, rows: number, d: number): ModuleLayout {
-  return {
-    name,
-    kind: "embedding",
-    inFeatures: rows,
-    outFeatures: d,
-    fanInFanOut: false,
-    parameters: [{ name: `${name}.weight`, shape: [rows, d] }],
-  };
-}
-
-function norm(name: string, d: number, { bias = true } = {}): ModuleLayout {
-  return {
-    name,
-    kind: "norm",
-    inFeatures: d,
-    outFeatures: d,
-    fanInFanOut: false,
-    parameters: [
-      { name: `${name}.weight`, shape: [d] },
-      ...(bias ? [{ name: `${name}.bias`, shape: [d] }] : []),
-    ],
-  };
 }

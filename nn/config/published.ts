@@ -8,8 +8,6 @@
 
 import { modelConfig } from "./config.ts";
 
-export * from "./config.ts";
-
 const gpt2 = (n_layer: number, n_embd: number, n_head: number, n_positions = 1024) =>
   modelConfig({ model_type: "gpt2", n_layer, n_embd, n_head, n_positions });
 

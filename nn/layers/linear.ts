@@ -1,4 +1,7 @@
-/** @file LinearLike, the interface at which adapters and quantization meet; Linear; GPT-2's Conv1D. */
+/**
+ * @file Linear layers: LinearLike, the interface at which adapters and quantization meet; Linear; and Conv1D, GPT-2's
+ * linear layer with a transposed weight. (Conv1D is no convolution: that is Conv1d, in conv.ts.)
+ */
 
 import { add, linear, matmul, mT, type Parameter, parameter, type Tensor } from "../../autograd/index.ts";
 import { ArgumentError, type NDArray, type Random, mT as transposed, zeros } from "../../core/index.ts";

@@ -32,7 +32,7 @@ text("ids that are no bytes are refused, not wrapped; so is what is no text", ()
       (e: Error) => e instanceof ArgumentError && /ids from 0 to 255; got ids\[1\]/.test(e.message),
     );
   for (const value of [5, null, undefined, ["a"]])
-    assert.throws(() => byteTokenizer.encode(value as never), refusal(/a text/));
+    assert.throws(() => byteTokenizer.encode(value as never), refusal(/a string/));
 });
 
 const refusal =
