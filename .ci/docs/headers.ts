@@ -52,10 +52,15 @@ export function addHeaders(app: Application, root: string): void {
   });
 }
 
+/** In which order the papers' files are listed. */
+const ofPapers = ["lora", "quant", "nn", "autograd", "core"];
+
 /** The entries with what they hold, and the papers with their files. */
 function contents(project: ProjectReflection): CommentDisplayPart[] {
   const entries = entriesOf(project);
-  const files = [...entries].reverse().flatMap(({ documents }) => documents ?? []);
+  const files = ofPapers.flatMap(
+    (folder) => entries.find((entry) => folderOf(entry) === folder)?.documents ?? [],
+  );
   const line = (target: Reflection, summary: string): CommentDisplayPart[] => [
     { kind: "text", text: "- " },
     { kind: "inline-tag", tag: "@link", text: target.name, target },
@@ -63,7 +68,9 @@ function contents(project: ProjectReflection): CommentDisplayPart[] {
   ];
   return [
     { kind: "text", text: "\n## Entries\n\n" },
-    ...entries.flatMap((entry) => line(entry, Comment.combineDisplayParts(entry.comment?.summary))),
+    ...entries.flatMap((entry) =>
+      line(entry, Comment.combineDisplayParts(entry.comment?.getShortSummary(true))),
+    ),
     { kind: "text", text: "\n## Papers\n\n" },
     ...files
       .filter(({ frontmatter }) => frontmatter.cites)
@@ -95,7 +102,7 @@ function addFiles(
     addPage(project, entry, file, content, {
       group: "Files",
       summary: summaryOf(header),
-      cites: /arXiv:\d/.test(header.split(/\n\s*\n/)[0]),
+      cites: /arXiv:\d/.test(header),
     });
   }
 }

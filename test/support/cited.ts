@@ -22,75 +22,73 @@ const kinds = [
 
 const place = String.raw`(?:\d+(?:\.\d+)*|[A-Z]\b)`;
 const joint = String.raw`\s?(?:,|–|and|to|or)\s?(?:and\s)?`;
+/** A kind, in the group of its number, and in the last group its places. `table6` is a variable: its word goes on. */
 const citation = new RegExp(
-  String.raw`(?<![\w§.])(?:${kinds.map(([, words]) => `(${words.source})`).join("|")})(?<=§|[\s.]|\b)\s?(${place}(?:${joint}${place})*)(?![\w%])`,
+  String.raw`(?<![\w§.])(?:${kinds.map(([, words]) => `(${words.source})`).join("|")})(?<=[§.]|\b)\s?(${place}(?:${joint}${place})*)(?![\w%])`,
   "g",
 );
 
-/** A paper's short name, standing alone: not the LoRA in QLoRA, LoRA+ or LoRA-FA. */
-const named = ({ name }: Paper): string =>
+/** A paper's short name standing alone: not the LoRA in QLoRA, LoRA+ or LoRA-FA. */
+const shortName = ({ name }: Paper): string =>
   String.raw`(?<![\w-])${name.replace(/[.()+]/g, String.raw`\$&`)}(?![\w+]|-[A-Z])`;
-const identified = ({ version }: Paper): string | undefined =>
-  /^\d{4}\.\d{4,5}v\d+$/.test(version)
-    ? version.replace(/v\d+$/, "").replace(".", String.raw`\.`)
-    : undefined;
 
-/** What introduces a paper, so that citations further on are of it. */
-const introductions = papers.map((paper) => ({
-  paper,
-  pattern: new RegExp([identified(paper), paper.also?.source].filter(Boolean).join("|") || "(?!)", "g"),
-}));
-const beside = papers.map((paper) => {
-  const any = [named(paper), identified(paper), paper.also?.source].filter(Boolean).join("|");
+/** What introduces a paper: its identifier, or its authors with the year. */
+function introduction({ version, also }: Paper): string {
+  const [identifier] = /^\d{4}\.\d{4,5}(?=v)/.exec(version) ?? [];
+  return [identifier?.replace(".", String.raw`\.`), also?.source].filter(Boolean).join("|") || "(?!)";
+}
+
+const known = papers.map((paper) => {
+  const any = `${shortName(paper)}|${introduction(paper)}`;
   return {
     paper,
+    introduced: new RegExp(introduction(paper), "g"),
+    mentioned: new RegExp(shortName(paper), "g"),
     before: new RegExp(String.raw`(?:${any})(?:'s)?(?: paper(?:'s)?)?[,(\s]*(?:\d{4},\s)?$`),
-    after: new RegExp(String.raw`^[\s,(]*(?:of|in) (?:${named(paper)})|^ \((?:${named(paper)})\)`),
+    after: new RegExp(String.raw`^[\s,(]*(?:of|in) (?:${shortName(paper)})|^ \((?:${shortName(paper)})\)`),
   };
 });
 
-/** All citations of a source; `file` is its path, which decides where no paper is named near by. */
+/**
+ * All citations of a source. A citation is of the paper named right beside it; in the library else of the last one
+ * introduced above it; in a notebook else of the notebook's own, or where it has none, of the last one mentioned.
+ *
+ * @param file the path of the source, which tells whose notebook it is
+ */
 export function citationsIn(text: string, file: string): Citation[] {
+  // The stars and slashes of comments become spaces, so that a citation may go over the end of a line.
   const plain = text.replace(/\n\s*(?:\*|\/\/)(?!\/)/g, (lineStart) => "\n".padEnd(lineStart.length));
-  const met = introductions
-    .flatMap(({ paper, pattern }) => Array.from(plain.matchAll(pattern), ({ index }) => ({ paper, index })))
-    .sort((a, b) => a.index - b.index);
-  const spoken = papers
-    .flatMap((paper) =>
-      Array.from(plain.matchAll(new RegExp(named(paper), "g")), ({ index }) => ({ paper, index })),
+  const home = papers.find((paper) => paper.home?.some((path) => file.startsWith(path)));
+  const isNotebook = file.startsWith("notebooks/");
+  const named = known
+    .flatMap(({ paper, introduced, mentioned }) =>
+      Array.from(plain.matchAll(isNotebook ? mentioned : introduced), ({ index }) => ({ paper, index })),
     )
     .sort((a, b) => a.index - b.index);
-  const home = papers.find((paper) => paper.home?.some((path) => file.startsWith(path)));
-  const ofNotebooks = file.startsWith("notebooks/");
-  const found: Citation[] = [];
-  for (const match of plain.matchAll(citation)) {
+  return Array.from(plain.matchAll(citation)).flatMap((match) => {
+    const end = match.index + match[0].length;
     const before = plain.slice(Math.max(0, match.index - 90), match.index).replace(/\s+/g, " ");
-    const rest = plain
-      .slice(match.index + match[0].length, match.index + match[0].length + 60)
-      .replace(/\s+/g, " ");
-    const paper =
-      beside.find((one) => one.before.test(before))?.paper ??
-      beside.find((one) => one.after.test(rest))?.paper ??
-      (ofNotebooks ? home : undefined) ??
-      (ofNotebooks ? spoken : met).findLast(({ index }) => index < match.index)?.paper ??
-      home;
-    const kind = kinds[match.slice(1).findIndex((word) => word !== undefined)][0];
+    const after = plain.slice(end, end + 60).replace(/\s+/g, " ");
+    const beside = known.find((one) => one.before.test(before)) ?? known.find((one) => one.after.test(after));
+    const above = named.findLast(({ index }) => index < match.index);
+    const paper = beside?.paper ?? (isNotebook ? (home ?? above?.paper) : (above?.paper ?? home));
+    const [kind] = kinds[match.slice(1).findIndex((word) => word !== undefined)];
     const line = text.slice(0, match.index).split("\n").length;
-    for (const label of labelsOf(kind, match[kinds.length + 1])) {
-      if (/[A-Z]$/.test(label) === (kind === "Appendix ")) found.push({ label, paper, line });
-    }
-  }
-  return found;
+    return labelsOf(kind, match[kinds.length + 1]).map((label) => ({ label, paper, line }));
+  });
 }
 
-/** "5–6" names 5 and 6, "8 to 10" also 9. */
+/** "5–6" names 5 and 6, "8 to 10" also 9. Appendices have letters, everything else numbers. */
 function labelsOf(kind: string, places: string): string[] {
   const parts = places.split(/\s?(–|,|and|to|or)\s?(?:and\s)?/);
-  return parts.flatMap((part, i) => {
+  const labels = parts.flatMap((part, i) => {
     if (i % 2 === 1) return [];
-    const range = parts[i - 1] === "–" || parts[i - 1] === "to";
+    const isRange = parts[i - 1] === "–" || parts[i - 1] === "to";
     const [from, to] = [Number(parts[i - 2]), Number(part)];
-    if (!range || !Number.isInteger(from) || !Number.isInteger(to)) return [kind + part];
-    return Array.from({ length: to - from }, (_, step) => `${kind}${from + 1 + step}`);
+    if (!isRange || !Number.isInteger(from) || !Number.isInteger(to)) return [part];
+    return Array.from({ length: to - from }, (_, step) => `${from + 1 + step}`);
   });
+  return labels
+    .filter((label) => /[A-Z]/.test(label) === (kind === "Appendix "))
+    .map((label) => kind + label);
 }
