@@ -105,11 +105,15 @@ export class LoraFA extends Adapter {
 }
 
 export interface LoraFASettings extends AdamSettings {
-  /** Correct B's gradient before each step. False unless given. */
+  /**
+   * Correct B's gradient before each step.
+   * @default false
+   */
   readonly correctGradient: boolean;
   /**
-   * "pytorch" (default): AdamW. "peft": the Adam of PEFT's LoRA-FA optimizer, which adds ε to √v and not to √v̂, and
-   * decays the weight after the step: w ← (1 − η λ) (w − η √(1 − β₂ᵗ)/(1 − β₁ᵗ) m/(√v + ε)).
+   * "pytorch": AdamW. "peft": the Adam of PEFT's LoRA-FA optimizer, which adds ε to √v and not to √v̂, and decays the
+   * weight after the step: w ← (1 − η λ) (w − η √(1 − β₂ᵗ)/(1 − β₁ᵗ) m/(√v + ε)).
+   * @default "pytorch"
    */
   readonly adam: "pytorch" | "peft";
 }

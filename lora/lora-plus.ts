@@ -28,13 +28,16 @@ import { AdaptedLayer } from "./model/adapted-layer.ts";
 import { Adapter } from "./model/adapter.ts";
 
 export interface LoraPlusOptions {
-  /** η, the rate of A. */
+  /** η, the learning rate of A. */
   readonly lr: number;
   /** λ = η_B/η_A. */
   readonly ratio: number;
-  /** Rate of adapted embeddings' A and B; 1e-6 unless given; null: that of A for both. */
+  /**
+   * The rate of adapted embeddings' A and B; null gives both the rate of A.
+   * @default 1e-6
+   */
   readonly embeddingLr?: number | null;
-  /** 0 unless given. */
+  /** @default 0 */
   readonly weightDecay?: number;
 }
 
@@ -64,7 +67,14 @@ export interface Rates {
   weightDecay: number;
 }
 
-/** The trainable parameters of `model` in groups; groups without parameters are left out. @throws ArgumentError on a negative setting */
+/**
+ * The trainable parameters of `model` in LoRA+'s groups, for an optimizer. Groups without parameters are left out.
+ *
+ * @example
+ *     const optimizer = new AdamW(loraPlus(adapted, { lr: 2e-4, ratio: 16 }));
+ *
+ * @throws ArgumentError on a negative setting
+ */
 export function loraPlus(model: Module, options: LoraPlusOptions): (Group<Rates> & Rates)[] {
   checkOptions("loraPlus", options, loraPlusOptions, loraPlusConfig);
   const { lr, ratio, embeddingLr = 1e-6, weightDecay = 0 } = options;

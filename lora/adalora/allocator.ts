@@ -1,10 +1,10 @@
 /**
- * @file AdaLoRA's budget allocator: which triplets are kept. Zhang et al., 2023, arXiv:2303.10512, Algorithm 1.
+ * @file AdaLoRA's budget allocator: it prunes triplets to a falling budget. Zhang et al., 2023, arXiv:2303.10512, Algorithm 1.
  *
  *     λ_i ← λ_i where S_i is among the b(t) largest of the whole model, else 0              (Eq. 5–6)
  *
- * λ is masked every Δ_T steps; between, a masked λ_i has a gradient and grows again. At step T − t_f it is settled who
- * stays, and at every step after it the others are masked. Scores S_i: adalora-importance.ts; b(t): adalora-budget.ts.
+ * λ is masked every Δ_T steps; in between, a masked λ_i has a gradient and can grow again. At step T − t_f the kept
+ * triplets are fixed, and at every later step the others are masked. Scores S_i: importance.ts; b(t): budget.ts.
  *
  * Per step: `observe()` between backward and the optimizer's step, when w and ∂L/∂w are those of Eq. 8, and
  * `allocate(t)` after the optimizer's step, t = 1, 2, …, T. With fit: `beforeStep: () => allocator.observe()`,
@@ -12,8 +12,8 @@
  *
  * Departures of the authors' code and of PEFT's:
  * - without `observe()`, `allocate` takes the w that the optimizer made, with the gradient from before it;
- * - `ties: "drop"`: all go whose score equals that of one that must go; here exactly b(t) stay, the first of equals;
- * - `settle: "interval"`, the authors' only: step T − t_f masks as the others do, if Δ_T divides it.
+ * - `ties: "drop"` prunes every triplet that is tied with the threshold; by default exactly b(t) stay, the first of equals;
+ * - `settle: "interval"`, in the authors' code only: step T − t_f masks like the other steps, if Δ_T divides it.
  */
 
 import {
@@ -33,15 +33,27 @@ import { type BudgetSchedule, budgetAt, checkSchedule } from "./budget.ts";
 import { type Measure, startScores, type TripletScores, tripletScores, updateScores } from "./importance.ts";
 
 export interface AllocatorOptions extends BudgetSchedule {
-  /** b(T): triplets of the whole model at the end. */
+  /** b(T): the number of triplets of the whole model at the end. */
   readonly target: number;
-  /** β₁, β₂; 0.85 unless given. */
+  /**
+   * β₁ and β₂ of the smoothed sensitivity and uncertainty.
+   * @default [0.85, 0.85]
+   */
   readonly betas?: readonly [number, number];
-  /** "smoothed" unless given. */
+  /**
+   * The score s(w) of a parameter.
+   * @default "smoothed"
+   */
   readonly measure?: Measure;
-  /** "keep" unless given. */
+  /**
+   * Which of several triplets with the threshold's score stay: the first of them, so that b(t) stay, or none.
+   * @default "keep"
+   */
   readonly ties?: "keep" | "drop";
-  /** "always" unless given. */
+  /**
+   * Whether step T − t_f always masks, or only if Δ_T divides it.
+   * @default "always"
+   */
   readonly settle?: "always" | "interval";
 }
 
@@ -57,7 +69,7 @@ const allocatorOptions = optionNames<AllocatorOptions>({
   settle: true,
 });
 
-/** Options that are one of a few words. */
+/** The options that take one of a few words. */
 const choices: Readonly<Record<"measure" | "ties" | "settle", readonly string[]>> = {
   measure: ["smoothed", "sensitivity", "magnitude"],
   ties: ["keep", "drop"],
@@ -81,13 +93,20 @@ const adaloraConfig = {
   orth_reg_weight: "the term orthogonality() in the loss, with its weight",
 };
 
-/** A choice of triplets: who stays, adapter by adapter, and the highest score of those who do not. */
+/** A choice of triplets: which stay, adapter by adapter, and the highest score of those that do not. */
 export interface Allocation {
   readonly kept: readonly (readonly boolean[])[];
   /** Null when all stay. */
   readonly threshold: number | null;
 }
 
+/**
+ * Prunes the triplets of AdaLoRA adapters while they train.
+ *
+ * @example
+ *     const allocator = new BudgetAllocator(adapters, { target: 24, totalSteps: 1000, warmup: 100, final: 300 });
+ *     fit(model, { …, beforeStep: () => allocator.observe(), afterStep: (t) => allocator.allocate(t + 1), state: allocator });
+ */
 export class BudgetAllocator implements Stateful {
   readonly adapters: readonly AdaLoRA[];
   /** b(0): the sum of the ranks. */
@@ -106,16 +125,10 @@ export class BudgetAllocator implements Stateful {
       throw new AdapterError("adalora: expected at least one adapter of the method adalora; got none");
     this.initial = this.adapters.reduce((sum, { rank }) => sum + rank, 0);
     checkSchedule(options, this.initial, options.target);
-    const defaults = {
-      interval: 1,
-      betas: [0.85, 0.85],
-      measure: "smoothed",
-      ties: "keep",
-      settle: "always",
-    } as const;
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.#options = { ...defaults, ...(Object.fromEntries(given) as unknown as AllocatorOptions) };
-    const { betas } = this.#options;
+    const { totalSteps, warmup, final, target } = options;
+    const { interval = 1, betas = [0.85, 0.85] } = options;
+    const { measure = "smoothed", ties = "keep", settle = "always" } = options;
+    this.#options = { totalSteps, warmup, final, target, interval, betas, measure, ties, settle };
     if (!(betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1)))
       throw new ArgumentError("adalora", "two betas in [0, 1)", { betas });
     for (const [name, words] of Object.entries(choices)) {
@@ -126,12 +139,12 @@ export class BudgetAllocator implements Stateful {
     this.scores = this.adapters.map(startScores);
   }
 
-  /** b(t). */
+  /** b(t): the number of triplets that step t allows. */
   budget(t: number): number {
     return budgetAt(t, this.#options, this.initial, this.#options.target);
   }
 
-  /** Takes the parameters and their gradients into the scores, until the allocation is settled. */
+  /** Updates the scores from the parameters and their gradients, until the kept triplets are fixed. */
   observe(): void {
     if (this.#settled) return;
     const { betas } = this.#options;
@@ -139,7 +152,7 @@ export class BudgetAllocator implements Stateful {
     this.#observed = true;
   }
 
-  /** Masks after the optimizer's step t. @returns the allocation, or null at a step that does not mask */
+  /** Masks λ after the optimizer's step t. @returns the allocation, or null at a step that does not mask */
   allocate(t: number): Allocation | null {
     const { totalSteps, final, warmup, interval, settle } = this.#options;
     const last = totalSteps - final;
@@ -169,7 +182,7 @@ export class BudgetAllocator implements Stateful {
     return { kept, threshold };
   }
 
-  /** The scores, and once it is settled who stays: what `fit` saves when it is given the allocator as its `state`. */
+  /** The scores, and the kept triplets once they are fixed: what `fit` saves when the allocator is its `state`. */
   stateDict(): StateDict {
     const { kept, threshold } = this.#settled ?? {};
     const settled = kept?.map((of, k) => [`${k}.kept`, array(of.map(Number), [of.length])] as const) ?? [];

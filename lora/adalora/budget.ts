@@ -11,14 +11,18 @@
 
 import { ArgumentError } from "../../core/index.ts";
 
+/** The schedule of the budget, in steps. */
 export interface BudgetSchedule {
-  /** T: steps of the whole run. */
+  /** T: the number of steps of the whole run. */
   readonly totalSteps: number;
-  /** t_i: steps before the budget begins to fall. */
+  /** t_i: the number of steps before the budget begins to fall. */
   readonly warmup: number;
-  /** t_f: steps at the end during which which triplets are kept is fixed. */
+  /** t_f: the number of final fine-tuning steps, with the ranks frozen. */
   readonly final: number;
-  /** Δ_T: steps from one pruning to the next; 1 unless given. */
+  /**
+   * Δ_T: the number of steps from one pruning to the next.
+   * @default 1
+   */
   readonly interval?: number;
 }
 
@@ -53,7 +57,7 @@ export function checkSchedule(schedule: BudgetSchedule, initial: number, target:
   }
 }
 
-/** b(t). */
+/** b(t): the number of triplets that step t allows. */
 export function budgetAt(t: number, schedule: BudgetSchedule, initial: number, target: number): number {
   const { totalSteps, warmup, final } = schedule;
   if (t <= warmup) return initial;

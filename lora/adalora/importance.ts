@@ -1,5 +1,5 @@
 /**
- * @file AdaLoRA's importance scores: what a triplet is worth. Zhang et al., 2023, arXiv:2303.10512, §3.2.
+ * @file AdaLoRA's importance scores: how much each triplet matters to the loss. Zhang et al., 2023, arXiv:2303.10512, §3.2.
  *
  *     I_t(w) = |w ∂L/∂w|                                                 sensitivity        (Eq. 8)
  *     Ī_t = β₁ Ī_{t−1} + (1 − β₁) I_t                                    smoothed           (Eq. 9)
@@ -14,16 +14,17 @@ import type { Parameter } from "../../autograd/index.ts";
 import { type NDArray, zeros } from "../../core/index.ts";
 import type { AdaLoRA } from "./adalora.ts";
 
-/** What s(w) is: Ī Ū; the sensitivity I alone; or S_i = |λ_i|. The last two are for comparison (Table 4). */
+/** The score s(w): "smoothed" is Ī Ū, "sensitivity" I alone, "magnitude" S_i = |λ_i|; the last two as in Table 4. */
 export type Measure = "smoothed" | "sensitivity" | "magnitude";
 
-/** I, Ī and Ū of one parameter, of its shape; named as in the authors' code. */
+/** I, Ī and Ū of one parameter, with its shape; named as in the authors' code. */
 export interface Score {
   readonly ipt: NDArray;
   readonly exp_avg_ipt: NDArray;
   readonly exp_avg_unc: NDArray;
 }
 
+/** The scores of the parameters of one adapter. */
 export type TripletScores = Readonly<Record<"P" | "lambda" | "Q", Score>>;
 
 const start = ({ shape }: Parameter): Score => ({
@@ -32,13 +33,14 @@ const start = ({ shape }: Parameter): Score => ({
   exp_avg_unc: zeros(shape, "optimizer"),
 });
 
+/** The scores of an adapter before the first step: zeros. */
 export const startScores = ({ P, lambda, Q }: AdaLoRA): TripletScores => ({
   P: start(P),
   lambda: start(lambda),
   Q: start(Q),
 });
 
-/** Takes w and ∂L/∂w of an adapter into its scores (Eq. 8–10). A parameter without a gradient keeps its scores. */
+/** Updates the scores of an adapter from w and ∂L/∂w (Eq. 8–10). A parameter without a gradient keeps its scores. */
 export function updateScores(
   adapter: AdaLoRA,
   scores: TripletScores,

@@ -51,7 +51,10 @@ export type ComposeOptions =
       readonly by: Exclude<Rule, "linear">;
       /** The part of the entries of each ΔW_i that stays, in (0, 1]: one for all, or by name. */
       readonly density: number | Readonly<Record<string, number>>;
-      /** For the entries that DARE drops; 0 unless given. */
+      /**
+       * Decides which entries DARE drops.
+       * @default 0
+       */
       readonly seed?: number;
     } & Truncation);
 

@@ -13,7 +13,10 @@ export interface TargetSpec extends ModelSpec {
   readonly target: Target;
   readonly exclude?: Target;
   readonly layers?: readonly number[];
-  /** Which biases train besides: none (default), all of the model's, or those of the adapted layers. */
+  /**
+   * Which biases train too: none, all of the model's, or those of the adapted layers.
+   * @default "none"
+   */
   readonly bias?: "none" | "all" | "lora-only";
   /** Modules, or containers of modules, of which a copy is trained in full, such as a new head. */
   readonly modulesToSave?: Target;

@@ -1,9 +1,11 @@
 /** @file Laws of training: what moves, what is kept for the gradient, how much there is to train. */
 
-import { backward, type Parameter, savedBytes, type Tensor } from "../../autograd/index.ts";
+import { backward, savedBytes, type Tensor } from "../../autograd/index.ts";
 import { copy, exactly, random, together, within } from "../../core/index.ts";
 import { AdamW, GPT2, SGD } from "../../nn/index.ts";
 import { countParameters } from "../count/index.ts";
+import type { LoRA } from "../lora.ts";
+import type { LoraFA } from "../lora-fa.ts";
 import { loraPlus } from "../lora-plus.ts";
 import { type AdapterConfig, type Method, methods } from "../methods.ts";
 import { inject } from "../model/inject.ts";
@@ -82,7 +84,7 @@ export const trainingLaws = {
     methods: ["lora-fa"],
     check(trial) {
       const model = trainedModel(trial);
-      const { A } = adapterOf(model) as unknown as { A: Parameter };
+      const { A } = adapterOf(model) as LoraFA;
       const before = copy(A.value);
       backward(loss(model, trial));
       new AdamW(model.parameters(), { lr: 0.1 }).step();
@@ -117,9 +119,7 @@ export const trainingLaws = {
       const [λ, lr, eps] = [2 ** (1 + (trial.seed % 4)), 1e-2, 2 ** -20];
       const plus = trainedModel(trial);
       const rescaled = trainedModel({ ...trial, alpha: λ * trial.alpha });
-      const factors = [plus, rescaled].map(
-        (model) => adapterOf(model) as unknown as { A: Parameter; B: Parameter },
-      );
+      const factors = [plus, rescaled].map((model) => adapterOf(model) as LoRA);
       const [, { A, B }] = factors;
       B.assign(B.toArray().map((b) => b / λ));
       const optimizers = [

@@ -1,4 +1,9 @@
-/** @file AdaptedModel: a frozen model with any number of named adapters, and everything that is done with them. */
+/**
+ * @file AdaptedModel: a frozen model with any number of named adapters, and everything that can be done with them: add,
+ * activate, merge, choose by row, disable, delete, turn into a plain model.
+ *
+ * Longer than 300 lines because it is that whole interface: many methods of a few lines each.
+ */
 
 import type { Parameter } from "../../autograd/index.ts";
 import { AdapterError, checkOptions, scope, synchronous } from "../../core/index.ts";
@@ -11,18 +16,18 @@ import { checkFinite, checkName } from "./checks.ts";
 import type { ConfigOf, MethodDefinition } from "./method.ts";
 import { planAdapters } from "./plan.ts";
 import { checkTogether, type OwnParameter, ownCopies, type Place, settle } from "./saved-parameters.ts";
-import { asBefore, type Before, describeBefore } from "./snapshot.ts";
+import { restore, type Snapshot, takeSnapshot } from "./snapshot.ts";
 import { type AdapterStatus, adapterStatus, type TrainableReport, trainableReport } from "./status.ts";
 
-/** A module with a forward of any kind. */
+/** A module with a forward of any signature. */
 export type AnyModel = Module & { forward(...inputs: never[]): unknown };
 
-/** What a model's own loss takes and gives; never where there is none. */
+/** The inputs and the output of a model's own loss; never if it has none. */
 export type LossOf<M> = M extends { loss(...inputs: infer Inputs): infer Output }
   ? { readonly inputs: Inputs; readonly output: Output }
   : { readonly inputs: never; readonly output: never };
 
-/** One name or several. */
+/** One adapter's name, or several. */
 export type Names = string | readonly string[];
 
 function list(names: Names): readonly string[] {
@@ -38,16 +43,23 @@ const mergeElsewhere = {
   progressbar: "nothing in its place: it takes no time to speak of",
 };
 
-/** What an adapter is besides the parts in its layers. */
+/** What is known of an adapter beyond its parts in the layers. */
 interface Entry {
   readonly config: AdapterConfig;
-  /** Its parameters that train: the ones that its method made trainable, and its own copies. */
-  readonly trains: readonly Parameter[];
+  /** Its trainable parameters: those that its method made trainable, and its own copies. */
+  readonly trainable: readonly Parameter[];
 }
 
 /**
- * Effective weights are W0 + Σ ΔW over the adapters that are active or merged. Made by `inject`. Every refusal is an
- * AdapterError and leaves the model as it was.
+ * A frozen model with named adapters. Its effective weights are W0 + Σ ΔW over the adapters that are active or merged.
+ * Every refusal is an AdapterError and leaves the model as it was.
+ *
+ * @example
+ *     const adapted = inject(model, { rank: 8, target: "all-linear" });
+ *     adapted.addAdapter("second", { method: "dora", rank: 4, target: "all-linear" });
+ *     adapted.activate(["default", "second"]);
+ *     adapted.merge();
+ *     const plain = adapted.toPlain();
  */
 export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   /** The model itself, with the adapted layers in it. */
@@ -57,18 +69,18 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   #own = new Map<string, readonly OwnParameter[]>();
   #selection: Selection = { active: [], rows: null, disabled: false };
   #merged: readonly string[] = [];
-  /** The scope that runs now, such as "disabled"; in it the set of adapters stays as it is. */
+  /** The scope that is running, such as "disabled", in which the set of adapters must not change; null outside. */
   #scope: string | null = null;
-  /** Names of the adapters that train while they are not merged. */
+  /** Names of the adapters that are trainable while they are not merged. */
   #training: readonly string[] = [];
-  #before: Before;
+  #snapshot: Snapshot;
 
   /** Use `inject`. Nothing is changed until the first adapter is added. */
   constructor(model: M) {
     super();
     this.model = model;
     this.training = model.training;
-    this.#before = describeBefore(model);
+    this.#snapshot = takeSnapshot(model);
   }
 
   forward(...inputs: Parameters<M["forward"]>): ReturnType<M["forward"]> {
@@ -76,8 +88,8 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   /**
-   * The loss of the model itself, where it has one: that of language models takes ids and labels.
-   * @throws AdapterError where it has none
+   * The loss of the model itself, if it has one; that of language models takes ids and labels.
+   * @throws AdapterError if it has none
    */
   loss(...inputs: LossOf<M>["inputs"]): LossOf<M>["output"] {
     const { loss } = this.model as { loss?: (...inputs: unknown[]) => LossOf<M>["output"] };
@@ -91,12 +103,12 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     return [...this.#entries.keys()];
   }
 
-  /** Names of the adapters that add to the outputs. */
+  /** Names of the active adapters, whose updates are added to the outputs. */
   get active(): readonly string[] {
     return this.#selection.active;
   }
 
-  /** Names of the adapters that are in the weights now. */
+  /** Names of the merged adapters, whose updates are in the weights now. */
   get merged(): readonly string[] {
     return this.#merged;
   }
@@ -116,7 +128,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     return new Map(parts);
   }
 
-  /** An adapter's own copies of parameters of the base: biases, modules to save. */
+  /** An adapter's own copies of parameters of the base: biases, and modules to save. */
   ownParameters(name: string): readonly OwnParameter[] {
     this.#entry("ownParameters", name);
     return this.#own.get(name) ?? [];
@@ -129,7 +141,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
 
   /**
    * Adds an adapter, neither active nor trainable.
-   * @param copies makes its own copies of parameters of the base, in their order; those of the base unless given
+   * @param copies makes the adapter's own copies of parameters of the base; by default they have the base's values
    * @throws as `inject`, and AdapterError when the name is taken
    */
   addAdapter(
@@ -152,7 +164,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   /**
-   * Adds an adapter whose parts are made already, one per layer, neither active nor trainable.
+   * Adds an adapter whose parts exist already, one per layer, neither active nor trainable.
    * @throws AdapterError when the name is no name or taken, or another adapter brings its own weight of such a layer
    */
   addParts(
@@ -178,11 +190,11 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     }
     this.#own.set(name, own);
     const parameters = [...parts.values()].flatMap((adapter) => adapter.parameters());
-    const trains = [...parameters, ...own.map(({ copy }) => copy)].filter(
+    const trainable = [...parameters, ...own.map(({ copy }) => copy)].filter(
       (parameter) => parameter.requiresGrad,
     );
-    this.#entries.set(name, { config, trains });
-    for (const parameter of trains) parameter.requiresGrad = false;
+    this.#entries.set(name, { config, trainable });
+    for (const parameter of trainable) parameter.requiresGrad = false;
   }
 
   #adapt(path: string): AdaptedLayer {
@@ -194,7 +206,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     return layer;
   }
 
-  /** Takes an adapter out for good. @throws AdapterError while it is merged */
+  /** Removes an adapter. @throws AdapterError while it is merged */
   deleteAdapter(name: string): void {
     this.#checkOutside("deleteAdapter");
     this.#entry("deleteAdapter", name);
@@ -208,7 +220,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     this.#own.delete(name);
   }
 
-  /** Makes these adapters, and no others, act and train. None is the base model. */
+  /** Makes these adapters, and no others, active and trainable. An empty list leaves the base model. */
   activate(names: Names): void {
     this.#checkOutside("activate");
     const chosen = this.#choose("activate", names);
@@ -218,7 +230,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     this.#applyTraining();
   }
 
-  /** Makes one adapter, or several, train and freezes the others; which act stays as it is. */
+  /** Makes these adapters trainable and freezes the others, without changing which are active. */
   trainOnly(names: Names): void {
     this.#checkOutside("trainOnly");
     const chosen = [...new Set(list(names))];
@@ -231,20 +243,20 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     this.#applyTraining();
   }
 
-  /** Training behaviour. @throws AdapterError while adapters are merged: their parameters reach no output then */
+  /** Switches to training mode. @throws AdapterError while adapters are merged: their parameters reach no output then */
   override train(on = true): this {
     if (on && this.#merged.length > 0)
       throw new AdapterError(`train: ${this.#merged.join(", ")} is merged; unmerge() first`);
     return super.train(on);
   }
 
-  /** Runs `fn` with these adapters acting in the place of the active ones. What is trainable stays as it is. */
+  /** Runs `fn` with these adapters active instead of the present ones. What is trainable does not change. */
   withAdapters<T>(names: Names, fn: () => T): T {
     const active = this.#choose("withAdapters", names);
     return this.#scoped("withAdapters", { active, rows: null, disabled: false }, fn);
   }
 
-  /** Runs `fn` with the model as it was before any adapter, merged ones included. */
+  /** Runs `fn` without any adapter, merged ones included: with the base model. */
   disabled<T>(fn: () => T): T {
     return this.#scoped("disabled", { active: [], rows: null, disabled: true }, fn);
   }
@@ -269,8 +281,9 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   /**
-   * Puts ΔW of these adapters (the active ones unless given) into the weights, beside those merged before. The
-   * original weights are kept: while merged, adapted layers are in memory twice.
+   * Adds ΔW of these adapters to the weights, in addition to those merged before. The original weights are kept: while
+   * merged, adapted layers are in memory twice.
+   * @param names the active adapters by default
    * @param options safe: refuses when a merged weight would hold NaN or an infinity
    * @throws AdapterError when one is merged already or there is none
    */
@@ -292,7 +305,10 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     this.#setMerged(merged);
   }
 
-  /** Takes adapters (all that are merged unless given) out of the weights. With none left the weights are the very originals. */
+  /**
+   * Removes ΔW of these adapters from the weights; with none left the weights are the very originals.
+   * @param names all merged adapters by default
+   */
   unmerge(names: Names = this.#merged): void {
     this.#checkOutside("unmerge");
     const removed = list(names);
@@ -319,10 +335,11 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   /**
-   * A new plain model, with nothing of this one in it, whose weights are W0 + Σ ΔW of these adapters (those that act
-   * now unless given). What trained before `inject` trains again.
+   * A new plain model that shares nothing with this one, with the weights W0 + Σ ΔW of these adapters. What was trainable
+   * before `inject` is trainable again.
+   * @param names the active and the merged adapters by default
    */
-  toPlain(names: Names = this.#acting()): M {
+  toPlain(names: Names = this.#inUse()): M {
     const chosen = list(names);
     for (const name of chosen) this.#entry("toPlain", name);
     checkTogether(this.#own, chosen);
@@ -330,21 +347,21 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
       const plain = cloneModule(this.model, (module) =>
         module instanceof AdaptedLayer ? module.plain(chosen) : module,
       );
-      return asBefore(plain, this.#before);
+      return restore(plain, this.#snapshot);
     });
   }
 
-  /** One row per adapter: method, ranks, size, and whether it acts, trains, is merged. */
+  /** One row per adapter: method, ranks, size, and whether it is active and merged. */
   status(): AdapterStatus[] {
     return this.names.map((name) => adapterStatus(this, name));
   }
 
-  /** How many parameters train, of how many. */
+  /** The number of trainable parameters, and of all. */
   trainableParameters(): TrainableReport {
     return trainableReport(this);
   }
 
-  /** Every parameter once: those of the base as if no adapter brought its own, then the adapters' own copies. */
+  /** Every parameter once: the base's, as if no copies were swapped in, then the adapters' own copies. */
   override *namedParameters(): Generator<[string, Parameter]> {
     const copies = [...this.#own].flatMap(([adapter, own]) => own.map((one) => ({ adapter, ...one })));
     const originalOf = new Map(copies.map(({ copy, original }) => [copy, original]));
@@ -364,36 +381,39 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     }
   }
 
-  /** A model of its own with all adapters, in the same state: what is active, merged, trainable. */
+  /** An independent copy with all adapters in the same state: active, merged, trainable. */
   override cloneWith(copy: Copier): AdaptedModel<M> {
     this.#checkOutside("cloneModule");
     const made = new AdaptedModel(copy(this.model));
     made.training = this.training;
     made.#layers = copy(this.#layers);
-    // The configuration stays the very one: what an adapter was read from is known by it.
+    // The configuration object is shared: the files that an adapter was read from are found by it.
     made.#entries = new Map(
-      Array.from(this.#entries, ([name, { config, trains }]) => [name, { config, trains: copy(trains) }]),
+      Array.from(this.#entries, ([name, { config, trainable }]) => [
+        name,
+        { config, trainable: copy(trainable) },
+      ]),
     );
     made.#own = copy(this.#own);
     made.#selection = copy(this.#selection);
     made.#merged = [...this.#merged];
     made.#training = [...this.#training];
-    made.#before = this.#before;
+    made.#snapshot = this.#snapshot;
     return made;
   }
 
-  /** Names of the adapters whose ΔW is part of what the model computes now. */
-  #acting(): readonly string[] {
+  /** Names of the adapters that are in use: merged, or active and not disabled. */
+  #inUse(): readonly string[] {
     const { active, disabled } = this.#selection;
     return disabled ? [] : [...new Set([...this.#merged, ...active])];
   }
 
-  /** Puts every adapter's own parameters where they belong now. */
-  #settle(acting = this.#acting()): void {
+  /** Swaps in the own parameters of the adapters in use. */
+  #settle(acting = this.#inUse()): void {
     settle(this.#own, acting, this.#layers.values());
   }
 
-  /** Runs `fn` with the own parameters of `acting`, and no others, in their places. */
+  /** Runs `fn` with the own parameters of `acting`, and no others, swapped in. */
   #settled<T>(acting: readonly string[], fn: () => T): T {
     this.#settle(acting);
     try {
@@ -404,13 +424,13 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   #applyTraining(): void {
-    for (const [name, { trains }] of this.#entries) {
+    for (const [name, { trainable }] of this.#entries) {
       const on = this.#training.includes(name) && !this.#merged.includes(name);
-      for (const parameter of trains) parameter.requiresGrad = on;
+      for (const parameter of trainable) parameter.requiresGrad = on;
     }
   }
 
-  /** Runs `fn` under another selection; the one before comes back also when `fn` throws. */
+  /** Runs `fn` under another selection, and restores the previous one even if `fn` throws. */
   #scoped<T>(who: string, selection: Selection, fn: () => T): T {
     const before = { ...this.#selection };
     const outer = this.#scope;
@@ -443,7 +463,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     );
   }
 
-  /** The adapters that are to act, as a list. What is merged acts whatever is chosen, so it must be among them. */
+  /** The names as a list. Merged adapters are in use whatever is chosen, so they must be among them. */
   #choose(who: string, names: Names): readonly string[] {
     const chosen = [...new Set(list(names))];
     for (const name of chosen) this.#entry(who, name);

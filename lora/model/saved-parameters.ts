@@ -1,6 +1,10 @@
 /**
- * @file What an adapter trains besides its factors: copies of its own of some parameters of the base, biases or whole
- * modules. A copy stands in the original's place while its adapter acts, and the original comes back after.
+ * @file Saved parameters (PEFT's modules_to_save and bias): an adapter's own trainable copies of parameters of the base,
+ * biases or whole modules. A copy replaces the original in its module while the adapter is in use; then the original is
+ * restored.
+ *
+ * The parameter is replaced, and not its module by a wrapper, because models read each other's fields (a tied head reads
+ * `wte.weight`): a wrapper would have to answer for every field of every class. What is tied stays tied.
  */
 
 import type { Parameter } from "../../autograd/index.ts";
@@ -8,28 +12,28 @@ import { AdapterError } from "../../core/index.ts";
 import { cloneParameter, type Module, type NamedModule, parametersIn } from "../../nn/index.ts";
 import type { AdaptedLayer } from "./adapted-layer.ts";
 
-/** A parameter of the base model by where it stands. */
+/** A parameter of the base model and its place: the module that holds it, and the field. */
 export interface Place {
-  /** Its name in the model, such as lm_head.weight. */
+  /** The parameter's name in the model, such as lm_head.weight. */
   readonly name: string;
   readonly holder: Module;
   readonly field: string;
   readonly original: Parameter;
 }
 
-/** A place and the parameter that an adapter puts there. */
+/** A place and the copy that an adapter puts there. */
 export interface OwnParameter extends Place {
   readonly copy: Parameter;
 }
 
-/** The parameters that stand in `module` itself, not below it. */
+/** The parameters of `module` itself, without those of its children. */
 export function* placesIn({ name, module }: Pick<NamedModule, "name" | "module">): Generator<Place> {
   const holder = module.wraps ?? module;
   for (const { name: field, value: original } of parametersIn(holder))
     yield { name: name ? `${name}.${field}` : field, holder, field, original };
 }
 
-/** Copies for `places`, of the originals or what `source` says, one for each: what is tied among them stays tied. */
+/** Makes a trainable copy for each place, of the original or of `source(place)`; what is tied stays tied. */
 export function ownCopies<P extends Place>(
   places: readonly P[],
   source: (place: P) => Parameter = ({ original }) => original,
@@ -45,7 +49,7 @@ export function ownCopies<P extends Place>(
   return places.map((place) => ({ ...place, copy: copies.get(source(place)) as Parameter }));
 }
 
-/** Refuses two adapters that would put their copies in one place. */
+/** @throws AdapterError when two adapters would put their copies in one place */
 export function checkTogether(
   own: ReadonlyMap<string, readonly OwnParameter[]>,
   names: readonly string[],
@@ -64,7 +68,7 @@ export function checkTogether(
   }
 }
 
-/** Puts the copies of `acting` in their places, and the originals everywhere else. */
+/** Swaps in the copies of the adapters in `acting`, and restores the originals everywhere else. */
 export function settle(
   own: ReadonlyMap<string, readonly OwnParameter[]>,
   acting: readonly string[],

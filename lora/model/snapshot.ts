@@ -1,27 +1,29 @@
-/** @file What a model was before it was adapted, so that a plain model made from it is that again. */
+/** @file Snapshot: which parameters of a model were trainable and tied before `inject`, so that `toPlain` restores it. */
 
 import type { Parameter } from "../../autograd/index.ts";
 import { type Module, parametersIn } from "../../nn/index.ts";
 
-export interface Before {
-  /** Names of the parameters that trained, tied ones under each of their names. */
-  readonly trained: ReadonlySet<string>;
-  /** Groups of names of one and the same parameter. */
+/** What `toPlain` restores. */
+export interface Snapshot {
+  /** Names of the trainable parameters, tied ones under each of their names. */
+  readonly trainable: ReadonlySet<string>;
+  /** Groups of names that name the same parameter. */
   readonly tied: readonly (readonly string[])[];
 }
 
-export function describeBefore(model: Module): Before {
+/** The snapshot of a model. */
+export function takeSnapshot(model: Module): Snapshot {
   const names = new Map<Parameter, string[]>();
   for (const [name, parameter] of places(model))
     names.set(parameter, [...(names.get(parameter) ?? []), name]);
-  const trained = [...names].filter(([{ requiresGrad }]) => requiresGrad).flatMap(([, all]) => all);
-  return { trained: new Set(trained), tied: [...names.values()].filter((all) => all.length > 1) };
+  const trainable = [...names].filter(([{ requiresGrad }]) => requiresGrad).flatMap(([, all]) => all);
+  return { trainable: new Set(trainable), tied: [...names.values()].filter((all) => all.length > 1) };
 }
 
-/** Makes the parameters of `plain` train that did before. Where merging has untied weights, its configuration says so. */
-export function asBefore<M extends Module>(plain: M, { trained, tied }: Before): M {
+/** Restores `requiresGrad` on every parameter of `plain`. If merging has untied weights, its configuration says so. */
+export function restore<M extends Module>(plain: M, { trainable, tied }: Snapshot): M {
   const parameters = new Map(places(plain));
-  for (const [name, parameter] of parameters) parameter.requiresGrad = trained.has(name);
+  for (const [name, parameter] of parameters) parameter.requiresGrad = trainable.has(name);
   const untied = tied.some((names) => new Set(names.map((name) => parameters.get(name))).size > 1);
   if (untied) for (const [, module] of plain.namedModules()) untie(module);
   return plain;

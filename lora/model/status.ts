@@ -1,4 +1,4 @@
-/** @file What is on a model, as tables. */
+/** @file The rows of `AdaptedModel.status()` and the report of `trainableParameters()`. */
 
 import { countNumbers } from "../../nn/index.ts";
 import type { AdaptedModel } from "./adapted-model.ts";
@@ -8,11 +8,11 @@ export interface AdapterStatus {
   readonly method: string;
   /** The rank, or the smallest and the largest where they differ. */
   readonly rank: string;
-  /** The same of the ranks in use: AdaLoRA's masked triplets are not. */
+  /** The same for the ranks in use, without AdaLoRA's masked triplets. */
   readonly activeRank: string;
-  /** Number of layers it is on. */
+  /** The number of layers that it is on. */
   readonly layers: number;
-  /** Its parameters, frozen ones and its own copies of base parameters included. */
+  /** The number of its parameters, including frozen ones and its copies of parameters of the base. */
   readonly parameters: number;
   readonly trainable: number;
   readonly active: boolean;
@@ -22,12 +22,12 @@ export interface AdapterStatus {
 export interface TrainableReport {
   readonly trainable: number;
   /**
-   * All numbers of the model: base, adapters, and adapters' copies of base parameters, each once. Weights in few bits
-   * count by the numbers they stand for, as in PEFT. `countParameters` gives the same from a formula.
+   * The number of parameters of the model: base, adapters, and adapters' copies of base parameters, each once. A
+   * quantized weight counts all its elements, as in PEFT. `countParameters` gives the same from a formula.
    */
   readonly total: number;
   readonly percent: number;
-  /** What trains, by name. */
+  /** The trainable parameters by name. */
   readonly parameters: readonly {
     readonly name: string;
     readonly shape: readonly number[];
