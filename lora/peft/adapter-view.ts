@@ -8,9 +8,9 @@ import type { AdaptedModel } from "../model/adapted-model.ts";
 import type { Adapter } from "../model/adapter.ts";
 import type { PeftForm } from "../model/method.ts";
 import type { OwnParameter } from "../model/saved-parameters.ts";
-import { type Masks, masksOf } from "./masks.ts";
 import { formOf, isPeftMethod, type PeftMethod, peftMethods } from "./methods.ts";
 import { type Origin, originOf } from "./origin.ts";
+import { type Masks, masksOf } from "./tensors/masks.ts";
 
 /** What is known of an adapter when it is written. */
 export interface AdapterView {

@@ -1,8 +1,8 @@
 /** @file What an adapter was read from, kept so that an adapter that has not changed is written back byte for byte. */
 
 import type { AdapterConfig } from "../methods.ts";
-import type { PeftConfig } from "./config.ts";
-import type { Echo } from "./content.ts";
+import type { PeftConfig } from "./config/parse.ts";
+import type { Echo } from "./tensors/content.ts";
 
 /** The files of an adapter that was read. */
 export interface Origin {

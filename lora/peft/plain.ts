@@ -24,7 +24,7 @@ import { inject } from "../model/inject.ts";
 import type { MethodDefinition } from "../model/method.ts";
 import { planAdapters } from "../model/plan.ts";
 import { type OwnParameter, ownCopies } from "../model/saved-parameters.ts";
-import { exactly, moduleOf } from "./modules.ts";
+import { exactly, moduleOf } from "./config/modules.ts";
 import type { AdapterFiles, ReadOptions } from "./read.ts";
 
 /** Options that say where the adapter goes; the file has the names of its layers and of its copies instead. */

@@ -9,17 +9,17 @@ import { elsewhere } from "../model/elsewhere.ts";
 import { injectWith } from "../model/inject.ts";
 import type { MethodDefinition } from "../model/method.ts";
 import type { OwnParameter, Place } from "../model/saved-parameters.ts";
-import { checkTensors, checkTying } from "./check.ts";
-import { type PeftConfig, parsePeftConfig } from "./config.ts";
-import { type Content, expectedContent } from "./content.ts";
-import { fitVocabulary } from "./embeddings.ts";
-import { FileTensors, sameValues } from "./file-tensors.ts";
-import { parameterOf, type Slot } from "./keys.ts";
-import { expanded } from "./masks.ts";
+import { exactly, type ModuleFields, moduleOf, usedPattern } from "./config/modules.ts";
+import { type PeftConfig, parsePeftConfig } from "./config/parse.ts";
 import { formOf } from "./methods.ts";
-import { exactly, type ModuleFields, moduleOf, usedPattern } from "./modules.ts";
 import { setOrigin } from "./origin.ts";
 import { isPlain, readPlain } from "./plain.ts";
+import { checkTensors, checkTying } from "./tensors/check.ts";
+import { type Content, expectedContent } from "./tensors/content.ts";
+import { fitVocabulary } from "./tensors/embeddings.ts";
+import { FileTensors, sameValues } from "./tensors/file.ts";
+import { parameterOf, type Slot } from "./tensors/keys.ts";
+import { expanded } from "./tensors/masks.ts";
 
 /** The two files of an adapter. */
 export interface AdapterFiles {

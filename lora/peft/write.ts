@@ -12,14 +12,14 @@ import type { AdaptedModel } from "../model/adapted-model.ts";
 import { elsewhere } from "../model/elsewhere.ts";
 import { placesIn } from "../model/saved-parameters.ts";
 import { type AdapterView, viewAdapter } from "./adapter-view.ts";
-import { bareLayer } from "./content.ts";
-import type { Fields } from "./fields.ts";
-import { ownKey, parameterOf, slotsOf } from "./keys.ts";
-import { shortened } from "./masks.ts";
+import type { Fields } from "./config/fields.ts";
+import { configText } from "./config/write.ts";
 import { isPeftMethod } from "./methods.ts";
 import { writePlain } from "./plain.ts";
 import type { AdapterFiles } from "./read.ts";
-import { configText } from "./write-config.ts";
+import { bareLayer } from "./tensors/content.ts";
+import { ownKey, parameterOf, slotsOf } from "./tensors/keys.ts";
+import { shortened } from "./tensors/masks.ts";
 
 export interface WriteOptions {
   /**

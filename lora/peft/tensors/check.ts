@@ -1,12 +1,12 @@
 /** @file Checks that a file holds the tensors of an adapter for this model, before anything is changed. */
 
-import { CheckpointError, type Shape } from "../../core/index.ts";
-import { describeMismatch, findMismatch, listModules, type Module } from "../../nn/index.ts";
-import { placesIn } from "../model/saved-parameters.ts";
+import { CheckpointError, type Shape } from "../../../core/index.ts";
+import { describeMismatch, findMismatch, listModules, type Module } from "../../../nn/index.ts";
+import { placesIn } from "../../model/saved-parameters.ts";
+import { moduleOf } from "../config/modules.ts";
 import type { Content, Echo } from "./content.ts";
-import { type FileTensors, sameValues } from "./file-tensors.ts";
+import { type FileTensors, sameValues } from "./file.ts";
 import { PREFIX } from "./keys.ts";
-import { moduleOf } from "./modules.ts";
 
 /**
  * Checks that the file holds the tensors of `content` and no others, all of them floats.

@@ -6,12 +6,12 @@
  *     base_model.model.lm_head.weight              a parameter of any other module
  */
 
-import type { Parameter } from "../../autograd/index.ts";
-import { AdapterError, type Shape } from "../../core/index.ts";
-import { Conv1d, Conv2d, Embedding, type Module } from "../../nn/index.ts";
-import type { Adapter } from "../model/adapter.ts";
-import { viewWeight } from "../model/weight-view.ts";
-import { formOf, type PeftMethod, peftForms } from "./methods.ts";
+import type { Parameter } from "../../../autograd/index.ts";
+import { AdapterError, type Shape } from "../../../core/index.ts";
+import { Conv1d, Conv2d, Embedding, type Module } from "../../../nn/index.ts";
+import type { Adapter } from "../../model/adapter.ts";
+import { viewWeight } from "../../model/weight-view.ts";
+import { formOf, type PeftMethod, peftForms } from "../methods.ts";
 
 export const PREFIX = "base_model.model.";
 

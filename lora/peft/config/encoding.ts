@@ -8,7 +8,7 @@
  *     layer by layer
  */
 
-import { AdapterError } from "../../core/index.ts";
+import { AdapterError } from "../../../core/index.ts";
 import type { Fields } from "./fields.ts";
 
 /** Fields that say something, and what they say. */

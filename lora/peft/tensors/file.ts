@@ -1,6 +1,6 @@
 /** @file The tensors of adapter_model.safetensors by PEFT's keys. */
 
-import { parseSafetensors, type SafeTensor } from "../../core/index.ts";
+import { parseSafetensors, type SafeTensor } from "../../../core/index.ts";
 import { PREFIX } from "./keys.ts";
 
 /** Floats of a tensor or a parameter. */

@@ -5,17 +5,17 @@
  * there while the adapter acts.
  */
 
-import { CheckpointError } from "../../core/index.ts";
+import { CheckpointError } from "../../../core/index.ts";
 import {
   type Module,
   type NamedModule,
   type PretrainedModel,
   resizeTokenEmbeddings,
   tokenModules,
-} from "../../nn/index.ts";
-import { AdaptedModel } from "../model/adapted-model.ts";
-import { type Place, placesIn } from "../model/saved-parameters.ts";
-import type { FileTensors } from "./file-tensors.ts";
+} from "../../../nn/index.ts";
+import { AdaptedModel } from "../../model/adapted-model.ts";
+import { type Place, placesIn } from "../../model/saved-parameters.ts";
+import type { FileTensors } from "./file.ts";
 import { baseKey, PREFIX } from "./keys.ts";
 
 /** Places of embeddings and bias-free heads whose weights are in the file. */

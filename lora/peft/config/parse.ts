@@ -5,12 +5,12 @@
  * is no code for are refused by name. All others are kept as they are.
  */
 
-import { CheckpointError, parseJsonObject } from "../../core/index.ts";
-import type { AdapterConfig } from "../methods.ts";
+import { CheckpointError, parseJsonObject } from "../../../core/index.ts";
+import type { AdapterConfig } from "../../methods.ts";
+import { methodOfForm, type PeftMethod } from "../methods.ts";
+import type { Masks } from "../tensors/masks.ts";
 import { FieldReader, show } from "./field-reader.ts";
 import { type Fields, isNeutral, known, unsupported } from "./fields.ts";
-import type { Masks } from "./masks.ts";
-import { methodOfForm, type PeftMethod } from "./methods.ts";
 import type { ModuleFields } from "./modules.ts";
 
 /** A configuration. Fields of PEFT that are not named here are in `fields`. */

@@ -1,14 +1,14 @@
 /** @file Which tensors the file of an adapter holds for a model, as its configuration says. */
 
-import { Parameter } from "../../autograd/index.ts";
-import { CheckpointError } from "../../core/index.ts";
-import { isAdaptable, listModules, type Module, type NamedModule, nearestNames } from "../../nn/index.ts";
-import { type Place, placesIn } from "../model/saved-parameters.ts";
-import type { PeftConfig } from "./config.ts";
+import { Parameter } from "../../../autograd/index.ts";
+import { CheckpointError } from "../../../core/index.ts";
+import { isAdaptable, listModules, type Module, type NamedModule, nearestNames } from "../../../nn/index.ts";
+import { type Place, placesIn } from "../../model/saved-parameters.ts";
+import { moduleOf, patternValues, savedModules, targetedModules } from "../config/modules.ts";
+import type { PeftConfig } from "../config/parse.ts";
 import { savedEmbeddings } from "./embeddings.ts";
-import { type FileTensors, sameValues } from "./file-tensors.ts";
+import { type FileTensors, sameValues } from "./file.ts";
 import { baseKey, layerOfKey, ownKey, PREFIX, type Slot, slotsOf } from "./keys.ts";
-import { moduleOf, patternValues, savedModules, targetedModules } from "./modules.ts";
 
 /** What a file of a configuration holds for a model. */
 export interface Content {

@@ -5,9 +5,9 @@
  *     "rank_pattern": { "h.0.fc.lora_E": [true, false, true] }      lora_A [2, in], lora_B [out, 2], lora_E [2, 1]
  */
 
-import type { Parameter } from "../../autograd/index.ts";
-import type { Adapter } from "../model/adapter.ts";
-import type { TripletForm } from "../model/method.ts";
+import type { Parameter } from "../../../autograd/index.ts";
+import type { Adapter } from "../../model/adapter.ts";
+import type { TripletForm } from "../../model/method.ts";
 
 /** For each layer, which triplets are in the file; null when all are. */
 export type Masks = ReadonlyMap<string, readonly boolean[]> | null;

@@ -1,7 +1,7 @@
 /** @file The fields of adapter_config.json, as PEFT 0.20 has them: defaults, those that are not supported, and their text. */
 
-import { equalJson, type JsonObject, pythonJson } from "../../core/index.ts";
-import type { PeftForm } from "../model/method.ts";
+import { equalJson, type JsonObject, pythonJson } from "../../../core/index.ts";
+import type { PeftForm } from "../../model/method.ts";
 
 /** The fields of a configuration, by name. */
 export type Fields = JsonObject;

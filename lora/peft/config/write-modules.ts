@@ -1,10 +1,10 @@
 /** @file The fields of adapter_config.json that choose modules: the adapted layers, and the copies of the base. */
 
-import { isStringList } from "../../core/index.ts";
-import type { NamedModule } from "../../nn/index.ts";
-import { type OwnParameter, placesIn } from "../model/saved-parameters.ts";
-import type { AdapterView } from "./adapter-view.ts";
-import { ownPlaces } from "./content.ts";
+import { isStringList } from "../../../core/index.ts";
+import type { NamedModule } from "../../../nn/index.ts";
+import { type OwnParameter, placesIn } from "../../model/saved-parameters.ts";
+import type { AdapterView } from "../adapter-view.ts";
+import { ownPlaces } from "../tensors/content.ts";
 import { type Encoding, firstRoundTripping } from "./encoding.ts";
 import type { Fields } from "./fields.ts";
 import { exactly, type ModuleFields, moduleOf, savedModules, targetedModules } from "./modules.ts";

@@ -9,8 +9,8 @@
  * Unlike in this library's own language, a name that matches nothing is passed over.
  */
 
-import { CheckpointError, fullMatcher } from "../../core/index.ts";
-import { endExpression, endsInName, isInnerLinear, isInside, type Targetable } from "../../nn/index.ts";
+import { CheckpointError, fullMatcher } from "../../../core/index.ts";
+import { endExpression, endsInName, isInnerLinear, isInside, type Targetable } from "../../../nn/index.ts";
 
 /** The fields that choose modules. */
 export interface ModuleFields {

@@ -1,6 +1,6 @@
 /** @file Fields of adapter_config.json by name and type. */
 
-import { CheckpointError, isJsonObject, isStringList } from "../../core/index.ts";
+import { CheckpointError, isJsonObject, isStringList } from "../../../core/index.ts";
 import type { Fields } from "./fields.ts";
 
 /** Reads fields and refuses those of another type. Null counts as absent, as in PEFT's defaults. */

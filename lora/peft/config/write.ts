@@ -1,14 +1,14 @@
 /** @file The text of an adapter's adapter_config.json, and its fields for ranks, alphas and initial values. */
 
-import { AdapterError, equalJson } from "../../core/index.ts";
-import { Conv1D } from "../../nn/index.ts";
-import type { AdapterOptions } from "../model/adapter.ts";
-import type { AdapterView } from "./adapter-view.ts";
-import { parsePeftConfig } from "./config.ts";
+import { AdapterError, equalJson } from "../../../core/index.ts";
+import { Conv1D } from "../../../nn/index.ts";
+import type { AdapterOptions } from "../../model/adapter.ts";
+import type { AdapterView } from "../adapter-view.ts";
+import { maskFields } from "../tensors/masks.ts";
 import { firstRoundTripping } from "./encoding.ts";
 import { defaultFields, type Fields, writeFields } from "./fields.ts";
-import { maskFields } from "./masks.ts";
 import { escaped, patternValues } from "./modules.ts";
+import { parsePeftConfig } from "./parse.ts";
 import { moduleFields } from "./write-modules.ts";
 
 /**
