@@ -34,6 +34,7 @@ export {
   widenBfloat16,
   widenFloat16,
 } from "./float16.ts";
+export { insteadOf, pickles } from "./instead.ts";
 export {
   decodeUtf8,
   equalJson,

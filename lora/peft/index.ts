@@ -1,18 +1,22 @@
 /**
  * @file Adapters in PEFT's format: a folder with adapter_config.json and adapter_model.safetensors, which PEFT reads and
- * writes for LoRA (rank-stabilised, DoRA, with copies of biases and modules) and AdaLoRA (pruned).
+ * writes for LoRA (rank-stabilized, DoRA, with copies of biases and modules) and AdaLoRA (pruned).
  *
  *     const adapted = loadAdapter(loadPretrained("gpt2"), "my-adapter");
  *     saveAdapter(adapted, "my-adapter-trained-on");
  *
- * Names of the configuration: peft-config.ts. Which modules they mean: peft-modules.ts. Names of tensors: peft-keys.ts.
+ * Reading checks both files in full before the model changes (read.ts). Writing gives the same bytes for an adapter that
+ * has not changed since it was read (write.ts). How the files hold each method is in methods.ts; the fields of the
+ * configuration and the modules that they mean are in config/, the names and shapes of the tensors in tensors/.
  */
 
 import {
   CheckpointError,
+  decodeUtf8,
   exists,
-  listFolder,
+  insteadOf,
   makeFolder,
+  pickles,
   readSaved,
   writeFilesAtomic,
 } from "../../core/index.ts";
@@ -27,8 +31,17 @@ const CONFIG = "adapter_config.json";
 const WEIGHTS = "adapter_model.safetensors";
 
 /**
- * Puts the adapter in `folder` on a model; see `readAdapter`.
- * @throws CheckpointError and AdapterError as `readAdapter`, and when a file cannot be read; nothing is changed then
+ * Puts the adapter in a folder on a model.
+ *
+ * @param model a plain model, on which the adapter is active then, or an adapted one, to which it is added
+ * @param folder the folder that PEFT or `saveAdapter` wrote
+ * @param options see `readAdapter`
+ * @returns the adapted model
+ * @throws CheckpointError when a file is missing or cannot be read, and as `readAdapter`; AdapterError as `readAdapter`.
+ *   The model does not change then
+ * @example
+ * const adapted = loadAdapter(loadPretrained("gpt2"), "my-adapter", { name: "french" });
+ * adapted.trainOnly("french");
  */
 export function loadAdapter<M extends AnyModel>(
   model: M | AdaptedModel<M>,
@@ -39,13 +52,18 @@ export function loadAdapter<M extends AnyModel>(
     checkFiles(folder, place);
     return [file(CONFIG), file(WEIGHTS)];
   });
-  const files = { config: decode(config, `${folder}: ${CONFIG}`), weights };
+  const files = { config: decodeUtf8(`${folder}: ${CONFIG}`, config), weights };
   return readAdapter(model, files, { ...options, source: folder });
 }
 
 /**
- * Writes an adapter into `folder`, which is made if need be; both files or, after a failure or a kill, neither. See `writeAdapter`.
- * @throws AdapterError as `writeAdapter`, CheckpointError when a file cannot be written
+ * Writes an adapter into a folder, which is made if it does not exist. After a failure, or when the process is killed, the
+ * folder holds both new files or neither.
+ *
+ * @param options see `writeAdapter`
+ * @throws AdapterError as `writeAdapter`; CheckpointError when a file cannot be written
+ * @example
+ * saveAdapter(adapted, "my-adapter", { fields: { base_model_name_or_path: "gpt2", task_type: "CAUSAL_LM" } });
  */
 export function saveAdapter(adapted: AdaptedModel, folder: string, options: WriteOptions = {}): void {
   const { config, weights } = writeAdapter(adapted, options);
@@ -60,24 +78,14 @@ export function saveAdapter(adapted: AdaptedModel, folder: string, options: Writ
 function checkFiles(folder: string, place: (name: string) => string): void {
   const absent = [CONFIG, WEIGHTS].find((name) => !exists(place(name)));
   if (absent === undefined) return;
-  const files = exists(folder) ? listFolder(folder) : [];
-  const pickle = files.find((name) => name.endsWith(".bin"));
-  const model = files.find((name) => name === "model.safetensors" || name === "config.json");
-  const instead =
-    absent === WEIGHTS && pickle !== undefined
-      ? `, but ${pickle}, a pickle of PyTorch: load it with PEFT and write it by save_pretrained(folder, safe_serialization=True)`
-      : model !== undefined
-        ? `, but ${model}: it is a model's folder, which loadPretrained reads`
-        : files.length > 0
-          ? `; the folder holds ${files.slice(0, 8).join(", ")}`
-          : "; there is no such folder, or it is empty";
+  const ofWeights = [
+    pickles,
+    ", a pickle of PyTorch: load it with PEFT and write it by save_pretrained(folder, safe_serialization=True)",
+  ] as const;
+  const ofModels = [
+    /^(model\.safetensors|config\.json)$/,
+    ": it is a model's folder, which loadPretrained reads",
+  ] as const;
+  const instead = insteadOf(folder, absent === WEIGHTS ? [ofWeights, ofModels] : [ofModels]);
   throw new CheckpointError(`${folder}: no ${absent}${instead}`);
-}
-
-function decode(bytes: Uint8Array, source: string): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new CheckpointError(`${source}: not UTF-8`, { cause });
-  }
 }

@@ -437,9 +437,12 @@ test("folders without the two files say what is there and what to do", () => {
   removeFile(`${folder}/config.json`);
   write("adapter_config.json", filesOf(llama(), { target: ["q_proj"] }).config);
   says(/no adapter_model\.safetensors; the folder holds adapter_config\.json/);
-  write("adapter_model.bin", "pickle");
-  says(/but adapter_model\.bin, a pickle of PyTorch: .*safe_serialization=True/);
-  assert.equal(listFolder(folder), ["adapter_config.json", "adapter_model.bin"]);
+  for (const pickle of ["adapter_model.bin", "adapter_model.pth"]) {
+    write(pickle, "pickle");
+    says(new RegExp(`but ${pickle}, a pickle of PyTorch: .*safe_serialization=True`));
+    assert.equal(listFolder(folder), ["adapter_config.json", pickle]);
+    removeFile(`${folder}/${pickle}`);
+  }
   removeFile(folder);
 });
 

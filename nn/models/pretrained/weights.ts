@@ -6,9 +6,10 @@
 import {
   CheckpointError,
   exists,
-  listFolder,
+  insteadOf,
   openSafetensors,
   parseJsonObject,
+  pickles,
   readFile,
   type SafeTensor,
 } from "../../../core/index.ts";
@@ -32,23 +33,21 @@ export function folderWeights(folder: string, place: (name: string) => string): 
   const path = place(WEIGHTS);
   if (exists(path)) return { path, tensors: openSafetensors(path).tensors };
   if (exists(place(INDEX))) return shards(place);
-  throw new CheckpointError(`${folder}: no ${WEIGHTS}${insteadOf(folder)}`);
+  throw new CheckpointError(`${folder}: no ${WEIGHTS}${insteadOf(folder, advice)}`);
 }
 
-/** The rest of the message when there are no weights: what is in the folder, and advice. */
-function insteadOf(folder: string): string {
-  const files = exists(folder) ? listFolder(folder) : [];
-  const other = files.find((name) => /\.(bin|pt|pth|ckpt|h5|msgpack|gguf|onnx)(\.index\.json)?$/.test(name));
-  const safe = files.find((name) => name.endsWith(".safetensors"));
-  if (other?.match(/\.(bin|pt|pth|ckpt)/))
-    return `, but ${other}, a pickle of PyTorch: convert it with transformers' save_pretrained(folder, safe_serialization=True)`;
-  if (other !== undefined)
-    return `, but ${other}, which is another format: convert it with transformers' from_pretrained and save_pretrained`;
-  if (safe !== undefined) return `, but ${safe}: a model's file has the name ${WEIGHTS}`;
-  return files.length > 0
-    ? `; the folder holds ${files.slice(0, 8).join(", ")}`
-    : "; there is no such folder, or it is empty";
-}
+/** What to do with other files of weights. */
+const advice = [
+  [
+    pickles,
+    ", a pickle of PyTorch: convert it with transformers' save_pretrained(folder, safe_serialization=True)",
+  ],
+  [
+    /\.(h5|msgpack|gguf|onnx)$/,
+    ", which is another format: convert it with transformers' from_pretrained and save_pretrained",
+  ],
+  [/\.safetensors$/, `: a model's file has the name ${WEIGHTS}`],
+] as const;
 
 /** The tensors of all shards, each from the file that the index names for it. */
 function shards(place: (name: string) => string): FolderWeights {
