@@ -4,9 +4,9 @@
  *
  *     h.0.mlp.c_fc.weight                       U8 [bytes, 1]   the codes
  *     h.0.mlp.c_fc.weight.absmax                F32 [blocks]    absmax; U8 with double quantization
- *     h.0.mlp.c_fc.weight.quant_map             F32 [16 or 256] what the codes stand for
+ *     h.0.mlp.c_fc.weight.quant_map             F32 [16 or 256] the codebook
  *     h.0.mlp.c_fc.weight.nested_absmax         F32             the absmax of absmax
- *     h.0.mlp.c_fc.weight.nested_quant_map      F32 [256]
+ *     h.0.mlp.c_fc.weight.nested_quant_map      F32 [256]       the codebook of absmax
  *     h.0.mlp.c_fc.weight.quant_state.bitsandbytes__nf4   U8    JSON: data type, block size, shape, mean of absmax
  *
  * bitsandbytes has nf4 and fp4 in this form. The other formats of quantize() follow it, with `lowrank__int4` and so on
@@ -26,11 +26,11 @@ import { codebookFor, dynamic8, type Format, formats } from "../codebooks.ts";
 import { ABSMAX_BLOCK_SIZE, type DoubleQuantizedAbsmax } from "../double-quantization.ts";
 import { QuantizedTensor } from "../quantized-tensor.ts";
 
-/** The key that marks a quantized weight. */
+/** The key of the entry that marks a quantized weight. */
 const stateKey = (format: Format): string =>
   `quant_state.${format === "nf4" || format === "fp4" ? "bitsandbytes" : "lowrank"}__${format}`;
 
-/** The entries of one packed weight: "" for the codes, "absmax", "quant_map" and so on for the rest. */
+/** The entries of one packed weight by key: "" for the codes, then "absmax", "quant_map" and so on. */
 export function packedState(q: QuantizedTensor): Map<string, TensorBytes> {
   const { packed, storedAbsmax, format } = q;
   const codebook = codebookFor[format].values;
@@ -66,15 +66,22 @@ function describe({ format, blockSize, shape, storedAbsmax }: QuantizedTensor): 
   );
 }
 
-/** What the JSON of a quantized weight says, checked. */
+/** The JSON of a quantized weight, checked. */
 interface Description {
   readonly format: Format;
   readonly blockSize: number;
   readonly shape: readonly number[];
+  /** The mean of absmax; null without double quantization. */
   readonly offset: number | null;
 }
 
-/** Takes the entries of one weight out of `tensors`. @throws CheckpointError unless they fit together */
+/**
+ * Reads one packed weight, and removes its entries from `tensors`.
+ * @param source names the file in messages
+ * @param weight the name of the weight
+ * @param type the rest of the key that marks it, such as "bitsandbytes__nf4"
+ * @throws CheckpointError unless the entries fit together
+ */
 export function readPacked(
   source: string,
   weight: string,
@@ -98,9 +105,9 @@ export function readPacked(
   };
   const floats = (key: string): Float32Array => take(key, "F32").values() as Float32Array;
   const bytes = (key: string): Uint8Array => take(key, "U8").values() as Uint8Array;
-  const checkBook = (key: string, expected: Float32Array): void => {
+  const checkCodebook = (key: string, expected: Float32Array): void => {
     const codebook = floats(key);
-    // Other machines' libraries differ in the last digits of the 8-bit map.
+    // The last digits of the 8-bit map differ between machines.
     const equal =
       codebook.length === expected.length &&
       codebook.every((value, i) => Math.abs(value - expected[i]) <= 1e-6 * Math.abs(expected[i]));
@@ -110,12 +117,12 @@ export function readPacked(
   const text = bytes(`quant_state.${type}`);
   const { format, blockSize, shape, offset } = readDescription(text, type, fail);
   const packed = bytes("");
-  checkBook("quant_map", codebookFor[format].values);
+  checkCodebook("quant_map", codebookFor[format].values);
   let absmax: Float32Array | DoubleQuantizedAbsmax;
   if (offset === null) absmax = floats("absmax");
   else {
     absmax = { codes: bytes("absmax"), absmax: floats("nested_absmax"), offset };
-    checkBook("nested_quant_map", dynamic8.values);
+    checkCodebook("nested_quant_map", dynamic8.values);
   }
   try {
     return new QuantizedTensor({ format, blockSize, shape, packed, absmax });

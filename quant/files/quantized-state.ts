@@ -28,7 +28,7 @@ import { quantizedLayers } from "../model/quantized-layers.ts";
 import type { QuantizedTensor } from "../quantized-tensor.ts";
 import { packedState, readPacked } from "./packed-state.ts";
 
-/** All entries of a model: packed weights by `packedState`, parameters as F32 under their names. */
+/** All entries of a model: packed weights as `packedState` gives them, parameters as F32 under their names. */
 export function quantizedState(model: Module): Map<string, TensorBytes> {
   const entries = new Map<string, TensorBytes>();
   for (const [name, { shape, data }] of model.stateDict()) entries.set(name, tensorBytes("F32", shape, data));
@@ -39,17 +39,25 @@ export function quantizedState(model: Module): Map<string, TensorBytes> {
   return entries;
 }
 
-/** Writes a model with its quantized layers, whole or not at all. @throws CheckpointError when it cannot be written */
+/**
+ * Writes a model with its quantized layers. If it fails, an earlier file of that name is unchanged.
+ *
+ *     saveQuantized(model, "model.safetensors");
+ *     loadQuantized(new GPT2(config), "model.safetensors");
+ *
+ * @throws CheckpointError if the file cannot be written
+ */
 export function saveQuantized(model: Module, path: string): void {
   saveSafetensors(path, quantizedState(model));
 }
 
 /**
- * Reads what `saveQuantized` wrote, or bitsandbytes of a model with the same names, into `model`, a new one of the same
- * configuration: layers that the file has quantized become QuantizedLinears, all other parameters are overwritten. A
- * layer that `model` has quantized but the file has dense is an error.
- * @param options what the products are computed in; not stored in files
- * @throws CheckpointError listing what is missing, unexpected, misshapen, truncated or inconsistent; the model is then
+ * Reads a file of `saveQuantized`, or one that bitsandbytes wrote of a model with the same names, into `model`. Layers
+ * that are quantized in the file become QuantizedLinears, all other parameters are overwritten. A layer that is quantized
+ * in `model` but dense in the file is an error.
+ * @param model a new model of the same configuration
+ * @param options the type that products are computed in, which files do not store
+ * @throws CheckpointError that lists what is missing, unexpected, misshapen, truncated or inconsistent; the model is then
  *   unchanged
  */
 export function loadQuantized(
@@ -60,7 +68,11 @@ export function loadQuantized(
   loadQuantizedState(model, loadSafetensors(path).tensors, options, path);
 }
 
-/** `loadQuantized` from tensors in memory. @param source names the file in messages */
+/**
+ * Does the same from tensors in memory.
+ * @param source names the file in messages
+ * @throws CheckpointError like `loadQuantized`
+ */
 export function loadQuantizedState(
   model: Module,
   tensors: ReadonlyMap<string, SafeTensor>,

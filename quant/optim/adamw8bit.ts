@@ -4,9 +4,9 @@
  *
  *     m, v ← dequantize(codes)       AdamW's step in float32       codes ← quantize(m, v)          (section 2)
  *
- * Blocks have 256 elements here, as in the released code (2048 in the paper); m takes the signed dynamic map, v, which
- * is never negative, the unsigned one: 2.03 bytes a parameter for both (with a float32 for each block) instead of 8.
- * Small parameters, where there is nothing to gain, keep float32 state.
+ * Blocks have 256 elements here, as in the released code (2048 in the paper); m is
+ * stored in the signed dynamic map, v, which is never negative, in the unsigned one. Both take 2.03 bytes a parameter
+ * (with a float32 for each block) instead of 8. Small parameters, where there is little to gain, keep float32 state.
  */
 
 import type { Parameter } from "../../autograd/index.ts";
@@ -35,11 +35,12 @@ import { dequantizeBlocks, quantizeBlocks } from "../blockwise.ts";
 import { type Codebook, dynamic8, dynamic8Unsigned } from "../codebooks.ts";
 import { updateSlice } from "./slice-step.ts";
 
+/** The settings of AdamW without AMSGrad, and those of the state in 8 bits. */
 export interface AdamW8bitOptions extends Partial<Omit<AdamSettings, "amsgrad">> {
   /** Parameters with fewer elements keep float32 state. @default 4096 */
   readonly min8bitSize?: number;
   /**
-   * Keeps v from rounding below what m allows; see `leastSecondMoment`. False: the very bits of bitsandbytes.
+   * Keeps v from rounding below what m allows; see AdamW8bit. With false every bit is that of bitsandbytes.
    * @default true
    */
   readonly boundUpdates?: boolean;
@@ -47,12 +48,13 @@ export interface AdamW8bitOptions extends Partial<Omit<AdamSettings, "amsgrad">>
 
 const ownOptions = ["min8bitSize", "boundUpdates"];
 
+/** Elements that share an absmax. */
 const BLOCK = 256;
 
-/** Elements updated at a time: what is dequantized then fits in the second-level cache. */
+/** Elements updated at a time, so that their dequantized moments fit in the second-level cache. */
 const CHUNK = 64 * BLOCK;
 
-/** The moments and what their codes stand for. */
+/** The moments by AdamW's names, each with the codebook that it is stored in. */
 const codebooks: Readonly<Record<string, Codebook>> = { exp_avg: dynamic8, exp_avg_sq: dynamic8Unsigned };
 
 /** A moment in 8 bits. */
@@ -61,37 +63,44 @@ interface Codes {
   readonly absmax: Float32Array; //  [⌈size / 256⌉]
 }
 
+/** The moments of one parameter. */
 interface Moments {
   readonly of: Readonly<Record<string, Codes>>;
-  /** Takes them off the meter. */
+  /** Ends their counting by the meter. */
   readonly off: () => void;
 }
 
 /**
  * AdamW with both moments in 8 bits.
  *
- * Where one gradient of a block is large, the second moments of the others round to zero while their first moments do
- * not, and m̂/(√v̂ + ε) is m̂/ε: bitsandbytes throws such a weight thousands of rates away. Here v is kept from falling
- * below (m/C)² (`leastSecondMoment`), as it does for no gradients in exact arithmetic, so that no update of the t-th
- * step, decay apart, is larger than η C √(1 − β₂ᵗ)/(1 − β₁ᵗ); C is 7.3 for the usual betas. Moments that round well are
- * not touched.
+ *     const optimizer = new AdamW8bit(model.parameters(), { lr: 2e-4 });
+ *     loss.backward();
+ *     optimizer.step();
+ *
+ * If one gradient of a block is large, the second moments of the others round to zero while their first moments do not,
+ * and m̂/(√v̂ + ε) is m̂/ε: bitsandbytes moves such a weight by thousands of learning rates. Here v never falls below
+ * (m/C)² (`leastSecondMoment`), which it cannot do in exact arithmetic either, for any gradients. So no update of the
+ * t-th step, decay apart, is larger than η C √(1 − β₂ᵗ)/(1 − β₁ᵗ); C is 7.3 for the usual betas. Moments that round well
+ * are not changed.
  */
 export class AdamW8bit extends AdamW {
+  /** Parameters with fewer elements keep float32 state. */
   readonly min8bitSize: number;
+  /** Whether v is kept from rounding below what m allows. */
   readonly boundUpdates: boolean;
   readonly #moments = new Map<Parameter, Moments>();
 
-  /** @throws ArgumentError as AdamW, and for AMSGrad, which has no 8-bit form */
+  /** @throws ArgumentError like AdamW, and for AMSGrad, which has no 8-bit form */
   constructor(params: Params<AdamSettings>, options: AdamW8bitOptions = {}) {
     checkOptions("AdamW8bit", options, [...ownOptions, ...Object.keys(adamDefaults)], optimizerSpellings);
     const { min8bitSize = 4096, boundUpdates = true, ...settings } = options;
     if (!(typeof min8bitSize === "number" && min8bitSize >= 0))
-      throw new ArgumentError("AdamW8bit", "min8bitSize ≥ 0", { min8bitSize });
+      throw new ArgumentError("AdamW8bit", "min8bitSize of at least 0", { min8bitSize });
     if (typeof boundUpdates !== "boolean")
-      throw new ArgumentError("AdamW8bit", "boundUpdates true or false", { boundUpdates });
+      throw new ArgumentError("AdamW8bit", "boundUpdates to be true or false", { boundUpdates });
     super(params, settings);
     if (this.groups.some(({ amsgrad }) => amsgrad))
-      throw new ArgumentError("AdamW8bit", "amsgrad false", { amsgrad: true });
+      throw new ArgumentError("AdamW8bit", "amsgrad to be false", { amsgrad: true });
     this.min8bitSize = min8bitSize;
     this.boundUpdates = boundUpdates;
   }
@@ -107,7 +116,10 @@ export class AdamW8bit extends AdamW {
     return bytes;
   }
 
-  /** As AdamW's. @throws QuantizationError when a gradient is not finite; nothing is changed then */
+  /**
+   * Takes a step of AdamW.
+   * @throws QuantizationError if a gradient is not finite; nothing is changed then
+   */
   override step(): void {
     for (const { gradValue, size, shape, requiresGrad } of this.parameters()) {
       if (size < this.min8bitSize || !requiresGrad || !gradValue || gradValue.data.every(Number.isFinite))
@@ -155,7 +167,7 @@ export class AdamW8bit extends AdamW {
     return made;
   }
 
-  /** A copy of the state: 8-bit moments as their codes, `exp_avg.codes`, and absmax, `exp_avg.absmax`. */
+  /** A copy of the state: each 8-bit moment as its codes, `exp_avg.codes`, and its absmax, `exp_avg.absmax`. */
   override stateDict(): OptimizerState {
     const { kind, steps, arrays } = super.stateDict();
     const all = new Map(arrays);
@@ -176,7 +188,7 @@ export class AdamW8bit extends AdamW {
     return ["AdamW8bit", "AdamW", "PagedAdamW"];
   }
 
-  /** Large parameters: codes and absmax, or AdamW's moments, which are quantized then. */
+  /** For large parameters: codes and absmax, or the moments of AdamW, which `restore` quantizes. */
   protected override layouts(parameter: Parameter, settings: AdamSettings): readonly StateLayout[] {
     const inFloats = super.layouts(parameter, settings);
     if (parameter.size < this.min8bitSize) return inFloats;
@@ -204,7 +216,7 @@ export class AdamW8bit extends AdamW {
     }
   }
 
-  /** The moments of AdamW's state are quantized. */
+  /** Replaces the state; moments in float32 are quantized. */
   protected override restore(saved: OptimizerState): void {
     const parameters = this.parameters();
     const isPart = (key: string) => key.endsWith(".codes") || key.endsWith(".absmax");
@@ -230,13 +242,13 @@ export class AdamW8bit extends AdamW {
 }
 
 /**
- * 1/C², the least v/m² that any gradients can lead to. By Cauchy and Schwarz, with q = β₁²/β₂,
+ * Computes 1/C², the least v/m² that any gradients can lead to. By Cauchy and Schwarz, with q = β₁²/β₂,
  *
  *     m² = ((1 − β₁) Σ β₁ᵏ g)² ≤ (1 − β₁)²/(1 − β₂) Σ qᵏ · (1 − β₂) Σ β₂ᵏ g² = C² v
  *
- * The sum of qᵏ is 1/(1 − q) over any number of steps; where q ≥ 1, that over the `steps` taken.
+ * The sum of qᵏ is at most 1/(1 − q) over any number of steps; if q ≥ 1, it is taken over the `steps` so far.
  */
-export function leastSecondMoment([beta1, beta2]: readonly [number, number], steps: number): number {
+function leastSecondMoment([beta1, beta2]: readonly [number, number], steps: number): number {
   const q = beta1 ** 2 / beta2;
   const sum = q < 1 ? 1 / (1 - q) : q === 1 ? steps : (q ** steps - 1) / (q - 1);
   return (1 - beta2) / ((1 - beta1) ** 2 * sum);
@@ -249,7 +261,7 @@ function raise({ exp_avg: m, exp_avg_sq: v }: Record<string, NDArray>, least: nu
   for (let i = 0; i < vs.length; i++) vs[i] = Math.max(vs[i], least * ms[i] * ms[i]);
 }
 
-/** The moments of elements from … to - 1 as numbers. `from` begins a block. */
+/** The moments of elements from … to - 1, dequantized. Element `from` begins a block. */
 function dequantized(
   moments: Readonly<Record<string, Codes>>,
   from: number,
@@ -264,7 +276,7 @@ function dequantized(
   );
 }
 
-/** Quantizes `values` into the codes from element `from` on, which begins a block. */
+/** Quantizes `values` into a moment from element `from` on, which begins a block. */
 function store(moment: Codes, name: string, values: NDArray, from: number): void {
   const { packed, absmax } = quantizeBlocks(codebooks[name], Float32Array.from(values.data), BLOCK);
   moment.codes.set(packed, from);

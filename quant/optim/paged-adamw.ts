@@ -4,9 +4,9 @@
  * A page holds a run of elements of one parameter, with all their state (m and v, and v's largest for AMSGrad), and a
  * step updates it as AdamW would, page by page: the numbers are AdamW's, bit for bit.
  *
- * A step needs every page once. Steps in the same order each would find the least recently used pages, the next it
- * needs, just evicted, and with any budget short of everything would read every page; so steps go through the pages
- * forwards and backwards by turns, and a page is read only when it does not fit.
+ * A step needs every page once. If all steps went through the pages in the same order, each page would have been evicted
+ * just before it is needed, and any budget below the whole state would read every page at every step. So steps go
+ * forwards and backwards by turns, and only pages that do not fit are read.
  */
 
 import type { Parameter } from "../../autograd/index.ts";
@@ -30,6 +30,7 @@ import {
 import { type Page, type PageEntry, Pager, type PagerCounts, type PagerOptions } from "./pager.ts";
 import { updateSlice } from "./slice-step.ts";
 
+/** The settings of AdamW and of the pager. */
 export interface PagedAdamWOptions extends Partial<AdamSettings>, PagerOptions {}
 
 /** A run of elements of one parameter. */
@@ -39,7 +40,9 @@ interface Slice {
   readonly to: number;
 }
 
+/** The state of one parameter. */
 interface PagedState {
+  /** Steps taken. */
   step: number;
   /** Names of the arrays in each page. */
   readonly names: readonly string[];
@@ -50,18 +53,26 @@ const ownOptions = ["budget", "pageBytes", "folder", "openFile"];
 const moments = ["exp_avg", "exp_avg_sq"];
 const allNames = [...moments, "max_exp_avg_sq"];
 
+/**
+ * AdamW whose state is in pages: at most `budget` bytes of it are in memory, and the least recently used pages are
+ * evicted to a file. It computes what AdamW computes, bit for bit.
+ *
+ *     const optimizer = new PagedAdamW(model.parameters(), { lr: 2e-4, budget: 64 * 2 ** 20 });
+ *     loss.backward();
+ *     optimizer.step();
+ *     optimizer.close();      // at the end: removes the page file
+ */
 export class PagedAdamW extends AdamW {
   readonly #pager: Pager;
   readonly #states = new Map<Parameter, PagedState>();
-  /** What an interrupted step had done already. */
+  /** The slices that an interrupted step has updated. */
   readonly #done = new Set<Slice>();
   #backwards = false;
 
   /**
-   * @param options AdamW's settings, and `budget`: most bytes of state in memory
-   * @throws ArgumentError as AdamW, and when the budget is smaller than a page, or a page than the state of one element;
-   *   PagingError when there is no place for
-   *   the page file
+   * @param options the settings of AdamW, and `budget`, the most bytes of state in memory
+   * @throws ArgumentError like AdamW, and if the budget is smaller than a page, or a page than the state of one element;
+   *   PagingError if the page file cannot be made
    */
   constructor(params: Params<AdamSettings>, options: PagedAdamWOptions) {
     const { budget, pageBytes, folder, openFile, ...settings } = options ?? {};
@@ -77,12 +88,12 @@ export class PagedAdamW extends AdamW {
     this.#pager = new Pager({ budget, pageBytes, folder, openFile });
   }
 
-  /** Faults, evictions, bytes moved, bytes resident. */
+  /** Counts of faults, evictions, and bytes moved and resident. */
   get paging(): PagerCounts {
     return this.#pager.counts;
   }
 
-  /** One row for each page. */
+  /** The page table, one row for each page. */
   get pageTable(): PageEntry[] {
     return this.#pager.table;
   }
@@ -93,13 +104,13 @@ export class PagedAdamW extends AdamW {
   }
 
   /**
-   * As AdamW's.
-   * @throws PagingError when a page cannot be moved (a full disk). No state is lost: part of the parameters have taken
-   *   the step, and `step` called again, with the same gradients, takes it for the rest
+   * Takes a step of AdamW.
+   * @throws PagingError if a page cannot be moved (a full disk). No state is lost: some of the parameters have taken the
+   *   step, and calling `step` again with the same gradients takes it for the others
    */
   override step(): void {
     if (currentPrecision() === "float64")
-      throw new ArgumentError("PagedAdamW", "float32, which pages are in", { precision: "float64" });
+      throw new ArgumentError("PagedAdamW", "float32, the type of its pages", { precision: "float64" });
     this.warnWithoutGradients();
     const stepped: PagedState[] = [];
     const jobs = this.groups.flatMap((group) =>
@@ -145,7 +156,7 @@ export class PagedAdamW extends AdamW {
     return { step: state.step, arrays };
   }
 
-  /** A copy of the state of all parameters, in memory, beside the budget. */
+  /** A copy of the state of all parameters, in memory that the budget does not count. */
   override stateDict(): OptimizerState {
     const states = this.parameters().map((parameter) => this.state(parameter));
     const arrays = states.flatMap((state, i) =>
@@ -158,7 +169,10 @@ export class PagedAdamW extends AdamW {
     return "PagedAdamW";
   }
 
-  /** @throws PagingError when there is no room for the pages; the state is then the one before */
+  /**
+   * Replaces the state.
+   * @throws PagingError if there is no room for the pages; the state is then unchanged
+   */
   protected override restore({ steps, arrays }: OptimizerState): void {
     const made: [Parameter, PagedState | null][] = [];
     try {
@@ -176,12 +190,12 @@ export class PagedAdamW extends AdamW {
     for (const [parameter, state] of made) this.#put(parameter, state);
   }
 
-  /** Removes the page file. The optimizer cannot be used afterwards. Without it that happens when the process ends. */
+  /** Removes the page file, which otherwise happens when the process ends. The optimizer cannot be used afterwards. */
   close(): void {
     this.#pager.close();
   }
 
-  /** A parameter's state, made when there is none, or not all that is needed. */
+  /** A parameter's state, made if there is none or AMSGrad's array is missing. */
   #paged(parameter: Parameter, amsgrad: boolean): PagedState {
     const state = this.#states.get(parameter);
     if (state && (!amsgrad || state.names.length === 3)) return state;
@@ -189,7 +203,7 @@ export class PagedAdamW extends AdamW {
     return this.#put(parameter, this.#filled(parameter, step, amsgrad, new Map(Object.entries(arrays))));
   }
 
-  /** New pages for a parameter, with these values; zeros where there are none. After a failure there are none. */
+  /** Adds pages for a parameter, with these values, or zeros for arrays without values. A failure removes them again. */
   #filled(
     parameter: Parameter,
     step: number,
@@ -220,7 +234,7 @@ export class PagedAdamW extends AdamW {
     }
   }
 
-  /** Puts a state in the place of the one before. */
+  /** Replaces a parameter's state and removes the pages of the old one. */
   #put<S extends PagedState | null>(parameter: Parameter, state: S): S {
     this.#remove(this.#states.get(parameter) ?? null);
     if (state) this.#states.set(parameter, state);

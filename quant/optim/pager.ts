@@ -1,23 +1,33 @@
 /**
- * @file Pager: arrays in pages, of which only so many bytes are in memory; the least recently used move to a file and
- * come back when they are asked for. What CUDA's unified memory does for QLoRA's paged optimizers (section 3), one
- * level down: there from GPU to CPU memory, here from memory to disk.
+ * @file Pager: arrays in pages, of which at most `budget` bytes are in memory. The least recently used pages are evicted to
+ * a file and read back when they are used. This is what CUDA's unified memory does for QLoRA's paged optimizers (section
+ * 3), one level down: there from GPU to CPU memory, here from memory to disk.
  */
 
 import { openPageFile, type PageFile } from "#pages";
 import { ArgumentError, fromHost, LowrankError, type NDArray } from "../../core/index.ts";
 
-/** A page that could not be written or read. Pages in memory are as they were. */
+/** A page could not be written or read. Pages in memory are unchanged. */
 export class PagingError extends LowrankError {}
 
+/** The options of a Pager. */
 export interface PagerOptions {
-  /** Most bytes of pages in memory at any time. */
+  /** The most bytes of pages in memory at any time. */
   readonly budget: number;
-  /** Bytes of a page, at most; 256 KiB unless given. */
+  /**
+   * The most bytes of a page.
+   * @default 262144, which is 256 KiB
+   */
   readonly pageBytes?: number;
-  /** Where the page file goes; the system's temporary folder unless given. */
+  /**
+   * The folder of the page file.
+   * @default the system's temporary folder
+   */
   readonly folder?: string;
-  /** What opens the page file: another place than a file. */
+  /**
+   * Opens the page file, or another store in its place.
+   * @default a file in `folder`; in a browser there is no default
+   */
   readonly openFile?: (folder?: string) => PageFile;
 }
 
@@ -26,21 +36,23 @@ export interface PageEntry {
   readonly page: number;
   readonly bytes: number;
   readonly resident: boolean;
-  /** True when the copy in memory differs from the one in the file, or there is none in the file. */
+  /** True if the copy in memory differs from the one in the file, or the file has none. */
   readonly dirty: boolean;
-  /** Uses of any page so far when this one was used last; 0 for never. */
+  /** The number of uses of all pages when this one was last used; 0 if it never was. */
   readonly lastUsed: number;
 }
 
+/** Counts of a pager. */
 export interface PagerCounts {
-  /** Pages read back because they were used. */
+  /** Evicted pages that were read back. */
   readonly faults: number;
-  /** Pages put out of memory. */
+  /** Pages removed from memory. */
   readonly evictions: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
-  /** Bytes of pages in memory, now and at most. */
+  /** Bytes of pages in memory now. */
   readonly residentBytes: number;
+  /** The most bytes of pages in memory so far. */
   readonly peakResidentBytes: number;
 }
 
@@ -54,7 +66,7 @@ class PageState implements Page {
   readonly lengths: readonly number[];
   readonly bytes: number;
   readonly offset: number;
-  /** Null while the page is in the file only, or was never used. */
+  /** Null while the page is evicted, or if it was never used. */
   arrays: NDArray[] | null = null;
   written = false;
   dirty = false;
@@ -69,8 +81,17 @@ class PageState implements Page {
 
 const DEFAULT_PAGE = 256 * 1024;
 
+/**
+ * Arrays in pages under a byte budget.
+ *
+ *     const pager = new Pager({ budget: 2 ** 20 });
+ *     const page = pager.add([1000, 1000]);          // two arrays of zeros
+ *     const [m, v] = pager.use(page, true);          // in memory until another page is used
+ */
 export class Pager {
+  /** The most bytes of pages in memory. */
   readonly budget: number;
+  /** The most bytes of a page. */
   readonly pageBytes: number;
   readonly #file: PageFile;
   readonly #pages = new Set<PageState>();
@@ -88,7 +109,7 @@ export class Pager {
   };
   #closed = false;
 
-  /** @throws ArgumentError when the budget is smaller than a page; PagingError when the file cannot be made */
+  /** @throws ArgumentError if the budget is smaller than a page; PagingError if the file cannot be made */
   constructor({ budget, pageBytes = DEFAULT_PAGE, folder, openFile = openPageFile }: PagerOptions) {
     if (!Number.isSafeInteger(pageBytes) || pageBytes < 4 || pageBytes % 4 !== 0)
       throw new ArgumentError("Pager", "pageBytes a positive multiple of 4", { pageBytes });
@@ -100,6 +121,7 @@ export class Pager {
     abandoned?.register(this, this.#file, this);
   }
 
+  /** The counts so far. */
   get counts(): PagerCounts {
     return { ...this.#counts };
   }
@@ -115,12 +137,15 @@ export class Pager {
     }));
   }
 
-  /** Where pages are written to. */
+  /** The path of the page file. */
   get path(): string {
     return this.#file.path;
   }
 
-  /** A page of arrays of zeros; it takes no memory before its first use. */
+  /**
+   * Adds a page of arrays of zeros, which takes no memory before its first use.
+   * @param lengths the number of elements of each array
+   */
   add(lengths: readonly number[]): Page {
     const page = new PageState(lengths, this.#end);
     if (page.bytes > this.pageBytes)
@@ -131,12 +156,12 @@ export class Pager {
   }
 
   /**
-   * The arrays of a page, in memory until another page is used.
-   * @param change true when they will be written to
-   * @throws PagingError when a page cannot be written to make room, or this one not read; no page is lost
+   * Brings a page into memory and returns its arrays, which stay there until another page is used.
+   * @param change whether they will be written to
+   * @throws PagingError if a page cannot be evicted to make room, or this one cannot be read; no page is lost
    */
   use(page: Page, change: boolean): readonly NDArray[] {
-    if (this.#closed) throw new PagingError("Pager: it is closed");
+    if (this.#closed) throw new PagingError("Pager: it is closed; make a new one");
     const state = page as PageState;
     if (!state.arrays) this.#bring(state);
     this.#resident.delete(state);
@@ -146,14 +171,14 @@ export class Pager {
     return state.arrays as NDArray[];
   }
 
-  /** Takes a page out for good. */
+  /** Removes a page for good. */
   remove(page: Page): void {
     const state = page as PageState;
     if (state.arrays) this.#drop(state);
     this.#pages.delete(state);
   }
 
-  /** Gives memory and file back. Pages cannot be used afterwards. */
+  /** Releases the memory and removes the file. Pages cannot be used afterwards. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -185,13 +210,13 @@ export class Pager {
     counts.peakResidentBytes = Math.max(counts.peakResidentBytes, counts.residentBytes);
   }
 
-  /** Writes what the file does not have yet, then lets go: a failure leaves the page where it is. */
+  /** Writes the page if the file does not have it yet, then drops it: a failure leaves the page in memory. */
   #evict(page: PageState): void {
     if (page.dirty) {
       let { offset } = page;
       for (const { data } of page.arrays as NDArray[]) {
         const from = offset;
-        attempt("cannot write a page (is the disk full?); nothing is lost, make room and go on", () =>
+        attempt("cannot write a page (is the disk full?); nothing is lost, make room and try again", () =>
           this.#file.write(bytesOf(data), from),
         );
         offset += data.byteLength;
@@ -212,7 +237,7 @@ export class Pager {
   }
 }
 
-/** Files of pagers that nobody closed. */
+/** Closes the files of pagers that were garbage-collected without being closed. */
 const abandoned =
   typeof FinalizationRegistry === "undefined"
     ? null

@@ -1,35 +1,36 @@
-/** @file Page files, in Node. The rest of the library imports this as `#pages`; `pages.browser.ts` has the same functions. */
+/** @file Page files in Node. The library imports this file as `#pages`; `pages.browser.ts` has the same functions. */
 
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-/** A file in which pages have fixed places. */
+/** A file in which each page has a fixed place. */
 export interface PageFile {
   readonly path: string;
-  /** Writes all bytes at `offset`. @throws when there is no room */
+  /** Writes all bytes at `offset`. @throws if there is no room */
   write(bytes: Uint8Array, offset: number): void;
-  /** Fills `bytes` from `offset` on. @throws when the file is shorter */
+  /** Fills `bytes` from `offset` on. @throws if the file is shorter */
   read(bytes: Uint8Array, offset: number): void;
   /** Closes and removes the file. */
   close(): void;
 }
 
-/** The process whose file it is, and a random part. */
+/** Names of page files: the process that made the file, and a random part. */
 const NAME = /^lowrank-pages-(\d+)-[0-9a-f]+\.bin$/;
 
-/** Paths of this process's files. */
+/** The open files of this process, by path. */
 const open = new Map<string, number>();
 
 /**
- * A new file in `folder`, the system's temporary one unless given. It is removed by `close`, and when the process ends;
- * files of processes that ended without (killed, crashed) are removed here.
+ * Makes a new file in `folder`. It is removed by `close`, or when the process ends. This call also removes the files that
+ * killed or crashed processes have left in `folder`.
+ * @default folder: the system's temporary folder
  */
 export function openPageFile(folder: string = tmpdir()): PageFile {
   removeStale(folder);
   const path = join(folder, `lowrank-pages-${process.pid}-${randomBytes(16).toString("hex")}.bin`);
-  const file = fs.openSync(path, "wx+", 0o600); // never a file, or a link, that somebody else has put there
+  const file = fs.openSync(path, "wx+", 0o600); // fails if there is a file or a link of that name
   if (open.size === 0) process.once("exit", removeAll);
   open.set(path, file);
   return {
@@ -65,9 +66,9 @@ function removeAll(): void {
 }
 
 /**
- * Removes the page files of processes that are gone. Those that it may not remove, another user's in a folder that all
- * share, stay: they are not in the way.
- * @returns the paths of the removed
+ * Removes the page files of processes that have ended. Files that it may not remove, such as another user's in a shared
+ * folder, stay; they do no harm.
+ * @returns the paths of the removed files
  */
 export function removeStale(folder: string): string[] {
   return namesIn(folder)
@@ -78,12 +79,12 @@ export function removeStale(folder: string): string[] {
         fs.rmSync(path);
         return true;
       } catch {
-        return false; // not ours to remove, or gone meanwhile
+        return false; // another user's file, or removed in the meantime
       }
     });
 }
 
-/** None for a folder that may be written to but not listed, or is not there: opening a file in it tells. */
+/** The names in a folder; none if it cannot be listed or does not exist, which opening a file in it reports. */
 function namesIn(folder: string): string[] {
   try {
     return fs.readdirSync(folder);
@@ -97,7 +98,7 @@ function isStale(path: string): boolean {
   return pid > 0 && (pid === process.pid ? isOlderThanThis(path) : !isAlive(pid));
 }
 
-/** Signal 0 only asks. Not permitted means that somebody else's process is there. */
+/** Signal 0 does nothing but check. EPERM means that the process exists and is another user's. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -107,7 +108,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** True for a file that a process before this one left, under the number that this one has been given again. */
+/** True if the file is of an earlier process with the same number as this one. */
 function isOlderThanThis(path: string): boolean {
   const started = Date.now() - process.uptime() * 1000;
   return fs.statSync(path).mtimeMs < started - 1000;

@@ -1,11 +1,11 @@
-/** @file A part of a parameter as a parameter of its own, for optimizers that keep their state in parts. */
+/** @file `updateSlice`: the step of a part of a parameter, for optimizers that keep their state in parts. */
 
 import { Parameter } from "../../autograd/index.ts";
 import { fromHost, type NDArray } from "../../core/index.ts";
 
 /**
  * Calls `update` with copies of elements from … to - 1 of a parameter and of its gradient, then writes the elements
- * back. What updates each element by itself gives the very numbers that it gives for the whole.
+ * back. An update that treats each element by itself gives the same numbers as for the whole parameter.
  */
 export function updateSlice(
   parameter: Parameter,
