@@ -6,10 +6,10 @@ import { isRecording, noGrad, withRecording } from "./record.ts";
 import { checkFunction, operand, returnedTensor, Tensor } from "./tensor.ts";
 import { scopeUnless, walk } from "./walk.ts";
 
-/** Where draws inside ops come from, under a checkpoint; null: from their generators. */
+/** What makes the random draws inside ops while a checkpoint records or replays them; null when none does. */
 let source: ((draw: () => number) => number) | null = null;
 
-/** A random draw inside an op; the same again when a checkpoint recomputes the op. */
+/** Makes a random draw inside an op. When a checkpoint computes the op again, it gets the same value. */
 export const replayable = (draw: () => number): number => (source ? source(draw) : draw());
 
 function withSource<T>(next: typeof source, fn: () => T): T {
@@ -22,7 +22,7 @@ function withSource<T>(next: typeof source, fn: () => T): T {
   }
 }
 
-/** Runs `fn` and notes the draws made in it: `replay` runs another function with the same draws. */
+/** Runs `fn` and records its random draws; `replay` runs another function with the same draws. */
 export function recordDraws<T>(fn: () => T): { readonly result: T; replay<S>(again: () => S): S } {
   const outer = source; // a checkpoint inside another draws what the outer one notes, or replays
   const values: number[] = [];
@@ -41,10 +41,15 @@ export function recordDraws<T>(fn: () => T): { readonly result: T; replay<S>(aga
 }
 
 /**
- * fn(...inputs), keeping only the inputs for backward, which runs `fn` again. Parameters that `fn` uses get
- * their gradients as usual. `fn` must compute the same again (dropout does). What it computes on the way is released
- * each time it is done: `scope` says what that means.
- * @throws ArgumentError when `fn` is asynchronous
+ * Computes fn(...inputs) and keeps only the inputs for backward, which runs `fn` again.
+ *
+ *     const y = checkpoint((h) => block.forward(h), x); // saves x, and nothing that the block computes
+ *
+ * Parameters that `fn` uses get their gradients as usual. The temporaries of each run of `fn` are released at its end,
+ * as by `scope`.
+ *
+ * @param fn must compute the same when it runs again; dropout does
+ * @throws ArgumentError when `fn` is not a function, is asynchronous, or returns anything but a tensor
  */
 export function checkpoint(fn: (...inputs: Tensor[]) => Tensor, ...inputs: Tensor[]): Tensor {
   checkFunction("checkpoint", fn);

@@ -15,8 +15,8 @@ import { Tensor } from "./tensor.ts";
 import { walk } from "./walk.ts";
 
 /**
- * (Σ f(chunk of x)) / divisor, over chunks of `size` along one axis of x; f gives a scalar, and gets the place of the
- * chunk's start.
+ * (Σ f(chunk of x)) / divisor, over chunks of `size` along one axis of x. f gets a chunk and the index at which it
+ * starts, and returns a scalar.
  *
  * When recording, each chunk's gradients, with respect to x and to the parameters that f uses, are taken at once for a
  * final gradient of 1, added up in the order of the chunks, and scaled in backward: what f computes is released chunk
@@ -63,7 +63,7 @@ export function sumOfChunks(
   return result;
 }
 
-/** Gradients collected while the chunks go by, all for a gradient of 1 of the result. */
+/** The gradients of all chunks, summed as they are computed, for a gradient of 1 of the result. */
 class Gradients {
   readonly #node: Node;
   readonly #axis: number;

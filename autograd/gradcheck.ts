@@ -21,13 +21,13 @@ import { checkFunction, type Differentiable, operand, returnedTensor, Tensor } f
 export interface CheckOptions {
   /** Step of the central difference, h. @default 1e-6 */
   readonly step?: number;
-  /** @default 1e-3 */
+  /** Relative tolerance of the central differences. @default 1e-3 */
   readonly rtol?: number;
-  /** @default 1e-5 */
+  /** Absolute tolerance. @default 1e-5 */
   readonly atol?: number;
   /**
-   * How far a gradient in float32 on the device in use may be from the one in float64, relative to the largest of all
-   * gradients, besides `atol`. @default 1e-4
+   * Tolerance of a gradient in float32 on the device in use against the one in float64, relative to the largest of all
+   * gradients; `atol` is added. @default 1e-4
    */
   readonly deviceRtol?: number;
 }
@@ -36,6 +36,8 @@ export interface CheckOptions {
  * Checks backward of Σ u ∘ f(...inputs), u fixed and irregular:
  * - in float64, on the reference device, against (f(x + h) − f(x − h)) / 2h for every element of every input;
  * - in float32, on the device in use, against the same in float64. Left out inside `withPrecision("float64", …)`.
+ *
+ *     checkGradients((A, B) => A.matmul(B), [tensor([[1, 2]]), tensor([[3], [4]])]);
  *
  * @returns the largest |difference| to the central differences
  * @throws AutogradError naming the device, the input, the element and both numbers, where they differ by more than
@@ -98,7 +100,7 @@ function checkDifferences(
     const x = leaf.value.data;
     for (let i = 0; i < x.length; i++) {
       const at = x[i];
-      const set = (to: number): void => void (leaf.value.storage.write()[i] = to); // seen by whoever remembers
+      const set = (to: number): void => void (leaf.value.storage.write()[i] = to); // write() raises the version, so that caches notice
       set(at + step);
       const above = value();
       set(at - step);

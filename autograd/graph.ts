@@ -1,6 +1,6 @@
 /**
  * @file The graph behind backward: nodes linked to nodes. A node keeps what its rules declared in `saves`, and
- * nothing else; it does not keep its input tensors, so a value lives as long as somebody saved it and no longer.
+ * nothing else. It does not keep its input tensors, so a value lives only as long as a node saves it.
  */
 
 import { AutogradError, type NDArray, type Shape } from "../core/index.ts";
@@ -33,6 +33,7 @@ export type GradientHook = (gradient: Tensor) => Tensor | undefined;
 
 let created = 0;
 
+/** One op's place in the graph: the nodes of its inputs, their rules, and what those saved. A leaf has no inputs. */
 export class Node {
   /** Rises with creation, so every node's inputs have smaller ids: descending order is a backward order. */
   readonly id = created++;
@@ -41,7 +42,7 @@ export class Node {
   /** The tensor that collects this node's gradient in `grad`: a leaf, or one that asked to retain it. */
   collector: Tensor | null = null;
   readonly hooks = new Set<GradientHook>();
-  /** A vjp of several inputs at once, some of them found only on the way (checkpoint). */
+  /** Instead of edges: the gradients of several nodes at once, some of which are known only then (checkpoint). */
   multiVjp: ((dY: Tensor, createGraph: boolean) => Iterable<readonly [Node, Tensor]>) | null = null;
   readonly #edges: Edge[] = [];
   readonly #kept: Saved[] = [];
@@ -76,7 +77,7 @@ export class Node {
     return saved;
   }
 
-  /** Lets go of the saved values and of the nodes before. A leaf has neither. */
+  /** Drops the saved values and the links to the inputs. A leaf has neither. */
   release(): void {
     if (this.op === "leaf") return;
     for (const { value } of this.#kept) value.storage.unretain();
@@ -98,7 +99,7 @@ export class Node {
   }
 }
 
-/** `value` as it is now, to be given to a node that keeps it. */
+/** `value` with its present version, for a node to keep. */
 export const snapshot = (value: NDArray, node: Node | null): Saved => ({
   value,
   version: value.storage.version,
@@ -114,7 +115,7 @@ export function checkVersion(op: string, { value, version }: Saved): void {
   );
 }
 
-/** `root`'s node and all before it, each once: a checkpoint's inputs too, but not what it computes again. */
+/** The node of `root` and all before it, each once. Of a checkpoint: its inputs, but not what it computes again. */
 function nodesOf(root: Tensor): ReadonlySet<Node> {
   const nodes = new Set(root.node ? [root.node] : []);
   for (const node of nodes) for (const parent of node.parents()) nodes.add(parent); // the loop comes to these too

@@ -1,6 +1,7 @@
 /**
- * @file `record`: how an op enters the graph. Here, once for all ops: inputs that need no gradient are dropped,
- * with what only they would have saved. To add an op of your own, write one function like those in ops/.
+ * @file `record`: how an op enters the graph; `noGrad` and `withRecording`: whether it does.
+ *
+ * An input that needs no gradient is dropped here, for all ops alike, with the values that only its rule would save.
  */
 
 import { AutogradError, callSynchronously, hasNaN, type NDArray } from "../core/index.ts";
@@ -9,18 +10,21 @@ import { Tensor } from "./tensor.ts";
 
 /** One input of an op and its vector-Jacobian product. */
 export interface InputRule {
-  /** A number is a constant: its rule is dropped. */
+  /** A number is a constant, and its rule is dropped. */
   readonly input: Tensor | number;
   /** What `vjp` needs from the forward pass. Never capture a tensor in the closure: it would outlive the rule. */
   readonly saves?: readonly Saveable[];
-  /** dY, and the saved tensors in order, to the gradient of the input; broadcast axes may be left unsummed. */
+  /** Computes the gradient of the input from dY and the saved values, in order. It may leave broadcast axes unsummed. */
   readonly vjp: Vjp;
 }
 
 let recording = true;
 let anomaly = false;
 
-/** Runs `fn` without recording: nothing is saved, results need no gradient. @throws ArgumentError when `fn` is asynchronous */
+/**
+ * Runs `fn` without recording: nothing is saved, and results need no gradient.
+ * @throws ArgumentError when `fn` is not a function, or asynchronous
+ */
 export function noGrad<T>(fn: () => T): T {
   return withRecording(false, () => callSynchronously("noGrad", fn));
 }
@@ -36,9 +40,13 @@ export function withRecording<T>(on: boolean, fn: () => T): T {
   }
 }
 
+/** Whether ops record now. */
 export const isRecording = (): boolean => recording;
 
-/** Runs `fn`; the first op, forward or backward, that makes a NaN is named in an AutogradError. Slow: for debugging. */
+/**
+ * Runs `fn` and looks for a NaN in the result of each op, forward and backward. Slow: for debugging.
+ * @throws AutogradError naming the first op that makes one
+ */
 export function detectAnomaly<T>(fn: () => T): T {
   return withAnomaly(true, () => callSynchronously("detectAnomaly", fn));
 }
@@ -64,10 +72,18 @@ export function checkForNaN(what: string, value: NDArray): void {
 }
 
 /**
- * The tensor of an op's result, with one rule per differentiable input.
+ * Makes the tensor of an op's result and puts the op into the graph. An op of your own is one function that calls it:
  *
- * @param op name, for messages
+ *     const cube = (x: Tensor): Tensor =>
+ *       record("cube", x.square().mul(x).value, [
+ *         { input: x, saves: [x], vjp: (dY, X) => dY.mul(X.square().mul(3)) }, // dX = dY ∘ 3x²
+ *       ]);
+ *
+ * A rule written in ops, as here, can itself be differentiated.
+ *
+ * @param op its name, for messages
  * @param value the result
+ * @param rules one for each input that can be differentiated
  */
 export function record(op: string, value: NDArray, rules: readonly InputRule[]): Tensor {
   checkForNaN(op, value);

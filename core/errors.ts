@@ -1,5 +1,6 @@
-/** @file The typed errors of the library. Each message says who speaks, what was expected, what came, what to do. */
+/** @file The typed errors of the library. A message names the called function, what was expected and what was given. */
 
+/** The base class of all errors that this library throws on purpose. */
 export class LowrankError extends Error {
   constructor(message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
@@ -27,10 +28,10 @@ export class DeviceError extends LowrankError {}
 /** A graph that cannot be differentiated as asked: used twice, changed in place, no gradient to start from. */
 export class AutogradError extends LowrankError {}
 
-/** A file from outside that is not what it should be. Nothing has been loaded. */
+/** A file with invalid contents. Nothing has been loaded. */
 export class CheckpointError extends LowrankError {}
 
-/** An adapter operation that makes no sense in the present state. The model is unchanged. */
+/** An adapter operation that is not possible in the present state. The model is unchanged. */
 export class AdapterError extends LowrankError {}
 
 /** A tensor that cannot be quantized, or bytes that are not a quantized tensor. */

@@ -39,7 +39,7 @@ interface Watch {
 }
 const watches = new Set<Watch>();
 
-/** Adds (or, when negative, takes away) host bytes. */
+/** Adds host bytes, or subtracts them when negative. */
 export function count(category: Category, bytes: number): void {
   live[category] += bytes;
   total += bytes;
@@ -66,8 +66,8 @@ interface Entry {
 }
 
 /**
- * Counts `bytes` that no Storage holds (packed codes) as long as `owner` is alive: the collector takes them off.
- * @returns takes them off at once
+ * Counts `bytes` that no Storage holds, such as packed codes, until `owner` is garbage collected.
+ * @returns a function that takes them off at once
  */
 export function countFor(owner: object, category: Category, bytes: number): () => void {
   const entry: Entry = { category, bytes };
@@ -82,7 +82,7 @@ const takeOff = ({ category, bytes }: Entry): void => count(category, -bytes);
 
 const owned = typeof FinalizationRegistry === "undefined" ? null : new FinalizationRegistry<Entry>(takeOff);
 
-/** Adds or takes away bytes resident on a device. */
+/** Adds bytes resident on a device, or subtracts them when negative. */
 export function countDevice(bytes: number): void {
   device += bytes;
   for (const watch of watches) if (device > watch.peakDevice) watch.peakDevice = device;

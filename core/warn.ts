@@ -1,8 +1,8 @@
-/** @file Warnings: what can be done but is hardly meant. Each is said once, on the console or where `setWarnings` says. */
+/** @file Warnings about what is allowed but probably a mistake. Each is given once, on the console or to a handler. */
 
 import { ArgumentError } from "./errors.ts";
 
-/** What is done with a warning. */
+/** Receives each warning once. */
 export type WarningHandler = (message: string) => void;
 
 const onConsole: WarningHandler = (message) => console.warn(`lowrank: ${message}`);
@@ -11,13 +11,13 @@ const said = new Set<string>();
 let say: boolean | WarningHandler = true;
 
 /**
- * Says where warnings go: to the console (true, the default), nowhere (false), or to a function, which hears each once.
+ * Sets where warnings go: to the console (true, as at first), nowhere (false), or to a function.
  *
  *     const before = setWarnings(false);
  *     …
  *     setWarnings(before);
  *
- * @returns what was set before
+ * @returns the setting before
  * @throws ArgumentError when it is none of these
  */
 export function setWarnings(to: boolean | WarningHandler): boolean | WarningHandler {
@@ -29,7 +29,7 @@ export function setWarnings(to: boolean | WarningHandler): boolean | WarningHand
   return before;
 }
 
-/** Says `message`, unless it has been said before. */
+/** Gives the warning `message`, unless it was given before. */
 export function warn(message: string): void {
   if (say === false || said.has(message)) return;
   said.add(message);

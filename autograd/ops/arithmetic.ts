@@ -19,7 +19,7 @@ import { record } from "../record.ts";
 import { operand, Tensor } from "../tensor.ts";
 import { log, neg } from "./unary.ts";
 
-/** A number stands for a constant scalar; it is not saved and needs no gradient. */
+/** A number is a constant scalar, which needs no gradient. */
 export type Operand = Tensor | number;
 
 const constant = (x: Operand): Tensor => (typeof x === "number" ? new Tensor(array(x, [])) : x);
@@ -56,8 +56,8 @@ export function mul(a: Operand, b: Operand): Tensor {
 }
 
 /**
- * dX, with 0 where dY is 0: for functions whose derivative can be infinite or NaN. What a mask has left out does not
- * enter: the gradient of where(x > 0, log x, 0) is 0 at x = 0, and not 0 · ∞.
+ * dX, with 0 where dY is 0: for functions whose derivative can be infinite or NaN. Elements that a mask left
+ * out contribute nothing: the gradient of where(x > 0, log x, 0) is 0 at x = 0, and not 0 · ∞.
  */
 export const gated = (dY: Tensor, dX: Tensor): Tensor =>
   hasNaN(dX.value) ? where(maximum(eq(dX, dX), sub(1, eq(dY, 0))), dX, 0) : dX;
@@ -128,7 +128,7 @@ export function where(mask: Tensor, a: Operand, b: Operand): Tensor {
 
 /**
  * x kept within [low, high]; the gradient is 0 outside, 1 inside and at the bounds.
- * @throws ArgumentError unless low ≤ high (±∞ is no bound)
+ * @throws ArgumentError when not low ≤ high; ±∞ means no bound
  */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
   if (typeof low !== "number" || typeof high !== "number" || !(low <= high))

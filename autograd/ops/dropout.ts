@@ -5,7 +5,10 @@ import { replayable } from "../checkpoint.ts";
 import { record } from "../record.ts";
 import { operand, Tensor } from "../tensor.ts";
 
-/** @throws ArgumentError unless 0 ≤ p < 1 and `generator` is one made by `random` */
+/**
+ * Each element of x with probability p becomes 0, and else x/(1 − p).
+ * @throws ArgumentError unless 0 ≤ p < 1 and `generator` was made by `random`
+ */
 export function dropout(x: Tensor, p: number, generator: Random): Tensor {
   operand("dropout", x);
   if (typeof p !== "number" || !(p >= 0 && p < 1)) throw new ArgumentError("dropout", "0 ≤ p < 1", { p });
@@ -19,7 +22,7 @@ export function dropout(x: Tensor, p: number, generator: Random): Tensor {
   return masked(x, new Tensor(fromHost(mask, x.shape)));
 }
 
-/** x ∘ mask, and 0 where the mask is 0, whatever x is there: what is dropped does not enter, be it infinite or NaN. */
+/** x ∘ mask, and 0 where the mask is 0, even if x is infinite or NaN there. */
 function masked(x: Tensor, mask: Tensor): Tensor {
   return record("dropout", maskedArray(x.value, mask.value), [
     { input: x, saves: [mask], vjp: (dY, M) => masked(dY, M) },

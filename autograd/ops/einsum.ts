@@ -77,7 +77,7 @@ function lengthsOf(
   return lengths;
 }
 
-/** Sums over the axes whose letters nobody needs. */
+/** Sums over the axes whose letters are not in `needed`. */
 function sumOut(x: Tensor, letters: string, needed: string): [Tensor, string] {
   const gone = [...letters].flatMap((c, axis) => (needed.includes(c) ? [] : [axis]));
   const left = [...letters].filter((c) => needed.includes(c)).join("");

@@ -1,4 +1,4 @@
-/** @file Cross-entropy over a large vocabulary, from the hidden states: the logits never stand there whole. */
+/** @file Cross-entropy over a large vocabulary, from the hidden states, without all logits in memory at once. */
 
 import {
   ArgumentError,
@@ -25,7 +25,7 @@ import {
 import { linear } from "./matmul.ts";
 import { concat, reshape, slice } from "./movement.ts";
 
-/** What turns states [rows, d] into logits [rows, C], each row by itself: a linear layer, adapted or quantized or not. */
+/** A layer that maps states [rows, d] to logits [rows, C], row by row: a linear layer, adapted, quantized or plain. */
 export interface Head {
   readonly outFeatures: number;
   forward(x: Tensor): Tensor;
@@ -42,7 +42,7 @@ export interface LinearCrossEntropyOptions extends CrossEntropyOptions {
  * chunk is computed as crossEntropy(head(h)) is, to the bit; chunks differ from that by the rounding of sums only: the
  * loss is the sum of the chunks' sums in their order, in double precision, and so are weights' gradients, in float32.
  *
- * @param h [..., d]; where the label is ignored, what h holds does not enter
+ * @param h [..., d]. Rows whose label is ignored do not contribute, NaN included
  * @param head W [C, d], or a layer
  * @param labels [...], each in [0, C) or equal to `ignoreIndex`
  * @throws as `crossEntropy`; ArgumentError unless chunkBytes is positive

@@ -22,7 +22,7 @@ import { logSoftmax } from "./softmax.ts";
 import { neg, square } from "./unary.ts";
 
 export interface CrossEntropyOptions {
-  /** Labels equal to this do not count: what their logits hold, NaN included, enters neither loss nor gradient. @default -100 */
+  /** Labels equal to this do not count: their logits, NaN included, contribute to neither loss nor gradient. @default -100 */
   readonly ignoreIndex?: number;
   /**
    * ε: the target is (1 − ε) on the label and ε/C on every class (Szegedy et al. 2016). A class whose logit is −∞ is
@@ -36,7 +36,7 @@ export interface CrossEntropyOptions {
 export const crossEntropyOptions = ["ignoreIndex", "labelSmoothing", "reduction"];
 export const crossEntropySpellings = { ignore_index: "ignoreIndex", label_smoothing: "labelSmoothing" };
 
-/** What a cross-entropy is asked for, checked. */
+/** The checked arguments of a cross-entropy. */
 interface CrossEntropyTask {
   readonly target: Indices;
   /** 1 for each label that counts, 0 for the ignored. */
@@ -81,8 +81,8 @@ export function crossEntropy(logits: Tensor, labels: IndexLike, options: CrossEn
 }
 
 /**
- * Whether rows that do not count hold finite numbers only: then what they give is 0 times a finite number, and they need
- * no copy of x [rows, n] without them.
+ * Whether the rows that do not count hold finite numbers only. Then they contribute 0 times a finite number, and no copy
+ * of x [rows, n] without them is needed.
  */
 export function isFiniteWhereIgnored({ value: { data } }: Tensor, counted: Float32Array): boolean {
   const n = data.length / counted.length;
@@ -103,7 +103,7 @@ function meanOverClasses(x: Tensor, logP: Tensor): Tensor {
   return neg(div(sum(where(present, logP, 0), -1, over), sum(present, -1, over)));
 }
 
-/** What the sum of the losses is divided by for the mean. */
+/** The divisor of the mean: how many labels count, at least 1. */
 export function divisor(who: string, { count, ignoreIndex }: CrossEntropyTask): number {
   if (count === 0) warn(`${who}: no label counts (all equal ignoreIndex ${ignoreIndex}): the loss is 0`);
   return Math.max(1, count);
@@ -140,7 +140,7 @@ export function crossEntropyTask(
   return { target, counted, count, ignoreIndex, labelSmoothing, reduction };
 }
 
-/** The mean (or sum) of (prediction − target)². */
+/** The mean, or the sum, of (prediction − target)². */
 export function mseLoss(prediction: Tensor, target: Tensor, reduction: "mean" | "sum" = "mean"): Tensor {
   operand("mseLoss", prediction, "prediction");
   operand("mseLoss", target, "target");

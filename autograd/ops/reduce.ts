@@ -1,4 +1,4 @@
-/** @file Reductions over any axes (all of them when not given), negative axes counted from the end. */
+/** @file Reductions over any axes, all by default; negative axes count from the end. */
 
 import type { Indices, Shape } from "../../core/index.ts";
 import * as nd from "../../core/index.ts";
@@ -12,7 +12,7 @@ import { exp, log, square } from "./unary.ts";
 export type Axes = number | readonly number[];
 
 export interface KeepDims {
-  /** Keep the reduced axes, with length 1. */
+  /** Keeps the reduced axes, with length 1. @default false */
   readonly keepdims?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** @file Elementwise functions of one operand: a table of name, what the derivative is written in, and derivative. */
+/** @file Elementwise functions of one operand: for each its name, whether f′ is written in x or in y, and f′. */
 
 import { type UnaryName, unary } from "../../core/index.ts";
 import { OUTPUT, type Saveable } from "../graph.ts";
@@ -18,7 +18,7 @@ function elementwise(name: UnaryName, writtenIn: "x" | "y", derivative: Derivati
   };
 }
 
-/** As `elementwise`, for an f′ that can be infinite or undefined: it does not enter where dY is 0. */
+/** As `elementwise`, for an f′ that can be infinite or undefined: where dY is 0, dX is 0. */
 function withPoles(name: UnaryName, writtenIn: "x" | "y", derivative: Derivative): (x: Tensor) => Tensor {
   return (x) => {
     const saves: Saveable[] = [writtenIn === "x" ? x : OUTPUT];

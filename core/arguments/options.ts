@@ -1,10 +1,10 @@
-/** @file Objects of options, checked by name: a misspelt option is an error, never a default in silence. */
+/** @file Checks of option names: a misspelt option is an error, never ignored in silence. */
 
 import { ArgumentError } from "../errors.ts";
 import { editDistance, nearest } from "./spelling.ts";
 
 /**
- * Checks that every option given is one that is known. Options that are `undefined` count as left out.
+ * Checks that every given option is known. Options that are `undefined` count as left out.
  *
  * @param who the function that was called, for the message
  * @param options what the caller gave
@@ -41,7 +41,7 @@ function expected(
 }
 
 /**
- * The names of the options of `T`, for `checkOptions`. The compiler sees to it that all are there and no others:
+ * The names of the options of `T`, for `checkOptions`. The compiler checks that all are listed and no others:
  *
  *     const known = optionNames<LoraPlusOptions>({ lr: true, ratio: true, embeddingLr: true, weightDecay: true });
  */

@@ -1,6 +1,6 @@
-/** @file Words that are nearly the one wanted: for messages that say what was probably meant. */
+/** @file Spelling suggestions for messages: the known names nearest to one that is not known. */
 
-/** `words`, those most like `wanted` first, by edit distance without regard to case. */
+/** `words` sorted by their edit distance to `wanted`, ignoring case. */
 export function nearest(wanted: string, words: readonly string[]): string[] {
   return words
     .map((word) => ({ word, distance: editDistance(wanted.toLowerCase(), word.toLowerCase()) }))

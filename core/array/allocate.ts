@@ -1,10 +1,10 @@
-/** @file Large arrays on the host: the system may refuse them, and then the error says how much was asked. */
+/** @file Allocation of arrays on the host. When the system refuses one, the error says how much was asked for. */
 
 import { DeviceError } from "../errors.ts";
 
 /**
- * What `make` makes, an array of `bytes` bytes.
- * @throws DeviceError when the system does not grant them; nothing has changed then
+ * Returns what `make` allocates, an array of `bytes` bytes.
+ * @throws DeviceError when the system does not grant them. Nothing has changed then
  */
 export function allocate<T>(bytes: number, make: () => T): T {
   try {

@@ -21,7 +21,7 @@ export function binary(name: BinaryName, a: NDArray, b: NDArray): NDArray {
   return kernel("binary")(name, contiguous(a), contiguous(b), shape);
 }
 
-/** a where mask ≠ 0, b elsewhere; the three shapes broadcast. What is not chosen does not matter, be it NaN. */
+/** a where mask ≠ 0, b elsewhere; the three shapes broadcast. Elements not chosen do not matter, NaN included. */
 export function select(mask: NDArray, a: NDArray, b: NDArray): NDArray {
   const shape = broadcastShapes("where", mask.shape, a.shape, b.shape);
   const result = empty(shape);
@@ -41,7 +41,7 @@ export function select(mask: NDArray, a: NDArray, b: NDArray): NDArray {
   return result;
 }
 
-/** x ∘ mask, and 0 where the mask is 0, be x infinite or NaN there. Equal shapes. */
+/** x ∘ mask, and 0 where the mask is 0, even if x is infinite or NaN there. Equal shapes. */
 export function masked(x: NDArray, mask: NDArray): NDArray {
   if (!sameShape(x.shape, mask.shape))
     throw new ShapeError("masked", "a mask of x's shape", { x: x.shape, mask: mask.shape });

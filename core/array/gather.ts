@@ -46,7 +46,7 @@ export function addRows(x: NDArray, ids: Indices, rows: number): NDArray {
   return result;
 }
 
-/** More numbers than this are not added one by one in float32: the error would grow with how many there are. */
+/** Sums of more numbers than this are formed in double precision: in float32 the error would grow with the count. */
 const MANY = 1024;
 
 /** The ids that occur more often than `MANY` times. */

@@ -8,14 +8,15 @@ export interface Indices {
   readonly shape: Shape;
 }
 
-/** What functions accept for indices: with a shape, or a plain list as one axis, or lists of equal length as two. */
+/** What functions accept as indices: `Indices`, a plain list (one axis), or lists of equal length (two axes). */
 export type IndexLike = Indices | Int32Array | readonly number[] | readonly (readonly number[])[];
 
 /**
- * Indices from a list, lists of lists, or a flat list and a shape. Each must be an integer of 32 bits: what does not fit
- * is refused, never wrapped.
- * @throws ShapeError on ragged lists or a wrong count; ArgumentError on what is no list of numbers, and on a NaN, a
- *   fraction or a number beyond ±2³¹ (the element is named)
+ * Indices from a list, lists of lists, or a flat list and a shape. Each must be an integer of 32 bits: others are refused,
+ * never wrapped.
+ * @param shape defaults to the shape of `values`
+ * @throws ShapeError on ragged lists, a wrong count or an invalid shape; ArgumentError when `values` is not a list of
+ *   numbers, and naming the first element that is a NaN, a fraction or beyond ±2³¹
  */
 export function indices(values: IndexLike, shape?: Shape): Indices {
   const given = isIndices(values) ? values.data : values;
@@ -65,7 +66,7 @@ function notNumbers(values: unknown): ArgumentError {
   return new ArgumentError("indices", expected, { indices: kind });
 }
 
-/** Throws unless every index is in [0, bound), or equals `except`. The first offender is named with its place. */
+/** @throws ArgumentError naming the first index that is neither in [0, bound) nor equal to `except` */
 export function checkIndices(who: string, { data }: Indices, bound: number, except?: number): void {
   for (let i = 0; i < data.length; i++) {
     if ((data[i] < 0 || data[i] >= bound) && data[i] !== except) {

@@ -1,4 +1,4 @@
-/** @file Movement: the same values under another shape or order. Views where strides can say it, copies where not. */
+/** @file Movement: the same values under another shape or order. Views where strides can express it, else copies. */
 
 import { ShapeError } from "../errors.ts";
 import { contiguous, empty, NDArray } from "./ndarray.ts";
@@ -12,7 +12,7 @@ import {
   stridesOf,
 } from "./shape.ts";
 
-/** The values in row-major order under another shape; one length may be -1, "whatever is left". */
+/** The values in row-major order under another shape; one length may be -1: it follows from the size. */
 export function reshape(x: NDArray, shape: Shape): NDArray {
   const actual = resolve(shape, x);
   if (sameShape(actual, x.shape)) return x;

@@ -17,6 +17,14 @@ import {
   type Storage,
 } from "./storage.ts";
 
+/**
+ * Numbers with a shape, without gradients: what kernels read and write.
+ *
+ *     const x = array([[1, 2, 3], [4, 5, 6]]); // [2, 3]
+ *     mT(x).shape; // [3, 2], a view of the same storage
+ *
+ * Functions on arrays return new ones and change none.
+ */
 export class NDArray implements HasStorages {
   readonly storage: Storage;
   readonly shape: Shape;
@@ -68,7 +76,7 @@ function isRowMajor(shape: Shape, strides: readonly number[]): boolean {
   return true;
 }
 
-/** An array whose contents the caller writes, every element, before anyone reads. */
+/** An array with arbitrary contents: the caller writes every element before it is read. */
 export function empty(shape: Shape, category?: Category): NDArray {
   return new NDArray(newStorage(sizeOf(shape), category), shape);
 }
@@ -81,14 +89,16 @@ export function full(shape: Shape, value: number, category?: Category): NDArray 
   return array;
 }
 
+/** An array of zeros. */
 export const zeros = (shape: Shape, category?: Category): NDArray => full(shape, 0, category);
+/** An array of ones. */
 export const ones = (shape: Shape, category?: Category): NDArray => full(shape, 1, category);
 
 /**
  * An array from numbers: a typed array or flat list with a shape, or nested lists whose nesting gives the
  * shape. The numbers are copied, and rounded to float32 unless `withPrecision("float64")`.
  * @throws ShapeError when the number of values is not that of the shape, or lists are ragged; ArgumentError on elements
- *   that are no numbers
+ *   that are not numbers
  */
 export function array(data: ArrayLike<number> | Nested, shape?: Shape, category?: Category): NDArray {
   const { flat, shape: own } = flatten("array", data);
@@ -117,14 +127,14 @@ export function fromHost(data: FloatArray, shape: Shape, category?: Category): N
   return new NDArray(hostStorage(data, category), shape);
 }
 
-/** The same values, side by side in row-major order: `x` itself when they are so already. */
+/** The same values side by side in row-major order. `x` itself when it is contiguous. */
 export function contiguous(x: NDArray): NDArray {
   return x.isContiguous ? x : gathered(x);
 }
 
 /**
- * A contiguous copy with its own storage. Inside a scope it is a temporary like any result, unless a category says what
- * it is for: `copy(x, "weights")` stays. In the callbacks of `fit` every copy stays.
+ * A contiguous copy with its own storage. Inside a scope it is a temporary like any result, except when a category says
+ * what it is for: `copy(x, "weights")` stays. In the callbacks of `fit` every copy stays.
  */
 export function copy(x: NDArray, category?: Category): NDArray {
   const result = gathered(x, category);
@@ -203,7 +213,7 @@ function eachRow(
 /** True when an element is NaN. */
 export const hasNaN = (x: NDArray): boolean => !allWithin(x, Infinity);
 
-/** True when every |element| ≤ bound; a NaN is not. The elements are looked at where they are: a view is not copied. */
+/** True when every |element| ≤ bound, which a NaN is not. A view is read in place, without a copy. */
 export function allWithin(x: NDArray, bound: number): boolean {
   const { data } = x.storage;
   let all = true;

@@ -6,12 +6,12 @@ import { type Shape, sizeOf } from "./shape.ts";
 /** Nested lists of numbers, as deep as the array has axes. */
 export type Nested = number | readonly Nested[];
 
-/** Lists nested deeper than this hold themselves, or hold no array that anyone computes with. */
+/** The deepest nesting that is read. A list that contains itself is deeper. */
 const deepest = 64;
 
 /**
  * The numbers in a number, a list, a typed array, or lists of these, in order, and the shape that the nesting gives.
- * @throws ShapeError on ragged or too deep lists; ArgumentError on elements that are no numbers
+ * @throws ShapeError on ragged or too deep lists; ArgumentError on elements that are not numbers
  */
 export function flatten(who: string, data: unknown): { flat: ArrayLike<number>; shape: number[] } {
   if (typeof data === "number") return { flat: [data], shape: [] };
@@ -67,7 +67,7 @@ export function checkNumbers(who: string, values: unknown): asserts values is Ar
   }
 }
 
-/** Typed arrays of numbers: not of bigints, and no DataView. */
+/** True for typed arrays of numbers: not for those of bigints, nor for a DataView. */
 const isNumbers = (data: unknown): data is ArrayLike<number> =>
   ArrayBuffer.isView(data) &&
   "length" in data &&

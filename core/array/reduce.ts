@@ -13,7 +13,7 @@ export interface ReduceOptions {
 }
 
 /**
- * Sum, maximum or minimum over `axes` (all when not given). The sum over nothing is 0.
+ * Sum, maximum or minimum over `axes`, all by default. The sum over nothing is 0.
  * @throws ArgumentError for the maximum or minimum of nothing
  */
 export function reduce(
@@ -95,15 +95,17 @@ function overRows(
   return contiguous(permute(result, back));
 }
 
+/** eˣ / Σ eˣ over `axes`. */
 export const softmax = (x: NDArray, axes: number | readonly number[] = -1): NDArray =>
   overRows("softmax", x, axes, (rows) => kernel("softmax")(rows, false));
 
+/** x − log Σ eˣ over `axes`. */
 export const logSoftmax = (x: NDArray, axes: number | readonly number[] = -1): NDArray =>
   overRows("logSoftmax", x, axes, (rows) => kernel("softmax")(rows, true));
 
 /**
  * Softmax of attention scores x [..., queries, keys] in which the last query sees all keys, the one before it all but
- * one, and so on; what is not seen is 0.
+ * one, and so on. A key that is not seen has 0.
  * @throws ShapeError when there are more queries than keys
  */
 export function causalSoftmax(x: NDArray): NDArray {

@@ -14,7 +14,7 @@ export function leaveScopes(storage: Storage): void {
   for (const scope of scopes) scope.delete(storage);
 }
 
-/** Anything that leads to storages: arrays, tensors, and plain collections of them. */
+/** An object that holds storages, such as an array or a tensor. `scope` finds them in its result. */
 export interface HasStorages {
   storages(): Iterable<Storage>;
 }
@@ -54,7 +54,7 @@ let keeping = false;
 /** True inside `keepingCopies`. */
 export const keepsCopies = (): boolean => keeping;
 
-/** Runs `fn`, in which what `copy` and `clone()` make is no temporary of any scope: for callbacks that keep things. */
+/** Runs `fn`. Copies that it makes with `copy` and `clone()` belong to no scope, so that a callback can keep them. */
 export function keepingCopies<T>(fn: () => T): T {
   const before = keeping;
   keeping = true;

@@ -23,11 +23,12 @@ export function stridesOf(shape: Shape): number[] {
   return strides;
 }
 
+/** True when both have the same lengths in the same order. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((length, axis) => length === b[axis]);
 }
 
-/** Throws unless every length is a non-negative integer and the number of elements is a safe integer. */
+/** @throws ShapeError when a length is not a non-negative integer, or the number of elements is not a safe integer */
 export function checkShape(who: string, shape: Shape): void {
   const legal = Array.isArray(shape) && shape.every((length) => Number.isSafeInteger(length) && length >= 0);
   if (!legal || !Number.isSafeInteger(sizeOf(shape))) {
@@ -57,7 +58,7 @@ export function broadcastShapes(who: string, ...shapes: readonly Shape[]): Shape
   return result;
 }
 
-/** `axis` counted from the end when negative; throws when out of range. */
+/** The axis counted from the start; a negative `axis` counts from the end. @throws ShapeError when it is out of range */
 export function normalizeAxis(who: string, axis: number, rank: number): number {
   const normal = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || normal < 0 || normal >= rank) {
@@ -66,7 +67,7 @@ export function normalizeAxis(who: string, axis: number, rank: number): number {
   return normal;
 }
 
-/** Axes of a reduction, normalized and ascending; all of them when not given. Duplicates are refused. */
+/** The axes of a reduction, counted from the start, ascending; all by default. @throws ShapeError on duplicates */
 export function normalizeAxes(
   who: string,
   axes: number | readonly number[] | undefined,

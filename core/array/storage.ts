@@ -27,7 +27,7 @@ export interface Arena {
   gather(from: number, shape: Shape, strides: readonly number[], to: number): boolean;
 }
 
-/** What the meter and the collector must know of a storage without keeping it alive. */
+/** What the meter and the garbage collector know of a storage. It does not keep the storage alive. */
 interface Account {
   readonly bytes: number;
   /** The category the bytes stand under now. */
@@ -40,6 +40,7 @@ let made = 0;
 /** How many storages have been made so far: the `serial` of the newest. */
 export const storagesMade = (): number => made;
 
+/** The memory behind arrays: shared by views, counted by the meter, released by scopes. */
 export class Storage {
   readonly serial = ++made;
   readonly length: number;
@@ -136,7 +137,7 @@ export class Storage {
     this.#recount();
   }
 
-  /** The opposite of `retain`. */
+  /** Undoes one `retain`. */
   unretain(): void {
     this.#saves--;
     this.#recount();
@@ -254,7 +255,7 @@ export function newStorage(length: number, category: Category = "workspace"): St
   return new Storage(length, 4, category, allocateFloats(length));
 }
 
-/** Storage around an array that the caller gives away. */
+/** Storage around an array that the caller does not use any more. */
 export function hostStorage(data: FloatArray, category: Category = "workspace"): Storage {
   return new Storage(data.length, data.BYTES_PER_ELEMENT, category, data);
 }

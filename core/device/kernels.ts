@@ -2,15 +2,15 @@
  * @file The kernels a device can have. `reference` has all of them, as the readable specification; another
  * device brings those it does better, and the rest run on the reference's loops (see `kernel` in device.ts).
  *
- * The functions that users call (matmul.ts, elementwise.ts, …) check and broadcast; a kernel may rely on it.
- * Unless said otherwise inputs are contiguous and results are fresh contiguous arrays.
+ * The functions that users call (array/matmul.ts, array/elementwise.ts, …) check and broadcast; a kernel relies on it.
+ * Except where a comment says otherwise, inputs are contiguous and results are new contiguous arrays.
  */
 
 import type { NDArray } from "../array/ndarray.ts";
 import type { Shape } from "../array/shape.ts";
 import type { BinaryName, ReduceName, UnaryName } from "./functions.ts";
 
-/** Constants of one AdamW step, with the bias corrections 1 − βᵗ already worked out. */
+/** Constants of one AdamW step, with the bias corrections 1 − βᵗ computed. */
 export interface AdamStep {
   readonly lr: number;
   readonly beta1: number;
@@ -23,7 +23,7 @@ export interface AdamStep {
 
 /**
  * Numbers in 4 bits each: number i is values[code i] · scales[⌊i / blockSize⌋], rounded to float32. They never change:
- * a device keeps what it has made of them as long as this object is there.
+ * a device may keep what it has made of them for as long as this object lives.
  */
 export interface Codes {
   readonly shape: Shape;
@@ -31,7 +31,7 @@ export interface Codes {
   readonly codes: Uint8Array;
   /** What the codes stand for. */
   readonly values: Float32Array; // [16]
-  /** A getter may work them out anew. */
+  /** May be a getter that computes them at each access. */
   readonly scales: Float32Array;
   /** For `dequantizeMatmul` a power of two up to 4096. */
   readonly blockSize: number;
@@ -49,7 +49,7 @@ export interface Kernels {
   softmax(x: NDArray, log: boolean): NDArray;
   /**
    * Softmax over what a query may see: x [rows, n], row i belongs to query i mod `queries`, and the last query sees
-   * all n keys, the one before it n − 1, and so on. What is not seen is 0. queries ≤ n.
+   * all n keys, the one before it n − 1, and so on. A key that is not seen has 0. queries ≤ n.
    */
   causalSoftmax(x: NDArray, queries: number): NDArray;
   /** From y = softmax(x) and dY, rows of n: dX = y ∘ (dY − Σ dY ∘ y). Where y is 0, masked, dY does not enter. */

@@ -44,7 +44,7 @@ function errorOf(device: Pick<Device, "kernels">, a: NDArray, b: NDArray): numbe
   let worst = 0;
   for (let i = 0; i < y.length; i++) {
     const error = Math.abs(y[i] - expected[i]) / (unit * magnitude[i]);
-    if (error > worst || Number.isNaN(error)) worst = error; // and NaN it stays: no number is above it
+    if (error > worst || Number.isNaN(error)) worst = error; // a NaN stays: no number is above it
   }
   return worst;
 }

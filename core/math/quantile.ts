@@ -7,8 +7,8 @@
  *
  * erf and erfc: W. J. Cody, 1969, "Rational Chebyshev Approximations for the Error Function", Math. Comp. 23,
  * 631-637. Φ⁻¹: M. J. Wichura, 1988, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied
- * Statistics 37, 477-484 (routine PPND16). Relative errors
- * of a few 1e-16; far in the lower tail that of Φ grows as x² ε, since x/√2 is rounded.
+ * Statistics 37, 477-484 (routine PPND16). Relative errors are a few 1e-16; far in the lower tail that of Φ grows as x² ε,
+ * since x/√2 is rounded.
  *
  * Φ⁻¹ uses only operations that IEEE 754 rounds correctly (+ - * / √ and a logarithm made of them), so its last digit
  * is the same on every platform; random numbers rest on that. `Math.exp`, inside erf and erfc, may differ in it.

@@ -17,7 +17,7 @@ import { allocateFloats } from "../array/allocate.ts";
 import { ArgumentError } from "../errors.ts";
 import { normalQuantile } from "./quantile.ts";
 
-/** All there is to a generator: two 32-bit words of key, and how many words have been drawn. Plain JSON. */
+/** The complete state of a generator: two 32-bit words of key, and how many words were drawn. Plain JSON. */
 export interface RandomState {
   readonly key: readonly [number, number];
   readonly position: number;
@@ -34,7 +34,7 @@ export function random(seed: number): Random {
   return new Random([seed >>> 0, Math.floor(seed / 2 ** 32)], 0);
 }
 
-/** Continues where `state()` was taken. */
+/** A generator that continues from a `state()`. @throws ArgumentError when `state` is not one */
 export function randomFromState(state: RandomState): Random {
   const { key, position } = state ?? {};
   const isWord = (word: unknown) => Number.isInteger(word) && (word as number) >>> 0 === word;
@@ -113,8 +113,8 @@ export class Random {
   }
 
   /**
-   * A generator of its own, independent of this one and of those with other labels. Depends on the key and the label
-   * only: not on what was drawn before, and drawing from it changes nothing here. The same label gives the same one.
+   * A new generator, independent of this one and of those with other labels. It depends on the key and the label only, not
+   * on what was drawn before, and drawing from it does not change this one. The same label gives the same generator.
    * @param label a text, or an integer from 0 to 2^32 - 1
    */
   split(label: string | number): Random {
@@ -135,7 +135,7 @@ export class Random {
     return { key: [this.#key0, this.#key1], position: this.#position };
   }
 
-  /** Becomes the generator whose `state()` this was; everybody who holds this one draws from there on. */
+  /** Sets this generator to `state`: all code that holds it draws from there on. */
   restore(state: RandomState): void {
     const { key, position } = randomFromState(state).state();
     [this.#key0, this.#key1] = key;
