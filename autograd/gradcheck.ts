@@ -100,7 +100,8 @@ function checkDifferences(
     const x = leaf.value.data;
     for (let i = 0; i < x.length; i++) {
       const at = x[i];
-      const set = (to: number): void => void (leaf.value.storage.write()[i] = to); // write() raises the version, so that caches notice
+      // write() raises the version, so that caches notice
+      const set = (to: number): void => void (leaf.value.storage.write()[i] = to);
       set(at + step);
       const above = value();
       set(at - step);

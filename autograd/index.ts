@@ -1,5 +1,5 @@
 /**
- * @file Tensors with a history, the ops and their derivatives.
+ * @file Tensors that know how they were computed, the ops on them and their derivatives.
  *
  * The files of this folder import each other in one circle, tensor ↔ record ↔ walk ↔ ops: a tensor's methods are the
  * ops, ops record tensors, and the walk back computes with ops. Nothing in it is called before all are loaded.

@@ -175,7 +175,7 @@ export class Tensor implements HasStorages {
     return new Tensor(copy(this.value));
   }
 
-  /** Makes backward leave a gradient in `grad`, for a tensor that is not a leaf. @throws AutogradError without a graph */
+  /** Makes backward leave a gradient in `grad` of a result. @throws AutogradError when the tensor needs no gradient */
   retainGrad(): this {
     if (!this.node) throw new AutogradError("retainGrad: the tensor needs no gradient");
     this.node.collector = this;

@@ -12,7 +12,7 @@ import { sum } from "./reduce.ts";
  * @throws ArgumentError on an equation that is malformed or does not fit, ShapeError when a letter has two lengths
  */
 export function einsum(equation: string, ...operands: readonly Tensor[]): Tensor {
-  if (typeof equation !== "string") throw new ArgumentError("einsum", "an equation, a text", { equation });
+  if (typeof equation !== "string") throw new ArgumentError("einsum", "an equation, a string", { equation });
   for (const x of operands) operand("einsum", x, "each operand");
   const parsed = /^([a-zA-Z]*)(?:,([a-zA-Z]*))?->([a-zA-Z]*)$/.exec(equation.replaceAll(" ", ""));
   const inputs = parsed ? parsed.slice(1, 1 + operands.length) : [];

@@ -29,7 +29,7 @@ export function gather(x: Tensor, index: IndexLike, axis = -1): Tensor {
   return record("gather", value, [{ input: x, vjp: (dY) => scatterAdd(dY, at, axis, shape) }]);
 }
 
-/** Zeros of `shape` with y added where gather would read. */
+/** Zeros of `shape` with y added where gather would read: the adjoint of gather. */
 export function scatterAdd(y: Tensor, index: IndexLike, axis: number, shape: Shape): Tensor {
   const at = nd.indices(index);
   return record("scatterAdd", nd.scatterAdd(operand("scatterAdd", y, "y"), at, axis, shape), [

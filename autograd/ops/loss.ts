@@ -22,7 +22,7 @@ import { logSoftmax } from "./softmax.ts";
 import { neg, square } from "./unary.ts";
 
 export interface CrossEntropyOptions {
-  /** Labels equal to this do not count: their logits, NaN included, contribute to neither loss nor gradient. @default -100 */
+  /** Labels equal to this do not count: their logits, even NaN, enter neither loss nor gradient. @default -100 */
   readonly ignoreIndex?: number;
   /**
    * ε: the target is (1 − ε) on the label and ε/C on every class (Szegedy et al. 2016). A class whose logit is −∞ is

@@ -1,4 +1,4 @@
-/** @file Layer norm (Ba et al. 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich 2019, arXiv:1910.07467), last axis. */
+/** @file Layer norm (Ba et al. 2016, arXiv:1607.06450) and RMS norm (Zhang & Sennrich 2019, arXiv:1910.07467). */
 
 import * as nd from "../../core/index.ts";
 import { OUTPUT } from "../graph.ts";
@@ -56,7 +56,7 @@ function normalize(x: Tensor, eps: number, centre: boolean): Tensor {
   return xHat;
 }
 
-/** dX = r (dY − mean dY − x̂ mean(dY ∘ x̂)): one kernel, and an op of its own for gradients of gradients, u = ∂L/∂(dX). */
+/** dX = r (dY − mean dY − x̂ mean(dY ∘ x̂)): one kernel, and an op for gradients of gradients, where u = ∂L/∂(dX). */
 function normalizeGrad(xHat: Tensor, r: Tensor, dY: Tensor, centre: boolean): Tensor {
   return record("normalizeGrad", nd.normalizeGrad(xHat.value, r.value, dY.value, centre), [
     {

@@ -52,9 +52,9 @@ export function mean(x: Tensor, axes?: Axes, options?: KeepDims): Tensor {
 
 /**
  * Σ (x − mean)² / (n − correction) over `axes`.
- * @param options correction: what the number of elements is lessened by. @default 0, the variance of the values
- *   themselves, as NumPy's; PyTorch's default is 1, the estimate from a sample
- * @throws ArgumentError unless correction is a number from 0; a correction of n or more gives ∞ or NaN, as in PyTorch
+ * @param options correction: is subtracted from the number of elements. Defaults to 0, the variance of the values
+ *   themselves, as in NumPy; PyTorch's default is 1, the estimate from a sample
+ * @throws ArgumentError when correction is not a number from 0; a correction of n or more gives ∞ or NaN, as in PyTorch
  */
 export function variance(
   x: Tensor,

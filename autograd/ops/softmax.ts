@@ -22,7 +22,7 @@ export function causalSoftmax(x: Tensor): Tensor {
   ]);
 }
 
-/** dX = y ∘ (dY − s), s = Σ dY ∘ y over `axes`: one kernel, and an op of its own for gradients of gradients, u = ∂L/∂(dX). */
+/** dX = y ∘ (dY − s), s = Σ dY ∘ y over `axes`: one kernel, and an op for gradients of gradients, where u = ∂L/∂(dX). */
 function softmaxGrad(y: Tensor, dY: Tensor, axes: Axes): Tensor {
   return record("softmaxGrad", nd.softmaxGrad(y.value, dY.value, axes), [
     {

@@ -136,7 +136,7 @@ export function normalize(x: NDArray, eps: number, centre: boolean): { xHat: NDA
   return { xHat: reshape(xHat, x.shape), r: reshape(r, lead) };
 }
 
-/** From x̂, r [..., 1] and dX̂: dX = r (dX̂ − mean dX̂ − x̂ mean(dX̂ ∘ x̂)); without the middle term when not `centre`. */
+/** From x̂, r [..., 1] and dX̂: dX = r (dX̂ − mean dX̂ − x̂ mean(dX̂ ∘ x̂)); without mean dX̂ when not `centre`. */
 export function normalizeGrad(xHat: NDArray, r: NDArray, dXHat: NDArray, centre: boolean): NDArray {
   if (xHat.size === 0) return empty(xHat.shape);
   const rows = [r.size, -1];

@@ -90,7 +90,8 @@ function firstGpu(): Device {
     }
   }
   throw new DeviceError(
-    `gpu: no GPU answers here (${errors.map(({ message }) => message).join("; ")}). Use "cpu", or "gpu:webasm" to run gpu.js without one.`,
+    `gpu: no GPU answers here (${errors.map(({ message }) => message).join("; ")}). ` +
+      'Use "cpu", or "gpu:webasm" to run gpu.js without one.',
     { cause: (errors.find((error) => !isAbsent(error)) ?? errors[0]).cause },
   );
 }

@@ -1,4 +1,4 @@
-/** @file The `reference` device: plain loops in the order of the definitions. What every other device must agree with. */
+/** @file The `reference` device: plain loops in the order of the definitions. Every other device must agree with it. */
 
 import { broadcastTo, mT } from "../array/movement.ts";
 import { empty, type NDArray } from "../array/ndarray.ts";

@@ -1,4 +1,4 @@
-/** @file Cholesky decomposition, A = L Lᵀ, in double precision on row-major arrays; what is solved with it. */
+/** @file Cholesky decomposition, A = L Lᵀ, in double precision on row-major arrays; linear systems and inverses by it. */
 
 import type { FloatArray } from "../array/storage.ts";
 import { ArgumentError } from "../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * @file Plain row-major matrices in double precision: products, norms and columns, for svd.ts, qr.ts and cholesky.ts. Only
- * + - * / √ are used, so that results are the same on every platform.
+ * @file Plain row-major matrices in double precision: products, norms, columns; what svd, qr and cholesky are made of.
+ * Only + - * / √ are used, so that results are the same on every platform.
  */
 
 import type { FloatArray } from "../array/storage.ts";

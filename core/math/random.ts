@@ -80,7 +80,7 @@ export class Random {
     return word % n;
   }
 
-  /** Uniform values: low + (high - low) u with u a multiple of 2^-24 in [0, 1), rounded to float32; down where that is above high. */
+  /** Uniform values: low + (high - low) u, u a multiple of 2^-24 in [0, 1), rounded to float32, down if above high. */
   uniform(length: number, low = 0, high = 1): Float32Array<ArrayBuffer> {
     checkFinite("random.uniform", { low, high });
     const below = float32Below(Math.max(low, high));
@@ -115,7 +115,7 @@ export class Random {
   /**
    * A new generator, independent of this one and of those with other labels. It depends on the key and the label only, not
    * on what was drawn before, and drawing from it does not change this one. The same label gives the same generator.
-   * @param label a text, or an integer from 0 to 2^32 - 1
+   * @param label a string, or an integer from 0 to 2^32 - 1
    */
   split(label: string | number): Random {
     const key: Key = [this.#key0, this.#key1];
@@ -125,7 +125,7 @@ export class Random {
       return new Random(child, 0);
     }
     if (!Number.isInteger(label) || label < 0 || label >= 2 ** 32) {
-      throw new ArgumentError("random.split", "a text or an integer from 0 to 2^32 - 1", { label });
+      throw new ArgumentError("random.split", "a string or an integer from 0 to 2^32 - 1", { label });
     }
     return new Random(threefry2x32(key, [label, numberTag]), 0);
   }

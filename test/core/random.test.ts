@@ -308,7 +308,7 @@ test("what is not a seed, a length, a label or a state is refused, and nothing i
     assert.throws(() => rng.uniform(bad), /a length/);
     assert.throws(() => rng.normal(bad), /a length/);
     assert.throws(() => rng.permutation(bad), /a length/);
-    assert.throws(() => rng.split(bad), /a text or an integer/);
+    assert.throws(() => rng.split(bad), /a string or an integer/);
   }
   for (const bad of [0, -1, 0.5, 2 ** 32 + 1, Number.NaN])
     assert.throws(() => rng.integer(bad), /n from 1 to 2\^32/);
