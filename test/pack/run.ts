@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -71,6 +71,24 @@ const typed = wrapped
   .replace("forward(x) {", "forward(x: Tensor): Tensor {")
   .replace("import { core, grad, tensor }", "import { core, grad, type Tensor, tensor }");
 
+/** A method from outside the library, test/lora/methods/vera.ts, as a stranger uses it. */
+const stranger = `
+import { checkLaws, countParameters, inject } from "lowrank/lora";
+import { GPT2 } from "lowrank/nn";
+import { vera } from "./vera.js";
+
+const config = { model_type: "gpt2", vocab_size: 5, n_positions: 4, n_embd: 4, n_layer: 1, n_head: 1 } as const;
+const adapted = inject(new GPT2(config), { method: vera, rank: 2, target: "c_attn", initialD: 0.5 });
+const { trainable } = adapted.trainableParameters();
+if (trainable !== countParameters(vera, { config, rank: 2, target: "c_attn" }).trainable) throw new Error("count");
+const reports = checkLaws(vera, { trials: 3 });
+const broken = reports.filter(({ holds }) => !holds);
+if (reports.length === 0 || broken.length > 0) throw new Error(broken.map(({ law }) => law).join(", "));
+// @ts-expect-error an option that VeRA does not have
+const wrong = () => inject(new GPT2(config), { method: vera, rank: 2, target: "c_attn", initialB: 1 });
+console.log(wrong.name === "wrong" ? reports.length + " laws hold for a method from outside" : "");
+`;
+
 try {
   run("npm", ["pack", "--silent", "--pack-destination", folder], root);
   const archive = readdirSync(folder).find((name) => name.endsWith(".tgz")) as string;
@@ -81,19 +99,21 @@ try {
   run("npm", ["install", "--no-audit", "--no-fund", "--silent", join(folder, archive)]);
   writeFileSync(join(folder, "use.mjs"), wrapped);
   writeFileSync(join(folder, "use.ts"), typed);
+  writeFileSync(join(folder, "stranger.ts"), stranger);
+  copyFileSync(join(root, "test/lora/methods/vera.ts"), join(folder, "vera.ts"));
   writeFileSync(
     join(folder, "tsconfig.json"),
     JSON.stringify({
       compilerOptions: {
         strict: true,
-        noEmit: true,
+        outDir: "built",
         module: "nodenext",
         target: "es2021",
         lib: ["es2021", "dom"],
         skipLibCheck: false,
         types: [],
       },
-      files: ["use.ts"],
+      files: ["use.ts", "vera.ts", "stranger.ts"],
     }),
   );
   console.log(`JavaScript: ${run("node", ["use.mjs"]).trim()}`);
@@ -102,6 +122,7 @@ try {
   console.log(`the README's example: ${run("node", ["example.mjs"]).trim()}`);
   run("node", [resolve(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
   console.log("TypeScript: types of every entry check under strict");
+  console.log(`VeRA: ${run("node", [join("built", "stranger.js")]).trim()}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
