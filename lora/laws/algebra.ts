@@ -99,7 +99,7 @@ export const algebraLaws = {
       compose(model, "concat", { a: 0.5, b: -2 }, { by: "concat" });
       compose(model, "linear", { a: 0.5, b: -2 });
       // The factors made by SVD are rounded to float32 once more: r terms of at most ‖ΔW‖₂ each.
-      const { out, in: into } = layerOf(model).site;
+      const { out, in: into } = layerOf(model).W0;
       const bound =
         4 * weightBound(model, ["a", "b"]) + 4 * Math.min(out, into) * unit() * frobeniusNorm(sum.data);
       return together(
@@ -150,7 +150,7 @@ export const algebraLaws = {
     check(trial) {
       const model = trainedModel(trial);
       const [{ rank }] = convert(model, "a", "b");
-      const { out, in: into } = layerOf(model).site;
+      const { out, in: into } = layerOf(model).W0;
       const delta = deltaOf(model);
       const bound =
         2 * weightBound(model, ["a"]) + 4 * Math.min(out, into) * unit() * frobeniusNorm(delta.data);

@@ -34,10 +34,10 @@ export const methodLaws = {
       const model = trainedModel(trial);
       const { m } = adapterOf(model) as DoRA;
       const layer = layerOf(model);
-      const { out, in: into } = layer.site;
+      const { out, in: into } = layer.W0;
       const norms = rowNorms(layer.mergedWeight(["a"]).data, out, into);
-      const direction = rowNorms((adapterOf(model) as DoRA).direction(layer.site).value.data, out, into);
-      const W0 = rowNorms(layer.site.weight().value.data, out, into);
+      const direction = rowNorms((adapterOf(model) as DoRA).direction(layer.W0).value.data, out, into);
+      const W0 = rowNorms(layer.W0.weight().value.data, out, into);
       const results = Array.from(norms, (norm, i) => {
         if (direction[i] === 0) return within(norm, 0);
         // g V' − W0 + W0: three roundings of entries up to |g V'| + |W0|, and those of the norm, in/2 + 4 of them.

@@ -75,15 +75,15 @@ export const operationLaws = {
     check(trial) {
       const x = inputOf(trial);
       const model = trainedModel(trial, ["a", "b"]);
-      const W0 = copy(layerOf(model).site.weight().value);
+      const W0 = copy(layerOf(model).W0.weight().value);
       const adapted = outputOf(model, x);
       model.merge(["b", "a"]);
       model.unmerge("b");
       model.unmerge("a");
-      const { base, original, site } = layerOf(model);
+      const { base, original, W0: frozen } = layerOf(model);
       return together(
         exactly(base === original),
-        within(distance(site.weight().value, W0), 0),
+        within(distance(frozen.weight().value, W0), 0),
         within(distance(outputOf(model, x), adapted), 0),
       );
     },

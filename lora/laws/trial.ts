@@ -89,7 +89,7 @@ export const configOf = (
     ...other,
   }) as AdapterConfig;
 
-/** The model with an adapter "a" as it starts. */
+/** The model with a new adapter "a". */
 export const freshModel = (trial: Trial, other?: Partial<AdapterConfig>): AdaptedModel<OneLayer> =>
   inject(plainModel(trial), { ...configOf(trial, other), name: "a" });
 
@@ -117,7 +117,7 @@ export const adapterOf = (model: AdaptedModel, name = "a") => {
   return adapter;
 };
 
-/** What the model makes of x. */
+/** The output of the model for x. */
 export const outputOf = (model: AdaptedModel | OneLayer, x: LayerInput): NDArray =>
   noGrad(() => (model.forward as (x: LayerInput) => Tensor).call(model, x).value);
 
@@ -137,23 +137,23 @@ export function distance(a: NDArray, b: NDArray): number {
 export const unit = (): number => (currentPrecision() === "float64" ? 2 ** -53 : 2 ** -24);
 
 /**
- * What rounding may do to an output: with M ≥ |W0| + |terms of ΔW|, no partial sum exceeds |x| Mᵀ, and a product of in
+ * A bound on the rounding error of an output: with M ≥ |W0| + |terms of ΔW|, no partial sum exceeds |x| Mᵀ, and a product of in
  * and rank terms and the few steps around it round at most in + rank + 12 times. Two ways of computing it differ by
  * twice that.
  */
 export function outputBound(model: AdaptedModel, names: readonly string[], x: LayerInput): number {
-  const { site } = layerOf(model);
-  const M = noGrad(() => magnitude(site, model, names));
-  const y = viewWeight(site.withWeight(M.value)).project(absolute(x)).value.data;
+  const { W0 } = layerOf(model);
+  const M = noGrad(() => magnitude(W0, model, names));
+  const y = viewWeight(W0.withWeight(M.value)).project(absolute(x)).value.data;
   const ranks = names.reduce((sum, name) => sum + adapterOf(model, name).rank, 0);
   const largest = largestOf(y);
-  return 2 * (site.in + ranks + 12) * unit() * (largest + 1); // + 1: the bias
+  return 2 * (W0.in + ranks + 12) * unit() * (largest + 1); // + 1: the bias
 }
 
 /** The same for an entry of W0 + Σ ΔW. */
 export function weightBound(model: AdaptedModel, names: readonly string[]): number {
-  const { site } = layerOf(model);
-  const M = noGrad(() => magnitude(site, model, names)).value.data;
+  const { W0 } = layerOf(model);
+  const M = noGrad(() => magnitude(W0, model, names)).value.data;
   const ranks = names.reduce((sum, name) => sum + adapterOf(model, name).rank, 0);
   return 2 * (ranks + 12) * unit() * largestOf(M);
 }
@@ -164,15 +164,15 @@ function largestOf(values: FloatArray): number {
   return largest;
 }
 
-function magnitude(site: WeightView, model: AdaptedModel, names: readonly string[]): Tensor {
-  const W = site.weight().abs();
+function magnitude(W0: WeightView, model: AdaptedModel, names: readonly string[]): Tensor {
+  const W = W0.weight().abs();
   return names.reduce((M, name) => {
     const adapter = adapterOf(model, name);
     const factors = adapter.factors();
     if (factors) return M.add(matmul(factors.B.abs(), factors.A.abs()));
-    if (!(adapter instanceof DoRA)) return M.add(adapter.deltaWeight(site).abs()).add(W);
+    if (!(adapter instanceof DoRA)) return M.add(adapter.deltaWeight(W0).abs()).add(W);
     const V = W.add(matmul(adapter.B.abs(), adapter.A.abs()).mul(Math.abs(adapter.scaling)));
-    return M.add(V.mul(adapter.gain(site).abs().reshape(site.out, 1))).add(W.mul(2)); //  g ∘ V' − W0, and W0 again
+    return M.add(V.mul(adapter.gain(W0).abs().reshape(W0.out, 1))).add(W.mul(2)); //  g ∘ V' − W0, and W0 again
   }, W);
 }
 
