@@ -3,6 +3,7 @@
 // Modules: trees of named parameters.
 
 export { cloneModule, cloneParameter } from "./module/clone.ts";
+export { evaluated } from "./module/evaluated.ts";
 export { type Place, parametersIn } from "./module/fields.ts";
 export { describeMismatch, findMismatch, type LoadReport, type Shapes } from "./module/mismatch.ts";
 export {
@@ -169,6 +170,6 @@ export {
 
 export { loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";
 export type { EvaluateOptions, Evaluation } from "./train/evaluations.ts";
-export { evaluated, type FitOptions, type FitResult, fit, type StepReport } from "./train/fit.ts";
+export { type FitOptions, type FitResult, fit, type StepReport } from "./train/fit.ts";
 export { accuracy, perplexity } from "./train/metrics.ts";
 export { byteTokenizer, evenWindows, randomWindows, type Tokenizer, windowsAt } from "./train/text.ts";

@@ -78,7 +78,7 @@ const advice: Readonly<Record<string, string>> = {
 const largest = 2 ** 31 - 1;
 const mostLayers = 2 ** 16;
 
-/** Reads one field after the other, each with its default. `done` refuses what is left. */
+/** Reads one field after the other, each with its default. `done` refuses the fields that were not read. */
 export class Fields {
   readonly #fields: Readonly<Record<string, unknown>>;
   /** Prefix of names in messages, such as "rope_scaling.". */
@@ -212,11 +212,12 @@ export class Fields {
   }
 }
 
+/** True for integers that a double holds exactly. */
 export function isInteger(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 
-/** Objects as JSON, cut to one line; other values as they are. */
+/** Objects as JSON, cut to one line; other values unchanged. */
 function shown(value: unknown): unknown {
   if (typeof value !== "object") return value;
   const text = JSON.stringify(value);

@@ -116,6 +116,7 @@ const llama32 = {
   },
 } as const;
 
+/** The published configurations by the names of their checkpoints. */
 export const configurations = {
   gpt2: gpt2(12, 768, 12),
   "gpt2-medium": gpt2(24, 1024, 16),
@@ -180,4 +181,5 @@ export const configurations = {
   "qwen2.5-7b": qwen25(28, 3584, 28, 4, 18944, { vocab_size: 152064 }),
 } as const;
 
+/** The name of a published configuration. */
 export type ConfigurationName = keyof typeof configurations;

@@ -16,7 +16,7 @@ export interface LinearRopeScaling {
 }
 
 /**
- * "NTK-aware" frequencies whose base grows with the length of the text, from max_position_embeddings on. Up to there
+ * "NTK-aware" frequencies, whose base grows with the length of the input from max_position_embeddings on. Up to there
  * nothing is scaled; beyond, a model here takes no tokens.
  */
 export interface DynamicRopeScaling {
@@ -46,6 +46,7 @@ export interface Llama3RopeScaling {
   readonly original_max_position_embeddings: number;
 }
 
+/** How rotary frequencies are changed for inputs longer than those of the training. */
 export type RopeScaling = LinearRopeScaling | DynamicRopeScaling | YarnRopeScaling | Llama3RopeScaling;
 
 interface Rope {

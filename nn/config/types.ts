@@ -119,8 +119,10 @@ export interface BartConfig {
   readonly max_position_embeddings: number;
 }
 
+/** The complete configuration of a model. */
 export type ModelConfig = GPT2Config | LlamaConfig | BertConfig | DebertaV2Config | BartConfig;
 
+/** The configuration of each model_type. */
 export interface ConfigByType {
   readonly gpt2: GPT2Config;
   readonly llama: LlamaConfig;
@@ -131,6 +133,8 @@ export interface ConfigByType {
   readonly "deberta-v2": DebertaV2Config;
   readonly bart: BartConfig;
 }
+
+/** The names of the models in Hugging Face's files. */
 export type ModelType = keyof ConfigByType;
 
 /** Some fields of a configuration; null means absent, as Hugging Face writes it. */

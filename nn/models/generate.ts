@@ -16,8 +16,8 @@ import {
   synchronous,
 } from "../../core/index.ts";
 import { KeyValueCache } from "../layers/cache.ts";
+import { evaluated } from "../module/evaluated.ts";
 import { checkFlag, checkRandom } from "../module/options.ts";
-import { evaluated } from "../train/fit.ts";
 import { type LanguageModel, type LanguageModelHolder, languageModelIn } from "./language-model.ts";
 
 /** The options of `generate`. With temperature, topK or topP tokens are sampled, otherwise the most probable is taken. */

@@ -1,8 +1,8 @@
 /**
  * @file Loads and saves models in Hugging Face's format: a folder with `config.json` and `model.safetensors`.
  *
- * The names in the file are brought to the names of our models and checked against the configuration, each with its
- * shape, before anything is allocated.
+ * The names in the file are translated to the names of our models. Names and shapes are then checked against the
+ * configuration, before anything is allocated.
  */
 
 import {

@@ -1,4 +1,4 @@
-/** @file What does not fit where named values are loaded: names that are missing or unexpected, and other shapes. */
+/** @file Compares named values with those expected: missing names, unexpected names, other shapes. */
 
 import { type Shape, sameShape } from "../../core/index.ts";
 
@@ -29,9 +29,8 @@ export function findMismatch(expected: Shapes, given: Shapes): LoadReport {
 }
 
 /**
- * A report in words, one text for each list that is not empty: `missing: a, b and 3 more`.
- * @param most names to spell out in each list
- * @default most: all
+ * A report in words, one string for each list that is not empty: `missing: a, b and 3 more`.
+ * @param most most names to spell out in each list; by default all
  */
 export function describeMismatch(report: LoadReport, most = Infinity): string[] {
   const { missing, unexpected, misshapen } = report;

@@ -187,7 +187,7 @@ export abstract class Module {
 
   /**
    * For a layer that stands in the place of another and changes what that one computes, such as an adapted layer: the
-   * other layer. Targets then see the wrapper as a layer of that kind, and what is inside it as no layers of the model.
+   * other layer. Targets treat the wrapper as a layer of that kind, and do not see the modules inside it.
    */
   get wraps(): Module | null {
     return null;
@@ -201,7 +201,7 @@ export abstract class Module {
     return "";
   }
 
-  /** The tree of modules with shapes, parameters and what is trainable. */
+  /** The tree of modules with their parameters and shapes, and the number of trainable parameters. */
   toString(): string {
     return [...treeLines(this, "", "", []), summary(this)].join("\n");
   }

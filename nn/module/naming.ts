@@ -1,4 +1,4 @@
-/** @file Errors that name what they are about: the layer of a model, the file. */
+/** @file Puts the name of a layer or a file into the message of an error. */
 
 /** A class of errors, such as CheckpointError. */
 type ErrorClass = new (message: string, options?: { readonly cause?: unknown }) => Error;
@@ -8,8 +8,7 @@ type ErrorClass = new (message: string, options?: { readonly cause?: unknown }) 
  *
  *     naming("h.0.attn", AdapterError, () => new LoRA(view, options));     // h.0.attn: rank: expected …
  *
- * @param caught throw errors of this wider class as errors of class `Kind`, too
- * @default caught: Kind
+ * @param caught errors of this wider class become errors of class `Kind` too; by default only those of class `Kind`
  */
 export function naming<T>(what: string, Kind: ErrorClass, run: () => T, caught: ErrorClass = Kind): T {
   try {

@@ -1,5 +1,5 @@
 /**
- * @file Which modules of a model an adapter goes on.
+ * @file The language of targets: selects the modules of a model that an adapter goes on, by name.
  *
  * A target is
  *   - a module's full name, or the end of it from a dot on: "attn.c_proj" is h.0.attn.c_proj, h.1.attn.c_proj, ...

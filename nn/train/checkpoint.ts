@@ -54,7 +54,7 @@ const BEST_STATE = "bestState.";
 /**
  * Writes the checkpoint file of a run, whole or not at all. `fit` calls it where its option `checkpoint` says so.
  * @param losses one for each step taken
- * @param state what else is to be saved
+ * @param state state to save in addition
  * @param evaluations those of `fit`
  * @throws ArgumentError when a loss is not finite; CheckpointError when the file cannot be written: an older file is then
  *   unchanged
@@ -125,7 +125,7 @@ export function loadCheckpoint(
   if (parts[STATE].size > 0 && !state) {
     const [first] = parts[STATE].keys();
     throw new CheckpointError(
-      `${path}: it holds a state besides model and optimizer (${first}, …); expected the option state, as when it was saved`,
+      `${path}: it holds a state in addition to model and optimizer (${first}, …); expected the option state, as when it was saved`,
     );
   }
   if (parts[STATE].size === 0 && before && before.size > 0)

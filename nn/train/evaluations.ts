@@ -116,7 +116,7 @@ export class Evaluations {
     return { numbers: { evaluations, stopped: this.stopped }, snapshot: this.#snapshot };
   }
 
-  /** @throws CheckpointError unless `load` can go on from these */
+  /** @throws CheckpointError unless `load` can continue from these */
   check(path: string, { evaluations }: SavedEvaluations, { weights, state }: Snapshot): void {
     const keeps = this.#options?.keepBest === true;
     const hasBest = evaluations.some(([, value]) => !Number.isNaN(Number(value)));

@@ -1,7 +1,7 @@
 /** @file The training loop: forward, backward, clip, step, in a scope per step; evaluation, checkpoints, resume. */
 
 import { progressBar } from "#progress";
-import { leavesOf, noGrad, Parameter, Tensor } from "../../autograd/index.ts";
+import { leavesOf, Parameter, Tensor } from "../../autograd/index.ts";
 import {
   ArgumentError,
   AutogradError,
@@ -12,8 +12,8 @@ import {
   synchronous,
   warn,
 } from "../../core/index.ts";
+import { evaluated, modesOf } from "../module/evaluated.ts";
 import { Module } from "../module/module.ts";
-import { checkModule } from "../module/options.ts";
 import { clipGradientNorm, noGradients, Optimizer, type Schedule } from "../optim/index.ts";
 import { loadCheckpoint, type Stateful, saveCheckpoint } from "./checkpoint.ts";
 import { checkCount, type EvaluateOptions, type Evaluation, Evaluations } from "./evaluations.ts";
@@ -253,24 +253,3 @@ function warnOfStrangers(model: Module, optimizer: Optimizer<{ lr: number }>, lo
       "Private fields, closures and Sets are not looked into (see Module); detach() what is not meant to train",
   );
 }
-/**
- * Calls `run` with `model` in evaluation mode, without recording a graph, and releases its temporaries. Each module's
- * mode is restored afterwards, even if `run` throws.
- *
- * @example
- * const loss = evaluated(model, () => crossEntropy(model.forward(x), y).item());
- * @throws ArgumentError when `model` is no module
- */
-export function evaluated<T>(model: Module, run: () => T): T {
-  checkModule("evaluated", model);
-  const before = modesOf(model);
-  model.eval();
-  try {
-    return scope(() => noGrad(run));
-  } finally {
-    for (const [module, training] of before) module.training = training;
-  }
-}
-
-const modesOf = (model: Module): (readonly [Module, boolean])[] =>
-  Array.from(model.namedModules(), ([, module]) => [module, module.training] as const);

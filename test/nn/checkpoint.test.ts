@@ -55,7 +55,7 @@ class Net extends Module {
   }
 }
 
-/** Something besides model and optimizer: two numbers. */
+/** State in addition to model and optimizer: two numbers. */
 class Average implements Stateful {
   values = Float32Array.of(0, 0);
 
@@ -240,7 +240,7 @@ test("state that is saved must be loaded, and state that is loaded must have bee
   save(run);
   assert.throws(
     () => loadCheckpoint(path, run.net, run.optimizer, []),
-    /state besides model and optimizer \(mean/,
+    /state in addition to model and optimizer \(mean/,
   );
   saveCheckpoint(path, run.net, run.optimizer, run.losses);
   assert.throws(() => load(run), /expected the values of state/);

@@ -1,5 +1,5 @@
 /**
- * @file The names of parameters in Hugging Face's files, brought to the names of our models.
+ * @file Translates the names of parameters in Hugging Face's files to the names of our models.
  *
  * Names differ by the class that wrote a file: a bare GPT-2 leaves out the prefix `transformer.`, a pretrained BERT has
  * heads of its own, old files hold buffers that are no parameters.
@@ -11,6 +11,7 @@ import type { BertConfig, GPT2Config, LlamaConfig } from "../../config/types.ts"
 /** The configuration of a model that can be loaded. */
 export type PretrainedConfig = GPT2Config | LlamaConfig | BertConfig;
 
+/** True for the configurations of encoders: BERT and RoBERTa. */
 export const isEncoder = (config: PretrainedConfig): config is BertConfig =>
   config.model_type === "bert" || config.model_type === "roberta";
 

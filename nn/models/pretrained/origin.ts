@@ -22,6 +22,7 @@ export class Origin {
   }
 }
 
+/** The origin of a model; undefined for one that was not loaded. */
 export const originOf = (model: PretrainedModel): Origin | undefined => (model as { origin?: Origin }).origin;
 
 /** The formats that can be written, with PyTorch's names. */
@@ -31,6 +32,7 @@ export const torchNames = { F32: "float32", F16: "float16", BF16: "bfloat16" } a
 const isCompanion =
   /^(generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|preprocessor_config)\.json$|^(vocab|merges)\.txt$|^(tokenizer|sentencepiece\.bpe|spiece)\.model$|^chat_template\.(jinja|json)$/;
 
+/** The names and contents of the origin's other files. Warns of a file that no longer exists. */
 export function companions({ folder, companions }: Origin): [string, Uint8Array][] {
   return companions.flatMap((name): [string, Uint8Array][] => {
     if (exists(`${folder}/${name}`)) return [[name, readFile(`${folder}/${name}`)]];
