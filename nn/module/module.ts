@@ -15,6 +15,7 @@ import {
   checkOptions,
   LowrankError,
   type NDArray,
+  nearest,
   type Storage,
   sameShape,
   warn,
@@ -100,10 +101,10 @@ export abstract class Module {
     return found;
   }
 
-  /** The module at a dotted path. @throws LowrankError naming the part that is missing */
+  /** The module at a dotted path, such as "h.0.attn". @throws LowrankError when there is none, with the nearest paths */
   getModule(path: string): Module {
     for (const [name, module] of this.namedModules()) if (name === path) return module;
-    throw new LowrankError(`getModule: expected the path of a module; got ${JSON.stringify(path)}`);
+    throw noModule("getModule", this, path);
   }
 
   /** Replaces the module at `path` by `module`. @throws LowrankError when there is none at `path` */
@@ -118,7 +119,7 @@ export abstract class Module {
         return;
       }
     }
-    throw new LowrankError(`replaceModule: expected the path of a module; got ${JSON.stringify(path)}`);
+    throw noModule("replaceModule", this, path);
   }
 
   /** Sets the training mode (dropout is active) of this module and all below it. @param on false for evaluation */
@@ -217,6 +218,14 @@ export interface Layer extends Module {
 }
 
 const join = (prefix: string, name: string): string => (prefix ? `${prefix}.${name}` : name);
+
+/** The error for a path at which there is no module. */
+function noModule(who: string, module: Module, path: string): LowrankError {
+  const names = Array.from(module.namedModules(), ([name]) => name).filter((name) => name !== "");
+  const near = nearest(String(path), names).slice(0, 3);
+  const hint = near.length > 0 ? `; the nearest are ${near.join(", ")}` : "";
+  return new LowrankError(`${who}: expected the path of a module; got ${JSON.stringify(path)}${hint}`);
+}
 
 /** @throws ArgumentError when `values` is no Map */
 function compare(own: ReadonlyMap<string, Parameter>, values: StateDict): LoadReport {

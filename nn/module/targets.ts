@@ -2,17 +2,17 @@
  * @file The language of targets: selects the modules of a model that an adapter goes on, by name.
  *
  * A target is
- *   - a module's full name, or the end of it from a dot on: "attn.c_proj" is h.0.attn.c_proj, h.1.attn.c_proj, ...
- *     but not h.0.mlp.c_proj, and "proj" is none of them;
+ *   - a module's full name, or the end of it from a dot on: "attn.c_proj" selects h.0.attn.c_proj, h.1.attn.c_proj, ...
+ *     but not h.0.mlp.c_proj, and "proj" selects none of them;
  *   - a regular expression that the full name matches from end to end;
  *   - "all-linear": every linear layer except the output head (QLoRA's choice; Dettmers et al., 2023, §4);
  *   - a list of these, meaning their union.
  *
- * `exclude` takes names away in the same language. `layers` keeps the modules of the blocks with these numbers; a
+ * `exclude` removes modules in the same language. `layers` keeps the modules of the blocks with these numbers; a
  * module's number is the first whole number in its name, 3 in transformer.h.3.attn.c_attn.
  *
- * A part of a target that matches nothing is an error, never a smaller model: a misspelt "v_porj" beside "q_proj"
- * would otherwise train without a word at half the size.
+ * A part of a target that matches nothing is an error: with a misspelt "v_porj" next to "q_proj", half of the adapters
+ * would otherwise be missing without notice.
  */
 
 import { AdapterError, fullMatcher, nearest } from "../../core/index.ts";
@@ -20,6 +20,7 @@ import { isAdaptable, isInnerLinear, type ModuleKind } from "./kinds.ts";
 
 /** What selects modules: a name, a regular expression, "all-linear", or a list of these. */
 export type Target = string | RegExp | readonly (string | RegExp)[];
+
 /** What a target selects by: a module's dotted name and its kind. */
 export interface Targetable {
   readonly name: string;

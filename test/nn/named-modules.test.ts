@@ -5,6 +5,7 @@ import { AdapterError, ArgumentError, CheckpointError, LowrankError } from "lowr
 import {
   Conv1D,
   Conv1d,
+  cloneModule,
   describeMismatch,
   Embedding,
   findMismatch,
@@ -64,6 +65,17 @@ test("a wrapper has the kind of what it wraps, which is not listed; a module in 
   );
   assert.equal(matchTargets([...listModules(new Model())], "all-linear"), ["blocks.0", "blocks.1", "conv"]);
   assert.is(kindOf("model", new Model()), "other");
+});
+
+test("a path without a module is refused with the nearest ones", () => {
+  for (const model of [new Model(), cloneModule(new Model())]) {
+    for (const call of [
+      () => model.getModule("block.0"),
+      () => model.replaceModule("block.0", new Linear(1, 1)),
+    ])
+      assert.throws(call, /expected the path of a module; got "block\.0"; the nearest are blocks\.0/);
+  }
+  assert.throws(() => new Linear(1, 1).getModule("weight"), /expected the path of a module; got "weight"$/);
 });
 
 test("naming puts what an error is about before its message, for errors of one class", () => {
