@@ -16,7 +16,7 @@ export interface NamedModule {
  * Every module below `model`, parents first. A module in several places comes once, under its first name. A wrapper
  * (`Module.wraps`), such as an adapted layer, counts as the layer that it wraps, and what is inside it is not listed.
  *
- *     for (const { name, kind } of listModules(gpt2)) console.log(name, kind);     // transformer.wte embedding …
+ *     for (const { name, kind } of listModules(gpt2)) console.log(name, kind);   // transformer other, …
  *
  * @param prefix what the names begin with
  * @param seen modules to pass over
