@@ -3,6 +3,7 @@
  * quantized under their names, as in any checkpoint.
  */
 
+import type { Parameter } from "../../autograd/index.ts";
 import {
   CheckpointError,
   checkOptions,
@@ -80,57 +81,88 @@ export function loadQuantizedState(
   source = "loadQuantized",
 ): void {
   checkOptions("loadQuantized", options, ["computeDtype"]);
-  const { computeDtype } = options;
   const rest = new Map(tensors);
+  const packed = readAllPacked(source, rest);
   const modules = new Map(model.namedModules());
+  const parameters = parametersBeside(packed, modules, model);
+  const problems = [
+    ...problemsOf(packed, modules, model),
+    ...describeMismatch(findMismatch(new Map(parameters), rest)),
+  ];
+  if (problems.length > 0) throw new CheckpointError(`${source}: ${problems.join("; ")}`);
+
+  // Both of these may throw, before the model is changed: on integers, and on the option.
+  const values = parameters.map(([name]) => (rest.get(name) as SafeTensor).floats());
+  const layers = Array.from(packed, ([name, tensor]) => {
+    const layer = modules.get(name) as AnyLinear;
+    const quantized = new QuantizedLinear(tensor, { ...options, bias: layer.bias, kind: kindOf(layer) });
+    quantized.training = layer.training;
+    return [name, quantized] as const;
+  });
+  parameters.forEach(([, parameter], i) => {
+    parameter.assign(values[i]);
+  });
+  for (const [name, quantized] of layers) model.replaceModule(name, quantized);
+}
+
+/** A layer in whose place a packed weight may be loaded. */
+type AnyLinear = Linear | Conv1D | QuantizedLinear;
+
+/** Reads the packed weight of each layer, by the layer's name, and removes its entries from `tensors`. */
+function readAllPacked(source: string, tensors: Map<string, SafeTensor>): Map<string, QuantizedTensor> {
   const packed = new Map<string, QuantizedTensor>();
-  for (const key of tensors.keys()) {
+  for (const key of [...tensors.keys()]) {
     const mark = /^(.+)\.weight\.quant_state\.([^.]+)$/.exec(key);
     if (!mark) continue;
     const [, name, type] = mark;
     if (packed.has(name)) throw new CheckpointError(`${source}: ${name} is quantized in two formats`);
-    packed.set(name, readPacked(source, `${name}.weight`, type, rest));
+    packed.set(name, readPacked(source, `${name}.weight`, type, tensors));
   }
-
-  const problems: string[] = [];
-  const weights = new Set<unknown>();
-  const tied = tiedParameters([...modules]);
-  for (const [name, { shape }] of packed) {
-    const layer = modules.get(name);
-    if (!isLinear(layer)) problems.push(`${name}: expected a linear layer of that name in the model`);
-    else if (!sameShape(shape, [layer.outFeatures, layer.inFeatures])) {
-      problems.push(
-        `${name}: expected [${layer.outFeatures}, ${layer.inFeatures}], got [${shape.join(", ")}]`,
-      );
-    } else if (!(layer instanceof QuantizedLinear)) {
-      if (tied.has(layer.weight))
-        problems.push(`${name}: expected it dense, as its weight is another module's too`);
-      weights.add(layer.weight);
-    }
-  }
-  for (const [name] of quantizedLayers(model)) {
-    if (!packed.has(name))
-      problems.push(`${name}: quantized in the model, expected its quant_state in the file`);
-  }
-  const parameters = Array.from(model.namedParameters()).filter(([, parameter]) => !weights.has(parameter));
-  problems.push(...describeMismatch(findMismatch(new Map(parameters), rest)));
-  if (problems.length > 0) throw new CheckpointError(`${source}: ${problems.join("; ")}`);
-  const values = parameters.map(([name]) => (rest.get(name) as SafeTensor).floats()); // may refuse integers
-
-  const made = Array.from(packed, ([name, tensor]) => {
-    const layer = modules.get(name) as Linear | Conv1D | QuantizedLinear;
-    const kind: LinearKind =
-      layer instanceof QuantizedLinear ? layer.kind : layer instanceof Conv1D ? "conv1d" : "linear";
-    const quantized = new QuantizedLinear(tensor, { bias: layer.bias, kind, computeDtype }); // may refuse the option
-    quantized.training = layer.training;
-    return [name, quantized] as const;
-  });
-
-  parameters.forEach(([, parameter], i) => {
-    parameter.assign(values[i]);
-  });
-  for (const [name, quantized] of made) model.replaceModule(name, quantized);
+  return packed;
 }
 
-const isLinear = (module: Module | undefined): module is Linear | Conv1D | QuantizedLinear =>
+/** The parameters that the file must have: all but the dense weights that packed ones replace. */
+function parametersBeside(
+  packed: ReadonlyMap<string, QuantizedTensor>,
+  modules: ReadonlyMap<string, Module>,
+  model: Module,
+): [string, Parameter][] {
+  const replaced = new Set<unknown>();
+  for (const name of packed.keys()) {
+    const layer = modules.get(name);
+    if (isLinear(layer) && !(layer instanceof QuantizedLinear)) replaced.add(layer.weight);
+  }
+  return Array.from(model.namedParameters()).filter(([, parameter]) => !replaced.has(parameter));
+}
+
+/** What is wrong with the packed weights of a file, for this model. */
+function problemsOf(
+  packed: ReadonlyMap<string, QuantizedTensor>,
+  modules: ReadonlyMap<string, Module>,
+  model: Module,
+): string[] {
+  const tied = tiedParameters([...modules]);
+  const problems = Array.from(packed, ([name, { shape }]) => {
+    const layer = modules.get(name);
+    if (!isLinear(layer)) return `${name}: expected a linear layer of that name in the model`;
+    const { outFeatures, inFeatures } = layer;
+    if (!sameShape(shape, [outFeatures, inFeatures]))
+      return `${name}: expected [${outFeatures}, ${inFeatures}], got [${shape.join(", ")}]`;
+    if (!(layer instanceof QuantizedLinear) && tied.has(layer.weight))
+      return `${name}: expected it dense, because its weight is another module's, too`;
+    return null;
+  });
+  const dense = Array.from(quantizedLayers(model), ([name]) => name).filter((name) => !packed.has(name));
+  return [
+    ...problems.filter((problem) => problem !== null),
+    ...dense.map((name) => `${name}: quantized in the model, expected its quant_state in the file`),
+  ];
+}
+
+const kindOf = (layer: AnyLinear): LinearKind => {
+  if (layer instanceof QuantizedLinear) return layer.kind;
+  return layer instanceof Conv1D ? "conv1d" : "linear";
+};
+
+const isLinear = (module: Module | undefined): module is AnyLinear =>
   module !== undefined && (isDenseLinear(module) || module instanceof QuantizedLinear);
