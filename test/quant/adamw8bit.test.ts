@@ -1,3 +1,5 @@
+/** @file AdamW8bit against AdamW: steps, state, bounds of updates, and what is refused. */
+
 import * as fc from "fast-check";
 import { mseLoss, type Parameter, parameter, tensor } from "lowrank/autograd";
 import {
@@ -71,7 +73,7 @@ test("on a regression, weights stay within 5 % of AdamW's over 100 steps, and th
   }
 });
 
-test("state takes a quarter of AdamW's, in truth and on the meter", () => {
+test("the state takes a quarter of AdamW's bytes, in arrays and on the meter", () => {
   const [large, small] = [zeros(65536), zeros(1000)];
   const before = liveBytes().optimizer;
   const optimizer = new AdamW8bit([large, small]);
@@ -109,7 +111,7 @@ test("a saved state continues bit for bit", () => {
   );
 });
 
-test("goes on from AdamW's state, quantized", () => {
+test("AdamW's state loads, quantized, and training continues from it", () => {
   const [a, b] = [zeros(8192), zeros(8192)];
   const exact = new AdamW([a], { lr: 0.01 });
   steps(exact, [a], 0, 5);
@@ -124,7 +126,7 @@ test("goes on from AdamW's state, quantized", () => {
   assert.ok(p.some((value, i) => value !== q[i]));
 });
 
-test("states that do not fit are refused, and nothing is changed", () => {
+test("states that do not fit are refused, and the optimizer is unchanged", () => {
   const w = zeros(5000);
   const optimizer = new AdamW8bit([w]);
   steps(optimizer, [w], 0, 2);
@@ -243,7 +245,7 @@ test("without the bound: AdamW on moments that are quantized after each step, bi
   assert.equal(stepped(false, plain), byHand(plain));
 });
 
-test("a gradient that is not finite stops the step before any parameter has moved", () => {
+test("a gradient that is not finite stops the step before any parameter changes", () => {
   const [a, b] = [zeros(5000), zeros(5000)];
   const optimizer = new AdamW8bit([a, b]);
   [a.grad, b.grad] = [normal(1, [5000]), tensor(new Float32Array(5000).fill(Number.NaN))];

@@ -1,3 +1,5 @@
+/** @file Block-wise quantization on random blocks: nearest codes, packing, ranges, and numbers at the ends of float32. */
+
 import * as fc from "fast-check";
 import { QuantizationError, random } from "lowrank/core";
 import {
@@ -60,7 +62,7 @@ for (const each of codebooks) {
   });
 }
 
-test("codes are those of the nearest value, found by comparing with all", () => {
+test("the code is that of the nearest value, found by comparing with all values", () => {
   fc.assert(
     fc.property(codebook, blockSize, numbers, (codebook, blockSize, x) => {
       const { packed, absmax } = quantizeBlocks(codebook, x, blockSize);
@@ -108,11 +110,11 @@ test("a block of zeros has absmax 0 (a short one 1e-38), and gives zeros", () =>
   }
 });
 
-test("FP4 writes -0 as its code 8, as sign and magnitude ask", () => {
+test("FP4 writes -0 as code 8, its sign bit with magnitude 0", () => {
   assert.equal(quantizeBlocks(fp4, Float32Array.of(1, -0, 0, -1), 64).packed, Uint8Array.of(0x38, 0x0b));
 });
 
-test("any range of elements dequantizes to that part of the whole", () => {
+test("a range of elements is dequantized as in the whole", () => {
   const long = fc.tuple(fc.nat(600), fc.nat()).map(([n, seed]) => random(seed).normal(n));
   const ranges = fc.tuple(fc.nat(600), fc.nat(600));
   fc.assert(
@@ -136,7 +138,7 @@ test("any range of elements dequantizes to that part of the whole", () => {
   );
 });
 
-test("a NaN or infinity is refused and named, wherever it stands", () => {
+test("a NaN or infinity is refused, and its index named, wherever it stands", () => {
   const bad = fc.constantFrom(Number.NaN, Infinity, -Infinity);
   fc.assert(
     fc.property(codebook, blockSize, numbers, fc.nat(300), bad, (codebook, blockSize, x, at, value) => {

@@ -1,3 +1,5 @@
+/** @file The codebooks derived in code are the published constants, bit for bit. */
+
 import { type Codebook, dynamic8, dynamic8Unsigned, fp4, int4, int8, nf4, nf4Equation4 } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,3 +1,5 @@
+/** @file Double quantization: the mean, the codes and parts of absmax. */
+
 import * as fc from "fast-check";
 import { random } from "lowrank/core";
 import { dequantizeAbsmax, quantizeAbsmax } from "lowrank/quant";

@@ -1,3 +1,5 @@
+/** @file PagedAdamW against AdamW: pages, evictions, full disks, and the page file. */
+
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -42,7 +44,7 @@ const plain = (optimizer: AdamW) => {
   return { steps, arrays: [...arrays].map(([name, { shape, data }]) => [name, shape, [...data]]) };
 };
 
-test("the meter sees no more optimizer state than the budget", () => {
+test("the meter counts no more optimizer state than the budget", () => {
   const all = parameters([1000, 3000]);
   const paged = new PagedAdamW(all, { budget: 4096, pageBytes: 1024, folder });
   const before = liveBytes().optimizer;
@@ -95,7 +97,7 @@ test("faults, evictions and bytes are those of least recently used pages, swept 
   paged.close();
 });
 
-test("with room for everything nothing moves", () => {
+test("no page is evicted while all fit into the budget", () => {
   const all = parameters([100, 50]);
   const paged = new PagedAdamW(all, { budget: 1 << 20, folder });
   for (let step = 0; step < 3; step++) {
@@ -108,7 +110,7 @@ test("with room for everything nothing moves", () => {
   paged.close();
 });
 
-test("state passes to and from AdamW and other page sizes, and training goes on bit for bit", () => {
+test("a state loads into AdamW, from AdamW and with other page sizes, and training continues bit for bit", () => {
   const settings: Partial<AdamSettings> = { lr: 0.05, amsgrad: true };
   const make = (kind: number, all: Parameter[]): AdamW =>
     kind === 0
@@ -142,7 +144,7 @@ test("state passes to and from AdamW and other page sizes, and training goes on 
   }
 });
 
-test("amsgrad turned on between steps, as with AdamW", () => {
+test("AMSGrad turned on between steps computes what it does in AdamW", () => {
   const [a, b] = [parameters([50]), parameters([50])];
   const optimizers = [
     new AdamW(a, { lr: 0.1 }),
@@ -158,7 +160,7 @@ test("amsgrad turned on between steps, as with AdamW", () => {
   assert.equal(values(b), values(a));
 });
 
-test("a full disk is an error that loses no state: with room made, step() goes on to the very numbers", () => {
+test("a full disk is an error that loses no state: once there is room, step() continues to the same numbers", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 14 }), fc.nat(2), (writes, failures) => {
       let left = writes;
@@ -199,7 +201,7 @@ test("a full disk is an error that loses no state: with room made, step() goes o
   );
 });
 
-test("a full disk while a state is loaded, or while amsgrad makes its pages: the state is the one before", () => {
+test("a full disk while a state is loaded, or while AMSGrad adds its pages, leaves the state unchanged", () => {
   let left = Infinity;
   const memory = new Uint8Array(1 << 16);
   const openFile: PagedAdamWOptions["openFile"] = () => ({
@@ -247,7 +249,7 @@ test("a full disk while a state is loaded, or while amsgrad makes its pages: the
   assert.equal(plain(paged).steps, before.steps);
 });
 
-test("budgets smaller than a page, pages smaller than an element, folders that are not there: refused", () => {
+test("a budget smaller than a page, a page smaller than an element and a missing folder are refused", () => {
   const all = parameters([4]);
   const refuses = (options: PagedAdamWOptions, message: RegExp, kind: new (...args: never[]) => Error) =>
     assert.throws(
@@ -278,7 +280,7 @@ test("budgets smaller than a page, pages smaller than an element, folders that a
   assert.throws(() => new Pager({ budget: 64, pageBytes: 64, folder }).add([17]), /at most 64 bytes a page/);
 });
 
-test("page files that may not be removed, and folders that may not be listed, stop nothing", () => {
+test("page files that may not be removed and folders that may not be listed are no error", () => {
   const own = makeTemporaryFolder("lowrank-test-");
   const gone = spawnSync(process.execPath, ["--version"]).pid;
   const refuse = (wanted: string, code: string) => (name: string, args: readonly unknown[]) => {

@@ -1,3 +1,5 @@
+/** @file quantizeModel, dequantizeModel and requantizationError on whole models. */
+
 import { tensor } from "lowrank/autograd";
 import { QuantizationError, random } from "lowrank/core";
 import { inject } from "lowrank/lora";
@@ -71,7 +73,7 @@ test("GPT-2's linear layers are quantized; embeddings and the tied head stay", (
   );
 });
 
-test("the report's bytes are those held: dense weights go, codes and absmax come", () => {
+test("the report's bytes are those of the arrays: dense weights before, codes and absmax after", () => {
   for (const format of formats) {
     const model = gpt2();
     const before = bytesOf(model);
@@ -112,7 +114,7 @@ test("the quantized model computes what its dequantized copy computes, Conv1D an
   }
 });
 
-test("a layer in two places stays one, quantized and dense again", () => {
+test("a layer shared by two modules stays one layer, quantized and dequantized", () => {
   class Twice extends Module {
     first = new Linear(8, 8, { rng: random(3) });
     second: Linear;
@@ -130,7 +132,7 @@ test("a layer in two places stays one, quantized and dense again", () => {
   assert.is(dense.first, dense.second);
 });
 
-test("skip leaves modules by name, by their last parts, and by pattern; ties are respected without it", () => {
+test("skip takes names, their last parts and patterns; tied layers stay dense without it", () => {
   const quantizedNames = (skip?: (string | RegExp)[]): string[] => {
     const model = gpt2();
     quantizeModel(model, { skip });
@@ -173,7 +175,7 @@ test("quantizeModel refuses what cannot be quantized, names the layer and leaves
   refuses(() => quantizeModel(adapted), /c_attn is a AdaptedLinear, which wraps a linear layer/);
 });
 
-test("merging: exact into a dense copy; into the quantized base with the error that is reported", () => {
+test("merging is exact into a dense copy, and into the quantized base has the error that is reported", () => {
   const model = gpt2();
   quantizeModel(model, { doubleQuant: true });
   const adapted = inject(model, { method: "lora", rank: 4, target: "c_attn" });

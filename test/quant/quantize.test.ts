@@ -1,3 +1,5 @@
+/** @file quantize and QuantizedTensor: what they take, give and refuse. */
+
 import * as fc from "fast-check";
 import { tensor } from "lowrank/autograd";
 import { array, QuantizationError, random, transpose } from "lowrank/core";
@@ -27,7 +29,7 @@ test("a tensor, an array and a list of the same numbers give the same bytes", ()
   );
 });
 
-test("a transposed view is taken in its own row-major order", () => {
+test("a transposed view is quantized in its own row-major order", () => {
   const x = array([1, 2, 3, 4, 5, 6], [2, 3]);
   assert.equal(quantize(transpose(x, 0, 1)).packed, quantize(Float32Array.of(1, 4, 2, 5, 3, 6)).packed);
 });
@@ -44,7 +46,7 @@ test("a large tensor in blocks of 64 takes 4.5 bits a parameter; 4.127 with doub
   assert.is(bits("int8", false), 8.5);
 });
 
-test("bytes are those of the arrays held", () => {
+test("`bytes` counts the arrays held", () => {
   fc.assert(
     fc.property(fc.constantFrom(...formats), fc.nat(5000), fc.boolean(), (format, n, nest) => {
       const doubleQuant = nest && format !== "int8-rows";
@@ -83,7 +85,7 @@ test("dequantizeInto fills a workspace with any range, absmax quantized or not",
   }
 });
 
-test("an option that does not fit is refused, with what would fit", () => {
+test("an option that does not fit is refused, and the message says what fits", () => {
   const x = new Float32Array(64);
   for (const blockSize of [0, -64, 16, 31, 48, 8192, 64.5, Number.NaN]) {
     refuses(
@@ -105,7 +107,7 @@ test("an option that does not fit is refused, with what would fit", () => {
   );
 });
 
-test("what is not finite as a float32, not numbers, or quantized already, is refused", () => {
+test("values not finite as float32, values that are no numbers, and quantized tensors are refused", () => {
   for (const format of formats) {
     refuses(() => quantize([1, 2, 1e39], { format }), /Infinity at element 2\./);
     refuses(() => quantize([Number.NaN, 2], { format }), /NaN at element 0\./);
@@ -116,7 +118,7 @@ test("what is not finite as a float32, not numbers, or quantized already, is ref
     refuses(() => quantize(junk as unknown as number[]), /expected a tensor or a list/);
 });
 
-test("parts that do not fit together are refused: truncated bytes, another block size, absmax that is none", () => {
+test("parts that do not fit together are refused: truncated bytes, another block size, an absmax that is negative or NaN", () => {
   const single = quantize(new Float32Array(200).fill(2), { blockSize: 64 });
   const double = quantize(new Float32Array(200).fill(2), { blockSize: 64, doubleQuant: true });
   const rebuild = (q: QuantizedTensor, change: Partial<QuantizedParts>) =>

@@ -1,3 +1,5 @@
+/** @file QuantizedLinear: products, gradients, memory and compute types. */
+
 import * as fc from "fast-check";
 import {
   checkGradients,
@@ -61,7 +63,7 @@ test("first and second derivatives agree with central differences", () => {
   checkGradients(gradient, [x]);
 });
 
-test("holds packed bytes only; the dense weight lives for one product, forward and backward", () => {
+test("a layer holds packed bytes only; the dense weight exists during one product, forward and backward", () => {
   const [inner, out, rows] = [256, 512, 4];
   const dense = inner * out * 4;
   const layer = QuantizedLinear.from(new Linear(inner, out, { bias: false, rng: random(3) }), {
@@ -88,7 +90,7 @@ test("holds packed bytes only; the dense weight lives for one product, forward a
   assert.ok(atRest - before < dense, "no dense weight between forward and backward");
 });
 
-test("a chain of layers needs the workspace of one", () => {
+test("a chain of layers needs the workspace of one layer", () => {
   const layers = Array.from({ length: 6 }, (_, i) =>
     QuantizedLinear.from(new Linear(256, 256, { bias: false, rng: random(i) })),
   );
@@ -153,7 +155,7 @@ for (const { name } of working) {
   });
 }
 
-test("on a gpu device a W rounded to bfloat16 is dequantized by the cpu, and kernelCounts says so", () => {
+test("on a gpu device a W rounded to bfloat16 is dequantized by the cpu, which kernelCounts shows", () => {
   const layer = QuantizedLinear.from(new Linear(64, 32, { rng: random(10) }), { computeDtype: "bfloat16" });
   const before = kernelCounts();
   withDevice("gpu:webasm", () => scope(() => layer.forward(normal(11, 3, 64)).toArray()));
@@ -161,7 +163,7 @@ test("on a gpu device a W rounded to bfloat16 is dequantized by the cpu, and ker
   assert.equal(["gpu:webasm dequantizeMatmul", "cpu dequantize", "gpu:webasm matmul"].map(ran), [0, 1, 1]);
 });
 
-test("bfloat16 rounds x, W, b and y, and the gradients on their way back", () => {
+test("bfloat16 rounds x, W, b, y and the gradients", () => {
   const dense = new Linear(64, 32, { rng: random(10) });
   const layer = QuantizedLinear.from(dense, { computeDtype: "bfloat16" });
   const x = normal(11, 3, 64);
@@ -178,7 +180,7 @@ test("bfloat16 rounds x, W, b and y, and the gradients on their way back", () =>
   assert.not.equal(y.toArray(), QuantizedLinear.from(dense).forward(x).toArray());
 });
 
-test("withWeight quantizes another weight with the same settings, and keeps kind, bias and compute type", () => {
+test("withWeight quantizes another weight with the same options, and keeps kind, bias and compute type", () => {
   const W = array(random(13).normal(24 * 16), [24, 16]);
   for (const format of formats) {
     const options = format === "int8-rows" ? { format } : { format, blockSize: 128, doubleQuant: true };
@@ -196,7 +198,7 @@ test("withWeight quantizes another weight with the same settings, and keeps kind
   }
 });
 
-test("what does not fit is refused", () => {
+test("arguments that do not fit are refused", () => {
   const refuses = (what: () => unknown, message: RegExp) =>
     assert.throws(what, (error: Error) => error instanceof QuantizationError && message.test(error.message));
   refuses(() => new QuantizedLinear(quantize([1, 2, 3])), /expected a matrix \[out, in\]; got \[3\]/);

@@ -1,3 +1,5 @@
+/** @file Quantized models in files: names and bytes of bitsandbytes, round trips, and damaged files. */
+
 import { join } from "node:path";
 import * as fc from "fast-check";
 import {
@@ -149,7 +151,7 @@ const cut = (entries: Entries, name: string): void => {
   entries.set(name, { dtype, shape: [length - 1, ...rest], bytes: bytes.slice(0, -item) });
 };
 
-test("what is missing, unexpected, misshapen or cut short is refused, and nothing is changed", () => {
+test("missing, unexpected, misshapen and truncated entries are refused, and the model is unchanged", () => {
   refuses((e) => e.delete("norm.weight"), /missing: norm\.weight/);
   refuses((e) => e.set("more", tensorBytes("F32", [1], [1])), /unexpected: more/);
   refuses(
@@ -163,7 +165,7 @@ test("what is missing, unexpected, misshapen or cut short is refused, and nothin
   refuses((e) => cut(e, STATE), /quant_state: not JSON/);
 });
 
-test("options that make no sense are refused before anything is changed", () => {
+test("invalid options are refused before the model is changed", () => {
   const entries = quantizedState(quantized());
   for (const options of [{ computeDtype: "float17" }, { computeDType: "bfloat16" }]) {
     const net = new Net(5);
@@ -173,7 +175,7 @@ test("options that make no sense are refused before anything is changed", () => 
   }
 });
 
-test("a description that lies is refused", () => {
+test("a description that does not match the entries is refused", () => {
   const good =
     '{"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [8, 40], "nested_blocksize": 256, "nested_dtype": "float32", "nested_offset": 0.125}';
   const lies: [string, string, RegExp][] = [
@@ -206,7 +208,7 @@ test("a description that lies is refused", () => {
   }, /weight: expected U8; got F32/);
 });
 
-test("a layer that the file does not have, or has dense, is refused", () => {
+test("a layer that the model lacks, or that is quantized in the model but dense in the file, is refused", () => {
   const entries = packedState(quantize(array(new Float32Array(6).fill(1), [2, 3])));
   refuses((e) => {
     for (const [key, entry] of entries) e.set(key ? `more.weight.${key}` : "more.weight", entry);
@@ -220,7 +222,7 @@ test("a layer that the file does not have, or has dense, is refused", () => {
   assert.is([...quantizedLayers(net)].length, 2);
 });
 
-test("random damage to a quant_state never passes silently nor throws another error", () => {
+test("random damage to a quant_state is a CheckpointError, or leaves format, block size and shape as they were", () => {
   const text = new TextDecoder().decode((quantizedState(quantized()).get(STATE) as TensorBytes).bytes);
   const damage = fc.record({ at: fc.nat(text.length - 1), to: fc.constantFrom(...'0{}[],:-e "x9') });
   fc.assert(

@@ -1,3 +1,5 @@
+/** @file Row-wise int8 as in LLM.int8. */
+
 import * as fc from "fast-check";
 import { array } from "lowrank/core";
 import { quantize } from "lowrank/quant";
@@ -33,7 +35,7 @@ test("an element is off by at most half a step of its row", () => {
   );
 });
 
-test("a row of zeros gives zeros; an empty matrix and a scalar are no trouble", () => {
+test("a row of zeros gives zeros; an empty matrix and a scalar are allowed", () => {
   assert.equal(
     quantize(array([0, 0, 1, 2], [2, 2]), { format: "int8-rows" }).toArray(),
     Float32Array.of(0, 0, Math.fround(64 / 127) * 2, 2),

@@ -221,7 +221,7 @@ test("with bfloat16 as compute type the adapter's operands and results are round
   assert.equal(adapted.forward(x).toArray(), round(sum.add(round(base.bias as Tensor))).toArray());
 });
 
-test("bytes by formula are bytes of arrays", () => {
+test("quantizedBytes is the number of bytes of the arrays", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...formats),
