@@ -102,9 +102,7 @@ async function refuseOthers(folder: string): Promise<void> {
   if (!existsSync(folder)) return;
   const index = await readFile(join(folder, "index.html"), "utf8").catch(() => "");
   if (!index.includes(`content="${GENERATOR}"`)) {
-    throw new Error(
-      `${relative(".", folder)}: exists and is no API reference; name another folder, or remove it`,
-    );
+    throw new Error(`${folder}: exists and is no API reference; name another folder, or remove it`);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type DocumentReflection,
   JSX,
   PageEvent,
+  type ProjectReflection,
   type Reflection,
   ReflectionKind,
   type Renderer,
@@ -43,6 +44,20 @@ export class ReferenceTheme extends DefaultTheme {
     });
   }
 
+  #exported: ReadonlyMap<string, Reflection> | undefined;
+
+  /** What the entries declare, by name; not `dropout` and the like, which in most sentences are options. */
+  exported(project: ProjectReflection): ReadonlyMap<string, Reflection> {
+    if (this.#exported) return this.#exported;
+    const options = project.getReflectionsByKind(ReflectionKind.Parameter | ReflectionKind.Property);
+    const taken = new Set(options.map(({ name }) => name));
+    const declared = entriesOf(project)
+      .flatMap(({ children }) => children ?? [])
+      .filter((child) => !child.isReference() && !taken.has(child.name));
+    this.#exported = new Map(declared.map((child) => [child.name, child]));
+    return this.#exported;
+  }
+
   override getRenderContext(page: PageEvent<Reflection>): DefaultThemeRenderContext {
     return new ReferenceContext(this.router, this, page, this.#app.options);
   }
@@ -50,6 +65,20 @@ export class ReferenceTheme extends DefaultTheme {
 
 class ReferenceContext extends DefaultThemeRenderContext {
   declare readonly theme: ReferenceTheme;
+
+  constructor(...given: ConstructorParameters<typeof DefaultThemeRenderContext>) {
+    super(...given);
+    const plain = this.markdown;
+    this.markdown = (text) => this.#linkNames(plain(text));
+  }
+
+  /** Makes links of the exported names in backticks. */
+  #linkNames(html: string): string {
+    return html.replace(/<(a|h\d|pre)\b.*?<\/\1>|<code>(\w{3,})<\/code>/gs, (whole, tag, name) => {
+      const target = tag ? undefined : this.theme.exported(this.page.project).get(name);
+      return target && target !== this.page.model ? `<a href="${this.urlTo(target)}">${whole}</a>` : whole;
+    });
+  }
 
   override navigation: DefaultThemeRenderContext["navigation"] = ({ project, model }) => {
     const open = entryOf(model);
