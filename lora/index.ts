@@ -1,4 +1,118 @@
-/** @file The LoRA family: one file per paper, and what is done with their adapters. */
+/** @file The LoRA family: the papers' methods, and everything that is done with their adapters. */
+
+// The papers. LoRA, and its variants.
+
+export { DoRA, type DoRAOptions } from "./dora.ts";
+export { LoRA } from "./lora.ts";
+export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
+export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";
+
+// AdaLoRA: the adapter, its orthogonality term, and the allocator of its budget.
+
+export { AdaLoRA, type AdaLoraOptions, type OrthogonalityOptions, orthogonality } from "./adalora/adalora.ts";
+export { type Allocation, type AllocatorOptions, BudgetAllocator } from "./adalora/allocator.ts";
+export { type BudgetSchedule, budgetAt } from "./adalora/budget.ts";
+export { type Measure, type Score, type TripletScores, tripletScores } from "./adalora/importance.ts";
+
+// loralib's adapters of convolutions and of fused projections.
+
+export { LoraConv } from "./loralib/conv.ts";
+export { MergedLinear, type MergedLinearOptions } from "./loralib/merged-linear.ts";
+
+// Initial values of A and B: Kaiming, Gaussian, orthogonal, PiSSA, OLoRA, LoftQ.
+
+export {
+  type FirstValues,
+  firstValues,
+  type Init,
+  type Initial,
+  type InitOptions,
+  initialize,
+} from "./init/index.ts";
+export type { LoftQ } from "./init/loftq.ts";
+
+// Adapted models: inject, and what can be done with the result.
+
+export { type AdapterConfig, type Method, type MethodOptions, methods } from "./methods.ts";
+export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./model/adapted-layer.ts";
+export { AdaptedModel, type AnyModel, type LossOf, type Names } from "./model/adapted-model.ts";
+export { inject } from "./model/inject.ts";
+export type { OwnParameter } from "./model/saved-parameters.ts";
+export type { AdapterStatus, TrainableReport } from "./model/status.ts";
+
+// A method of one's own: a class that extends Adapter, as a value of defineMethod.
+
+export { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
+export {
+  type AdapterClass,
+  type ConfigOf,
+  type CountFormula,
+  type CustomConfig,
+  defineMethod,
+  type MethodDefinition,
+  type OptionsOf,
+  type PeftForm,
+  type Placement,
+} from "./model/method.ts";
+export { type LayerInput, viewWeight, type WeightView } from "./model/weight-view.ts";
+
+// Files in PEFT's format.
+
+export {
+  type AdapterFiles,
+  loadAdapter,
+  type ReadOptions,
+  readAdapter,
+  saveAdapter,
+  type WriteOptions,
+  writeAdapter,
+} from "./peft/index.ts";
+
+// The algebra of updates: sums, conversions, comparisons.
+
+export { combine, type Rule, type Weighted } from "./algebra/combine.ts";
+export { compare, type LayerComparison, principalAngles, subspaceOverlap } from "./algebra/compare.ts";
+export {
+  type ComposedLayer,
+  type ComposeOptions,
+  compose,
+  convert,
+  type Weights,
+} from "./algebra/compose.ts";
+export type { Truncation } from "./algebra/spectrum.ts";
+
+// Counting parameters from a formula.
+
+export { countParameters, type ModuleCount, type ParameterCount } from "./count/index.ts";
+export type {
+  AdaloraSpec,
+  AdapterSpec,
+  BitFitSpec,
+  CountMethod,
+  CountSpecs,
+  DoraSpec,
+  LastLayersSpec,
+  LoraSpec,
+  ModelSpec,
+  PrefixSpec,
+  RankSpec,
+  TargetSpec,
+} from "./count/spec.ts";
+
+// Laws: what is true of every adapter, with a check.
+
+export {
+  type CheckLawsOptions,
+  checkLaws,
+  concerns,
+  type Law,
+  type LawReport,
+  laws,
+  type Trial,
+  trial,
+} from "./laws/index.ts";
+
+// Names that have become others.
 
 /** @deprecated Named LawResult now, in lowrank/core. */
 export type { LawResult as Finding } from "../core/index.ts";
@@ -12,84 +126,9 @@ export {
   /** @deprecated Named Targetable in lowrank/nn now. */
   type Targetable as TargetCandidate,
 } from "../nn/index.ts";
-export { AdaLoRA, type AdaLoraOptions, type OrthogonalityOptions, orthogonality } from "./adalora/adalora.ts";
 export {
-  type Allocation,
-  type AllocatorOptions,
-  BudgetAllocator,
-} from "./adalora/allocator.ts";
-export { type BudgetSchedule, budgetAt } from "./adalora/budget.ts";
-export { type Measure, type Score, type TripletScores, tripletScores } from "./adalora/importance.ts";
-export { combine, type Rule, type Weighted } from "./algebra/combine.ts";
-export { compare, type LayerComparison, principalAngles, subspaceOverlap } from "./algebra/compare.ts";
-export {
-  type ComposedLayer,
-  type ComposeOptions,
-  compose,
-  convert,
-  type Weights,
-} from "./algebra/compose.ts";
-export type { Truncation } from "./algebra/spectrum.ts";
-export * from "./count/index.ts";
-export type * from "./count/spec.ts";
-export { DoRA, type DoRAOptions } from "./dora.ts";
-export {
-  type FirstValues,
-  firstValues,
-  type Init,
-  type Initial,
-  type InitOptions,
-  initialize,
-} from "./init/index.ts";
-export type { LoftQ } from "./init/loftq.ts";
-export {
-  type CheckLawsOptions,
-  checkLaws,
-  concerns,
-  type Law,
-  type LawReport,
-  laws,
-  type Trial,
-  trial,
-} from "./laws/index.ts";
-export { LoRA } from "./lora.ts";
-export { LoraFA, LoraFAAdamW, type LoraFASettings } from "./lora-fa.ts";
-export { type LoraPlusOptions, loraPlus, type Rates } from "./lora-plus.ts";
-export { LoraConv } from "./loralib/conv.ts";
-export { MergedLinear, type MergedLinearOptions } from "./loralib/merged-linear.ts";
-export { type AdapterConfig, type Method, type MethodOptions, methods } from "./methods.ts";
-export { AdaptedLayer, AdaptedLinear, adaptedLayer, type Selection } from "./model/adapted-layer.ts";
-export { AdaptedModel, type AnyModel, type LossOf, type Names } from "./model/adapted-model.ts";
-export { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
-export { inject } from "./model/inject.ts";
-export {
-  type AdapterClass,
-  type ConfigOf,
-  type CountFormula,
-  type CustomConfig,
-  defineMethod,
-  type MethodDefinition,
-  type OptionsOf,
-  type PeftForm,
-  type Placement,
-} from "./model/method.ts";
-export type { OwnParameter } from "./model/saved-parameters.ts";
-export type { AdapterStatus, TrainableReport } from "./model/status.ts";
-export {
-  type LayerInput,
-  viewWeight,
   /** @deprecated Named viewWeight now. */
   viewWeight as siteOf,
-  type WeightView,
   /** @deprecated Named WeightView now. */
   type WeightView as Site,
 } from "./model/weight-view.ts";
-export {
-  type AdapterFiles,
-  loadAdapter,
-  type ReadOptions,
-  readAdapter,
-  saveAdapter,
-  type WriteOptions,
-  writeAdapter,
-} from "./peft/index.ts";
