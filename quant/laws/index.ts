@@ -5,13 +5,12 @@
  *     quantizationLaws.halfGap.check({ x, format: "nf4", blockSize: 64 })      { holds: true, error: …, bound: … }
  */
 
-import { type GuardedLaw, guardLaws, type Law, type NDArray } from "../../core/index.ts";
-import type { AdamSettings, Module } from "../../nn/index.ts";
+import { type GuardedLaw, guardLaws, type NDArray } from "../../core/index.ts";
+import type { Module } from "../../nn/index.ts";
 import type { QuantizedLinear } from "../layer/quantized-linear.ts";
-import type { PagedAdamWOptions } from "../optim/paged-adamw.ts";
 import type { QuantizeOptions } from "../options.ts";
 import { type FormatLaw, guard, laws, type QuantizationTrial } from "./quantization.ts";
-import { gradients, paging, untouched } from "./training.ts";
+import { gradients, type PagingTrial, paging, untouched } from "./training.ts";
 
 export type { QuantizationTrial } from "./quantization.ts";
 export type { GradientsTrial, PagingTrial, UntouchedTrial } from "./training.ts";
@@ -24,39 +23,37 @@ export type QuantizationLaw = GuardedLaw<QuantizationTrial, FormatLaw> & {
 
 const guarded = guardLaws<QuantizationTrial, FormatLaw, keyof typeof laws>("quantizationLaws", laws, guard);
 
-export const quantizationLaws = Object.fromEntries(
-  Object.entries<GuardedLaw<QuantizationTrial, FormatLaw>>(guarded).map(([key, law]) => {
-    const unguarded = laws[key as keyof typeof laws];
-    return [
-      key,
-      {
-        ...law,
-        holds: (x: Float32Array, options: QuantizeOptions) => unguarded.check({ x, ...options }).holds,
-      },
-    ];
-  }),
-) as Readonly<Record<keyof typeof laws, QuantizationLaw>>;
-
-/** A law with `holds`, which takes the members of a trial one by one. */
-const withHolds = <Trial, Members extends unknown[]>(
-  law: Law<Trial>,
-  trialOf: (...members: Members) => Trial,
-) => ({
-  ...law,
-  /** @deprecated Use `check`. */
-  holds: (...members: Members): boolean => law.check(trialOf(...members)).holds,
+const withHolds = (key: keyof typeof laws): QuantizationLaw => ({
+  ...guarded[key],
+  holds: (x, options) => laws[key].check({ x, ...options }).holds,
 });
 
+/** The laws of quantizing numbers. */
+export const quantizationLaws = Object.fromEntries(
+  (Object.keys(laws) as (keyof typeof laws)[]).map((key) => [key, withHolds(key)]),
+) as Readonly<Record<keyof typeof laws, QuantizationLaw>>;
+
+/** The laws of training on a quantized base. */
 export const trainingLaws = {
-  gradients: withHolds(gradients, (layer: QuantizedLinear, x: NDArray, dY: NDArray) => ({ layer, x, dY })),
-  paging: withHolds(
-    paging,
-    (
-      values: readonly NDArray[],
-      gradients: readonly (readonly (NDArray | null)[])[],
-      settings: Partial<AdamSettings>,
-      paging: PagedAdamWOptions,
-    ) => ({ values, gradients, settings, paging }),
-  ),
-  untouched: withHolds(untouched, (model: Module, train: () => void) => ({ model, train })),
+  gradients: {
+    ...gradients,
+    /** @deprecated Use `check`. */
+    holds: (layer: QuantizedLinear, x: NDArray, dY: NDArray): boolean =>
+      gradients.check({ layer, x, dY }).holds,
+  },
+  paging: {
+    ...paging,
+    /** @deprecated Use `check`. */
+    holds: (
+      values: PagingTrial["values"],
+      gradients: PagingTrial["gradients"],
+      settings: PagingTrial["settings"],
+      options: PagingTrial["paging"],
+    ): boolean => paging.check({ values, gradients, settings, paging: options }).holds,
+  },
+  untouched: {
+    ...untouched,
+    /** @deprecated Use `check`. */
+    holds: (model: Module, train: () => void): boolean => untouched.check({ model, train }).holds,
+  },
 } as const;
