@@ -1,4 +1,4 @@
-/** @file The table PyTorch and PEFT → here: every line on its right-hand side is type-checked, and runs. */
+/** @file The tables of notebooks/from-pytorch.md: every line on a right-hand side is type-checked and runs. */
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const rows = Array.from(text.matchAll(/^\| `.*$/gm), ([row]) => {
 
 const folder = `.cache/from-pytorch-${process.pid}`;
 
-/** Each row in a block of its own, with fresh things by the names that the page gives them. */
+/** A program with a block for each row, in which the names that the page uses (x, model, adapted, …) stand for new values. */
 function program(): string {
   const names = Object.keys(lowrank).filter((name) => new RegExp(String.raw`(?<![.\w])${name}\b`).test(text));
   return `import { ${[...new Set([...names, "GPT2", "inject", "Linear", "random", "tensor"])].join(", ")} } from "lowrank";

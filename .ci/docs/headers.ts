@@ -1,4 +1,4 @@
-/** @file The headers of the library's files (`@file`) as pages, and as what introduces the entries. */
+/** @file Gives every file of the library a page, with its `@file` header, and the entries and guides their texts. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ import {
   ReflectionKind,
 } from "typedoc";
 
-/** The folders that are entries, from the lowest up; "" is the whole library. */
+/** The folders of the entries: the whole library, then its layers from the lowest up. */
 export const folders = ["", "core", "autograd", "nn", "lora", "quant"];
 
 /** The modules of the entries, in that order. */
@@ -28,6 +28,10 @@ export const entriesOf = (project: ProjectReflection): DeclarationReflection[] =
 
 const folderOf = ({ name }: Reflection): string => name.replace(/^lowrank\/?/, "");
 
+/**
+ * Adds to what TypeDoc finds: the guides (Markdown files in notebooks/), a page for each file with its header and its
+ * exports, the header of each `index.ts` as the text of its entry, and the overview.
+ */
 export function addHeaders(app: Application, root: string): void {
   const parse = (text: string, path: string): CommentDisplayPart[] =>
     app.converter.parseRawComment(new MinimalSourceFile(text, normalizePath(path)), app.files).content;
@@ -52,7 +56,7 @@ export function addHeaders(app: Application, root: string): void {
   });
 }
 
-/** In which order the papers' files are listed. */
+/** The order in which the papers' files are listed. */
 const ofPapers = ["lora", "quant", "nn", "autograd", "core"];
 
 /** The entries with what they hold, and the papers with their files. */
@@ -78,13 +82,14 @@ function contents(project: ProjectReflection): CommentDisplayPart[] {
   ];
 }
 
-/** A header above a declaration without a comment of its own is taken for that comment. */
+/** Removes headers that TypeDoc took for the comment of a declaration below them that has none of its own. */
 function dropHeaders(project: ProjectReflection): void {
   for (const reflection of Object.values(project.reflections)) {
-    if (reflection.comment?.getTag("@file")) reflection.comment = undefined;
+    if (reflection.comment?.getTag("@file")) delete reflection.comment;
   }
 }
 
+/** The pages of one entry's files, those at the top of its folder first. */
 function addFiles(
   project: ProjectReflection,
   entry: DeclarationReflection,
@@ -126,6 +131,7 @@ function addPage(
   project.registerReflection(page, undefined, undefined);
 }
 
+/** The section that lists what a file exports. */
 function list(names: readonly Reflection[]): CommentDisplayPart[] {
   if (names.length === 0) return [];
   return [
@@ -139,7 +145,7 @@ function list(names: readonly Reflection[]): CommentDisplayPart[] {
 }
 
 /** The path of the file in which a name is declared, from the root of the repository. */
-export function fileOf(reflection: Reflection): string | undefined {
+function fileOf(reflection: Reflection): string | undefined {
   if (!(reflection instanceof DeclarationReflection)) return undefined;
   return (reflection.sources ?? reflection.signatures?.[0].sources)?.[0]?.fileName;
 }

@@ -30,7 +30,8 @@ function install(): void {
   const npm = spawnSync("npm", args, { encoding: "utf8", shell: process.platform === "win32" });
   if (npm.status === 0) return;
   const complaint =
-    npm.error?.message ?? npm.stderr.split("\n").find((line) => /^npm error (?!code)/.test(line));
+    npm.error?.message ??
+    npm.stderr.split("\n").find((line) => /^npm error (?!code|syscall|errno)/.test(line));
   throw new Error(
     `npm run docs needs TypeDoc, and npm could not install it (${complaint?.trim()}); run it again with a network`,
   );

@@ -46,11 +46,14 @@ export class ReferenceTheme extends DefaultTheme {
 
   #exported: ReadonlyMap<string, Reflection> | undefined;
 
-  /** What the entries declare, by name; not `dropout` and the like, which in most sentences are options. */
+  /** What the entries declare, by name; not `dropout` or `allocate`, which may be an option or a method in a sentence. */
   exported(project: ProjectReflection): ReadonlyMap<string, Reflection> {
     if (this.#exported) return this.#exported;
-    const options = project.getReflectionsByKind(ReflectionKind.Parameter | ReflectionKind.Property);
-    const taken = new Set(options.map(({ name }) => name));
+    const { Parameter, Property, Method } = ReflectionKind;
+    const others = project
+      .getReflectionsByKind(Parameter | Property | Method)
+      .filter(({ parent }) => parent?.name !== "Tensor"); // its methods are the functions
+    const taken = new Set(others.map(({ name }) => name));
     const declared = entriesOf(project)
       .flatMap(({ children }) => children ?? [])
       .filter((child) => !child.isReference() && !taken.has(child.name));
