@@ -50,6 +50,7 @@ export interface SavedEvaluations {
 }
 
 const known = ["every", "run", "best", "keepBest", "patience"];
+
 /** Names that trainers of other libraries give the options. */
 const elsewhere = { fn: "run", mode: 'best: "lowest" or "highest"', early_stopping_patience: "patience" };
 
@@ -81,6 +82,7 @@ export class Evaluations {
     if (typeof keepBest !== "boolean") throw new ArgumentError(who, "keepBest true or false", { keepBest });
   }
 
+  /** The best evaluation, the first of equals. */
   get best(): Evaluation | null {
     return this.#best;
   }
@@ -125,12 +127,10 @@ export class Evaluations {
       throw new CheckpointError(`${path}: expected a run ${wanted} keepBest; got one ${got} it`);
     }
     const hasState = (this.#state?.stateDict().size ?? 0) > 0;
-    if (keeps && hasBest && hasState !== state.size > 0) {
-      const [wanted, got] = hasState ? ["with", "without"] : ["without", "with"];
+    if (keeps && hasBest && hasState && state.size === 0)
       throw new CheckpointError(
-        `${path}: expected a file ${wanted} the values that state had at the best evaluation; got one ${got} them`,
+        `${path}: expected a file with the values that state had at the best evaluation; got one without them`,
       );
-    }
     const parameters = new Map(this.#model.namedParameters());
     for (const [name, { shape }] of weights) {
       const parameter = parameters.get(name);
