@@ -5,6 +5,7 @@ import { ArgumentError, type NDArray, zeros } from "../../core/index.ts";
 import { Embedding } from "../layers/embedding.ts";
 import { Linear, parameterLike } from "../layers/linear.ts";
 import type { Module } from "../module/module.ts";
+import { checkModule } from "../module/options.ts";
 import { Bert, BertModel } from "./bert.ts";
 import { GPT2 } from "./gpt2.ts";
 import { Llama } from "./llama.ts";
@@ -29,9 +30,10 @@ export function tokenModules(model: Module): { readonly table: string; readonly 
  *   changed then
  */
 export function resizeTokenEmbeddings(model: PretrainedModel, tokens: number): () => void {
+  checkModule("resizeTokenEmbeddings", model);
   const paths = tokenModules(model);
   if (!Number.isSafeInteger(tokens) || tokens < 1)
-    throw new ArgumentError("resizeTokenEmbeddings", "a positive integer", { tokens });
+    throw new ArgumentError("resizeTokenEmbeddings", "tokens a positive integer", { tokens });
   if (!paths)
     throw new ArgumentError("resizeTokenEmbeddings", "GPT-2, Llama or BERT", {
       model: model.constructor.name,

@@ -26,6 +26,7 @@ import {
   MultiHeadAttention,
   RMSNorm,
   Rotary,
+  resizeTokenEmbeddings,
   SwiGLU,
   scaledDotProductAttention,
 } from "lowrank/nn";
@@ -197,6 +198,7 @@ test("values that an option cannot have are refused", () => {
   for (const nothing of [null, undefined, 5, "model", {}]) {
     refused(() => cloneModule(nothing as never));
     refused(() => evaluated(nothing as never, () => 0));
+    refused(() => resizeTokenEmbeddings(nothing as never, 3));
     refused(() => clipGradientNorm(nothing as never, 1));
     refused(() => gradientNorm([nothing] as never));
     refused(() => new Adam(nothing as never));
