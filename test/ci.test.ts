@@ -1,7 +1,7 @@
 /** @file The continuous integration runs .ci/run on the Nodes that it states; editors indent as the formatter does. */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 
@@ -29,7 +29,7 @@ ci("the workflow has a job for each Node of .ci/run, which then runs on no other
 ci("LOWRANK_CI_NODES says on which Nodes .ci/run repeats the tests", () => {
   const loop = found(/^(for major in .*; do)$/m, script);
   const majors = (env: object): string =>
-    execFileSync("bash", ["-c", `${loop} echo $major; done`], {
+    execFileSync("sh", ["-c", `${loop} echo $major; done`], {
       encoding: "utf8",
       env: { ...env, PATH: process.env.PATH },
     })
@@ -40,8 +40,7 @@ ci("LOWRANK_CI_NODES says on which Nodes .ci/run repeats the tests", () => {
   assert.is(majors({ LOWRANK_CI_NODES: "" }), "");
 });
 
-ci(".ci/run is a program, and every npm script that it runs is there", () => {
-  assert.ok(statSync(".ci/run").mode & 0o100);
+ci("every npm script and program that .ci/run runs is there", () => {
   const { scripts } = JSON.parse(readFileSync("package.json", "utf8"));
   for (const [, name] of script.matchAll(/npm run (?:-s )?([\w:-]+)/g))
     assert.ok(scripts[name], `npm run ${name}`);

@@ -9,6 +9,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -90,42 +91,39 @@ function runCommand(line: string, cwd: string): void {
   if (/--full|--update/.test(written)) return;
   const command = written.replace(/^npm test --/, "node --import tsx test/runner/run.ts"); // npm itself takes a second
   const env = { ...process.env, LOWRANK_DEVICE: "cpu", NO_COLOR: "1" };
-  const { status, stdout, stderr } = spawnSync("bash", ["-c", command], { cwd, encoding: "utf8", env });
+  const { status, stdout, stderr } = spawnSync(command, { cwd, encoding: "utf8", env, shell: true });
   assert.is(status, 0, `${command}\n${stdout}\n${stderr}`);
   if (command !== written) assert.match(stdout, /\n[1-9]\d* passed, 0 failed/, command);
 }
 
-/** The sources without what is built or written, and with the packages and the kernels that are there. */
+/** What is built, written or installed, and what no example reads. */
+const unneeded = /^(dist|out|gallery|\.cache|\.git|test.oracles)$|\bnode_modules$|\.ipynb$/;
+
+/** The sources and the kernels, and a link to the packages. */
 function copyOfCheckout(): string {
   const copy = join(folder, "copy");
   if (existsSync(copy)) return copy;
-  const list = execFileSync("git", ["ls-files", "-z", "-co", "--exclude-standard"], { encoding: "utf8" });
-  for (const path of list
-    .split("\0")
-    .filter((file) => existsSync(file) && !/\.ipynb$|^test\/oracles/.test(file)))
-    cpSync(path, join(copy, path));
-  cpSync("core/cpu/generated", join(copy, "core/cpu/generated"), { recursive: true });
-  symlinkSync(resolve("node_modules"), join(copy, "node_modules"));
+  const filter = (path: string): boolean => !unneeded.test(path);
+  for (const entry of readdirSync(".").filter(filter))
+    cpSync(entry, join(copy, entry), { recursive: true, filter });
+  symlinkSync(resolve("node_modules"), join(copy, "node_modules"), "junction");
   return copy;
 }
 
-documented(
-  "every npm script is in CONTRIBUTING's table; every script and file that a page names is there",
-  () => {
-    const text = readFileSync(CONTRIBUTING, "utf8");
-    for (const name of Object.keys(scripts).filter((name) => !/^pre|^dependencies$/.test(name))) {
-      const command = ["start", "test"].includes(name) ? `npm ${name}` : `npm run ${name}`;
-      assert.match(text, `\`${command}`);
-    }
-    for (const page of [CONTRIBUTING, "notebooks/using.md", "README.md"]) {
-      const words = readFileSync(page, "utf8");
-      for (const [, name] of words.matchAll(/npm run ([\w:-]+)/g))
-        assert.ok(scripts[name], `${page}: npm run ${name}`);
-      for (const [, path] of words.matchAll(/(?:\]\(|srcset="|src=")((?!http|#)[^)#"]+)/g))
-        assert.ok(existsSync(join(dirname(page), path)), `${page}: ${path}`);
-    }
-  },
-);
+documented("every npm script is in CONTRIBUTING's table, and what a page names is there", () => {
+  const text = readFileSync(CONTRIBUTING, "utf8");
+  for (const name of Object.keys(scripts).filter((name) => !/^pre|^dependencies$/.test(name))) {
+    const command = ["start", "test"].includes(name) ? `npm ${name}` : `npm run ${name}`;
+    assert.match(text, `\`${command}`);
+  }
+  for (const page of [CONTRIBUTING, "notebooks/using.md", "README.md"]) {
+    const words = readFileSync(page, "utf8");
+    for (const [, name] of words.matchAll(/npm run ([\w:-]+)/g))
+      assert.ok(scripts[name], `${page}: npm run ${name}`);
+    for (const [, path] of words.matchAll(/(?:\]\(|srcset="|src=")((?!http|#)[^)#"]+)/g))
+      assert.ok(existsSync(join(dirname(page), path)), `${page}: ${path}`);
+  }
+});
 
 documented("the pages' own tools: blocks, promises, lines to add", () => {
   assert.equal(promised("console.log(1); // 1\nconsole.log(f()); // a, b\n"), ["1", "a, b"]);

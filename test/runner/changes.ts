@@ -1,6 +1,6 @@
 /** @file What has changed: since the last commit, and while one waits. */
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -11,16 +11,23 @@ const PAUSE = 500;
 /** Not looked at: what programs write, not people. */
 const generated: readonly string[] = ["node_modules", "dist", "gallery", "out"];
 
-/** The files that are not as they were committed, new ones too; relative to the current folder, the root. */
+/**
+ * The files that are not as they were committed, new ones too; relative to the current folder, the root.
+ * @throws Error where there is no git, or the folder is not in a repository
+ */
 export function uncommitted(): string[] {
-  const git = (...args: string[]): string[] =>
-    execFileSync("git", [...args, "-z"], { encoding: "utf8" })
-      .split("\0")
-      .filter(Boolean);
   return [
     ...git("diff", "--name-only", "--relative", "HEAD"),
     ...git("ls-files", "--others", "--exclude-standard"),
   ];
+}
+
+/** The paths that a command of git lists. */
+function git(...args: readonly string[]): string[] {
+  const { status, stdout, stderr, error } = spawnSync("git", [...args, "-z"], { encoding: "utf8" });
+  if (status !== 0)
+    throw new Error(`--changed: git cannot say what has changed (${(error?.message ?? stderr).trim()})`);
+  return stdout.split("\0").filter(Boolean);
 }
 
 export type Times = ReadonlyMap<string, number>;

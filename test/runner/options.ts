@@ -48,9 +48,11 @@ export function readOptions(args: readonly string[]): Options {
 
 /** "; did you mean merge or merged?": words of `names` most like the words `given`. Nothing when none are like them. */
 export function didYouMean(given: string, names: readonly string[]): string {
-  const words = names.map((name) => name.split(/[^\p{L}\p{N}-]+/u).filter(Boolean));
-  const { length } = given.split(/\s+/);
-  const runs = words.flatMap((all) => all.map((_, i) => all.slice(i, i + length).join(" ")));
+  const runs = names.flatMap((name) => {
+    const words = name.split(/[^\p{L}\p{N}-]+/u).filter(Boolean);
+    const length = Math.min(given.split(/\s+/).length, words.length);
+    return words.slice(length - 1).map((_, i) => words.slice(i, i + length).join(" "));
+  });
   const near = similarNames(given, [...new Set(runs)]);
   return near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
 }
