@@ -72,13 +72,10 @@ export {
 
 export { combine, type Rule, type Weighted } from "./algebra/combine.ts";
 export { compare, type LayerComparison, principalAngles, subspaceOverlap } from "./algebra/compare.ts";
-export {
-  type ComposedLayer,
-  type ComposeOptions,
-  compose,
-  convert,
-  type Weights,
-} from "./algebra/compose.ts";
+export { compose } from "./algebra/compose.ts";
+export type { ComposeOptions, Weights } from "./algebra/compose-options.ts";
+export { convert } from "./algebra/convert.ts";
+export type { ComposedLayer } from "./algebra/new-adapter.ts";
 export type { Truncation } from "./algebra/spectrum.ts";
 
 // Counting parameters from a formula.

@@ -11,7 +11,8 @@ import {
   together,
   within,
 } from "../../core/index.ts";
-import { compose, convert } from "../algebra/compose.ts";
+import { compose } from "../algebra/compose.ts";
+import { convert } from "../algebra/convert.ts";
 import { type Method, methods } from "../methods.ts";
 import type { Law } from "./law.ts";
 import {
