@@ -3,8 +3,8 @@
  *
  *     c = code of x / absmax(block)      x ≈ value[c] · absmax(block)      (Eq. 1, 2 with a codebook for round)
  *
- * The tensor is taken in row-major order, in blocks of `blockSize`, the last perhaps shorter. Codes of 4 bits
- * lie two in a byte, the earlier element in the high half; an odd count is filled up with the code of zero.
+ * The tensor is quantized in row-major order, in blocks of `blockSize`; the last may be shorter. Codes of 4 bits lie two
+ * to a byte, the earlier element in the high half; an odd count is filled up with the code of zero.
  */
 
 import { allocateBytes, allocateFloats } from "../core/index.ts";
@@ -109,7 +109,7 @@ function writeCodes(
   }
 }
 
-/** `dequantizeBlocks` for codes two to a byte. Eight at a time: fewer checks of bounds, half the time. */
+/** `dequantizeBlocks` for codes two to a byte, eight at a time: with fewer checks of bounds it takes half the time. */
 function dequantizeNibbles(
   values: Float32Array,
   packed: Uint8Array,

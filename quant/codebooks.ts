@@ -15,14 +15,16 @@ const { fround } = Math;
 /** A data type for numbers in [-1, 1]: code c stands for values[c]. */
 export interface Codebook {
   readonly name: string;
+  /** The length of a code. */
   readonly bits: 4 | 8;
+  /** The number that each code stands for. */
   readonly values: Float32Array; // [2^bits]
 }
 
 /**
- * `steps` numbers from `start` to `end` in float32, to the last bit as torch.linspace has them on common x86
- * machines: counted from the nearer end, product and sum rounded once; except that as long as 16 are left,
- * every eight count from their first. The published dynamic map shows those roundings.
+ * `steps` numbers from `start` to `end` in float32, equal to the last bit to those of torch.linspace on common x86
+ * machines. They are counted from the nearer end, with product and sum rounded once; but in whole groups of 16, every
+ * eight are counted from their first. The published dynamic map shows these roundings.
  */
 function linspace(start: number, end: number, steps: number): number[] {
   const [a, b] = [fround(start), fround(end)];

@@ -3,7 +3,7 @@
  *
  *     c2 = absmax of each block      c2 - mean(c2) ≈ value[code] · c1      c1 = absmax of 256 such differences
  *
- * Magnitudes are positive; with their mean taken off, a signed type is used on both sides. The paper stores
+ * Magnitudes are positive; their mean is subtracted, so that a signed type is used on both sides. The paper stores
  * c2 in "8-bit floats"; the released code, and so this, in the 8-bit dynamic map. For blocks of 64 absmax
  * shrinks from 32/64 = 0.5 bits a parameter to 8/64 + 32/(64·256) = 0.127.
  *

@@ -1,6 +1,6 @@
 /**
- * @file One packed weight as entries of a safetensors file, under the names that bitsandbytes gives in a state dict (for
- * 4 bits the very bytes). For W [out, in] of a layer "h.0.mlp.c_fc", in n codes:
+ * @file One packed weight as entries of a safetensors file, under the names that bitsandbytes gives in a state dict, and
+ * for 4 bits with the same bytes. For W [out, in] of a layer "h.0.mlp.c_fc", in n codes:
  *
  *     h.0.mlp.c_fc.weight                       U8 [bytes, 1]   the codes
  *     h.0.mlp.c_fc.weight.absmax                F32 [blocks]    absmax; U8 with double quantization
