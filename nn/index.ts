@@ -8,7 +8,6 @@ export { type Place, parametersIn } from "./module/fields.ts";
 export { describeMismatch, findMismatch, type LoadReport, type Shapes } from "./module/mismatch.ts";
 export {
   type Copier,
-  countNumbers,
   type Layer,
   type LoadStateOptions,
   Module,
@@ -17,6 +16,7 @@ export {
 export { naming } from "./module/naming.ts";
 export { overrides } from "./module/overrides.ts";
 export { loadModule, type SaveModuleOptions, saveModule } from "./module/save-module.ts";
+export { countNumbers } from "./module/summary.ts";
 
 // Names of modules: which ones an adapter goes on, which ones a quantizer takes.
 

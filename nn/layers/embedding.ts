@@ -15,7 +15,7 @@ export interface EmbeddingOptions {
   readonly std?: number;
 }
 
-/** y[i...] = weight[ids[i...]]. weight [num, dim], ids [...], y [..., dim]. */
+/** A table of vectors, one for each id: y[i...] = weight[ids[i...]]. weight [num, dim], ids [...], y [..., dim]. */
 export class Embedding extends Module {
   readonly numEmbeddings: number;
   readonly embeddingDim: number;

@@ -6,13 +6,17 @@ import { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 import { checkSizes } from "./linear.ts";
 
-/** y = w ∘ (x − mean) / √(var + eps) + b along the last axis. x [..., n], w and b [n], which start at 1 and 0. */
+/** Layer norm: y = w ∘ (x − mean) / √(var + eps) + b along the last axis. x [..., n], w and b [n], which start at 1 and 0. */
 export class LayerNorm extends Module {
   readonly eps: number;
   weight: Parameter;
   bias: Parameter;
 
-  /** @throws ArgumentError unless n is a positive integer and eps ≥ 0, and on an unknown option */
+  /**
+   * @param n length of the last axis
+   * @param options eps: by default 1e-5
+   * @throws ArgumentError unless n is a positive integer and eps ≥ 0, and on an unknown option
+   */
   constructor(n: number, options: { readonly eps?: number } = {}) {
     super();
     checkLayer("LayerNorm", options, ["eps"]);

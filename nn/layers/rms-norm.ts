@@ -6,12 +6,16 @@ import { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 import { checkSizes } from "./linear.ts";
 
-/** y = w ∘ x / √(mean x² + eps) along the last axis. x [..., n], w [n], which starts at 1. */
+/** RMS norm: y = w ∘ x / √(mean x² + eps) along the last axis. x [..., n], w [n], which starts at 1. */
 export class RMSNorm extends Module {
   readonly eps: number;
   weight: Parameter;
 
-  /** @throws ArgumentError unless n is a positive integer and eps ≥ 0, and on an unknown option */
+  /**
+   * @param n length of the last axis
+   * @param options eps: by default 1e-6
+   * @throws ArgumentError unless n is a positive integer and eps ≥ 0, and on an unknown option
+   */
   constructor(n: number, options: { readonly eps?: number } = {}) {
     super();
     checkLayer("RMSNorm", options, ["eps"]);

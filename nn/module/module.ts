@@ -22,6 +22,7 @@ import {
 } from "../../core/index.ts";
 import { hiddenIn, parametersIn, places } from "./fields.ts";
 import { describeMismatch, findMismatch, type LoadReport } from "./mismatch.ts";
+import { summary } from "./summary.ts";
 
 /** Values by parameter name. */
 export type StateDict = Map<string, NDArray>;
@@ -204,7 +205,7 @@ export abstract class Module {
 
   /** The tree of modules with their parameters and shapes, and the number of trainable parameters. */
   toString(): string {
-    return [...treeLines(this, "", "", []), summary(this)].join("\n");
+    return summary(this);
   }
 
   [Symbol.for("nodejs.util.inspect.custom")](): string {
@@ -240,37 +241,4 @@ function* walk(module: Module, path: string, outer: readonly Module[]): Generato
   const within = [...outer, module];
   for (const [name, child] of module.children())
     if (!within.includes(child)) yield* walk(child, join(path, name), within);
-}
-
-function* treeLines(
-  module: Module,
-  name: string,
-  indent: string,
-  outer: readonly Module[],
-): Generator<string> {
-  const parameters = Array.from(
-    parametersIn(module),
-    ({ name: field, value: { shape, requiresGrad } }) =>
-      `${field} [${shape.join(", ")}]${requiresGrad ? "" : " frozen"}`,
-  );
-  const label = `${module.constructor.name}(${module.describe()})`;
-  yield [`${indent}${name ? `${name}: ` : ""}${label}`, ...parameters].join("  ");
-  const within = [...outer, module];
-  for (const [child, next] of module.children())
-    if (!within.includes(next)) yield* treeLines(next, child, `${indent}  `, within);
-}
-
-/** Number of elements of the parameters and packed weights of `module`; shared ones count once. */
-export function countNumbers(module: Module): number {
-  const packed = Array.from(module.namedModules(), ([, one]) => [...(one.packedWeights?.() ?? [])]).flat();
-  const held = new Set<{ readonly size: number }>([...module.parameters(), ...packed]);
-  return Array.from(held, ({ size }) => size).reduce((sum, size) => sum + size, 0);
-}
-
-function summary(module: Module): string {
-  const parameters = module.parameters();
-  const total = countNumbers(module);
-  const trainable = parameters.reduce((sum, { size, requiresGrad }) => sum + (requiresGrad ? size : 0), 0);
-  const percent = total > 0 ? ((100 * trainable) / total).toFixed(2) : "0";
-  return `${total.toLocaleString("en")} parameters, ${trainable.toLocaleString("en")} trainable (${percent} %)`;
 }
