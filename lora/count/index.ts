@@ -63,13 +63,14 @@ const rules: { readonly [M in CountMethod]: Rule<CountSpecs[M]> } = {
 /**
  * Counts the trainable and the total parameters of a method on a model, exactly, without making either.
  *
- *     countParameters("lora", { config: "gpt3-175b", rank: 8, target: "attn.c_proj" }).trainable; // 18874368
- *
  * @param method the name of a method of this library, or of one that the papers compare with, such as "bitfit"
  * @param spec the model, by name or by the fields of its config.json; the layers; the options of the method
+ * @returns the counts, in total and module by module
  * @throws ArgumentError on an unknown method, option or configuration and on ranks and lengths that are no natural numbers
  * @throws AdapterError when a target matches nothing, a fused layer does not divide into its slices, a budget does not
  *   spread evenly, or a model has no biases to train
+ * @example
+ * countParameters("lora", { config: "gpt3-175b", rank: 8, target: "attn.c_proj" }).trainable; // 18874368
  */
 export function countParameters<M extends CountMethod>(method: M, spec: CountSpecs[M]): ParameterCount;
 /** The same for a method that is given as a value of `defineMethod`, by its count formula. */

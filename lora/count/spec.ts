@@ -1,17 +1,21 @@
-/** @file What `countParameters` is asked: the model, the method's options and the layers it goes on. */
+/** @file The arguments of countParameters for each method: the model, the layers, and the options of the method. */
 
 import { optionNames } from "../../core/index.ts";
 import type { ConfigurationName, ModelFields, Target } from "../../nn/index.ts";
 
-/** The model: a name in the registry `configurations`, or fields of a config.json. */
+/** The model. Methods without options of their own take this alone. */
 export interface ModelSpec {
+  /** A name in the registry `configurations`, or the fields of a config.json. */
   readonly config: ConfigurationName | ModelFields;
 }
 
 /** The layers to adapt, as `inject` takes them. */
 export interface TargetSpec extends ModelSpec {
+  /** The layers that get an adapter. */
   readonly target: Target;
+  /** Layers that the target means, but that get none. */
   readonly exclude?: Target;
+  /** Numbers of the blocks to stay within. */
   readonly layers?: readonly number[];
   /**
    * Which biases train too: none, all of the model's, or those of the adapted layers.
@@ -22,12 +26,15 @@ export interface TargetSpec extends ModelSpec {
   readonly modulesToSave?: Target;
 }
 
+/** The options of a method with a rank. */
 export interface RankSpec extends TargetSpec {
+  /** r. */
   readonly rank: number;
   /** Other ranks for some layers, by the end of their names (PEFT's rank_pattern). */
   readonly rankPattern?: Readonly<Record<string, number>>;
 }
 
+/** The options of LoRA and its relatives. */
 export interface LoraSpec extends RankSpec {
   /**
    * For fused projections, by the end of their names: which of their equal slices are adapted, each with its own A
@@ -36,23 +43,33 @@ export interface LoraSpec extends RankSpec {
   readonly slices?: Readonly<Record<string, readonly boolean[]>>;
 }
 
+/** The options of DoRA. */
 export interface DoraSpec extends RankSpec {
-  /** One magnitude per "output" (the authors' code, default) or per "input" (the text's columns of W [d, k]). */
+  /**
+   * One magnitude per "output", as in the authors' code, or per "input", which the text's columns of W [d, k] are.
+   * @default "output"
+   */
   readonly magnitude?: "output" | "input";
   /** Layers that get a magnitude but no A and B (the paper's table 6). */
   readonly magnitudeOnly?: Target;
 }
 
-/** The ranks in use: those of `rank` and `rankPattern` (0 for a layer pruned away), or a total spread evenly. */
+/** The options of AdaLoRA: ranks, which may be 0 in `rankPattern` for a layer that is pruned, or a budget spread evenly. */
 export type AdaloraSpec = TargetSpec &
   (Pick<RankSpec, "rank" | "rankPattern"> | { readonly budget: number; readonly rank?: undefined });
 
+/** The options of BitFit. */
 export interface BitFitSpec extends ModelSpec {
-  /** Modules whose biases train, norms and containers of modules among them; all by default. */
+  /**
+   * Modules whose biases train; norms and containers of modules can be named too.
+   * @default all modules
+   */
   readonly target?: Target;
+  /** Modules that the target means, but whose biases do not train. */
   readonly exclude?: Target;
 }
 
+/** The options of bottleneck adapters. */
 export interface AdapterSpec extends ModelSpec {
   /**
    * "houlsby": two per block, after attention and MLP (Adapter^H). "lin": one per block with a new norm (Adapter^L).
@@ -61,23 +78,31 @@ export interface AdapterSpec extends ModelSpec {
   readonly variant: "houlsby" | "lin" | "pfeiffer" | "drop";
   /** Width of the bottleneck. */
   readonly rank: number;
-  /** Numbers of the blocks that have adapters; all by default. */
+  /**
+   * Numbers of the blocks that have adapters.
+   * @default all blocks
+   */
   readonly layers?: readonly number[];
 }
 
+/** The options of prefix tuning. */
 export interface PrefixSpec extends ModelSpec {
   /** Trained tokens before the prompt, l_p. */
   readonly prefix: number;
-  /** Trained tokens after the prompt, l_i; 0 by default. */
+  /**
+   * Trained tokens after the prompt, l_i.
+   * @default 0
+   */
   readonly infix?: number;
 }
 
+/** The options of training the last blocks. */
 export interface LastLayersSpec extends ModelSpec {
-  /** How many blocks, counted from the last. */
+  /** The number of blocks that train, counted from the last. */
   readonly blocks: number;
 }
 
-/** What each method needs to know. */
+/** The arguments of each method. */
 export interface CountSpecs {
   full: ModelSpec;
   "last-layers": LastLayersSpec;
@@ -112,7 +137,10 @@ const ofLora = optionNames<LoraSpec>({ ...ranks, slices: true });
 const ofPrefix = optionNames<PrefixSpec>({ ...model, prefix: true, infix: true });
 const ofVera = optionNames<RankSpec>(ranks);
 
-/** The names of what each method asks; "full", which every method is compared with, passes over its rank and layers. */
+/**
+ * The names of the options of each method. "full", with which every method is compared, takes a rank and layers too and
+ * ignores them.
+ */
 export const specOptions: { readonly [M in CountMethod]: readonly string[] } = {
   full: ofVera,
   "last-layers": optionNames<LastLayersSpec>({ ...model, blocks: true }),

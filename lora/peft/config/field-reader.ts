@@ -1,9 +1,12 @@
-/** @file Fields of adapter_config.json by name and type. */
+/** @file FieldReader: the fields of adapter_config.json, read by name and checked by type. */
 
 import { CheckpointError, isJsonObject, isStringList } from "../../../core/index.ts";
 import type { Fields } from "./fields.ts";
 
-/** Reads fields and refuses those of another type. Null counts as absent, as in PEFT's defaults. */
+/**
+ * Reads fields by name. A field that is absent or null has PEFT's default.
+ * Every method throws a CheckpointError that names the field when its value is of another type.
+ */
 export class FieldReader {
   readonly #fields: Fields;
   readonly #source: string;
@@ -13,31 +16,36 @@ export class FieldReader {
     this.#source = source;
   }
 
+  /** A text, which must be there. */
   text(name: string): string {
     return this.#take(name, "a text", (value) => typeof value === "string", undefined);
   }
 
+  /** One of a few texts. @default the first of them */
   oneOf<const Choice extends string>(name: string, choices: readonly [Choice, ...Choice[]]): Choice {
     const fits = (value: unknown): value is Choice => choices.includes(value as Choice);
     return this.#take(name, `one of ${choices.join(", ")}`, fits, choices[0]);
   }
 
+  /** @default false */
   boolean(name: string): boolean {
     return this.#take(name, "true or false", (value) => typeof value === "boolean", false);
   }
 
+  /** A number that `fits`; `expected` says in words which those are. */
   number(name: string, fallback: number, expected: string, fits: (value: number) => boolean): number {
     const isFitting = (value: unknown): value is number => typeof value === "number" && fits(value);
     return this.#take(name, expected, isFitting, fallback);
   }
 
+  /** @default null */
   textOrTexts(name: string): string | readonly string[] | null {
     const fits = (value: unknown): value is string | readonly string[] | null =>
       value === null || typeof value === "string" || isStringList(value);
     return this.#take(name, "a text or a list of texts", fits, null);
   }
 
-  /** Layer numbers; null when absent or empty. */
+  /** Numbers of blocks; null when absent or empty. */
   integers(name: string): readonly number[] | null {
     const isIndex = (value: unknown): value is number => Number.isSafeInteger(value);
     const fits = (value: unknown): value is number | readonly number[] =>
@@ -47,6 +55,7 @@ export class FieldReader {
     return list.length > 0 ? list : null;
   }
 
+  /** An object of numbers that `fits`. @default empty */
   numbers(
     name: string,
     expected: string,

@@ -50,7 +50,7 @@ const loraDefaults: Fields = {
   velora_config: null,
 };
 
-/** Those of an AdaLoraConfig; without a schedule PEFT refuses to load one, so there is the shortest that it takes. */
+/** The fields of a fresh AdaLoraConfig, with the shortest schedule that PEFT takes: without one PEFT does not load it. */
 const adaloraDefaults: Fields = {
   ...loraDefaults,
   beta1: 0.85,
@@ -66,10 +66,11 @@ const adaloraDefaults: Fields = {
   total_step: 1,
 };
 
+/** The fields of a fresh configuration of that type. */
 export const defaultFields = (peftType: PeftForm["type"]): Fields =>
   peftType === "LORA" ? loraDefaults : adaloraDefaults;
 
-/** Fields that change what is computed, or what is in the file, and that only their neutral values are read with. */
+/** Fields that change what is computed or what the file holds; only files that switch them off are read. */
 export const unsupported = [
   "alora_invocation_tokens",
   "arrow_config",
@@ -84,14 +85,14 @@ export const unsupported = [
   "use_qalora",
 ] as const;
 
-/** All fields that a known version of PEFT has. */
+/** All fields that the versions of PEFT up to 0.20 have. */
 export const known: ReadonlySet<string> = new Set([
   ...Object.keys(adaloraDefaults),
   ...unsupported,
   ...["enable_lora", "merge_weights", "num_layers", "runtime_config", "eva_config", "inference_mode"], // of older versions
 ]);
 
-/** Null, false, {} and [] switch a feature of PEFT off. */
+/** Whether a value switches a feature of PEFT off: null, false, {} and [] do. */
 export const isNeutral = (value: unknown): boolean =>
   value === undefined || value === null || value === false || equalJson(value, {}) || equalJson(value, []);
 

@@ -1,12 +1,13 @@
 /**
- * @file Which modules PEFT means: target_modules, exclude_modules, layers_to_transform, modules_to_save, rank_pattern.
+ * @file The modules that PEFT's fields mean: target_modules, exclude_modules, layers_to_transform, modules_to_save and
+ * the keys of rank_pattern.
  *
  *     list of names     a module's full name, or the end of it from a dot on
  *     text              a regular expression that the full name matches from end to end; or "all-linear"
  *     pattern's key     a regular expression that the full name ends with, from a dot on; the first that fits decides
  *     modules_to_save   the end of the full name, from anywhere on
  *
- * Unlike in this library's own language, a name that matches nothing is passed over.
+ * Unlike in this library's own targets, a name that matches nothing is ignored.
  */
 
 import { CheckpointError, fullMatcher } from "../../../core/index.ts";
@@ -14,24 +15,26 @@ import { endExpression, endsInName, isInnerLinear, isInside, type Targetable } f
 
 /** The fields that choose modules. */
 export interface ModuleFields {
-  /** Null: the tensors of the file tell. */
+  /** target_modules; null when the tensors of the file say which layers are adapted. */
   readonly target: string | readonly string[] | null;
+  /** exclude_modules. */
   readonly exclude: string | readonly string[];
-  /** Numbers of blocks; null for all. */
+  /** layers_to_transform: numbers of blocks; null for all. */
   readonly layers: readonly number[] | null;
-  /** What stands before these numbers in a name; anything when empty. */
+  /** layers_pattern: what comes before these numbers in a name; anything when empty. */
   readonly layersPattern: readonly string[];
+  /** modules_to_save. */
   readonly save: readonly string[];
 }
 
-/** Full names of the modules that `save` means, and of all inside them. */
+/** Full names of the modules that modules_to_save means, and of all modules inside them. */
 export function savedModules(modules: readonly Targetable[], save: readonly string[]): Set<string> {
   const names = modules.map(({ name }) => name);
   const matched = names.filter((name) => save.some((end) => name.endsWith(end)));
   return new Set(names.filter((name) => matched.some((outer) => isInside(name, outer))));
 }
 
-/** Full names of the modules of any kind that get an adapter, in the order of `modules`; all when the target is null. */
+/** Full names of the modules, of any kind, that the fields choose, in the order of `modules`; all when the target is null. */
 export function targetedModules(modules: readonly Targetable[], fields: ModuleFields): string[] {
   const saved = savedModules(modules, fields.save);
   const targeted = nameMatcher("target_modules", fields.target ?? ".*");
@@ -45,7 +48,7 @@ export function targetedModules(modules: readonly Targetable[], fields: ModuleFi
     .filter((name) => !excluded(name) && inLayers(name));
 }
 
-/** The value that a pattern gives to a name, else `fallback`. */
+/** The value that a pattern gives to the name of a layer; `fallback` when no key fits it. */
 export function patternValues<T>(
   field: string,
   pattern: Readonly<Record<string, T>>,
@@ -55,7 +58,7 @@ export function patternValues<T>(
   return (name) => (rules.find(({ matches }) => matches(name)) ?? { value: fallback }).value;
 }
 
-/** The entries of a pattern that fit one of `names` at least. */
+/** The entries of a pattern whose key fits one of `names`. */
 export function usedPattern<T>(
   field: string,
   pattern: Readonly<Record<string, T>>,
@@ -78,7 +81,10 @@ function nameMatcher(field: string, names: string | readonly string[]): (name: s
   return (name) => names.some((end) => endsInName(name, end));
 }
 
-/** Numbers of blocks apply to lists of names only. A module's number is the first that stands after the pattern. */
+/**
+ * Whether a module is in the blocks that the fields name. PEFT applies numbers of blocks to lists of names only. The number
+ * of a module is the first one after the pattern.
+ */
 function layerMatcher({ target, layers, layersPattern }: ModuleFields): (name: string) => boolean {
   if (layers === null || typeof target === "string") return () => true;
   const patterns = layersPattern.length > 0 ? layersPattern : ["[^.]*"];
@@ -93,8 +99,9 @@ function layerMatcher({ target, layers, layersPattern }: ModuleFields): (name: s
 }
 
 /**
- * An expression from a file, in Python's language; `place` puts it where PEFT does.
- * @throws CheckpointError on what is none, or is not supported
+ * Compiles an expression from a file, in Python's syntax.
+ * @param place puts the expression into a larger one, as PEFT does
+ * @throws CheckpointError naming the field when it is no expression, or one that is not supported
  */
 function compile(
   field: string,

@@ -1,8 +1,8 @@
 /**
- * @file Tables of tokens and heads that an adapter's file holds whole though modules_to_save does not name them: PEFT's
- * `save_embedding_layers`, which it sets by itself where tokens were added. PEFT takes them over into the base, whose
- * number of tokens must have been changed before; here the base is resized, and the weights are frozen copies that are
- * there while the adapter acts.
+ * @file Embedding tables and heads that an adapter's file holds in full although modules_to_save does not name them. PEFT
+ * writes them with `save_embedding_layers`, which it sets itself when tokens were added. PEFT loads them into the base,
+ * whose number of tokens the user must have changed before. Here the base is resized, and the adapter gets frozen copies,
+ * which replace the base's weights while it acts.
  */
 
 import { CheckpointError } from "../../../core/index.ts";
@@ -18,7 +18,7 @@ import { type Place, placesIn } from "../../model/saved-parameters.ts";
 import type { FileTensors } from "./file.ts";
 import { baseKey, PREFIX } from "./keys.ts";
 
-/** Places of embeddings and bias-free heads whose weights are in the file. */
+/** The embeddings, and heads without a bias, whose weights are in the file. */
 export function savedEmbeddings(
   all: readonly NamedModule[],
   file: FileTensors,
@@ -33,10 +33,11 @@ export function savedEmbeddings(
 }
 
 /**
- * Gives the base as many tokens as the file's tables have rows; the new rows are the file's. Nothing is done where they
- * are as many, or the file has no table.
- * @returns a function that puts everything back
- * @throws CheckpointError when tables disagree, one of them is not in the file, or the model is adapted already
+ * Resizes the base to as many tokens as the file's tables have rows; the new rows are the file's. The base stays as it is
+ * when it has that many already, or when the file has no table.
+ * @returns a function that restores the base
+ * @throws CheckpointError when tables differ in their number of rows, one of them is not in the file, or the model is
+ *   adapted already
  */
 export function fitVocabulary(model: Module | AdaptedModel, file: FileTensors, source: string): () => void {
   const nothing = (): void => {};
@@ -69,13 +70,13 @@ export function fitVocabulary(model: Module | AdaptedModel, file: FileTensors, s
       place.original.assign(values);
     }
   }
-  const held = new Set(
+  const resized = new Set(
     found.map(({ path }) => placesIn({ name: path, module: base.getModule(path) }).next().value?.original),
   );
   for (const path of [paths.table, paths.head]) {
     if (path === null) continue;
     const [place] = placesIn({ name: path, module: base.getModule(path) });
-    if (held.has(place.original)) continue;
+    if (resized.has(place.original)) continue;
     undo();
     throw new CheckpointError(
       `${source}: it has ${other.rows} tokens where this model has ${tokens}, but no ${path}.weight`,
