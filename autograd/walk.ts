@@ -19,16 +19,18 @@ import { checkForNaN, withAnomaly, withRecording } from "./record.ts";
 import { Tensor } from "./tensor.ts";
 
 /** How far back a walk goes, and who receives gradients. */
-export interface Walk {
+interface Walk {
   /** Keeps the saved values, so that the graph can be walked again. @default createGraph */
   readonly retainGraph?: boolean;
   /** Records the walk itself, for gradients of gradients. @default false */
   readonly createGraph?: boolean;
-  /** Receives the complete gradient of each node that has a collector or is `wanted`. */
+  /** Receives the complete gradient of each node that has a collector, and of each one in `wanted`. */
   readonly receive?: (node: Node, gradient: Tensor) => void;
+  /** Further nodes whose gradients are received. @default none */
   readonly wanted?: ReadonlySet<Node>;
-  /** Nodes with a smaller id are not entered: their gradients go to `outside`, complete. @default 0, none */
+  /** Nodes with a smaller id, which are older, are not entered. @default 0, all are entered */
   readonly from?: number;
+  /** Receives the complete gradient of each node that is not entered. */
   readonly outside?: (node: Node, gradient: Tensor) => void;
 }
 
