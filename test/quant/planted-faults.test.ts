@@ -19,7 +19,7 @@ const test = suite("planted faults of quantization");
 
 type Undo = () => unknown;
 
-/** Puts another member in the place of one of a class. */
+/** Replaces a member of a class, and returns the function that restores it. */
 function patch(
   prototype: object,
   name: string,
@@ -31,8 +31,8 @@ function patch(
   return () => (own ? Object.defineProperty(prototype, name, own) : Reflect.deleteProperty(prototype, name));
 }
 
-/** What is dequantized is changed, element by element. */
-const decoded = (wrong: (value: number, q: QuantizedTensor) => number): Undo =>
+/** Changes every dequantized element. */
+const dequantized = (wrong: (value: number, q: QuantizedTensor) => number): Undo =>
   patch(QuantizedTensor.prototype, "dequantizeInto", ({ value: before }) => ({
     value(this: QuantizedTensor, ...args: unknown[]) {
       const y = before.apply(this, args) as Float32Array;
@@ -41,6 +41,7 @@ const decoded = (wrong: (value: number, q: QuantizedTensor) => number): Undo =>
     },
   }));
 
+/** Changes every absmax. */
 const absmax = (wrong: (value: number) => number): Undo =>
   patch(QuantizedTensor.prototype, "absmax", ({ get }) => ({
     get(this: QuantizedTensor) {
@@ -50,16 +51,16 @@ const absmax = (wrong: (value: number) => number): Undo =>
 
 const faults: Readonly<Record<keyof typeof quantizationLaws, Readonly<Record<string, () => Undo>>>> = {
   fixedPoint: {
-    "values are 1 % off": () => decoded((value) => 1.01 * value),
-    "values are off the codebook": () => decoded((value) => Math.abs(value) * value),
+    "values are 1 % off": () => dequantized((value) => 1.01 * value),
+    "values are off the codebook": () => dequantized((value) => Math.abs(value) * value),
   },
-  zeroExact: { "zero is not": () => decoded((value) => value + 1e-3) },
-  halfGap: { "values are 30 % off": () => decoded((value) => 1.3 * value) },
-  absmaxExact: { "values are off by a rounding": () => decoded((value) => value * (1 + 2 ** -22)) },
-  orderPreserved: { "the sign is exchanged": () => decoded((value) => -value) },
+  zeroExact: { "zero becomes 0.001": () => dequantized((value) => value + 1e-3) },
+  halfGap: { "values are 30 % off": () => dequantized((value) => 1.3 * value) },
+  absmaxExact: { "values are off by a rounding": () => dequantized((value) => value * (1 + 2 ** -22)) },
+  orderPreserved: { "the sign is exchanged": () => dequantized((value) => -value) },
   powersOfTwo: { "absmax is shifted": () => absmax((value) => value + 1e-3) },
   positiveScaling: {
-    "values are off the codebook": () => decoded((value) => Math.abs(value) ** 3 * Math.sign(value)),
+    "values are off the codebook": () => dequantized((value) => Math.abs(value) ** 3 * Math.sign(value)),
   },
   packing: {
     "the halves of a byte are exchanged": () =>
@@ -72,7 +73,7 @@ const faults: Readonly<Record<keyof typeof quantizationLaws, Readonly<Record<str
   },
   doubleQuantization: {
     "double-quantized values are 10 % off": () =>
-      decoded((value, q) => (q.doubleQuant ? 1.1 * value : value)),
+      dequantized((value, q) => (q.doubleQuant ? 1.1 * value : value)),
   },
 };
 
