@@ -82,15 +82,15 @@ function checkFields(source: string, json: string): void {
     } else if (character === "}" || character === "]") open.pop();
     else if (character === '"') {
       const from = at;
-      at = endOfText(json, at);
+      at = endOfString(json, at);
       const names = open.at(-1);
-      if (names && isName(json, at + 1)) take(source, names, JSON.parse(json.slice(from, at + 1)));
+      if (names && isName(json, at + 1)) addName(source, names, JSON.parse(json.slice(from, at + 1)));
     }
   }
 }
 
 /** The position of the quote that closes the string whose opening quote is at `at`. */
-function endOfText(json: string, at: number): number {
+function endOfString(json: string, at: number): number {
   let end = json.indexOf('"', at + 1);
   for (; ; end = json.indexOf('"', end + 1)) {
     let escapes = 0;
@@ -107,7 +107,7 @@ function isName(json: string, at: number): boolean {
 }
 
 /** Adds a field's name to the names of its object, or refuses it. */
-function take(source: string, names: Set<string>, name: string): void {
+function addName(source: string, names: Set<string>, name: string): void {
   if (name === "__proto__")
     throw new CheckpointError(`${source}: __proto__ is not allowed as the name of a field`);
   if (names.has(name))
