@@ -1,4 +1,4 @@
-/** @file The allocator of the arena: a model of what is taken must agree with it, whatever is taken and freed. */
+/** @file The allocator of the arena: it agrees with a simple model after any sequence of allocations and frees. */
 
 import fc from "fast-check";
 import { DeviceError } from "lowrank/core";
@@ -82,7 +82,7 @@ const freeUnknown = (address: number): Command => ({
   },
 });
 
-test("nothing overlaps, nothing is lost, neighbours merge, and what is not taken cannot be freed", () => {
+test("no overlap, no loss; free neighbours merge; an address that is not taken cannot be freed", () => {
   const bytes = fc.oneof(
     fc.nat(300),
     fc.nat(20_000),
@@ -107,7 +107,7 @@ test("nothing overlaps, nothing is lost, neighbours merge, and what is not taken
   );
 });
 
-test("what was taken and freed in parts can be taken whole: lengths that vary do not fill it up", () => {
+test("memory that was taken and freed in parts can be taken whole: varying lengths do not fragment it", () => {
   const real = new Allocator(0, BYTES);
   for (let length = BYTES / 8; length > 1000; length = Math.floor(length * 0.9)) {
     const addresses = Array.from({ length: 8 }, () => real.allocate(length));

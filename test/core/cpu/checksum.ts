@@ -1,4 +1,4 @@
-/** @file A number that depends on every bit of some results, to compare them between programs. */
+/** @file A checksum of results, to compare them bit by bit between programs. */
 
 import { array, type Kernels, openDevice } from "lowrank/core";
 import { numbers } from "../../support/numbers.ts";

@@ -85,7 +85,7 @@ test("long inner lengths, long rows and columns, in every transposition", () => 
   }
 });
 
-test("products too large to be done whole, several of them", () => {
+test("batches of products that are too large for one thread each", () => {
   const A = array(numbers(1, 3 * 128 * 100), [3, 128, 100]);
   const B = array(numbers(2, 3 * 100 * 120), [3, 100, 120]);
   assertProduct(A, B);
@@ -119,7 +119,7 @@ test("NaN and ∞ reach the rows and columns they belong to, and no others", () 
   }
 });
 
-test("the operands are as before", () => {
+test("the operands do not change", () => {
   const [A, B] = [array(numbers(1, 600), [20, 30]), array(numbers(2, 600), [30, 20])];
   const [a, b] = [arrayOf(A), arrayOf(B)];
   matmul(A, B);

@@ -1,4 +1,4 @@
-/** @file Temporaries live in the kernels' memory, are given back, and overflow into ordinary memory. */
+/** @file Temporaries are allocated in the kernels' memory, are freed, and overflow into ordinary memory. */
 
 import { array, binary, copy, matmul, mT, scope, unary, withDevice } from "lowrank/core";
 import { suite } from "uvu";
@@ -12,7 +12,7 @@ const test = suite("cpu memory");
 
 type Block = NonNullable<ReturnType<Memory["allocate"]>>;
 
-test("a thousand steps need no more than one, and nothing is taken after them", () => {
+test("a thousand steps need no more memory than one, and all of it is free after them", () => {
   const memory = new Memory(64);
   const step = (): number[] => [100, 2000, 30, 100].map((length) => memory.allocate(length)?.address ?? -1);
   const first = step();
@@ -27,7 +27,7 @@ test("a thousand steps need no more than one, and nothing is taken after them", 
   assert.is(memory.arena.taken, 0);
 });
 
-test("arrays are where their address says; a full arena says null; the arena ends before the memory does", () => {
+test("arrays are where their address says; a full arena returns null; the arena ends before the memory does", () => {
   const memory = new Memory(16);
   const { address, array } = memory.allocate(1000) as Block;
   assert.is(array.byteOffset, address);
@@ -61,7 +61,7 @@ test("addresses above 2 GiB: kernels read and write there", () => {
   });
 });
 
-test("what leaves a scope is the same, and stays the same when its memory is used again", () => {
+test("arrays that leave a scope keep their values when its memory is used again", () => {
   withDevice("cpu", () => {
     const make = () => binary("add", array(numbers(1, 999)), array([1]));
     const kept = scope(make);

@@ -1,6 +1,6 @@
 /**
- * @file Operands outside the arena come in by pieces. Whatever the window, each kernel gives the same bits; and a full
- * arena or a refused allocation leaves everything usable.
+ * @file Operands outside the arena are copied in by pieces. With any size of window, each kernel gives the same bits;
+ * and a full arena or a refused allocation leaves everything usable.
  */
 
 import fc from "fast-check";
@@ -181,7 +181,7 @@ test("a full arena: the next results lie outside, equal; after the scope all of 
   });
 });
 
-test("what the system refuses is a DeviceError that says how much, and the next step works", () => {
+test("memory that the system refuses is a DeviceError that says how much, and the next step works", () => {
   const small = new WasmRuntime(16);
   withRuntime(small, (cpu) => {
     for (const refuse of [
@@ -198,7 +198,7 @@ test("what the system refuses is a DeviceError that says how much, and the next 
   });
 });
 
-test("a scope that throws gives everything back", () => {
+test("a scope that throws frees everything", () => {
   const small = new WasmRuntime(16);
   withRuntime(small, (cpu) => {
     assert.throws(

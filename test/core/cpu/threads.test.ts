@@ -1,4 +1,4 @@
-/** @file Threads change how long it takes, and nothing else. */
+/** @file The number of threads changes how long a result takes, and not one bit of it. */
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

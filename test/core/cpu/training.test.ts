@@ -1,4 +1,7 @@
-/** @file Training with lengths that vary, in a memory that the longest of them overflow: nothing piles up, nothing ends. */
+/**
+ * @file Training with lengths that vary, in a memory that the longest of them overflow: no memory leaks, no
+ * allocation fails.
+ */
 
 import { indices, liveBytes, random, scope, setDevice } from "lowrank/core";
 import { inject } from "lowrank/lora";

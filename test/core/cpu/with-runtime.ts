@@ -1,4 +1,4 @@
-/** @file Kernels over a memory of a test's own. */
+/** @file Runs a test with the kernels of a WasmRuntime of its own. */
 
 import { type Kernels, openDevice } from "lowrank/core";
 import { setArena } from "../../../core/array/storage.ts";

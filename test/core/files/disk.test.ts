@@ -57,7 +57,7 @@ test("missing files and folders are CheckpointErrors that name the path", ({ fol
   disk.remove(missing);
 });
 
-test("folders are made, and removed with what they hold", ({ folder }) => {
+test("folders are made, and removed with their content", ({ folder }) => {
   const deep = join(folder, "a", "b");
   disk.makeFolder(deep);
   disk.makeFolder(deep);

@@ -1,4 +1,7 @@
-/** @file JSON from outside: what JSON.parse takes or throws, as values that are safe to walk through, or CheckpointErrors. */
+/**
+ * @file JSON from outside: what JSON.parse takes or throws, as values that are safe to walk through, or
+ * CheckpointErrors.
+ */
 
 import * as fc from "fast-check";
 import { CheckpointError, parseJson, parseJsonObject } from "lowrank/core";
@@ -14,7 +17,7 @@ const refused = (text: string | Uint8Array, message: RegExp, parse = parseJson):
     String(text).slice(0, 80),
   );
 
-test("what it takes, it reads as JSON.parse does", () => {
+test("a text that is accepted is read as JSON.parse reads it", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 6 }), fc.constantFrom(undefined, 1, "\t"), (value, indent) => {
       const text = JSON.stringify(value, null, indent);
@@ -65,7 +68,7 @@ test("depth, however it is nested, ends at 32", () => {
   parseJson("f", JSON.stringify("[".repeat(1000))); // in a text it is none
 });
 
-test("names twice, and __proto__, are refused; other words of JavaScript are names as any", () => {
+test("duplicate names and __proto__ are refused; other words of JavaScript are ordinary names", () => {
   refused('{"a": 1, "b": 2, "a": 1}', /the field "a" is there twice/);
   refused('[{"x": {"a": 1, "\\u0061": 1}}]', /the field "a" is there twice/);
   refused('{"__proto__": {"a": 1}}', /__proto__/);

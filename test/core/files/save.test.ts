@@ -1,4 +1,4 @@
-/** @file Saves happen or do not, wherever they are cut. */
+/** @file Saves happen whole or not at all, wherever the process is killed. */
 
 import * as fs from "node:fs";
 import { join } from "node:path";
@@ -25,7 +25,9 @@ const read = (folder: string): string =>
     .filter((save, i, all) => all.indexOf(save) === i)
     .join("");
 
-test("killed before any change, a save of several files is there as a whole or not at all", ({ folder }) => {
+test("killed before any of its changes, a save of several files is there whole or not at all", ({
+  folder,
+}) => {
   const seen: string[] = [];
   for (let k = 0; ; k++) {
     write(folder, "A");
@@ -42,7 +44,7 @@ test("killed before any change, a save of several files is there as a whole or n
   assert.match(seen.join(""), /^A{10,}B{10,}$/);
 });
 
-test("so too where there are no hard links, and where nothing was before", ({ folder }) => {
+test("the same without hard links, and without old files", ({ folder }) => {
   const noLinks = (save: () => void): void =>
     watching((name) => {
       if (name === "linkSync") throw Object.assign(new Error("EPERM: no links here"), { code: "EPERM" });
@@ -59,7 +61,7 @@ test("so too where there are no hard links, and where nothing was before", ({ fo
   }
 });
 
-test("a file that the new save does not have goes with it", ({ folder }) => {
+test("a file that the new save removes goes with it", ({ folder }) => {
   const without = () =>
     writeFilesAtomic(folder, [
       ["a", bytes("B")],
@@ -124,7 +126,7 @@ test("a disk that refuses any one change: an error that names the path, the old 
   }
 });
 
-test("one file, cut or refused anywhere, is the old or the new one", ({ folder }) => {
+test("one file, when its save is killed or refused anywhere, is the old or the new one", ({ folder }) => {
   const path = join(folder, "run.safetensors");
   const now = () => fs.readFileSync(path, "utf8");
   for (let k = 0, cut = true; cut; k++) {
@@ -143,7 +145,9 @@ test("one file, cut or refused anywhere, is the old or the new one", ({ folder }
   }
 });
 
-test("temporary files of the living stay, those of the dead go, whatever their names", ({ folder }) => {
+test("temporary files of running processes stay, those of ended ones are removed, under any name", ({
+  folder,
+}) => {
   const path = join(folder, "run.ckpt");
   const plant = (name: string, age = 0): string => {
     fs.writeFileSync(join(folder, name), "half");
@@ -267,7 +271,7 @@ test("a load beside a save reads all files of one save", ({ folder }) => {
   );
 });
 
-test("bad places: typed, named, nothing left", ({ folder }) => {
+test("bad places: an error that names the path, and no file left", ({ folder }) => {
   fs.writeFileSync(join(folder, "file"), "");
   fs.mkdirSync(join(folder, "config.json"));
   const refused = (action: () => void, message: RegExp) =>

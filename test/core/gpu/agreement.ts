@@ -1,4 +1,4 @@
-/** @file What must hold of products on every gpu device; agreement.test.ts runs it in Node, test/browser in pages. */
+/** @file Laws of products on every gpu device. agreement.test.ts runs them in Node, test/browser in pages. */
 
 import * as fc from "fast-check";
 import { array, contiguous, NDArray, permute, random, reshape, zeros } from "lowrank/core";

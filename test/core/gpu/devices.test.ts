@@ -32,7 +32,7 @@ test("--json lists every device; those that work stay within K ε of reference",
   }
 });
 
-test("--help tells the units", () => {
+test("--help explains the units", () => {
   const { status, stdout } = devices(["--help"]);
   assert.is(status, 0);
   assert.match(stdout, /K ε/);
@@ -48,7 +48,7 @@ test("an unknown LOWRANK_DEVICE or option: one line, exit code 1", () => {
   assert.match(option.stderr, /^devices: Unknown option '--bogus'/);
 });
 
-test("the self-check sees an error of a few units, and NaN", () => {
+test("the self-check notices an error of a few units, and NaN", () => {
   const matmul: typeof reference.matmul = (a, b) => {
     const y = reference.matmul(a, b);
     y.storage.write()[0] *= 1 + 2 ** -10;

@@ -30,7 +30,7 @@ const onWebGpu = (name: string, body: () => void): void => {
   test.skip(name);
 };
 
-test("no adapter: opening says so", () => {
+test("without an adapter opening fails, and says so", () => {
   const before = process.env.VK_DRIVER_FILES;
   try {
     for (const manifest of ["/nonexistent/icd.json", resolve("package.json")]) {
@@ -42,7 +42,7 @@ test("no adapter: opening says so", () => {
   }
 });
 
-test("modes that are not here: opening says why", () => {
+test("modes that do not exist here: opening fails, and says why", () => {
   fails(() => openGpu("webgl2"), /^gpu:webgl2: WebGL 2 is found in browsers only$/, true);
 });
 
@@ -70,25 +70,28 @@ onWebGpu("a buffer beyond the device's limit is refused; smaller ones still work
   device.close();
 });
 
-onWebGpu("a lost device: an error at the call, values gone are told, the next product opens it anew", () => {
-  const device = open("lost");
-  const a = two();
-  const first = device.kernels.matmul(a, a);
-  fails(() => {
-    // The loss shows at the product or, at the latest, when its values are asked for.
-    void device.kernels.matmul(a, a).data;
-  }, /lost.*values that were only there are gone/);
-  fails(() => first.data, /lost|destroyed/);
-  assert.is(device.kernels.matmul(a, a).data[0], 4); // a's values were on the host as well
-  device.close();
-});
+onWebGpu(
+  "a lost device: an error at the call, which says that values are gone; the next product opens it anew",
+  () => {
+    const device = open("lost");
+    const a = two();
+    const first = device.kernels.matmul(a, a);
+    fails(() => {
+      // The loss shows at the product or, at the latest, when its values are asked for.
+      void device.kernels.matmul(a, a).data;
+    }, /lost.*values that were only there are gone/);
+    fails(() => first.data, /lost|destroyed/);
+    assert.is(device.kernels.matmul(a, a).data[0], 4); // a's values were on the host as well
+    device.close();
+  },
+);
 
 onWebGpu("a worker that crashes: an error at the call", () => {
   const device = open("crash");
   fails(() => device.kernels.matmul(two(), two()), /its worker crashed: crashed on purpose/);
 });
 
-test("out of device memory: what is there comes home, the product goes on", () => {
+test("out of device memory: arrays are evicted, and the product is computed", () => {
   const device = open("null"); // 512 MiB and real out-of-memory errors; no arithmetic
   const column = zeros([2 ** 12, 1]);
   const matrices = Array.from({ length: 9 }, () => zeros([2 ** 12, 2 ** 12])); // 64 MiB each, 576 in all

@@ -1,4 +1,4 @@
-/** @file The gpu.js modes that work here, for tests that run in each; the reason for those that do not. */
+/** @file The gpu.js modes that work here, for tests that run in each; and the reasons why the others do not. */
 
 import type { Test } from "uvu";
 import { type GpuDevice, type GpuMode, openGpu } from "../../../core/gpu/index.ts";

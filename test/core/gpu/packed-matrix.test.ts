@@ -34,7 +34,7 @@ if (mayCollect) {
   for (const mode of ["webgpu", "webasm", "cpu"] as const) {
     const device = deviceOrReason(mode);
     if (typeof device === "string") continue;
-    test(`${mode}: codes that nobody holds any more leave the device`, async () => {
+    test(`${mode}: codes that are not referenced any more leave the device`, async () => {
       const there = (): [arrays: number, bytes: number] => [
         device.statistics().arrays,
         watch()().device.live,

@@ -1,4 +1,4 @@
-/** @file What must hold of products with matrices of 4-bit codes on every gpu device, in Node and in pages. */
+/** @file Laws of products with matrices of 4-bit codes, for every gpu device, in Node and in pages. */
 
 import * as fc from "fast-check";
 import { array, type Codes, mT, type NDArray, random, scope, watch } from "lowrank/core";
@@ -127,29 +127,32 @@ law(
   },
 );
 
-law("over the budget codes leave without a download and are made again, and no value changes", (device) => {
-  const mode = device.name.slice(4) as GpuMode;
-  const matrices = Array.from({ length: 4 }, (_, i) => codes([8, 64], 64, i));
-  const length = packMatrix(matrices[0]).length;
-  const budget = 4 * (2 * length + 2 * 64 + 8); // two of them, x and y
-  const small = gpuDevice(mode, () => openSession(mode), budget);
-  const start = deviceBytes();
-  scope(() => {
-    const x = operand(1, 64, 5);
-    for (const i of [0, 1, 2, 3, 0, 0, 2, 1, 3]) {
-      scope(() => {
-        const y = product(small, x, matrices[i], true);
-        assert.ok(deviceBytes() - start <= budget);
-        assert.ok(small.statistics().arrays <= 4); // x, y, two matrices
-        assertAgrees(y, x, mT(reference.dequantize(matrices[i])), 2);
-      });
-    }
-  });
-  const { uploads, downloads } = small.statistics();
-  assert.is(downloads, 9); // of the products alone
-  assert.ok(uploads > 5, `${uploads}`);
-  small.close();
-});
+law(
+  "over the budget codes are evicted without a download and packed again, and no value changes",
+  (device) => {
+    const mode = device.name.slice(4) as GpuMode;
+    const matrices = Array.from({ length: 4 }, (_, i) => codes([8, 64], 64, i));
+    const length = packMatrix(matrices[0]).length;
+    const budget = 4 * (2 * length + 2 * 64 + 8); // two of them, x and y
+    const small = gpuDevice(mode, () => openSession(mode), budget);
+    const start = deviceBytes();
+    scope(() => {
+      const x = operand(1, 64, 5);
+      for (const i of [0, 1, 2, 3, 0, 0, 2, 1, 3]) {
+        scope(() => {
+          const y = product(small, x, matrices[i], true);
+          assert.ok(deviceBytes() - start <= budget);
+          assert.ok(small.statistics().arrays <= 4); // x, y, two matrices
+          assertAgrees(y, x, mT(reference.dequantize(matrices[i])), 2);
+        });
+      }
+    });
+    const { uploads, downloads } = small.statistics();
+    assert.is(downloads, 9); // of the products alone
+    assert.ok(uploads > 5, `${uploads}`);
+    small.close();
+  },
+);
 
 law("a product beyond the budget keeps its own operands on the device", (device) => {
   const mode = device.name.slice(4) as GpuMode;

@@ -5,7 +5,7 @@ import { Control } from "../../../core/gpu/webgpu/protocol.ts";
 
 const test = suite("gpu: the bridge's protocol");
 
-test("an answer comes back as it was given, also one that came before the wait", () => {
+test("an answer is received unchanged, even when it came before the wait", () => {
   const control = new Control();
   for (const status of ["done", "failed", "memory", "lost"] as const) {
     control.clear();
@@ -14,7 +14,7 @@ test("an answer comes back as it was given, also one that came before the wait",
   }
 });
 
-test("no answer leaves pending when patience ends", () => {
+test("without an answer the status is pending when patience ends", () => {
   const control = new Control();
   control.clear();
   assert.is(control.wait(20).status, "pending");
@@ -37,7 +37,7 @@ test("a wake-up that belongs to an earlier answer does not end the wait for the 
   await worker.terminate();
 });
 
-test("after the worker's end every wait ends at once, with its last word or a plain one", () => {
+test("after the worker's end every wait ends at once, with the worker's reason or a general one", () => {
   const control = new Control();
   control.end("over");
   assert.equal(control.wait(60_000).status, "lost");
@@ -45,7 +45,7 @@ test("after the worker's end every wait ends at once, with its last word or a pl
   assert.equal(control.wait(60_000).status, "lost");
 });
 
-test("a text too long for the memory is cut", () => {
+test("a text that is too long for the memory is cut off", () => {
   const control = new Control();
   control.clear();
   control.answer("failed", "x".repeat(100_000));

@@ -1,4 +1,4 @@
-/** @file What must hold of a gpu device's memory; residency.test.ts runs it in Node, test/browser in pages. */
+/** @file Laws of a gpu device's memory. residency.test.ts runs them in Node, test/browser in pages. */
 
 import * as fc from "fast-check";
 import { array, measureMemory, mT, type NDArray, random, scope, watch } from "lowrank/core";
@@ -78,14 +78,14 @@ law("1,000 scoped steps leave as many arrays and bytes on the device as one", (d
   assert.is(deviceBytes(), bytes);
 });
 
-law("what a scope returns survives it, and may be used on the device afterwards", (device) => {
+law("the result of a scope survives it, and may be used on the device afterwards", (device) => {
   const x = matrix(2, 2);
   const y = scope(() => device.kernels.matmul(x, x));
   const values = [...y.data];
   assert.equal([...device.kernels.matmul(y, array([1, 0, 0, 1], [2, 2])).data], values);
 });
 
-law("over the budget the least recently used come home, and no value changes", (device) => {
+law("over the budget the least recently used arrays are evicted, and no value changes", (device) => {
   const budget = 10 * 4 * 16; // ten 4 x 4 matrices
   const small = gpuDevice(mode(device), () => openSession(mode(device)), budget);
   const start = deviceBytes();
