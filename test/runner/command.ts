@@ -92,7 +92,8 @@ function report(results: readonly Result[], { grep }: Pick<Options, "grep">, pri
   if (grep !== undefined && leftOut.length > 0) {
     if (total("passed") + total("failed") + total("skipped") === 0)
       throw new Error(`--grep: no test holds "${grep}" in its name${didYouMean(grep, leftOut)}`);
-    print.log(`\n${leftOut.length} tests left out by --grep ${JSON.stringify(grep)}`);
+    const tests = leftOut.length === 1 ? "test" : "tests";
+    print.log(`\n${leftOut.length} ${tests} left out by --grep ${JSON.stringify(grep)}`);
   }
   for (const { file, failed, output } of results) if (failed > 0) print.log(`\n── ${file}\n${output}`);
   print.log(`\n${total("passed")} passed, ${total("failed")} failed, ${total("skipped")} skipped`);
