@@ -3,6 +3,7 @@
  *
  *     safetensors/     tensors in a file: load.ts loads, opens and saves one
  *     json.ts          JSON from outside, checked
+ *     instead.ts       for error messages: the files that a folder has in place of a missing one
  *     float16.ts       float16 and bfloat16 to float32 and back
  *     save/            saves of one or several files that happen whole or not at all, even when killed
  *     disk.node.ts     the file system in Node; with read.node.ts and attempt.node.ts
