@@ -5,6 +5,9 @@
  *     const adapted = loadAdapter(loadPretrained("gpt2"), "my-adapter");
  *     saveAdapter(adapted, "my-adapter-trained-on");
  *
+ * An adapter of a method that PEFT does not have is in the same two files in a plain form, which this library alone reads
+ * (plain.ts).
+ *
  * Reading checks both files in full before the model changes (read.ts). Writing gives the same bytes for an adapter that
  * has not changed since it was read (write.ts). How the files hold each method is in methods.ts; the fields of the
  * configuration and the modules that they mean are in config/, the names and shapes of the tensors in tensors/.

@@ -10,6 +10,7 @@ import type { Parameter } from "../../autograd/index.ts";
 import {
   AdapterError,
   CheckpointError,
+  isStringList,
   parseJsonObject,
   parseSafetensors,
   type SafeTensor,
@@ -108,8 +109,7 @@ function configOf(
       `${source}: expected a method among ${known.map((one) => one.name).join(", ")}; got ` +
         `${JSON.stringify(lowrank_method)}. A method of your own is passed as { methods: [method] }`,
     );
-  const isNames = (value: unknown): value is readonly string[] =>
-    Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string");
+  const isNames = (value: unknown): value is readonly string[] => isStringList(value) && value.length > 0;
   if (!isNames(layers) || typeof options !== "object" || options === null)
     throw new CheckpointError(`${source}: expected the names of layers and an object of options`);
   if (modules_to_save !== undefined && !isNames(modules_to_save))

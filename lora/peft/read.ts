@@ -56,6 +56,9 @@ export interface ReadOptions {
  * while the adapter acts, frozen; when they have another number of tokens, the model is resized. Unknown fields are
  * ignored, as PEFT ignores them, and a warning names them.
  *
+ * @param model a plain model, or an adapted one
+ * @param files the text of the configuration and the bytes of the weights
+ * @returns the adapted model
  * @throws CheckpointError when the files are malformed, use something unsupported (it is named), or are not of a model
  *   like this one: missing, unexpected and misshapen tensors are named
  * @throws AdapterError as `inject`

@@ -46,6 +46,7 @@ export interface WriteOptions {
  *
  * A method that PEFT does not have, such as one of your own, is written in a plain form; see plain.ts.
  *
+ * @returns the text of the configuration and the bytes of the weights
  * @throws AdapterError when there is no such adapter, it is merged, or PEFT's format cannot express it
  */
 export function writeAdapter(adapted: AdaptedModel, options: WriteOptions = {}): AdapterFiles {

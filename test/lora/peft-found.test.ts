@@ -263,6 +263,25 @@ for (const [name, make, table, target] of [
     writesAgain(adapted, files);
   });
 
+  test(`${name}: embeddings with NaN and -0 that are the base's bit for bit are the base's`, () => {
+    const odd = (first: number) => {
+      const model = tied();
+      const embed = model instanceof GPT2 ? model.transformer.wte : model.model.embed_tokens;
+      const values = embed.weight.toArray();
+      values.set([first, -0]);
+      embed.weight.assign(values);
+      return { model, values };
+    };
+    const { values } = odd(Number.NaN);
+    const files = filesOf(tied(), { target: [target] }, {}, (tensors) => {
+      tensors.set(`${P}${table}.weight`, tensorBytes("F32", [VOCAB, 4], values));
+    });
+    const same = readAdapter(odd(Number.NaN).model, files);
+    assert.equal(same.ownParameters("default"), []);
+    const other = readAdapter(odd(0).model, files);
+    assert.is(other.ownParameters("default").length, 1);
+  });
+
   for (const tokens of [VOCAB + 3, VOCAB - 4]) {
     test(`${name}: a file with ${tokens} tokens for a base of ${VOCAB} resizes it`, () => {
       const [rows, out] = [entry([tokens, 4], 17), entry([tokens, 4], 18)];
