@@ -28,7 +28,7 @@ export async function runTests(args: readonly string[], print: Print = console):
     }
     const files = chosenFiles(options);
     if (options.watch) return await watch(files, options, print);
-    if (files.length === 0) print.log("no test concerns what is not yet committed");
+    if (files.length === 0) print.log("uncommitted changes concern no test");
     return report(await runAll(files, options, print), options, print);
   } catch (error) {
     print.error(`npm test: ${(error as Error).message}`);

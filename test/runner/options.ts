@@ -11,11 +11,11 @@ Runs the test files, each in a process of its own, as many at a time as there ar
   npm test -- lora core/cpu        the files whose path holds one of these
   npm test -- lora --grep merge    of these, the tests whose name, or whose suite's, holds "merge"
   npm test -- lora/dora --watch    these, and again those that a change concerns
-  npm test -- --changed            those that the changes since the last commit concern
+  npm test -- --changed            those that uncommitted changes concern
 
   --grep TEXT   only the tests that hold TEXT in their name or in that of their suite, in upper or lower case
   --watch       run, then wait for changes; without a path or --changed, wait at once; Ctrl-C ends it
-  --changed     only the files that what is not yet committed concerns
+  --changed     only the test files that uncommitted changes concern
   --help        this text
 
 A change concerns the tests of its folder (core/files/json.ts: test/core/files; lora/dora.ts: test/lora), and those

@@ -188,7 +188,7 @@ if (spawnSync("git", ["--version"]).status !== 0) {
     const none = await npmTest("--changed");
     assert.is(none.status, 0);
     assert.is(none.totals, "0 passed, 0 failed, 0 skipped");
-    assert.match(none.out, "no test concerns");
+    assert.match(none.out, "uncommitted changes concern no test");
 
     writeFileSync("lora/new.ts", ""); // not in the index
     writeFileSync("README.md", "Two of three.\n");
