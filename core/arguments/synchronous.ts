@@ -22,7 +22,7 @@ export function synchronous<T>(who: string, result: T): T {
   if (kind === null) return result;
   if (kind === "a promise") {
     // The promise is not waited for; if it is rejected later, that must not end the process.
-    (result as unknown as PromiseLike<unknown>).then(undefined, () => {});
+    Promise.resolve(result).catch(() => {});
   }
   const until = kind === "a promise" ? "await" : "yield";
   throw new ArgumentError(who, `a synchronous function, for what it sets ends at the first ${until}`, {
