@@ -26,6 +26,7 @@ import { ArgumentError, checkOptions, optionNames } from "../core/index.ts";
 import { type Group, LayerNorm, type Module, parametersIn, RMSNorm } from "../nn/index.ts";
 import { AdaptedLayer } from "./model/adapted-layer.ts";
 import { Adapter } from "./model/adapter.ts";
+import { rateNames } from "./model/elsewhere.ts";
 
 export interface LoraPlusOptions {
   /** η, the learning rate of A. */
@@ -52,9 +53,7 @@ const loraPlusOptions = optionNames<LoraPlusOptions>({
 const loraPlusConfig = {
   learning_rate: "lr",
   loraplus_lr: "lr",
-  loraplus_lr_ratio: "ratio",
-  loraplus_lr_embedding: "embeddingLr",
-  loraplus_weight_decay: "weightDecay",
+  ...rateNames,
   lambda: "ratio",
   λ: "ratio",
   betas: "the optimizer's betas",

@@ -28,6 +28,7 @@ import {
   sameShape,
 } from "../../core/index.ts";
 import type { StateDict, Stateful } from "../../nn/index.ts";
+import { scheduleNames } from "../model/elsewhere.ts";
 import type { AdaLoRA } from "./adalora.ts";
 import { type BudgetSchedule, budgetAt, checkSchedule } from "./budget.ts";
 import { type Measure, startScores, type TripletScores, tripletScores, updateScores } from "./importance.ts";
@@ -81,15 +82,7 @@ const adaloraConfig = {
   target_r: "target, the triplets of the whole model: target_r times the number of layers",
   target_rank: "target, the triplets of the whole model: target_rank times the number of layers",
   init_r: "rank of inject()",
-  total_step: "totalSteps",
-  tinit: "warmup",
-  initial_warmup: "warmup",
-  tfinal: "final",
-  final_warmup: "final",
-  deltaT: "interval",
-  mask_interval: "interval",
-  beta1: "betas",
-  beta2: "betas",
+  ...scheduleNames,
   orth_reg_weight: "the term orthogonality() in the loss, with its weight",
 };
 

@@ -9,6 +9,33 @@ const schedule = (option: string): string => `${option} of a BudgetAllocator, wh
 const recipe = (option: string): string => `${option} of loraPlus(), which makes an optimizer's groups`;
 const quantization = (option: string): string => `${option} of quantizeModel(), before inject()`;
 
+/** PEFT's and the authors' names for AdaLoRA's schedule, and the options of BudgetAllocator. */
+export const scheduleNames = {
+  total_step: "totalSteps",
+  tinit: "warmup",
+  initial_warmup: "warmup",
+  tfinal: "final",
+  final_warmup: "final",
+  deltaT: "interval",
+  mask_interval: "interval",
+  beta1: "betas",
+  beta2: "betas",
+};
+
+/** PEFT's and the authors' names for LoRA+'s rates, and the options of loraPlus. */
+export const rateNames = {
+  loraplus_lr_ratio: "ratio",
+  loraplus_lr_embedding: "embeddingLr",
+  loraplus_weight_decay: "weightDecay",
+};
+
+/** The names, each with what `say` makes of its option. */
+const saying = (
+  names: Readonly<Record<string, string>>,
+  say: (option: string) => string,
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(names).map(([name, option]) => [name, say(option)]));
+
 /** What stands for an option of another library, or of another function of this one, as the message says it. */
 export const elsewhere: Readonly<Record<string, string>> = {
   // LoraConfig
@@ -61,12 +88,7 @@ export const elsewhere: Readonly<Record<string, string>> = {
   // AdaLoraConfig
   init_r: "rank",
   target_r: schedule("target, the triplets of the whole model,"),
-  total_step: schedule("totalSteps"),
-  tinit: schedule("warmup"),
-  tfinal: schedule("final"),
-  deltaT: schedule("interval"),
-  beta1: schedule("betas"),
-  beta2: schedule("betas"),
+  ...saying(scheduleNames, schedule),
   orth_reg_weight: "the term orthogonality() in the loss, with its weight",
   // This library's own, of other functions
   rng: "seed",
@@ -80,9 +102,7 @@ export const elsewhere: Readonly<Record<string, string>> = {
   learning_rate: "the optimizer's lr",
   weight_decay: "the optimizer's weightDecay",
   ratio: recipe("ratio"),
-  loraplus_lr_ratio: recipe("ratio"),
-  loraplus_lr_embedding: recipe("embeddingLr"),
-  loraplus_weight_decay: recipe("weightDecay"),
+  ...saying(rateNames, recipe),
   correctGradient: "correctGradient of LoraFAAdamW",
   format: quantization("format"),
   blockSize: quantization("blockSize"),
