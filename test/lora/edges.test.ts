@@ -108,7 +108,7 @@ test("a model with a weight that is NaN or infinite, adapted or quantized alread
     values[5] = bad;
     model.second.weight.assign(values);
     const parts = [model.embed, model.first, model.second];
-    assert.throws(() => quantizeModel(model), /quantizeModel: second \[3, 6\]: .*; the model is unchanged/);
+    assert.throws(() => quantizeModel(model), /quantizeModel: second \[3, 6\]: .*got (NaN|Infinity)/);
     assert.equal(
       [model.embed, model.first, model.second].every((part, i) => part === parts[i]),
       true,
