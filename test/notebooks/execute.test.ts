@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -25,6 +27,25 @@ function shown({ cells, outputs }: Execution): [string, string[]][] {
     outputs[i].map((output) => output["text/plain"].split("\n")[0]),
   ]);
 }
+
+execution(
+  "the module hook and all that it imports are read by Node alone, without the names of tsconfig.json",
+  () => {
+    const seen = new Set<string>();
+    const walk = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const [, from] of readFileSync(file, "utf8").matchAll(
+        /^(?:import|export)\b[^;]*? from "([^"]+)"/gm,
+      )) {
+        assert.not.match(from, /^(lowrank|#)/, `${file} imports ${from}`);
+        if (from.startsWith(".")) walk(join(dirname(file), from));
+      }
+    };
+    walk("notebooks/support/notebook/cell-loader.ts");
+    assert.ok(seen.size >= 3);
+  },
+);
 
 let first: Execution;
 

@@ -2,7 +2,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Session, withSession } from "../../notebooks/support/notebook/session.ts";
 import { defineSettings, settingsTable } from "../../notebooks/support/notebook/settings.ts";
-import { NotebookError, similarNames } from "../../notebooks/support/terminal/errors.ts";
+import { NotebookError } from "../../notebooks/support/terminal/errors.ts";
+import { similarNames } from "../../notebooks/support/terminal/names.ts";
 import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 
 const settings = suite("settings");

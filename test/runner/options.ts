@@ -1,6 +1,6 @@
 /** @file The options of `npm test`. */
 
-import { similarNames } from "../../notebooks/support/terminal/errors.ts";
+import { similarNames } from "../../notebooks/support/terminal/names.ts";
 import { parseOptions } from "../../notebooks/support/terminal/options.ts";
 
 export const HELP = `Usage: npm test -- [PART OF A PATH ...] [options]

@@ -1,6 +1,9 @@
 /**
  * @file A module hook that compiles a notebook imported as `name.ts?cells=1` with its cell boundaries marked.
  * Stack traces and breakpoints still point into the notebook file. execute.ts registers the hook.
+ *
+ * Node loads this file and what it imports in a thread of its own, in which "lowrank/core" is not yet a path of the
+ * sources: nothing here may import it, directly or not (test/notebooks/execute.test.ts).
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

@@ -1,7 +1,8 @@
 /** @file The notebooks of a folder: names, titles, listings, and the choice of some of them. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { NotebookError, unknownName } from "../terminal/errors.ts";
+import { NotebookError } from "../terminal/errors.ts";
+import { unknownName } from "../terminal/names.ts";
 import { declaredSettings } from "./execute.ts";
 import { parsePercent } from "./percent.ts";
 import { declaredTable } from "./settings.ts";

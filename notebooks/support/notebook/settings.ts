@@ -8,7 +8,8 @@
  */
 
 import { type Table, table } from "../show/table.ts";
-import { NotebookError, unknownName } from "../terminal/errors.ts";
+import { NotebookError } from "../terminal/errors.ts";
+import { unknownName } from "../terminal/names.ts";
 import { currentSession, type SettingValue } from "./session.ts";
 
 export interface Setting<T extends SettingValue> {

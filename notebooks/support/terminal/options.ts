@@ -1,6 +1,7 @@
 /** @file Parses command-line options: Node's parser, with helpful errors. */
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
-import { NotebookError, similarNames } from "./errors.ts";
+import { NotebookError } from "./errors.ts";
+import { similarNames } from "./names.ts";
 
 /**
  * Parses options and names of notebooks, as Node's `parseArgs` does.
