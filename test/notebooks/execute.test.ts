@@ -36,7 +36,7 @@ execution(
       if (seen.has(file)) return;
       seen.add(file);
       for (const [, from] of readFileSync(file, "utf8").matchAll(
-        /^(?:import|export)\b[^;]*? from "([^"]+)"/gm,
+        /^(?:(?:import|export)\b[^;()"']*?\bfrom|import) ["']([^"']+)["']/gm,
       )) {
         assert.not.match(from, /^(lowrank|#)/, `${file} imports ${from}`);
         if (from.startsWith(".")) walk(join(dirname(file), from));
