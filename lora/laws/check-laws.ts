@@ -3,6 +3,7 @@
 import { ArgumentError, checkOptions, type LawResult, type Random, random } from "../../core/index.ts";
 import { type Method, methodOf } from "../methods.ts";
 import type { MethodDefinition } from "../model/method.ts";
+import { sites as kinds } from "./concern.ts";
 import type { Law, Trial } from "./law.ts";
 
 /** How a law fared on all its trials. */
@@ -41,9 +42,11 @@ export function checkLawsOf(
   options: CheckLawsOptions = {},
 ): LawReport[] {
   checkOptions("checkLaws", options, known);
-  const { trials = 20, seed = 0, sites = ["linear", "conv1d", "embedding", "conv2d"] } = options;
+  const { trials = 20, seed = 0, sites = kinds } = options;
   if (!Number.isSafeInteger(trials) || trials < 1)
     throw new ArgumentError("checkLaws", "trials to be a positive integer", { trials });
+  if (!Array.isArray(sites) || sites.length === 0 || !sites.every((site) => kinds.includes(site)))
+    throw new ArgumentError("checkLaws", `sites to be a list among ${kinds.join(", ")}`, { sites });
   const named = new Set(Object.values(laws).map(({ name }) => name));
   const own = (methodOf(method).laws ?? []).filter(({ name }) => !named.has(name));
   return [...Object.values(laws), ...own].flatMap((law) => {

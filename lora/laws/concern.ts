@@ -4,7 +4,8 @@ import { AdapterError, type Guard } from "../../core/index.ts";
 import { type Method, methodOf, methods } from "../methods.ts";
 import type { Law, Trial } from "./law.ts";
 
-const sites: readonly Trial["site"][] = ["linear", "conv1d", "embedding", "conv2d"];
+/** The kinds of layers. */
+export const sites: readonly Trial["site"][] = ["linear", "conv1d", "embedding", "conv2d"];
 const counts = ["out", "in", "rank", "batch"] as const;
 
 /** Whether the adapters of a method take an option. */

@@ -1,6 +1,7 @@
 /** @file inject: puts adapters on a model. */
 
 import { AdapterError } from "../../core/index.ts";
+import { Module } from "../../nn/index.ts";
 import type { AdapterConfig } from "../methods.ts";
 import { AdaptedLayer } from "./adapted-layer.ts";
 import { AdaptedModel, type AnyModel } from "./adapted-model.ts";
@@ -40,6 +41,8 @@ export function injectWith<M extends AnyModel>(
   options: AdapterConfig & { readonly name?: string },
   copies: (places: readonly Place[]) => OwnParameter[],
 ): AdaptedModel<M> {
+  if (!(model instanceof Module))
+    throw new AdapterError(`inject: expected a model, a Module with a forward; got ${model}`);
   const { name = "default", ...config } = options ?? {};
   checkConfig("inject", config as AdapterConfig, {});
   for (const [path, module] of model.namedModules()) {

@@ -11,7 +11,7 @@
 import { ArgumentError, type Random, type Shape } from "../../core/index.ts";
 import type { Target } from "../../nn/index.ts";
 import type { Law } from "../laws/law.ts";
-import type { Adapter, AdapterOptions } from "./adapter.ts";
+import { Adapter, type AdapterOptions } from "./adapter.ts";
 import type { WeightView } from "./weight-view.ts";
 
 /** Where an adapter goes, and what else it trains. */
@@ -155,13 +155,15 @@ export type CustomConfig = Placement & Omit<AdapterOptions, "rng"> & { readonly 
  *
  *     const vera = defineMethod({ name: "vera", adapter: VeRA, count: { trained: (r, d_in, d_out) => r + d_out } });
  *
- * @throws ArgumentError unless the name is made of lower-case letters, digits and dashes, and the class is one
+ * @throws ArgumentError unless the name is made of lower-case letters, digits and dashes, and the class extends Adapter
  */
 export function defineMethod<C extends AdapterClass>(definition: MethodDefinition<C>): MethodDefinition<C> {
+  if (typeof definition !== "object" || definition === null)
+    throw new ArgumentError("defineMethod", "an object { name, adapter, … }", { definition });
   const { name, adapter } = definition;
   if (typeof name !== "string" || !/^[a-z][a-z0-9-]*$/.test(name))
     throw new ArgumentError("defineMethod", "a name of lower-case letters, digits and dashes", { name });
-  if (typeof adapter !== "function")
+  if (typeof adapter !== "function" || !(adapter.prototype instanceof Adapter))
     throw new ArgumentError("defineMethod", "a class that extends Adapter", { adapter });
   return definition;
 }

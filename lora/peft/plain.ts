@@ -9,6 +9,7 @@
 import type { Parameter } from "../../autograd/index.ts";
 import {
   AdapterError,
+  ArgumentError,
   CheckpointError,
   isStringList,
   parseJsonObject,
@@ -71,8 +72,12 @@ export const isPlain = (text: string): boolean => /^\s*\{\s*"lowrank_method"/.te
 export function readPlain<M extends AnyModel>(
   model: M | AdaptedModel<M>,
   { config: text, weights }: AdapterFiles,
-  { name = "default", source = "adapter", seed, methods: given = [] }: ReadOptions,
+  { name = "default", method, source = "adapter", seed, methods: given = [] }: ReadOptions,
 ): AdaptedModel<M> {
+  if (method !== undefined)
+    throw new CheckpointError(
+      `${source}: expected LoRA for the method ${method}; got an adapter in the plain form`,
+    );
   const config = configOf(parseJsonObject(`${source}: adapter_config.json`, text), source, given, seed);
   const file = `${source}: adapter_model.safetensors`;
   const { tensors } = parseSafetensors(weights, file);
@@ -97,21 +102,31 @@ export function readPlain<M extends AnyModel>(
 
 /** The configuration that makes such an adapter. */
 function configOf(
-  { lowrank_method, layers, options, modules_to_save }: Record<string, unknown>,
+  { lowrank_method, layers, options, modules_to_save, ...others }: Record<string, unknown>,
   source: string,
   given: readonly MethodDefinition[],
   seed: number | undefined,
 ): AdapterConfig {
-  const known: readonly MethodDefinition[] = [...Object.values(methods), ...given];
+  if (!Array.isArray(given) || !given.every((one) => typeof one?.name === "string" && one.adapter))
+    throw new ArgumentError("readAdapter", "methods to be a list of values of defineMethod", {
+      methods: given,
+    });
+  const known: readonly MethodDefinition[] = [...given, ...Object.values(methods)];
   const method = known.find((one) => one.name === lowrank_method);
   if (!method)
     throw new CheckpointError(
       `${source}: expected a method among ${known.map((one) => one.name).join(", ")}; got ` +
         `${JSON.stringify(lowrank_method)}. A method of your own is passed as { methods: [method] }`,
     );
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined)
+    throw new CheckpointError(`${source}: expected no other fields in the plain form; got ${unknown}`);
   const isNames = (value: unknown): value is readonly string[] => isStringList(value) && value.length > 0;
   if (!isNames(layers) || typeof options !== "object" || options === null)
     throw new CheckpointError(`${source}: expected the names of layers and an object of options`);
+  const misplaced = Object.keys(options).find((name) => placement.includes(name));
+  if (misplaced !== undefined)
+    throw new CheckpointError(`${source}: expected options of the method alone; got ${misplaced} among them`);
   if (modules_to_save !== undefined && !isNames(modules_to_save))
     throw new CheckpointError(`${source}: expected modules_to_save to be a list of names`);
   return {

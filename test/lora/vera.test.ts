@@ -146,6 +146,23 @@ test("bad definitions, options and trials are refused by name", () => {
     /there is no option shared/,
   );
   assert.throws(() => inject(gpt2(), { method: "vera" as never, rank: 2, target: "c_attn" }), /defineMethod/);
+  for (const model of [null, {}, 3])
+    assert.throws(() => inject(model as never, { rank: 1, target: "c_attn" }), /inject: expected a model/);
+  for (const bad of [null, 3, { name: "x", adapter: () => {} }, { name: "x", adapter: class {} }])
+    assert.throws(() => defineMethod(bad as never), /defineMethod: expected/);
+  for (const sites of [[], ["linar"], "linear"])
+    assert.throws(() => checkLaws(vera, { sites } as never), /checkLaws: expected sites to be a list among/);
+  const files = writeAdapter(inject(gpt2(), { method: vera, rank: 2, target: "c_attn" }));
+  for (const methods of [null, [null], vera])
+    assert.throws(() => readAdapter(gpt2(), files, { methods } as never), /expected methods to be a list/);
+  assert.throws(() => readAdapter(gpt2(), files, { methods: [vera], method: "lora-fa" }), /plain form/);
+  for (const [from, to, message] of [
+    ['"layers"', '"other": 1, "layers"', /no other fields in the plain form; got other/],
+    ['"options": {', '"options": { "target": "wte",', /got target among them/],
+  ] as const) {
+    const config = files.config.replace(from, to);
+    assert.throws(() => readAdapter(gpt2(), { ...files, config }, { methods: [vera] }), message);
+  }
   assert.throws(() => checkLaws(vera, { trial: 3 } as never), /trials \(there is no option trial/);
   assert.throws(() => laws.doraNorms.check({ ...trial, method: vera }), /applies to dora; got method "vera"/);
 });
