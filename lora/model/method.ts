@@ -131,7 +131,10 @@ export interface MethodDefinition<C extends AdapterClass = AdapterClass> {
   readonly adapter: C;
   /** How many parameters it has. Without it `countParameters` cannot count the method. */
   readonly count?: CountFormula;
-  /** Its form in PEFT's files. Without it `saveAdapter` writes a plain form, which this library alone reads. */
+  /**
+   * Its form in PEFT's files, which are read as the library's method with that form. Without it `saveAdapter` writes a
+   * plain form, which this library alone reads.
+   */
   readonly peft?: PeftForm;
   /** The laws that hold for it beyond those of every method, of this library or of its own; see `checkLaws`. */
   readonly laws?: readonly Law[];

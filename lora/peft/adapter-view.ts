@@ -8,14 +8,14 @@ import type { AdaptedModel } from "../model/adapted-model.ts";
 import type { Adapter } from "../model/adapter.ts";
 import type { PeftForm } from "../model/method.ts";
 import type { OwnParameter } from "../model/saved-parameters.ts";
-import { formOf, isPeftMethod, type PeftMethod, peftMethods } from "./methods.ts";
+import { formFor, peftMethods } from "./methods.ts";
 import { type Origin, originOf } from "./origin.ts";
 import { type Masks, masksOf } from "./tensors/masks.ts";
 
 /** What is known of an adapter when it is written. */
 export interface AdapterView {
   readonly name: string;
-  readonly method: PeftMethod;
+  readonly method: string;
   readonly form: PeftForm;
   /** The adapters of its layers, by the names of the layers. */
   readonly parts: ReadonlyMap<string, Adapter>;
@@ -41,13 +41,13 @@ export function viewAdapter(adapted: AdaptedModel, name: string): AdapterView {
     throw new AdapterError(`saveAdapter: ${name} is merged; expected it in its layers; unmerge() first`);
   const methods = new Set(Array.from(parts.values(), ({ method }) => method));
   const [method] = methods;
-  if (methods.size !== 1 || !isPeftMethod(method))
+  const form = methods.size === 1 ? formFor(method, adapted.config(name).method) : undefined;
+  if (!form)
     throw new AdapterError(
       `saveAdapter: expected one method of ${peftMethods.join(", ")}; ${name} is ${[...methods].join(" and ")}`,
     );
   const config = adapted.config(name);
   const origin = originOf(config);
-  const form = formOf(method);
   const { triplets } = form;
   const { model, layers } = adapted;
   return {

@@ -11,8 +11,17 @@ const withForm = Object.values(methods).filter((method: MethodDefinition) => met
 /** Names of the methods that PEFT's files can hold. */
 export const peftMethods: readonly string[] = withForm.map(({ name }) => name);
 
-/** Whether PEFT's files can hold the method of this name. */
-export const isPeftMethod = (method: string): method is PeftMethod => peftMethods.includes(method);
+/**
+ * The form of a method by its name; undefined when PEFT's files cannot hold it.
+ * @param given the method as its adapter's configuration has it: one of your own brings its own form
+ */
+export function formFor(name: string, given?: string | MethodDefinition): PeftForm | undefined {
+  if (typeof given === "object" && given.name === name) return given.peft;
+  const method: MethodDefinition | undefined = Object.hasOwn(methods, name)
+    ? methods[name as Method]
+    : undefined;
+  return method?.peft;
+}
 
 /** The form of each of them; the order decides as which method a file is read. */
 export const peftForms: readonly PeftForm[] = withForm.map(({ peft }: MethodDefinition) => peft as PeftForm);

@@ -14,7 +14,7 @@ import { placesIn } from "../model/saved-parameters.ts";
 import { type AdapterView, viewAdapter } from "./adapter-view.ts";
 import type { Fields } from "./config/fields.ts";
 import { configText } from "./config/write.ts";
-import { isPeftMethod } from "./methods.ts";
+import { formFor } from "./methods.ts";
 import { writePlain } from "./plain.ts";
 import type { AdapterFiles } from "./read.ts";
 import { bareLayer } from "./tensors/content.ts";
@@ -71,8 +71,8 @@ export function writeAdapter(adapted: AdaptedModel, options: WriteOptions = {}):
 
 /** True when all its parts are of one method, which PEFT's files cannot hold. */
 function isOfPlainForm(adapted: AdaptedModel, name: string): boolean {
-  const kinds = new Set(Array.from(adapted.adapter(name).values(), ({ method }) => method));
-  return kinds.size === 1 && !isPeftMethod([...kinds][0]);
+  const [method, ...others] = new Set(Array.from(adapted.adapter(name).values(), ({ method }) => method));
+  return others.length === 0 && !formFor(method, adapted.config(name).method);
 }
 
 /** One tensor of the file. */
@@ -87,7 +87,7 @@ function adapterEntries({ method, form, parts, masks, layers }: AdapterView): En
   return [...parts].flatMap(([path, part]) => {
     const mask = masks?.get(path);
     const rank = mask ? mask.filter(Boolean).length : part.rank;
-    const slots = slotsOf(method, path, bareLayer(layers.get(path) as AdaptedLayer), rank);
+    const slots = slotsOf({ method, form }, path, bareLayer(layers.get(path) as AdaptedLayer), rank);
     return Object.entries(slots).map(([name, { key, shape }]): Entry => {
       const parameter = parameterOf(part, name);
       const axis = form.triplets?.axes[name];

@@ -3,20 +3,27 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { matmul, type Parameter } from "lowrank/autograd";
 import { random } from "lowrank/core";
 import {
+  Adapter,
+  type AdapterOptions,
+  adapterParameter,
   checkLaws,
   countParameters,
   defineMethod,
   inject,
+  type LayerInput,
   laws,
   loadAdapter,
+  methods,
   readAdapter,
   saveAdapter,
   trial,
+  type WeightView,
   writeAdapter,
 } from "lowrank/lora";
-import { AdamW, GPT2 } from "lowrank/nn";
+import { AdamW, GPT2, kaimingUniform } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { VeRA, vera } from "./methods/vera.ts";
@@ -133,6 +140,30 @@ test("saved, it comes back to the bit, beside other adapters too; unknown method
   );
   assert.equal(logits(plain), logits(gpt2())); // nothing was changed
   rmSync(folder, { recursive: true });
+});
+
+test("a method with a form in PEFT's files is written in it", () => {
+  class Own extends Adapter {
+    readonly method = "own";
+    A: Parameter;
+    B: Parameter;
+    constructor(W0: WeightView, options: AdapterOptions) {
+      super(options);
+      this.A = adapterParameter(kaimingUniform(options.rng, [options.rank, W0.in], W0.in));
+      this.B = adapterParameter(kaimingUniform(options.rng, [W0.out, options.rank], W0.out));
+    }
+    override delta(W0: WeightView, x: LayerInput) {
+      return W0.up(W0.down(this.dropped(x), this.A).mul(this.scaling), this.B);
+    }
+    override deltaWeight() {
+      return matmul(this.B, this.A).mul(this.scaling);
+    }
+  }
+  const own = defineMethod({ name: "own", adapter: Own, peft: methods.lora.peft });
+  const model = inject(gpt2(), { method: own, rank: 2, target: ["c_attn"], alpha: 4, seed: 1 });
+  const files = writeAdapter(model);
+  assert.is(JSON.parse(files.config).peft_type, "LORA");
+  assert.equal(logits(readAdapter(gpt2(), files)), logits(model));
 });
 
 test("bad definitions, options and trials are refused by name", () => {

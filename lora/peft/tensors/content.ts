@@ -6,6 +6,7 @@ import { isAdaptable, listModules, type Module, type NamedModule, nearestNames }
 import { type Place, placesIn } from "../../model/saved-parameters.ts";
 import { moduleOf, patternValues, savedModules, targetedModules } from "../config/modules.ts";
 import type { PeftConfig } from "../config/parse.ts";
+import { formOf } from "../methods.ts";
 import { savedEmbeddings } from "./embeddings.ts";
 import { type FileTensors, sameValues } from "./file.ts";
 import { baseKey, layerOfKey, ownKey, PREFIX, type Slot, slotsOf } from "./keys.ts";
@@ -56,7 +57,10 @@ export function expectedContent(
   const ranks = patternValues("rank_pattern", config.rankPattern, config.rank);
   const slots = Array.from(byName, ([name, layer]) => {
     const kept = config.masks?.get(name)?.filter(Boolean).length;
-    return [name, slotsOf(config.method, name, layer, kept ?? ranks(name))] as const;
+    return [
+      name,
+      slotsOf({ method: config.method, form: formOf(config.method) }, name, layer, kept ?? ranks(name)),
+    ] as const;
   });
   const saved = savedModules(modules, config.modules.save);
   const own = ownPlaces({ model, modules, saved, bias: config.bias, isAdapted }).map((place) => ({

@@ -10,8 +10,9 @@ import type { Parameter } from "../../../autograd/index.ts";
 import { AdapterError, type Shape } from "../../../core/index.ts";
 import { Conv1d, Conv2d, Embedding, type Module } from "../../../nn/index.ts";
 import type { Adapter } from "../../model/adapter.ts";
+import type { PeftForm } from "../../model/method.ts";
 import { viewWeight } from "../../model/weight-view.ts";
-import { formOf, type PeftMethod, peftForms } from "../methods.ts";
+import { peftForms } from "../methods.ts";
 
 export const PREFIX = "base_model.model.";
 
@@ -27,12 +28,11 @@ export interface Slot {
  * @throws AdapterError when PEFT has no such adapter on a layer of this kind
  */
 export function slotsOf(
-  method: PeftMethod,
+  { method, form: { tensors, onEmbeddings } }: { readonly method: string; readonly form: PeftForm },
   path: string,
   layer: Module,
   rank: number,
 ): Readonly<Record<string, Slot>> {
-  const { tensors, onEmbeddings } = formOf(method);
   const isEmbedding = layer instanceof Embedding;
   if (isEmbedding && !onEmbeddings)
     throw new AdapterError(
