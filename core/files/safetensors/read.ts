@@ -49,9 +49,9 @@ export function contentOf(
   checkLayout(entries, size - headerEnd, source);
   const tensors = new Map<string, SafeTensor>();
   for (const [name, { dtype, shape, begin, end }] of entries) {
-    const bytes = (): Uint8Array => {
-      const values = read(headerEnd + begin, headerEnd + end);
-      if (dtype === "BOOL") checkBooleans(values, name, headerEnd + begin, source);
+    const bytes = (from = 0, to = end - begin): Uint8Array => {
+      const values = read(headerEnd + begin + from, headerEnd + begin + to);
+      if (dtype === "BOOL") checkBooleans(values, name, headerEnd + begin + from, source);
       return values;
     };
     tensors.set(name, new SafeTensor(name, { dtype, shape }, bytes, source));

@@ -1,8 +1,8 @@
 /** @file A tensor of a safetensors file: its format, shape and bytes, and its values, decoded on demand. */
 
-import type { Shape } from "../../array/shape.ts";
+import { type Shape, sizeOf } from "../../array/shape.ts";
 import { CheckpointError } from "../../errors.ts";
-import { type Dtype, decode, type Values } from "./dtype.ts";
+import { type Dtype, decode, itemBytes, type Values } from "./dtype.ts";
 import { quote } from "./header.ts";
 
 /** A tensor as a file stores it: number format, shape, and the little-endian bytes of its values. */
@@ -17,13 +17,13 @@ export class SafeTensor implements TensorBytes {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: Shape;
-  readonly #read: () => Uint8Array;
+  readonly #read: (from?: number, to?: number) => Uint8Array;
   readonly #source: string;
 
   constructor(
     name: string,
     { dtype, shape }: Omit<TensorBytes, "bytes">,
-    read: () => Uint8Array,
+    read: (from?: number, to?: number) => Uint8Array,
     source = "safetensors",
   ) {
     this.name = name;
@@ -41,6 +41,16 @@ export class SafeTensor implements TensorBytes {
   /** The exact values, in the narrowest typed array that holds the format (F16 and BF16 as float32). */
   values(): Values {
     return decode(this.dtype, this.bytes);
+  }
+
+  /**
+   * The exact values in parts of at most `most` elements, in order, so that a large tensor is never in memory as a whole.
+   * @param most elements of a part. @default 2^20
+   */
+  *parts(most = 2 ** 20): Generator<Values> {
+    const [size, bytes] = [sizeOf(this.shape), itemBytes[this.dtype]];
+    for (let from = 0; from < size; from += most)
+      yield decode(this.dtype, this.#read(from * bytes, Math.min(size, from + most) * bytes));
   }
 
   /**
