@@ -61,9 +61,14 @@ export { type LayerInput, viewWeight, type WeightView } from "./model/weight-vie
 export {
   type AdapterFiles,
   loadAdapter,
+  measureUpdate,
+  type OpenAdapter,
+  type OpenLayer,
+  openAdapter,
   type ReadOptions,
   readAdapter,
   saveAdapter,
+  type UpdateMeasure,
   type WriteOptions,
   writeAdapter,
 } from "./peft/index.ts";

@@ -13,25 +13,16 @@
  * configuration and the modules that they mean are in config/, the names and shapes of the tensors in tensors/.
  */
 
-import {
-  CheckpointError,
-  decodeUtf8,
-  exists,
-  insteadOf,
-  makeFolder,
-  pickles,
-  readSaved,
-  writeFilesAtomic,
-} from "../../core/index.ts";
+import { decodeUtf8, makeFolder, readSaved, writeFilesAtomic } from "../../core/index.ts";
 import type { AdaptedModel, AnyModel } from "../model/adapted-model.ts";
+import { CONFIG, checkFiles, WEIGHTS } from "./folder.ts";
 import { type ReadOptions, readAdapter } from "./read.ts";
 import { type WriteOptions, writeAdapter } from "./write.ts";
 
+export { measureUpdate, type UpdateMeasure } from "./measure.ts";
+export { type OpenAdapter, type OpenLayer, openAdapter } from "./open.ts";
 export { type AdapterFiles, type ReadOptions, readAdapter } from "./read.ts";
 export { type WriteOptions, writeAdapter } from "./write.ts";
-
-const CONFIG = "adapter_config.json";
-const WEIGHTS = "adapter_model.safetensors";
 
 /**
  * Puts the adapter in a folder on a model.
@@ -75,20 +66,4 @@ export function saveAdapter(adapted: AdaptedModel, folder: string, options: Writ
     [WEIGHTS, weights],
     [CONFIG, new TextEncoder().encode(config)],
   ]);
-}
-
-/** @throws CheckpointError when one of the two files is missing: what is there instead, and what to do */
-function checkFiles(folder: string, place: (name: string) => string): void {
-  const absent = [CONFIG, WEIGHTS].find((name) => !exists(place(name)));
-  if (absent === undefined) return;
-  const ofWeights = [
-    pickles,
-    ", a pickle of PyTorch: load it with PEFT and write it by save_pretrained(folder, safe_serialization=True)",
-  ] as const;
-  const ofModels = [
-    /^(model\.safetensors|config\.json)$/,
-    ": it is a model's folder, which loadPretrained reads",
-  ] as const;
-  const instead = insteadOf(folder, absent === WEIGHTS ? [ofWeights, ofModels] : [ofModels]);
-  throw new CheckpointError(`${folder}: no ${absent}${instead}`);
 }
