@@ -168,7 +168,8 @@ export {
 
 // The training loop, its files, its numbers, its data.
 
-export { loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";
+export { type CheckpointOptions, loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";
+export { checkpointBlocks } from "./train/checkpoint-blocks.ts";
 export type { EvaluateOptions, Evaluation } from "./train/evaluations.ts";
 export { type FitOptions, type FitResult, fit, type StepReport } from "./train/fit.ts";
 export { accuracy, perplexity } from "./train/metrics.ts";

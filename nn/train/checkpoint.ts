@@ -22,6 +22,7 @@ import {
   tensorBytes,
 } from "../../core/index.ts";
 import { places } from "../module/fields.ts";
+import { describeMismatch, findMismatch } from "../module/mismatch.ts";
 import type { Module, StateDict } from "../module/module.ts";
 import type { Optimizer } from "../optim/index.ts";
 import { copied, type Evaluations, type SavedEvaluations, savedEvaluations } from "./evaluations.ts";
@@ -44,6 +45,15 @@ export interface Stateful {
   loadStateDict(values: StateDict): void;
 }
 
+/** What a checkpoint holds of the model. */
+export interface CheckpointOptions {
+  /**
+   * True: only the parameters that require a gradient. The frozen ones must be as they were when it was saved.
+   * @default false
+   */
+  readonly trainedOnly?: boolean;
+}
+
 /** What the names of the file's arrays begin with, by what they belong to. */
 const MODEL = "model.";
 const OPTIMIZER = "optimizer.";
@@ -56,6 +66,7 @@ const BEST_STATE = "bestState.";
  * @param losses one for each step taken
  * @param state state to save in addition
  * @param evaluations those of `fit`
+ * @param options which parameters the file holds
  * @throws ArgumentError when a loss is not finite; CheckpointError when the file cannot be written: an older file is then
  *   unchanged
  */
@@ -66,6 +77,7 @@ export function saveCheckpoint(
   losses: readonly number[],
   state?: Stateful,
   evaluations?: Evaluations,
+  options: CheckpointOptions = {},
 ): void {
   const wrong = losses.findIndex((loss) => !Number.isFinite(loss));
   if (wrong >= 0)
@@ -82,7 +94,7 @@ export function saveCheckpoint(
   saveSafetensors(
     path,
     [
-      ...Array.from(model.stateDict(), ([name, value]) => entry(MODEL + name, value)),
+      ...Array.from(savedState(model, options), ([name, value]) => entry(MODEL + name, value)),
       ...Array.from(arrays, ([name, value]) => entry(OPTIMIZER + name, value)),
       ...Array.from(state?.stateDict() ?? [], ([name, value]) => entry(STATE + name, value)),
       ...Array.from(evaluated?.snapshot?.weights ?? [], ([name, value]) => entry(BEST + name, value)),
@@ -92,8 +104,16 @@ export function saveCheckpoint(
   );
 }
 
+/** The values of the model that a checkpoint holds: all, or those of the parameters that require a gradient. */
+function savedState(model: Module, { trainedOnly = false }: CheckpointOptions): StateDict {
+  if (!trainedOnly) return model.stateDict();
+  const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+  return new Map(trained.map(([name, { value }]) => [name, value]));
+}
+
 /**
  * Restores model, optimizer, generators and `state` from a checkpoint file, and appends its losses to `losses`.
+ * @param options those that it was saved with
  * @returns the number of steps taken; 0 when there is no file
  * @throws CheckpointError when the file is of another run or damaged, PagingError when a `PagedAdamW` finds no room.
  *   Nothing is changed then: all that is in the file is checked before anything is assigned
@@ -105,6 +125,7 @@ export function loadCheckpoint(
   losses: number[],
   state?: Stateful,
   evaluations?: Evaluations,
+  options: CheckpointOptions = {},
 ): number {
   if (!exists(path)) return 0;
   const { tensors, metadata } = loadSafetensors(path);
@@ -116,7 +137,9 @@ export function loadCheckpoint(
     steps: progress.optimizerSteps,
     arrays: parts[OPTIMIZER],
   };
-  model.checkStateDict(parts[MODEL]);
+  const saved = parts[MODEL];
+  if (options.trainedOnly) checkTrained(path, savedState(model, options), saved);
+  else model.checkStateDict(saved);
   optimizer.checkState(optimizerState);
   const evaluated = progress.evaluations ?? { evaluations: [], stopped: false };
   const best = { weights: parts[BEST], state: parts[BEST_STATE] };
@@ -139,13 +162,27 @@ export function loadCheckpoint(
     if (before) state?.loadStateDict(before);
     throw error;
   }
-  model.loadStateDict(parts[MODEL]);
+  if (options.trainedOnly) {
+    for (const [name, parameter] of model.namedParameters()) {
+      const value = saved.get(name);
+      if (value) parameter.assign(value);
+    }
+  } else model.loadStateDict(saved);
   generators.forEach((generator, i) => {
     generator.restore(progress.generators[i]);
   });
   for (const loss of progress.losses) losses.push(loss);
   evaluations?.load(evaluated, best);
   return progress.losses.length;
+}
+
+/** @throws CheckpointError unless the file holds the trained parameters, in their shapes, and no others */
+function checkTrained(path: string, expected: StateDict, saved: StateDict): void {
+  const problems = describeMismatch(findMismatch(expected, saved), 8);
+  if (problems.length > 0)
+    throw new CheckpointError(
+      `${path}: expected the parameters that train, and no others; ${problems.join("; ")}`,
+    );
 }
 
 /** Every generator in a field of the model, once. */

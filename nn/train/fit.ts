@@ -24,10 +24,19 @@ export interface FitOptions<Batch> {
   readonly steps: number;
   /** Updates the parameters; made from those that are to train. */
   readonly optimizer: Optimizer<{ lr: number }>;
-  /** Returns the batch of a step, counted from 0. It depends on the step alone, so that a resumed run sees the same batches. */
-  readonly batch: (step: number) => Batch;
+  /**
+   * Returns the batch of a step, counted from 0, and with `accumulate` of each of its parts. It depends on these numbers
+   * alone, so that a resumed run sees the same batches.
+   */
+  readonly batch: (step: number, part: number) => Batch;
   /** Returns the loss of a batch, a scalar. */
   readonly loss: (batch: Batch) => Tensor;
+  /**
+   * Gradient accumulation: number of batches in a step, the parts of a larger batch. Its loss is the mean of theirs, and
+   * only one part's activations are in memory at a time.
+   * @default 1
+   */
+  readonly accumulate?: number;
   /** Returns for each step a factor on the learning rates that the groups have at the start. @default 1 at every step */
   readonly schedule?: Schedule;
   /** Gradients are scaled down to this global norm (`clipGradientNorm`). @default no clipping */
@@ -43,10 +52,15 @@ export interface FitOptions<Batch> {
   /** Shows a progress bar where standard error is a terminal; a string labels it. @default true */
   readonly progress?: boolean | string;
   /**
-   * Saves a checkpoint file every `every` steps and after the last. A run that finds the file continues from it.
+   * Saves a checkpoint file every `every` steps and after the last. A run that finds the file continues from it. With
+   * `trainedOnly` the file leaves out frozen parameters: the run that continues must be given the same ones.
    * @default none
    */
-  readonly checkpoint?: { readonly path: string; readonly every: number };
+  readonly checkpoint?: {
+    readonly path: string;
+    readonly every: number;
+    readonly trainedOnly?: boolean;
+  };
   /** What else belongs to the run's state, for checkpoints and `keepBest`. @default none */
   readonly state?: Stateful;
 }
@@ -80,6 +94,7 @@ const known = [
     "optimizer",
     "batch",
     "loss",
+    "accumulate",
     "schedule",
     "maxGradNorm",
     "evaluate",
@@ -102,6 +117,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   clip: "maxGradNorm",
   data: "batch",
   callback: "onStep",
+  gradient_accumulation_steps: "accumulate",
+  accumulate_grad_batches: "accumulate",
   patience: "evaluate: { patience }",
   keepBest: "evaluate: { keepBest }",
 };
@@ -111,7 +128,7 @@ const elsewhere: Readonly<Record<string, string>> = {
  * uninterrupted one, and stops where that one would. Modes (`training`) and learning rates are restored at the end.
  *
  *     for each step:   rate = base rate · schedule(step)
- *                      loss(batch(step)).backward();  clip;  beforeStep;  optimizer.step();  afterStep
+ *                      loss(batch(step)).backward(), of each part;  clip;  beforeStep;  optimizer.step();  afterStep
  *                      optimizer.zeroGrad();  onStep;  evaluate and save where due
  *
  * Each step and each evaluation is a `scope`: the tensors computed in it are released at its end. Copies made in
@@ -132,11 +149,12 @@ const elsewhere: Readonly<Record<string, string>> = {
 export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult {
   const evaluations = checkFit(model, options);
   const { steps, optimizer, schedule, maxGradNorm, evaluate, checkpoint, progress = true } = options;
+  const { accumulate = 1 } = options;
   const rates = optimizer.groups.map((group) => group.lr);
   const modes = modesOf(model);
   const losses: number[] = [];
   const start = checkpoint
-    ? loadCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations)
+    ? loadCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations, checkpoint)
     : 0;
   if (checkpoint && start > steps)
     warn(
@@ -160,9 +178,15 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
         group.lr = rates[i] * factor;
       });
       scope(() => {
-        const loss = lossOf(step, options);
-        if (step === start) warnOfStrangers(model, optimizer, loss);
-        loss.backward();
+        let loss = 0;
+        for (let part = 0; part < accumulate; part++) {
+          scope(() => {
+            const ofPart = lossOf(step, part, options);
+            if (step === start && part === 0) warnOfStrangers(model, optimizer, ofPart);
+            (accumulate === 1 ? ofPart : ofPart.div(accumulate)).backward();
+            loss += ofPart.item() / accumulate;
+          });
+        }
         const gradNorm =
           maxGradNorm === undefined ? null : clipGradientNorm(optimizer.parameters(), maxGradNorm);
         if (gradNorm !== null && !Number.isFinite(gradNorm))
@@ -172,8 +196,8 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
         optimizer.step();
         call("afterStep", () => options.afterStep?.(step));
         optimizer.zeroGrad();
-        losses.push(loss.item());
-        const answer = call("onStep", () => options.onStep?.({ step, loss: loss.item(), gradNorm }));
+        losses.push(loss);
+        const answer = call("onStep", () => options.onStep?.({ step, loss, gradNorm }));
         if (answer === "stop") evaluations.stopped = true;
       });
       const done = step + 1;
@@ -184,7 +208,7 @@ export function fit<Batch>(model: Module, options: FitOptions<Batch>): FitResult
           evaluated(model, () => keepingCopies(() => synchronous("fit: evaluate.run", evaluate.run()))),
         );
       if (checkpoint && (isDue(checkpoint.every) || evaluations.stopped))
-        saveCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations);
+        saveCheckpoint(checkpoint.path, model, optimizer, losses, options.state, evaluations, checkpoint);
       bar?.tick();
     }
     evaluations.restore();
@@ -210,6 +234,7 @@ function checkFit<Batch>(model: Module, options: FitOptions<Batch>): Evaluations
   checkOptions("fit", options ?? {}, known, elsewhere);
   const { steps, optimizer, maxGradNorm = 1, progress = true, checkpoint, state } = options ?? {};
   if (!Number.isSafeInteger(steps) || steps < 0) refuse("steps a non-negative integer", { steps });
+  if (options.accumulate !== undefined) checkCount("fit", "accumulate", options.accumulate);
   if (!(optimizer instanceof Optimizer))
     refuse("optimizer, such as new AdamW(model.parameters())", { optimizer });
   for (const name of ["batch", "loss"] as const)
@@ -224,7 +249,10 @@ function checkFit<Batch>(model: Module, options: FitOptions<Batch>): Evaluations
   if (state !== undefined && typeof state?.stateDict !== "function")
     refuse("state with stateDict and loadStateDict", { state });
   if (checkpoint !== undefined) {
-    checkOptions("fit: checkpoint", checkpoint, ["path", "every"], { file: "path", save_steps: "every" });
+    const names = ["path", "every", "trainedOnly"];
+    checkOptions("fit: checkpoint", checkpoint, names, { file: "path", save_steps: "every" });
+    const { trainedOnly = false } = checkpoint;
+    if (typeof trainedOnly !== "boolean") refuse("checkpoint.trainedOnly true or false", { trainedOnly });
     if (typeof checkpoint.path !== "string") refuse("checkpoint.path, a string", { path: checkpoint.path });
     checkCount("fit: checkpoint", "every", checkpoint.every);
   }
@@ -232,8 +260,8 @@ function checkFit<Batch>(model: Module, options: FitOptions<Batch>): Evaluations
 }
 
 /** The loss of a step. @throws LowrankError unless it is a finite scalar */
-function lossOf<Batch>(step: number, { batch, loss }: FitOptions<Batch>): Tensor {
-  const value = synchronous("fit: loss", loss(synchronous("fit: batch", batch(step))));
+function lossOf<Batch>(step: number, part: number, { batch, loss }: FitOptions<Batch>): Tensor {
+  const value = synchronous("fit: loss", loss(synchronous("fit: batch", batch(step, part))));
   if (!(value instanceof Tensor))
     throw new ArgumentError("fit", "loss to return a scalar tensor", { loss: value });
   const number = value.item();
