@@ -95,6 +95,7 @@ export {
   unaryNames,
 } from "./device/functions.ts";
 export type { AdamStep, Codes, Kernels } from "./device/kernels.ts";
+export { loadGpu } from "./gpu/index.ts";
 
 // Mathematics in double precision, and random numbers
 

@@ -66,6 +66,30 @@ arrows("only core/gpu imports gpu.js, only the platform files import Node's modu
   assert.equal(wrong, []);
 });
 
+arrows("a package that need not be installed is imported nowhere but by name, when it is needed", () => {
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync("package.json", "utf8")) as Record<
+    string,
+    Readonly<Record<string, string>>
+  >;
+  const isOptional = (name: string, file: string): boolean =>
+    name in peerDependencies || (name === "cli-progress" && !file.startsWith("lora/cli/"));
+  const statically = /^(?:(?:import|export)\b(?!\s+type\b)[^;()"']*?\bfrom|import) ["']([^"'.#][^"']*)["']/gm;
+  const wrong: string[] = [];
+  for (const folder of Object.keys(below)) {
+    for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+      if (!/\.ts$/.test(name) || /assembly|generated/.test(name)) continue;
+      const file = join(folder, name);
+      for (const [, from] of readFileSync(file, "utf8").matchAll(statically)) {
+        const [scope, rest] = from.split("/");
+        const named = from.startsWith("@") ? `${scope}/${rest}` : scope;
+        if (named.startsWith("node:")) continue;
+        if (isOptional(named, file) || !(named in dependencies)) wrong.push(`${file}: ${from}`);
+      }
+    }
+  }
+  assert.equal(wrong, []);
+});
+
 /** The papers' files of lora/: each may import other papers, the starts, and what a method is made of. */
 const papers = ["lora.ts", "dora.ts", "lora-fa.ts", "lora-plus.ts", "adalora/", "loralib/", "init/"];
 const contract = [

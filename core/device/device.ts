@@ -7,7 +7,7 @@ import { callSynchronously } from "../arguments/synchronous.ts";
 import { currentPrecision, withItemBytes } from "../array/storage.ts";
 import { openCpu } from "../cpu/index.ts";
 import { ArgumentError, DeviceError } from "../errors.ts";
-import { isAbsent, openGpu } from "../gpu/index.ts";
+import { isAbsent, isMissing, openGpu } from "../gpu/index.ts";
 import { autoKernels, realGpu } from "./auto.ts";
 import type { Kernels } from "./kernels.ts";
 import { reference } from "./reference.ts";
@@ -89,6 +89,8 @@ function firstGpu(): Device {
       errors.push(error as Error);
     }
   }
+  const missing = errors.find(isMissing);
+  if (missing) throw new DeviceError(`gpu: ${(missing.cause as Error).message}`, { cause: missing.cause });
   throw new DeviceError(
     `gpu: no GPU answers here (${errors.map(({ message }) => message).join("; ")}). ` +
       'Use "cpu", or "gpu:webasm" to run gpu.js without one.',

@@ -16,7 +16,7 @@
  *     kernels.ts, gpu-js.ts         the kernels' sources, and gpu.js
  */
 
-import { openSession } from "#gpu";
+import { loadLibrary, openSession } from "#gpu";
 import { NDArray } from "../array/ndarray.ts";
 import type { Device } from "../device/device.ts";
 import type { Codes } from "../device/kernels.ts";
@@ -24,7 +24,7 @@ import { DeviceError } from "../errors.ts";
 import { DeviceMemory, defaultBudget } from "./memory.ts";
 import { packMatrix, planDequantizeProduct } from "./packed-matrix.ts";
 import { planProduct } from "./plan.ts";
-import { type GpuMode, SessionError, type Statistics, type SyncSession } from "./sync-session.ts";
+import { type Fault, type GpuMode, SessionError, type Statistics, type SyncSession } from "./sync-session.ts";
 
 export type { GpuMode } from "./sync-session.ts";
 
@@ -41,9 +41,33 @@ export function openGpu(mode: GpuMode): GpuDevice {
   return gpuDevice(mode, () => openSession(mode));
 }
 
-/** True for an error of `openGpu` which says that the mode has no adapter here, and not that an adapter failed. */
-export const isAbsent = (error: unknown): boolean =>
-  error instanceof DeviceError && error.cause instanceof SessionError && error.cause.fault === "absent";
+/**
+ * Loads gpu.js, the optional package that the gpu devices compute with. In a browser this is awaited before a gpu device
+ * is opened, or `auto` has its first large product: `setDevice` answers at once, and a page fetches gpu.js only here,
+ * since bundlers put it into a file of its own. In Node, where gpu.js is loaded with the first gpu device, it need not be
+ * called.
+ *
+ * @example
+ * await loadGpu();
+ * setDevice("gpu");
+ * @throws DeviceError when gpu.js is not installed or does not load
+ */
+export async function loadGpu(): Promise<void> {
+  try {
+    await loadLibrary();
+  } catch (error) {
+    throw new DeviceError(`loadGpu: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** True for an error of `openGpu` which says that a package is not installed, or in a browser not loaded. */
+export const isMissing = (error: unknown): boolean => hasFault(error, "missing");
+
+/** True for one which says that the mode is missing or has no adapter here, and not that an adapter failed. */
+export const isAbsent = (error: unknown): boolean => isMissing(error) || hasFault(error, "absent");
+
+const hasFault = (error: unknown, fault: Fault): boolean =>
+  error instanceof DeviceError && error.cause instanceof SessionError && error.cause.fault === fault;
 
 /**
  * The device over the sessions of `open`, which is called now, and again by the first product after the device was

@@ -10,10 +10,11 @@ import type { Plan } from "./plan.ts";
 export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
 
 /**
- * What went wrong: `absent`, there is no adapter for the mode here; `failed`, one call did not succeed; `memory`, the
- * device is out of memory, which may pass once arrays are freed; `lost`, the device is gone and the session ends.
+ * What went wrong: `missing`, a package that the mode needs is not installed, or in a browser not loaded; `absent`, there
+ * is no adapter for the mode here; `failed`, one call did not succeed; `memory`, the device is out of memory, which may
+ * pass once arrays are freed; `lost`, the device is gone and the session ends.
  */
-export type Fault = "absent" | "failed" | "memory" | "lost";
+export type Fault = "missing" | "absent" | "failed" | "memory" | "lost";
 
 /** An error of a session, with what it means for the caller. */
 export class SessionError extends Error {

@@ -1,6 +1,7 @@
-/** @file A progress bar on standard error, if that is a terminal. */
+/** @file A progress bar on standard error, if that is a terminal and cli-progress is there to draw it. */
 
-import { SingleBar } from "cli-progress";
+import { createRequire } from "node:module";
+import type { SingleBar } from "cli-progress";
 
 /** A progress bar while it is shown. */
 export interface ProgressBar {
@@ -10,10 +11,11 @@ export interface ProgressBar {
   done(): void;
 }
 
-/** Shows a bar of `total` steps with a label; without a terminal, nothing. */
+/** Shows a bar of `total` steps with a label; without a terminal or cli-progress, nothing. */
 export function progressBar(total: number, label: string): ProgressBar {
-  if (!process.stderr.isTTY) return { tick() {}, done() {} };
-  const bar = new SingleBar({
+  const Bar = process.stderr.isTTY ? loadBar() : null;
+  if (!Bar) return { tick() {}, done() {} };
+  const bar = new Bar({
     format: `${label} {bar} {value}/{total}, {eta_formatted} left`,
     barsize: 30,
     barCompleteChar: "█",
@@ -26,4 +28,14 @@ export function progressBar(total: number, label: string): ProgressBar {
   });
   bar.start(total, 0);
   return { tick: () => bar.increment(), done: () => bar.stop() };
+}
+
+/** cli-progress's bar, loaded where the first one is shown; null where the package is absent, as in a bundle. */
+function loadBar(): typeof SingleBar | null {
+  try {
+    return (createRequire(import.meta.url)("cli-progress") as { readonly SingleBar: typeof SingleBar })
+      .SingleBar;
+  } catch {
+    return null;
+  }
 }

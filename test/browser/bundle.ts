@@ -4,12 +4,24 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
 
-/** The script of page.ts. */
-export async function bundlePage(): Promise<Uint8Array> {
-  const { outputFiles } = await build({
-    entryPoints: ["test/browser/page.ts"],
+/** What a page fetches. */
+export interface Bundle {
+  /** The scripts, by the paths under which a page asks for them; the first to run is `/page.js`. */
+  readonly scripts: ReadonlyMap<string, Uint8Array>;
+  /** The source files of the scripts that are fetched at once; the others come when they are asked for. */
+  readonly atOnce: readonly string[];
+  readonly onDemand: readonly string[];
+}
+
+/** The scripts of page.ts. */
+export async function bundlePage(entry = "test/browser/page.ts"): Promise<Bundle> {
+  const { outputFiles, metafile } = await build({
+    entryPoints: { page: entry },
     bundle: true,
     write: false,
+    splitting: true,
+    outdir: "/",
+    metafile: true,
     platform: "browser",
     format: "esm",
     target: "es2022",
@@ -18,7 +30,23 @@ export async function bundlePage(): Promise<Uint8Array> {
     plugins: [sources],
     logLevel: "error",
   });
-  return outputFiles[0].contents;
+  const { outputs } = metafile;
+  const [start] = Object.keys(outputs).filter((path) => outputs[path].entryPoint === entry);
+  const fetched = new Set<string>([start]);
+  for (const path of fetched) {
+    for (const { path: next, kind } of outputs[path].imports) {
+      if (kind === "import-statement") fetched.add(next);
+    }
+  }
+  const sourcesOf = (isAtOnce: boolean): string[] =>
+    Object.keys(outputs)
+      .filter((path) => fetched.has(path) === isAtOnce)
+      .flatMap((path) => Object.keys(outputs[path].inputs));
+  return {
+    scripts: new Map(outputFiles.map(({ path, contents }) => [path, contents])),
+    atOnce: sourcesOf(true),
+    onDemand: sourcesOf(false),
+  };
 }
 
 interface Package {

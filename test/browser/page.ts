@@ -1,6 +1,6 @@
 /** @file What run.ts runs in the page: the self-check of a device, then the conformance cases on it. */
 
-import { type DeviceName, kernelCounts, openDevice, scope, setDevice } from "lowrank/core";
+import { type DeviceName, kernelCounts, loadGpu, openDevice, scope, setDevice } from "lowrank/core";
 import { selfCheck } from "../../core/device/self-check.ts";
 import { type GpuMode, openGpu } from "../../core/gpu/index.ts";
 import { readCases } from "../conformance/cases.ts";
@@ -18,6 +18,7 @@ export interface PageResult {
 
 /** A device's results on all cases that the server has and whose path holds `only`. */
 async function runOn(name: DeviceName, only: string): Promise<PageResult> {
+  const loading = name.startsWith("gpu") ? [await loadsOnDemand(name)] : [];
   setDevice(name);
   const device = openDevice(name);
   const checks = selfCheck(device).map(
@@ -31,12 +32,28 @@ async function runOn(name: DeviceName, only: string): Promise<PageResult> {
   return {
     adapter: device.adapter,
     results: [
+      ...loading,
       ...checks,
       ...lawsOn(name).filter(({ path }) => path.includes(only)),
       ...scope(() => runCases(cases)),
     ], // in a scope temporaries live in shared memory
     kernels: kernelCounts(),
   };
+}
+
+/** A gpu device is refused, with what to do, until gpu.js is loaded, which `loadGpu` does. */
+async function loadsOnDemand(name: DeviceName): Promise<CaseResult> {
+  let refusal = "";
+  try {
+    openDevice(name);
+  } catch (error) {
+    refusal = (error as Error).message;
+  }
+  await loadGpu();
+  return resultOf("gpu.js is loaded on demand", () => {
+    if (refusal !== `${name}: not loaded: in a browser, first await loadGpu()`)
+      throw new Error(`expected the advice to await loadGpu(); got ${refusal || "an open device"}`);
+  });
 }
 
 /** Random programs in a page: fewer than in Node. */

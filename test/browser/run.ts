@@ -39,7 +39,7 @@ async function main(): Promise<number> {
     console.log(`skipped: ${noChromium}\n\n0 passed, 0 failed, 1 skipped`);
     return 0;
   }
-  const { url, server } = await serve(await bundlePage(), "test/oracles");
+  const { url, server } = await serve((await bundlePage()).scripts, "test/oracles");
   const totals = { passed: 0, failed: 0, skipped: 0 };
   let browser: Browser | null = null;
   try {

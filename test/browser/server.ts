@@ -1,4 +1,4 @@
-/** @file A server on localhost for the page, its script and the oracles; cross-origin isolated, as threads need. */
+/** @file A server on localhost for the page, its scripts and the oracles; cross-origin isolated, as threads need. */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -12,14 +12,17 @@ const isolation = {
 
 const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
 
-/** Serves `script` and the files of `oracles` until closed. */
-export async function serve(script: Uint8Array, oracles: string): Promise<{ url: string; server: Server }> {
+/** Serves `scripts`, by path, and the files of `oracles` until closed. */
+export async function serve(
+  scripts: ReadonlyMap<string, Uint8Array>,
+  oracles: string,
+): Promise<{ url: string; server: Server }> {
   const paths = readdirSync(oracles, { recursive: true, encoding: "utf8" })
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => /\.(json|safetensors)$/.test(path));
   const files = new Map<string, () => { type: string; body: string | Uint8Array }>([
     ["/", () => ({ type: "text/html", body: html })],
-    ["/page.js", () => ({ type: "text/javascript", body: script })],
+    ...Array.from(scripts, ([path, body]) => [path, () => ({ type: "text/javascript", body })] as const),
     ["/oracles/", () => ({ type: "application/json", body: JSON.stringify(paths) })],
     ...paths.map((path) => {
       const read = () => ({ type: "application/octet-stream", body: readFileSync(join(oracles, path)) });

@@ -31,7 +31,7 @@ export interface Answers {
   readonly statistics: Statistics;
 }
 
-const statuses = ["pending", "done", "absent", "failed", "memory", "lost"] as const;
+const statuses = ["pending", "done", "missing", "absent", "failed", "memory", "lost"] as const;
 /** The state of a request: not answered, done, or failed in one of the ways of a session. */
 export type Status = "pending" | "done" | Fault;
 

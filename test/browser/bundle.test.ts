@@ -1,0 +1,31 @@
+/** @file What a page that imports the library fetches at once, and what on demand. */
+
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { bundlePage } from "./bundle.ts";
+
+const test = suite("a page's scripts");
+
+const FOLDER = ".cache/bundled";
+test.before(() => void mkdirSync(FOLDER, { recursive: true }));
+test.after(() => rmSync(FOLDER, { recursive: true }));
+
+const packagesOf = (files: readonly string[]): string[] => [
+  ...new Set(files.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? [])),
+];
+
+test("gpu.js is in a script of its own, fetched on demand, and no other package of Node's is in any", async () => {
+  const entry = `${FOLDER}/page.ts`;
+  writeFileSync(entry, 'export * from "lowrank";\n');
+  const { atOnce, onDemand, scripts } = await bundlePage(entry);
+  assert.ok(atOnce.includes("lora/lora.ts"));
+  const atOncePackages = packagesOf(atOnce).filter((name) => !name.startsWith("@huggingface/"));
+  assert.equal(atOncePackages, []);
+  assert.equal(packagesOf(onDemand), ["gpu.js"]);
+  const size = scripts.get("/page.js")?.length ?? Infinity;
+  const all = [...scripts.values()].reduce((sum, { length }) => sum + length, 0);
+  assert.ok(size < all / 2, `page.js has ${size} of ${all} bytes`);
+});
+
+test.run();
