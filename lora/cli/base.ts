@@ -1,0 +1,145 @@
+/**
+ * @file The options that say which model a command works on, `--base`, `--adapter` and `--quantize`, and what loads it.
+ *
+ *     const { model, adapted } = loadBase(options, terminal);
+ */
+
+import { basename, resolve } from "node:path";
+import { exists, LowrankError } from "../../core/index.ts";
+import {
+  Bert,
+  BertModel,
+  type LanguageModelHolder,
+  loadPretrained,
+  type PretrainedModel,
+} from "../../nn/index.ts";
+import { quantizeModel } from "../../quant/index.ts";
+import { type AdaptedModel, compose, loadAdapter } from "../index.ts";
+import { choice, type Flags, repeated, text } from "./flags.ts";
+import type { Terminal } from "./terminal/terminal.ts";
+
+/** `--base`, spelled the same in all commands. */
+export const baseOption = text("folder", "the base model: config.json, model.safetensors, tokenizer.json", {
+  required: true,
+});
+
+/** `--adapter`, which may be repeated. */
+export const adapterOption = repeated(
+  text("folder[=weight]", "an adapter in PEFT's format; ΔW counts weight times, by default once"),
+);
+
+/** `--quantize`, for commands that can hold the base in 4 bits. */
+export const quantizeOption = choice("hold the base's linear layers in 4 bits", ["nf4", "fp4", "int4"]);
+
+/** An adapter's folder and the factor of its ΔW. */
+export interface WeightedAdapter {
+  readonly folder: string;
+  readonly weight: number;
+}
+
+/** The base model, with adapters on it when there are any. */
+export interface LoadedBase {
+  readonly model: PretrainedModel;
+  /** The model with its adapters, which are active; null without adapters. */
+  readonly adapted: AdaptedModel<PretrainedModel> | null;
+}
+
+/** What `loadBase` reads. */
+export interface BaseOptions {
+  readonly base: string;
+  readonly adapter?: readonly string[];
+  readonly quantize?: "nf4" | "fp4" | "int4" | undefined;
+}
+
+/**
+ * Loads the base, quantizes it when asked for, and puts the adapters on it. With weights other than 1 the adapters become
+ * one, whose ΔW is Σ wᵢ ΔWᵢ.
+ * @throws LowrankError when a folder is missing or malformed, an adapter is not for this base, or a weight is no number
+ */
+export function loadBase({ base, adapter = [], quantize }: BaseOptions, terminal: Terminal): LoadedBase {
+  const adapters = adapter.map(parseAdapter);
+  const model = loadPretrained(checkFolder("--base", base));
+  if (quantize) {
+    const { bytes, bytesBefore } = quantizeModel(model, { format: quantize, doubleQuant: true });
+    terminal.note(`base in ${quantize}: ${megabytes(bytes)} in place of ${megabytes(bytesBefore)}`);
+  }
+  return { model, adapted: adapters.length > 0 ? putOn(model, adapters) : null };
+}
+
+/** Parses `folder` or `folder=weight`. @throws LowrankError when the weight is no finite number */
+export function parseAdapter(given: string): WeightedAdapter {
+  const at = given.lastIndexOf("=");
+  if (at < 0 || exists(given)) return { folder: checkFolder("--adapter", given), weight: 1 };
+  const [folder, weight] = [given.slice(0, at), given.slice(at + 1)];
+  const value = weight.trim() === "" ? Number.NaN : Number(weight);
+  if (!Number.isFinite(value))
+    throw new LowrankError(
+      `--adapter: expected folder=weight with a finite number; got ${JSON.stringify(given)}`,
+    );
+  return { folder: checkFolder("--adapter", folder), weight: value };
+}
+
+/** The folder, when it is one. @throws LowrankError naming the option */
+export function checkFolder(option: string, folder: string): string {
+  if (exists(folder)) return folder;
+  const isHubName = /^[\w.-]+\/[\w.-]+$/.test(folder) && option === "--base";
+  const advice = isHubName
+    ? `; a model of the Hub is downloaded first: lowrank download ${folder}`
+    : "; expected the path of a folder";
+  throw new LowrankError(`${option}: there is no folder ${folder}${advice}`);
+}
+
+/** The model as one that generates text. @throws LowrankError for an encoder */
+export function decoderOf(what: string, { model, adapted }: LoadedBase): LanguageModelHolder {
+  if (!(model instanceof Bert || model instanceof BertModel))
+    return (adapted as AdaptedModel<typeof model> | null) ?? model;
+  throw new LowrankError(
+    `--base: ${what} needs a language model, such as GPT-2 or Llama; this is ${model.constructor.name}, an encoder`,
+  );
+}
+
+function putOn(model: PretrainedModel, adapters: readonly WeightedAdapter[]): AdaptedModel<PretrainedModel> {
+  let adapted: AdaptedModel<PretrainedModel> | undefined;
+  const names: string[] = [];
+  for (const { folder } of adapters) {
+    const name = nameFor(folder, names);
+    adapted = loadAdapter<PretrainedModel>(adapted ?? model, folder, { name });
+    names.push(name);
+  }
+  const all = adapted as AdaptedModel<PretrainedModel>;
+  if (adapters.every(({ weight }) => weight === 1)) all.activate(names);
+  else {
+    compose(all, "weighted", Object.fromEntries(names.map((name, i) => [name, adapters[i].weight])), {
+      by: "concat",
+    });
+    all.activate("weighted");
+    for (const name of names) all.deleteAdapter(name);
+  }
+  all.requiresGrad_(false);
+  return all;
+}
+
+/** A name for an adapter on the model: its folder's, with what names must not hold replaced. */
+function nameFor(folder: string, taken: readonly string[]): string {
+  const plain = basename(resolve(folder)).replace(/[^\w-]+|lora_/g, "-");
+  const free = (name: string): boolean => !taken.includes(name) && name !== "weighted";
+  for (let n = 1; ; n++) {
+    const name = n === 1 ? plain : `${plain}-${n}`;
+    if (free(name)) return name;
+  }
+}
+
+/** Bytes in megabytes, for people. */
+export const megabytes = (bytes: number): string =>
+  bytes < 1e5
+    ? `${(bytes / 1e3).toFixed(1)} kB`
+    : bytes < 1e9
+      ? `${(bytes / 1e6).toFixed(1)} MB`
+      : `${(bytes / 1e9).toFixed(2)} GB`;
+
+/** The common options of commands that compute with a model. */
+export const modelOptions = {
+  base: baseOption,
+  adapter: adapterOption,
+  quantize: quantizeOption,
+} satisfies Flags;
