@@ -8,20 +8,18 @@
  */
 
 import { ArgumentError } from "../../core/index.ts";
-import { Fields, isInteger } from "./fields.ts";
-import { readRope } from "./rope.ts";
-import {
-  type ActivationName,
-  activations,
-  type BartConfig,
-  type BertConfig,
-  type ConfigByType,
-  type ConfigFields,
-  type DebertaV2Config,
-  type GPT2Config,
-  type LlamaConfig,
-  type ModelConfig,
-  type ModelType,
+import { checkMultiple, readActivation } from "./common.ts";
+import { readLlama, readMistral, readQwen2, readQwen3 } from "./decoders.ts";
+import { Fields } from "./fields.ts";
+import type {
+  BartConfig,
+  BertConfig,
+  ConfigByType,
+  ConfigFields,
+  DebertaV2Config,
+  GPT2Config,
+  ModelConfig,
+  ModelType,
 } from "./types.ts";
 
 export type {
@@ -64,40 +62,12 @@ export function modelConfig(fields: Readonly<Record<string, unknown>>): ModelCon
   return config;
 }
 
-/** Other names of the same functions in transformers. */
-const synonyms: Readonly<Record<string, ActivationName>> = {
-  gelu_fast: "gelu_new",
-  gelu_python: "gelu",
-  gelu_python_tanh: "gelu_pytorch_tanh",
-  swish: "silu",
-};
-
-function readActivation(f: Fields, name: string, fallback: ActivationName): ActivationName {
-  const others = [...activations, ...Object.keys(synonyms)].filter((other) => other !== fallback);
-  const given = f.oneOf<string>(name, [fallback, ...others]);
-  return synonyms[given] ?? (given as ActivationName);
-}
-
-/** Refuses `whole` unless `part` divides it; each is given as { name: value }. */
-function checkMultiple(
-  whole: Readonly<Record<string, number>>,
-  part: Readonly<Record<string, number>>,
-): void {
-  const [[wholeName, w]] = Object.entries(whole);
-  const [[partName, p]] = Object.entries(part);
-  if (w % p !== 0) {
-    throw new ArgumentError("modelConfig", `${wholeName} to be a multiple of ${partName}`, {
-      ...whole,
-      ...part,
-    });
-  }
-}
-
 const readers: { readonly [T in ModelType]: (fields: Fields) => ConfigByType[T] } = {
   gpt2: readGPT2,
   llama: readLlama,
   mistral: readMistral,
   qwen2: readQwen2,
+  qwen3: readQwen3,
   bert: (f) => readBert(f, { model_type: "bert", vocab_size: 30522, pad_token_id: 0 }),
   roberta: (f) => readBert(f, { model_type: "roberta", vocab_size: 50265, pad_token_id: 1 }),
   "deberta-v2": readDebertaV2,
@@ -113,7 +83,7 @@ function readGPT2(f: Fields): GPT2Config {
   // Other models' names of these fields: accepted with the same values.
   f.only({ hidden_size: [n_embd], num_attention_heads: [n_head], num_hidden_layers: [n_layer] });
   f.only({ max_position_embeddings: [n_positions], head_dim: [n_embd / n_head] });
-  f.only({ scale_attn_by_inverse_layer_idx: [false], is_causal: [true], is_decoder: [false, true] });
+  f.only({ is_causal: [true], is_decoder: [false, true] });
   f.ignore("n_ctx", "reorder_and_upcast_attn", "summary_activation", "summary_first_dropout");
   f.ignore("summary_proj_to_labels", "summary_type", "summary_use_proj");
   return {
@@ -131,93 +101,9 @@ function readGPT2(f: Fields): GPT2Config {
     resid_pdrop: f.dropout("resid_pdrop", 0.1),
     initializer_range: f.positive("initializer_range", 0.02),
     scale_attn_weights: f.flag("scale_attn_weights", true),
+    scale_attn_by_inverse_layer_idx: f.flag("scale_attn_by_inverse_layer_idx", false),
     tie_word_embeddings: f.flag("tie_word_embeddings", true),
   };
-}
-
-type LlamaDefaults = Partial<
-  Pick<
-    LlamaConfig,
-    "vocab_size" | "intermediate_size" | "max_position_embeddings" | "num_key_value_heads" | "sliding_window"
-  >
->;
-
-function readLlama(f: Fields): LlamaConfig {
-  return {
-    ...readDecoder(f, "llama", {}),
-    attention_bias: f.flag("attention_bias", false),
-    mlp_bias: f.flag("mlp_bias", false),
-  };
-}
-
-function readMistral(f: Fields): LlamaConfig {
-  f.only({ attention_bias: [false], mlp_bias: [false] });
-  const sizes = { intermediate_size: 14336, max_position_embeddings: 131072, num_key_value_heads: 8 };
-  const decoder = readDecoder(f, "mistral", { ...sizes, sliding_window: 4096 });
-  return { ...decoder, attention_bias: false, mlp_bias: false };
-}
-
-function readQwen2(f: Fields): LlamaConfig {
-  f.only({ attention_bias: [true], mlp_bias: [false], use_sliding_window: [false] });
-  f.ignore("sliding_window", "max_window_layers"); // they count only where use_sliding_window is true
-  const sizes = { vocab_size: 151936, intermediate_size: 22016, max_position_embeddings: 32768 };
-  const decoder = readDecoder(f, "qwen2", { ...sizes, num_key_value_heads: 32 });
-  return { ...decoder, sliding_window: null, attention_bias: true, mlp_bias: false };
-}
-
-/** The fields that Llama, Mistral and Qwen2 share. */
-function readDecoder(
-  f: Fields,
-  model_type: LlamaConfig["model_type"],
-  defaults: LlamaDefaults,
-): Omit<LlamaConfig, "attention_bias" | "mlp_bias"> {
-  const hidden_size = f.size("hidden_size", 4096);
-  const num_attention_heads = f.size("num_attention_heads", 32);
-  const isGrouped = f.has("num_key_value_heads") || defaults.num_key_value_heads === undefined;
-  const num_key_value_heads = isGrouped
-    ? f.size("num_key_value_heads", num_attention_heads)
-    : (defaults.num_key_value_heads as number);
-  const head_dim = f.size("head_dim", hidden_size / num_attention_heads);
-  checkMultiple({ num_attention_heads }, { num_key_value_heads });
-  if (!isInteger(head_dim)) checkMultiple({ hidden_size }, { num_attention_heads });
-  checkMultiple({ head_dim }, { "the two halves that rotary embedding turns": 2 });
-  const max_position_embeddings = f.size("max_position_embeddings", defaults.max_position_embeddings ?? 2048);
-  const sliding_window =
-    model_type === "qwen2" ? null : readWindow(f, model_type, defaults.sliding_window ?? null);
-  const kinds = ["full_attention", ...(sliding_window === null ? [] : ["sliding_attention"])];
-  f.only({ layer_types: (v) => Array.isArray(v) && v.every((kind) => kinds.includes(kind)) });
-  f.only({ is_causal: [true], is_decoder: [false, true] });
-  f.only({ attention_multiplier: [head_dim ** -0.5], query_pre_attn_scalar: [head_dim] });
-  return {
-    model_type,
-    vocab_size: f.size("vocab_size", defaults.vocab_size ?? 32000),
-    hidden_size,
-    intermediate_size: f.size("intermediate_size", defaults.intermediate_size ?? 11008),
-    num_hidden_layers: f.layers("num_hidden_layers", 32),
-    num_attention_heads,
-    num_key_value_heads,
-    head_dim,
-    hidden_act: readActivation(f, "hidden_act", "silu"),
-    max_position_embeddings,
-    rms_norm_eps: f.positive("rms_norm_eps", 1e-6),
-    ...readRope(f, max_position_embeddings),
-    sliding_window,
-    attention_dropout: f.dropout("attention_dropout", 0),
-    initializer_range: f.positive("initializer_range", 0.02),
-    tie_word_embeddings: f.flag("tie_word_embeddings", false),
-  };
-}
-
-/**
- * The window of attention. Null, unlike absence, means none. Mistral's depends on sliding_window alone: in transformers its
- * configuration has no use_sliding_window.
- */
-function readWindow(f: Fields, model_type: "llama" | "mistral", fallback: number | null): number | null {
-  const isUsed = f.flag("use_sliding_window", true) || model_type === "mistral";
-  f.ignore("max_window_layers");
-  const given = f.has("sliding_window") ? null : fallback;
-  const window = f.sizeOrNull("sliding_window") ?? given;
-  return isUsed ? window : null;
 }
 
 function readBert(

@@ -155,6 +155,11 @@ export class Fields {
     return record && new Fields(record as Record<string, unknown>, `${this.#prefix}${name}.`);
   }
 
+  /** A list, or null when absent. */
+  list(name: string): readonly unknown[] | null {
+    return this.#read<readonly unknown[] | null>(name, null, "a list", Array.isArray);
+  }
+
   /** One of `values`, the first of them when absent. */
   oneOf<T>(name: string, values: readonly T[]): T {
     const known: readonly unknown[] = values;

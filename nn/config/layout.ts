@@ -28,6 +28,7 @@ export function layout(config: ModelConfig): ModuleLayout[] {
     case "llama":
     case "mistral":
     case "qwen2":
+    case "qwen3":
       return llamaLayout(config);
     case "bert":
     case "roberta":
@@ -93,6 +94,9 @@ function llamaLayout(config: LlamaConfig): ModuleLayout[] {
     linear(`${layer}.self_attn.k_proj`, d, kv, attention),
     linear(`${layer}.self_attn.v_proj`, d, kv, attention),
     linear(`${layer}.self_attn.o_proj`, q, d, output),
+    ...(hasHeadNorms(config) ? ["q_norm", "k_norm"] : []).map((name) =>
+      norm(`${layer}.self_attn.${name}`, head_dim, { bias: false }),
+    ),
     linear(`${layer}.mlp.gate_proj`, d, f, mlp),
     linear(`${layer}.mlp.up_proj`, d, f, mlp),
     linear(`${layer}.mlp.down_proj`, f, d, mlp),
@@ -107,6 +111,9 @@ function llamaLayout(config: LlamaConfig): ModuleLayout[] {
     head("lm_head", d, vocab_size, { bias: false, tiedTo: config.tie_word_embeddings ? embed : undefined }),
   ];
 }
+
+/** Whether queries and keys have RMS norms of their own, over the width of a head. */
+export const hasHeadNorms = ({ model_type }: LlamaConfig): boolean => model_type === "qwen3";
 
 /** Whether the output layer of attention has a bias. */
 export const hasOutputBias = ({ model_type, attention_bias }: LlamaConfig): boolean =>

@@ -99,6 +99,26 @@ const qwen25 = (
     ...more,
   });
 
+/** Qwen3 (Yang et al., 2025, arXiv:2505.09388). */
+const qwen3 = (
+  layers: number,
+  width: number,
+  heads: number,
+  intermediate_size: number,
+  tie_word_embeddings: boolean,
+) =>
+  modelConfig({
+    model_type: "qwen3",
+    num_hidden_layers: layers,
+    hidden_size: width,
+    num_attention_heads: heads,
+    num_key_value_heads: 8,
+    intermediate_size,
+    max_position_embeddings: 40960,
+    rope_theta: 1e6,
+    tie_word_embeddings,
+  });
+
 const llama3 = { model_type: "llama", vocab_size: 128256, rms_norm_eps: 1e-5, rope_theta: 500000 } as const;
 
 const llama32 = {
@@ -179,6 +199,10 @@ export const configurations = {
   "mistral-7b": mistral,
   "qwen2.5-0.5b": qwen25(24, 896, 14, 2, 4864, { tie_word_embeddings: true }),
   "qwen2.5-7b": qwen25(28, 3584, 28, 4, 18944, { vocab_size: 152064 }),
+  "qwen3-0.6b": qwen3(28, 1024, 16, 3072, true),
+  "qwen3-1.7b": qwen3(28, 2048, 16, 6144, true),
+  "qwen3-4b": qwen3(36, 2560, 32, 9728, true),
+  "qwen3-8b": qwen3(36, 4096, 32, 12288, false),
 } as const;
 
 /** The name of a published configuration. */

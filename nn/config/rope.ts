@@ -57,9 +57,10 @@ interface Rope {
 /** @throws ArgumentError on a kind of scaling that there is no code for, and on fields that contradict each other */
 export function readRope(f: Fields, max_position_embeddings: number): Rope {
   const beside = f.positive("rope_theta", null);
+  const original = f.sizeOrNull("original_max_position_embeddings");
   const records = ["rope_parameters", "rope_scaling"].flatMap((name) => {
     const record = f.record(name);
-    return record ? [readRecord(record, max_position_embeddings, name)] : [];
+    return record ? [readRecord(record, { max: max_position_embeddings, original }, name)] : [];
   });
   const thetas = [beside, ...records.map(({ theta }) => theta)].filter((theta) => theta !== null);
   const scalings = records.map(({ scaling }) => JSON.stringify(scaling));
@@ -77,7 +78,7 @@ const kinds = ["default", "linear", "dynamic", "yarn", "llama3"] as const;
 
 function readRecord(
   f: Fields,
-  max: number,
+  lengths: Lengths,
   name: string,
 ): { theta: number | null; scaling: RopeScaling | null } {
   const theta = f.positive("rope_theta", null);
@@ -86,22 +87,30 @@ function readRecord(
   const kind = f.given("rope_type") || older === null ? f.oneOf("rope_type", kinds) : older;
   if (older !== null && older !== kind)
     throw new ArgumentError("modelConfig", `${name}: one type`, { type: older, rope_type: kind });
-  const scaling = kind === "default" ? null : readers[kind](f, max);
+  const scaling = kind === "default" ? null : readers[kind](f, lengths);
   f.done(`${name} of type ${kind}`);
   return { theta, scaling };
 }
 
+/** Lengths of inputs that are known outside of the record. */
+interface Lengths {
+  /** max_position_embeddings. */
+  readonly max: number;
+  /** original_max_position_embeddings beside the record, which counts more than the one in it; null without one. */
+  readonly original: number | null;
+}
+
 type Scaled = Exclude<(typeof kinds)[number], "default">;
 
-const readers: { readonly [K in Scaled]: (f: Fields, max: number) => RopeScaling } = {
+const readers: { readonly [K in Scaled]: (f: Fields, lengths: Lengths) => RopeScaling } = {
   linear: (f) => ({ rope_type: "linear", factor: f.positive("factor") }),
-  dynamic: (f, max) => {
+  dynamic: (f, { max }) => {
     f.only({ original_max_position_embeddings: [max] });
     return { rope_type: "dynamic", factor: f.positive("factor") };
   },
-  yarn: (f, max) => {
-    const original = f.size("original_max_position_embeddings", max);
-    const factor = f.has("factor") ? f.positive("factor", max / original) : f.positive("factor");
+  yarn: (f, lengths) => {
+    const original = originalLength(f, lengths);
+    const factor = f.has("factor") ? f.positive("factor", lengths.max / original) : f.positive("factor");
     const scales = [f.number("mscale"), f.number("mscale_all_dim")];
     const [mscale, all] = scales.map((scale) => attentionScale(factor, scale || 1));
     const attention_factor = f.positive(
@@ -115,17 +124,23 @@ const readers: { readonly [K in Scaled]: (f: Fields, max: number) => RopeScaling
       attention_factor,
       beta_fast: f.positive("beta_fast", 32),
       beta_slow: f.positive("beta_slow", 1),
-      truncate: f.flag("truncate", true),
+      truncate: f.flag("truncate", !f.has("truncate")), // null counts as false, as in transformers
     };
   },
-  llama3: (f, max) => ({
+  llama3: (f, lengths) => ({
     rope_type: "llama3",
     factor: f.positive("factor"),
     low_freq_factor: f.positive("low_freq_factor"),
     high_freq_factor: f.positive("high_freq_factor"),
-    original_max_position_embeddings: f.size("original_max_position_embeddings", max),
+    original_max_position_embeddings: originalLength(f, lengths),
   }),
 };
+
+/** The length of the first training's inputs: beside the record, in it, or max_position_embeddings. */
+function originalLength(f: Fields, { max, original }: Lengths): number {
+  const inside = f.size("original_max_position_embeddings", max);
+  return original ?? inside;
+}
 
 /** YaRN's scale of the attention scores' root. */
 function attentionScale(factor: number, mscale: number): number {

@@ -33,15 +33,17 @@ export interface GPT2Config {
   readonly initializer_range: number;
   /** Whether attention scores are divided by √(head width). */
   readonly scale_attn_weights: boolean;
+  /** Whether attention scores of block i, counted from 0, are divided by i + 1 besides. */
+  readonly scale_attn_by_inverse_layer_idx: boolean;
   readonly tie_word_embeddings: boolean;
 }
 
 /**
- * LLaMA 1, 2 and 3, and two models of the same architecture: Mistral, whose attention has a window, and Qwen2, with biases on queries,
- * keys and values only.
+ * LLaMA 1, 2 and 3, and models of the same architecture: Mistral, whose attention has a window; Qwen2, with biases on
+ * queries, keys and values only; Qwen3, with RMS norms of each head's queries and keys.
  */
 export interface LlamaConfig {
-  readonly model_type: "llama" | "mistral" | "qwen2";
+  readonly model_type: "llama" | "mistral" | "qwen2" | "qwen3";
   readonly vocab_size: number;
   readonly hidden_size: number;
   readonly intermediate_size: number;
@@ -49,7 +51,7 @@ export interface LlamaConfig {
   readonly num_attention_heads: number;
   /** Number of key and value heads, which groups of queries share. @default num_attention_heads */
   readonly num_key_value_heads: number;
-  /** Width of a head. @default hidden_size / num_attention_heads */
+  /** Width of a head. @default hidden_size / num_attention_heads; in Qwen3 128 */
   readonly head_dim: number;
   readonly hidden_act: ActivationName;
   readonly max_position_embeddings: number;
@@ -61,6 +63,9 @@ export interface LlamaConfig {
    * are refused.
    */
   readonly sliding_window: number | null;
+  /** Qwen2 and Qwen3 with a window only: that they use it, and the number of layers before the first that has it. */
+  readonly use_sliding_window?: boolean;
+  readonly max_window_layers?: number;
   /** Biases on queries, keys, values and, except in Qwen2, the output. */
   readonly attention_bias: boolean;
   readonly mlp_bias: boolean;
@@ -128,6 +133,7 @@ export interface ConfigByType {
   readonly llama: LlamaConfig;
   readonly mistral: LlamaConfig;
   readonly qwen2: LlamaConfig;
+  readonly qwen3: LlamaConfig;
   readonly bert: BertConfig;
   readonly roberta: BertConfig;
   readonly "deberta-v2": DebertaV2Config;

@@ -33,6 +33,7 @@ import type { KeyValueCache } from "./cache.ts";
 import { Dropout } from "./dropout.ts";
 import { defaultRandom } from "./init.ts";
 import { checkSizes, Linear, type LinearLike } from "./linear.ts";
+import { RMSNorm } from "./rms-norm.ts";
 import type { Rotary } from "./rotary.ts";
 
 /** The options of `scaledDotProductAttention`. */
@@ -177,6 +178,8 @@ export interface MultiHeadAttentionOptions {
   readonly causal?: boolean;
   /** Rotates queries and keys by their positions. @default null */
   readonly rotary?: Rotary | null;
+  /** The eps of an RMS norm of each head's queries, and of one of its keys, before the rotation. @default null, no such norms */
+  readonly headNormEps?: number | null;
   /** Biases on queries, keys and values. @default true */
   readonly bias?: boolean;
   /** A bias on the output layer. @default bias */
@@ -216,15 +219,19 @@ export class MultiHeadAttention extends Module {
   k_proj: LinearLike;
   v_proj: LinearLike;
   o_proj: LinearLike;
+  /** RMS norms over the width of a head, shared by all heads; null without `headNormEps`. */
+  q_norm: RMSNorm | null;
+  k_norm: RMSNorm | null;
   readonly dropout: Dropout;
 
   /** @throws ArgumentError unless kvHeads divides heads, and heads divides dim or headDim is given */
   constructor(dim: number, heads: number, options: MultiHeadAttentionOptions = {}) {
     super();
-    const own = ["kvHeads", "headDim", "causal", "rotary"];
+    const own = ["kvHeads", "headDim", "causal", "rotary", "headNormEps"];
     checkLayer("MultiHeadAttention", options, [...own, "bias", "outputBias", "dropout", "std", "rng"]);
     const { kvHeads = heads, headDim = dim / heads, causal = false, rotary = null } = options;
     const { bias = true, outputBias = bias, dropout = 0, std, rng = defaultRandom() } = options;
+    const { headNormEps: eps = null } = options;
     checkSizes("MultiHeadAttention", { dim, heads, kvHeads, headDim });
     if (heads % kvHeads !== 0)
       throw new ArgumentError("MultiHeadAttention", "heads a multiple of kvHeads", { heads, kvHeads });
@@ -237,6 +244,8 @@ export class MultiHeadAttention extends Module {
     this.k_proj = new Linear(dim, kvHeads * headDim, { bias, std, rng });
     this.v_proj = new Linear(dim, kvHeads * headDim, { bias, std, rng });
     this.o_proj = new Linear(heads * headDim, dim, { bias: outputBias, std, rng });
+    this.q_norm = eps === null ? null : new RMSNorm(headDim, { eps });
+    this.k_norm = eps === null ? null : new RMSNorm(headDim, { eps });
     this.dropout = new Dropout(dropout, { rng });
   }
 
@@ -246,6 +255,8 @@ export class MultiHeadAttention extends Module {
     let q = splitHeads(this.q_proj.forward(x), this.heads); //     [batch, heads, time, headDim]
     let k = splitHeads(this.k_proj.forward(x), this.kvHeads); //   [batch, kvHeads, time, headDim]
     let v = splitHeads(this.v_proj.forward(x), this.kvHeads);
+    if (this.q_norm) q = this.q_norm.forward(q);
+    if (this.k_norm) k = this.k_norm.forward(k);
     if (this.rotary) {
       const angles = this.rotary.angles(positions ?? x.shape[1], cache?.lengthOf(this));
       q = this.rotary.turn(q, angles);

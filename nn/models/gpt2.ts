@@ -106,7 +106,7 @@ export class GPT2Model extends Module {
     this.wte = new Embedding(vocab_size, n_embd, { rng, std });
     this.wpe = new Embedding(n_positions, n_embd, { rng, std });
     this.drop = new Dropout(config.embd_pdrop, { rng });
-    this.h = Array.from({ length: n_layer }, () => new GPT2Block(config, rng));
+    this.h = Array.from({ length: n_layer }, (_, i) => new GPT2Block(config, rng, i));
     this.ln_f = new LayerNorm(n_embd, { eps: config.layer_norm_epsilon });
   }
 
@@ -129,11 +129,12 @@ export class GPT2Block extends Module {
   ln_2: LayerNorm;
   mlp: GPT2MLP;
 
-  constructor(config: GPT2Config, rng: Random) {
+  /** @param index of the block, from 0 */
+  constructor(config: GPT2Config, rng: Random, index = 0) {
     super();
     const eps = config.layer_norm_epsilon;
     this.ln_1 = new LayerNorm(config.n_embd, { eps });
-    this.attn = new GPT2Attention(config, rng);
+    this.attn = new GPT2Attention(config, rng, index);
     this.ln_2 = new LayerNorm(config.n_embd, { eps });
     this.mlp = new GPT2MLP(config, rng);
   }
@@ -154,11 +155,13 @@ export class GPT2Attention extends Module {
   readonly attn_dropout: Dropout;
   readonly resid_dropout: Dropout;
 
-  constructor(config: GPT2Config, rng: Random) {
+  /** @param index of the block, from 0 */
+  constructor(config: GPT2Config, rng: Random, index = 0) {
     super();
     const { n_embd, n_head, initializer_range: std } = config;
     this.heads = n_head;
-    this.scale = config.scale_attn_weights ? 1 / Math.sqrt(n_embd / n_head) : 1;
+    const scale = config.scale_attn_weights ? 1 / Math.sqrt(n_embd / n_head) : 1;
+    this.scale = config.scale_attn_by_inverse_layer_idx ? scale / (index + 1) : scale;
     this.c_attn = new Conv1D(n_embd, 3 * n_embd, { rng, std });
     this.c_proj = new Conv1D(n_embd, n_embd, { rng, std: residualStd(config) });
     this.attn_dropout = new Dropout(config.attn_pdrop, { rng });

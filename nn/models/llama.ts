@@ -7,14 +7,14 @@
  *     logits = lm_head(norm(h))
  *
  * Mistral (Jiang et al., 2023, arXiv:2310.06825) is the same as long as its window holds the whole input; Qwen2 (Yang et
- * al., 2024, arXiv:2407.10671) has biases on queries, keys and values. Modules and parameters have the names of Hugging
- * Face's checkpoints.
+ * al., 2024, arXiv:2407.10671) has biases on queries, keys and values; Qwen3 (Yang et al., 2025, arXiv:2505.09388) has RMS
+ * norms of each head's queries and keys instead. Modules and parameters have the names of Hugging Face's checkpoints.
  */
 
 import { add, type LinearCrossEntropyOptions, type Tensor } from "../../autograd/index.ts";
 import { ArgumentError, checkIndices, type IndexLike, type Random } from "../../core/index.ts";
 import { type ConfigFields, type LlamaConfig, modelConfig } from "../config/config.ts";
-import { hasOutputBias } from "../config/layout.ts";
+import { hasHeadNorms, hasOutputBias } from "../config/layout.ts";
 import { type AttendOptions, MultiHeadAttention } from "../layers/attention.ts";
 import { Embedding } from "../layers/embedding.ts";
 import { defaultRandom } from "../layers/init.ts";
@@ -34,7 +34,7 @@ import {
 } from "./language-model.ts";
 
 /**
- * LLaMA, Mistral or Qwen2 with its language-modelling head, whose weight may be that of the embedding.
+ * LLaMA, Mistral, Qwen2 or Qwen3 with its language-modelling head, whose weight may be that of the embedding.
  *
  * @example
  * const model = new Llama({ model_type: "llama", hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2,
@@ -50,10 +50,7 @@ export class Llama extends Module implements LanguageModel {
    * @param fields a LlamaConfig, or the fields in which it differs from LLaMA 7B
    * @throws ArgumentError on fields that no model can have
    */
-  constructor(
-    fields: ConfigFields<"llama"> | ConfigFields<"mistral"> | ConfigFields<"qwen2">,
-    options: ModelOptions = {},
-  ) {
+  constructor(fields: ConfigFields<LlamaConfig["model_type"]>, options: ModelOptions = {}) {
     super();
     checkLayer("Llama", options, ["rng"]);
     const { rng = defaultRandom() } = options;
@@ -151,6 +148,7 @@ export class LlamaLayer extends Module {
       dropout: config.attention_dropout,
       causal: true,
       rotary,
+      headNormEps: hasHeadNorms(config) ? eps : null,
       std,
       rng,
     });

@@ -19,7 +19,17 @@ import * as assert from "uvu/assert";
 
 const test = suite("configuration fields");
 
-const types = ["gpt2", "llama", "mistral", "qwen2", "bert", "roberta", "deberta-v2", "bart"] as const;
+const types = [
+  "gpt2",
+  "llama",
+  "mistral",
+  "qwen2",
+  "qwen3",
+  "bert",
+  "roberta",
+  "deberta-v2",
+  "bart",
+] as const;
 type Json = Readonly<Record<string, unknown>>;
 const read = (fields: Json) => modelConfig(fields) as unknown as Record<string, unknown>;
 
@@ -66,7 +76,7 @@ test("a misspelt field leads to the right one", () => {
 
 /** Fields that change what is computed: harmless values, others. */
 const switches: readonly (readonly [string, string, readonly unknown[], readonly unknown[]])[] = [
-  ["gpt2", "scale_attn_by_inverse_layer_idx", [false], [true]],
+  ["gpt2", "scale_attn_by_inverse_layer_idx", [false, true], ["yes"]],
   ["gpt2", "add_cross_attention", [false], [true]],
   ["gpt2", "hidden_size", [768], [769]],
   ["gpt2", "activation_function", ["gelu", "swish", "gelu_fast"], ["mish", 3]],
@@ -86,7 +96,10 @@ const switches: readonly (readonly [string, string, readonly unknown[], readonly
   ["llama", "num_local_experts", [0], [8]],
   ["llama", "quantization_config", [], [{ load_in_4bit: true }]],
   ["mistral", "attention_bias", [false], [true]],
-  ["qwen2", "use_sliding_window", [false], [true]],
+  ["qwen2", "use_sliding_window", [false, true], [1]],
+  ["qwen2", "attention_bias", [true], [false]],
+  ["qwen3", "attention_bias", [false, true], [1]],
+  ["qwen3", "mlp_bias", [false], [true]],
   ["qwen2", "sliding_window", [4096, 8], []],
   ["bert", "is_decoder", [false], [true]],
   ["bert", "is_causal", [false], [true]],
@@ -277,7 +290,7 @@ const odd = [Number.NaN, -1, 1.5, 1e12, "7", true, [], {}, [[null]], { a: { b: n
 test("every field refuses what is not of its type, and none throws anything else", () => {
   for (const model_type of types) {
     for (const [name, standard] of Object.entries(read({ model_type }))) {
-      if (model_type === "qwen2" && name === "sliding_window") continue; // which says nothing without use_sliding_window
+      if (/qwen/.test(model_type) && name === "sliding_window") continue; // which says nothing without use_sliding_window
       for (const value of odd) {
         const label = `${model_type} ${name} ${String(value)} ${JSON.stringify(value)}`;
         let isAccepted = true;
@@ -433,6 +446,49 @@ test("Qwen2 has biases on queries, keys and values only; published sizes", () =>
   assert.is(size("mistral-7b"), 7_241_732_096);
   assert.is(size("qwen2.5-7b"), 7_615_616_512);
   assert.is(size("qwen2.5-0.5b"), 494_032_768);
+});
+
+test("Qwen3 has norms of queries and keys, which come after the output layer; published sizes", () => {
+  const model = new Llama({ model_type: "qwen3", head_dim: 6, ...tiny }, { rng: random(1) });
+  const names = [...model.namedParameters()].map(([name]) => name);
+  const listed = layout(model.config).flatMap(({ parameters }) => parameters);
+  assert.equal(
+    names,
+    listed.map(({ name }) => name),
+  );
+  assert.equal(
+    names.filter((name) => name.includes("self_attn")).map((name) => name.split(".").slice(4).join(".")),
+    ["q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight", "q_norm.weight", "k_norm.weight"],
+  );
+  assert.equal(model.model.layers[0].self_attn.q_norm?.weight.shape, [6]);
+  assert.is((modelConfig({ model_type: "qwen3", hidden_size: 1024 }) as LlamaConfig).head_dim, 128);
+  const size = (name: keyof typeof configurations) => parameterCount(layout(configurations[name]));
+  // Of the published files: 0.6B, 1.7B and 4B are tied.
+  assert.is(size("qwen3-0.6b"), 596_049_920);
+  assert.is(size("qwen3-1.7b"), 1_720_574_976);
+  assert.is(size("qwen3-4b"), 4_022_468_096);
+  assert.is(size("qwen3-8b"), 8_190_735_360);
+});
+
+test("Qwen's window counts only where it is switched on and a layer has it", () => {
+  const window = (fields: Json) =>
+    (modelConfig({ model_type: "qwen2", num_hidden_layers: 4, ...fields }) as LlamaConfig).sliding_window;
+  const [full, sliding] = ["full_attention", "sliding_attention"];
+  assert.is(window({ sliding_window: 8, max_window_layers: 0 }), null);
+  assert.is(window({ use_sliding_window: true, sliding_window: 8 }), null); // max_window_layers 28
+  assert.is(window({ use_sliding_window: true, sliding_window: null, max_window_layers: 0 }), null);
+  assert.is(window({ use_sliding_window: true, max_window_layers: 3 }), 4096);
+  assert.is(
+    window({ use_sliding_window: true, sliding_window: 8, layer_types: [full, full, full, full] }),
+    null,
+  );
+  const layer_types = [full, full, full, sliding];
+  assert.is(window({ use_sliding_window: true, sliding_window: 8, layer_types }), 8);
+  assert.match(refusal({ model_type: "qwen2", sliding_window: 8, layer_types }), /layer_types/);
+  const fields = { use_sliding_window: true, sliding_window: 3, max_window_layers: 0 };
+  const model = new Llama({ model_type: "qwen2", ...tiny, ...fields }, { rng: random(1) });
+  assert.is(model.contextLength, 3);
+  assert.equal(modelConfig({ ...model.config }), model.config);
 });
 
 test("the classifier's dropout is classifier_dropout, or else hidden_dropout_prob", () => {

@@ -69,9 +69,12 @@ const withoutField = (fields: Record<string, unknown>, name: string): Record<str
 function architecture(model: PretrainedModel): string {
   if (model instanceof GPT2) return "GPT2LMHeadModel";
   if (model instanceof Llama)
-    return { llama: "LlamaForCausalLM", mistral: "MistralForCausalLM", qwen2: "Qwen2ForCausalLM" }[
-      model.config.model_type
-    ];
+    return {
+      llama: "LlamaForCausalLM",
+      mistral: "MistralForCausalLM",
+      qwen2: "Qwen2ForCausalLM",
+      qwen3: "Qwen3ForCausalLM",
+    }[model.config.model_type];
   const name = model.config.model_type === "bert" ? "Bert" : "Roberta";
   return model instanceof Bert ? `${name}ForSequenceClassification` : `${name}Model`;
 }
