@@ -171,6 +171,13 @@ export {
 export { type CheckpointOptions, loadCheckpoint, type Stateful, saveCheckpoint } from "./train/checkpoint.ts";
 export { checkpointBlocks } from "./train/checkpoint-blocks.ts";
 export type { EvaluateOptions, Evaluation } from "./train/evaluations.ts";
-export { type FitOptions, type FitResult, fit, type StepReport } from "./train/fit.ts";
+export {
+  type FitOptions,
+  type FitResult,
+  type FitStep,
+  fit,
+  fitSteps,
+  type StepReport,
+} from "./train/fit.ts";
 export { accuracy, perplexity } from "./train/metrics.ts";
 export { byteTokenizer, evenWindows, randomWindows, type Tokenizer, windowsAt } from "./train/text.ts";
