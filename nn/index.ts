@@ -125,6 +125,7 @@ export {
   type LanguageModelHolder,
   languageModelIn,
   type ModelOptions,
+  type NextTokenLossOptions,
   nextTokenLoss,
 } from "./models/language-model.ts";
 export { Llama, LlamaLayer, LlamaModel } from "./models/llama.ts";

@@ -23,6 +23,8 @@ interface Entry {
 /** Keys and values by attention layer. For inference: nothing is differentiated through it. */
 export class KeyValueCache {
   readonly #entries = new Map<Module, Entry>();
+  /** Whether some position was padding: then every later call needs the mask that hides it. */
+  hasPadding = false;
 
   /** Number of positions that the cache holds. Between calls of a model it is the same for all layers. */
   get length(): number {

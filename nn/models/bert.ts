@@ -15,24 +15,15 @@ import {
   crossEntropy,
   reshape,
   slice,
-  Tensor,
+  type Tensor,
   tanh,
 } from "../../autograd/index.ts";
-import {
-  ArgumentError,
-  array,
-  checkIndices,
-  type IndexLike,
-  type Indices,
-  indices,
-  type Random,
-  ShapeError,
-  sameShape,
-} from "../../core/index.ts";
+import { ArgumentError, type IndexLike, indices, type Random, ShapeError } from "../../core/index.ts";
 import { type BertConfig, type ConfigFields, modelConfig } from "../config/config.ts";
 import { Dropout } from "../layers/dropout.ts";
 import { defaultRandom } from "../layers/init.ts";
 import { Linear, type LinearLike } from "../layers/linear.ts";
+import { checkMask, paddingScores } from "../layers/padding.ts";
 import { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 import { BertEmbeddings, BertEncoder, BertPooler, type EncodeOptions } from "./bert-encoder.ts";
@@ -153,8 +144,11 @@ export class BertModel extends Module {
     checkLayer("Bert", options, ["attentionMask", "tokenTypes", "positions"]);
     const tokens = indices(ids);
     if (tokens.shape.length !== 2) throw new ShapeError("Bert", "ids [batch, time]", { ids: tokens.shape });
-    const mask = options.attentionMask && paddingMask(indices(options.attentionMask), tokens);
-    return this.encoder.forward(this.embeddings.forward(tokens, options), mask);
+    const mask = checkMask("Bert", options.attentionMask, tokens);
+    return this.encoder.forward(
+      this.embeddings.forward(tokens, options),
+      mask ? paddingScores(mask) : undefined,
+    );
   }
 
   /** The pooler on the first token, tanh(W h_first + b): h [batch, time, hidden] → [batch, hidden]. */
@@ -166,20 +160,3 @@ export class BertModel extends Module {
 
 /** h [batch, time, hidden] → [batch, hidden]. */
 const firstToken = (h: Tensor): Tensor => reshape(slice(h, 1, 0, 1), [h.shape[0], h.shape[2]]);
-
-/** The mask [batch, 1, 1, time] that is added to the attention scores: −∞ at keys that are padding, else 0. */
-function paddingMask(mask: Indices, ids: Indices): Tensor {
-  if (!sameShape(mask.shape, ids.shape))
-    throw new ShapeError("Bert", "attentionMask [batch, time]", {
-      attentionMask: mask.shape,
-      ids: ids.shape,
-    });
-  checkIndices("Bert: attentionMask", mask, 2);
-  const [batch, time] = ids.shape;
-  return new Tensor(
-    array(
-      Float32Array.from(mask.data, (keep) => (keep ? 0 : -Infinity)),
-      [batch, 1, 1, time],
-    ),
-  );
-}

@@ -9,12 +9,16 @@
  * whose weights are stored [in, out]; q, k and v come from one of them, c_attn.
  */
 
-import { add, type LinearCrossEntropyOptions, slice, type Tensor } from "../../autograd/index.ts";
+import { add, slice, type Tensor } from "../../autograd/index.ts";
 import { checkIndices, type IndexLike, type Random } from "../../core/index.ts";
 import { type ActivationName, type ConfigFields, type GPT2Config, modelConfig } from "../config/config.ts";
 import { activation } from "../layers/activation.ts";
-import { mergeHeads, scaledDotProductAttention, splitHeads } from "../layers/attention.ts";
-import type { KeyValueCache } from "../layers/cache.ts";
+import {
+  type AttendOptions,
+  mergeHeads,
+  scaledDotProductAttention,
+  splitHeads,
+} from "../layers/attention.ts";
 import { Dropout } from "../layers/dropout.ts";
 import { Embedding } from "../layers/embedding.ts";
 import { defaultRandom } from "../layers/init.ts";
@@ -27,6 +31,7 @@ import {
   type LanguageModel,
   lastPosition,
   type ModelOptions,
+  type NextTokenLossOptions,
   nextTokenLoss,
   tokensAndPositions,
 } from "./language-model.ts";
@@ -80,7 +85,7 @@ export class GPT2 extends Module implements LanguageModel {
   }
 
   /** The next-token loss; see `nextTokenLoss`. */
-  loss(ids: IndexLike, labels?: IndexLike, options?: LinearCrossEntropyOptions): Tensor {
+  loss(ids: IndexLike, labels?: IndexLike, options?: NextTokenLossOptions): Tensor {
     return nextTokenLoss(this, ids, labels, options);
   }
 
@@ -113,11 +118,11 @@ export class GPT2Model extends Module {
   /** ids [batch, time] → hidden states after the last layer norm, [batch, time, n_embd]. */
   forward(ids: IndexLike, options: DecodeOptions = {}): Tensor {
     const { vocab_size, n_positions } = this.config;
-    const { tokens, at } = tokensAndPositions("GPT2", ids, options, n_positions);
+    const { tokens, at, mask } = tokensAndPositions("GPT2", ids, options, n_positions);
     checkIndices("GPT2: ids", tokens, vocab_size);
     checkIndices("GPT2: positions", at, n_positions);
     let h = this.drop.forward(add(this.wte.forward(tokens), this.wpe.forward(at))); // [batch, time, n_embd]
-    for (const block of this.h) h = block.forward(h, options.cache);
+    for (const block of this.h) h = block.forward(h, { cache: options.cache, mask });
     return this.ln_f.forward(h);
   }
 }
@@ -140,8 +145,8 @@ export class GPT2Block extends Module {
   }
 
   /** x [batch, time, n_embd] → [batch, time, n_embd]. */
-  forward(x: Tensor, cache?: KeyValueCache): Tensor {
-    const h = add(x, this.attn.forward(this.ln_1.forward(x), cache));
+  forward(x: Tensor, options: AttendOptions = {}): Tensor {
+    const h = add(x, this.attn.forward(this.ln_1.forward(x), options));
     return add(h, this.mlp.forward(this.ln_2.forward(h)));
   }
 }
@@ -169,14 +174,16 @@ export class GPT2Attention extends Module {
   }
 
   /** x [batch, time, n_embd] → [batch, time, n_embd]. */
-  forward(x: Tensor, cache?: KeyValueCache): Tensor {
+  forward(x: Tensor, options: AttendOptions = {}): Tensor {
+    checkLayer("GPT2Attention", options, ["cache", "mask"]);
+    const { cache, mask } = options;
     const { heads, scale, attn_dropout: dropout } = this;
     const qkv = splitHeads(this.c_attn.forward(x), 3 * heads); //     [batch, 3 heads, time, d]
     const q = slice(qkv, 1, 0, heads); //                             [batch, heads, time, d]
     let k = slice(qkv, 1, heads, 2 * heads);
     let v = slice(qkv, 1, 2 * heads);
     if (cache) [k, v] = cache.extend(this, k, v); //                  [batch, heads, keys, d]
-    const y = scaledDotProductAttention(q, k, v, { causal: true, scale, dropout });
+    const y = scaledDotProductAttention(q, k, v, { causal: true, mask, scale, dropout });
     return this.resid_dropout.forward(this.c_proj.forward(mergeHeads(y)));
   }
 

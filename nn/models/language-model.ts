@@ -18,6 +18,7 @@ import {
   sameShape,
 } from "../../core/index.ts";
 import type { KeyValueCache } from "../layers/cache.ts";
+import { checkMask, labelsUnder, paddingScores, positionsUnder } from "../layers/padding.ts";
 import type { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 
@@ -31,7 +32,17 @@ export interface ModelOptions {
 export interface DecodeOptions {
   /** Keys and values of the tokens before `ids`; those of `ids` are added to it. Use it inside `noGrad`. @default none */
   readonly cache?: KeyValueCache;
-  /** Position of each token, [time] or [batch, time]. @default counted from the end of the cache */
+  /**
+   * 1 for tokens, 0 for padding, on either side: [batch, time], with a cache [batch, cached + time]. No token attends to
+   * padding, so that each row's logits at its tokens are those that it has alone; what stands at padding means nothing,
+   * and is finite.
+   * @default all are tokens
+   */
+  readonly attentionMask?: IndexLike;
+  /**
+   * Position of each token, [time] or [batch, time]. @default counted from the end of the cache; under an attentionMask
+   * with padding, each row's tokens count from 0, as in the `generate` of transformers
+   */
   readonly positions?: IndexLike;
   /** True: logits of the last position only, [batch, 1, vocab]. @default false */
   readonly lastOnly?: boolean;
@@ -71,25 +82,37 @@ export function languageModelIn(who: string, holder: LanguageModelHolder): Langu
   );
 }
 
+/** The options of `nextTokenLoss`. */
+export interface NextTokenLossOptions extends LinearCrossEntropyOptions {
+  /** 1 for tokens, 0 for padding, [batch, time]. @default all are tokens */
+  readonly attentionMask?: IndexLike;
+}
+
 /**
  * The mean of −log p(labels[t + 1] | ids[… t]): each position predicts the next, as in transformers.
  *
+ * Under an `attentionMask` padding counts neither as a label nor as a position that predicts: the loss is the mean over the
+ * labels that the rows have without their padding, and 0, with a warning, where none has any. (In transformers the
+ * labels at padding are to be −100, and under left padding a row's first token then counts, predicted from padding.)
+ *
  * @example
  * nextTokenLoss(model, [[1, 2, 3, 4]]).backward();
+ * nextTokenLoss(model, [[0, 1, 2], [3, 4, 5]], undefined, { attentionMask: [[0, 1, 1], [1, 1, 1]] }).backward();
  * @param ids [batch, time]. The last token is only a label, so that time may be contextLength + 1
  * @param labels [batch, time]; labels equal to `ignoreIndex` (by default −100) do not count
  * @param options of the cross-entropy; see `linearCrossEntropy`, which computes it for a model with `hiddenStates`
- * @throws ArgumentError when `holder` is no language model; ShapeError when ids have fewer than 2 tokens, or labels another
- *   shape
+ * @throws ArgumentError when `holder` is no language model; ShapeError when ids have fewer than 2 tokens, or labels or
+ *   attentionMask another shape
  */
 export function nextTokenLoss(
   holder: LanguageModelHolder,
   ids: IndexLike,
   labels: IndexLike = ids,
-  options: LinearCrossEntropyOptions = {},
+  given: NextTokenLossOptions = {},
 ): Tensor {
   const model = languageModelIn("loss", holder);
-  checkLayer("loss", options, ["chunkBytes", "ignoreIndex", "labelSmoothing", "reduction"]);
+  checkLayer("loss", given, ["attentionMask", "chunkBytes", "ignoreIndex", "labelSmoothing", "reduction"]);
+  const { attentionMask, ...options } = given;
   const [tokens, targets] = [indices(ids), indices(labels)];
   if (tokens.shape.length !== 2 || tokens.shape[1] < 2 || !sameShape(tokens.shape, targets.shape)) {
     throw new ShapeError("loss", "ids [batch, time] of at least 2 tokens, and labels of the same shape", {
@@ -98,25 +121,30 @@ export function nextTokenLoss(
     });
   }
   const time = tokens.shape[1];
-  const [read, next] = [columns(tokens, 0, time - 1), columns(targets, 1, time)];
+  const mask = checkMask("loss", attentionMask, tokens);
+  const read = columns(tokens, 0, time - 1);
+  const next = mask ? labelsUnder(mask, targets, options.ignoreIndex ?? -100) : columns(targets, 1, time);
+  const decode: DecodeOptions = mask ? { attentionMask: columns(mask, 0, time - 1) } : {};
   const head = headOf(model);
-  if (head) return linearCrossEntropy(head.states(read), head.layer, next, options);
+  if (head) return linearCrossEntropy(head.states(read, decode), head.layer, next, options);
   const { chunkBytes: _, ...rest } = options;
-  return crossEntropy(model.forward(read), next, rest);
+  return crossEntropy(model.forward(read, decode), next, rest);
 }
 
 /**
  * The head with which `forward` computes logits from `hiddenStates`; null when that is not certain, because a subclass or
  * the object itself overrides one of the two methods.
  */
-function headOf(model: LanguageModel): { states(ids: IndexLike): Tensor; layer: Head } | null {
+function headOf(
+  model: LanguageModel,
+): { states(ids: IndexLike, options: DecodeOptions): Tensor; layer: Head } | null {
   let owner = Object.getPrototypeOf(model);
   while (owner && !Object.hasOwn(owner, "hiddenStates")) owner = Object.getPrototypeOf(owner);
   if (!owner || !Object.hasOwn(owner, "forward")) return null;
   const own = model.forward === owner.forward && model.hiddenStates === owner.hiddenStates;
   const { lm_head: layer } = model;
   if (!own || typeof layer?.outFeatures !== "number") return null;
-  return { states: (ids) => owner.hiddenStates.call(model, ids), layer };
+  return { states: (ids, options) => owner.hiddenStates.call(model, ids, options), layer };
 }
 
 /** ids[:, start … end − 1]. */
@@ -127,24 +155,43 @@ function columns({ data, shape: [rows, n] }: Indices, start: number, end: number
   return { data: part, shape: [rows, width] };
 }
 
+/** What a decoder reads in one call. */
+export interface DecoderInput {
+  /** [batch, time] */
+  readonly tokens: Indices;
+  /** The position of each token, [time] or [batch, time]. */
+  readonly at: Indices;
+  /** What to add to the attention scores, [batch, 1, 1, keys]; undefined where there is no padding. */
+  readonly mask: Tensor | undefined;
+}
+
 /**
- * Token ids [batch, time], and the position of each.
- * @throws ShapeError unless ids has two axes and at least one token; ArgumentError past the context's end
+ * Token ids, the position of each, and the mask that hides padding.
+ * @throws ShapeError unless ids has two axes and at least one token, and on positions or a mask of another shape;
+ *   ArgumentError past the context's end, and without a mask when the cache holds padding
  */
 export function tokensAndPositions(
   who: string,
   ids: IndexLike,
   options: DecodeOptions,
   contextLength: number,
-): { tokens: Indices; at: Indices } {
-  checkLayer(who, options, ["cache", "positions", "lastOnly"]);
-  const { cache, positions } = options;
+): DecoderInput {
+  checkLayer(who, options, ["cache", "attentionMask", "positions", "lastOnly"]);
+  const { cache, attentionMask, positions } = options;
   const tokens = indices(ids);
   if (tokens.shape.length !== 2 || tokens.shape[1] === 0)
     throw new ShapeError(who, "ids [batch, time] with at least one token", { ids: tokens.shape });
   const [batch, time] = tokens.shape;
   const before = cache?.length ?? 0;
-  const at = indices(positions ?? Array.from({ length: time }, (_, t) => before + t));
+  const mask = checkMask(who, attentionMask, tokens, before);
+  if (cache?.hasPadding && attentionMask === undefined)
+    throw new ArgumentError(who, "attentionMask [batch, cached + time], since the cache holds padding", {
+      attentionMask,
+      "in the cache": before,
+    });
+  const at = indices(
+    positions ?? (mask ? positionsUnder(mask, time) : Array.from({ length: time }, (_, t) => before + t)),
+  );
   if (!sameShape(at.shape, [time]) && !sameShape(at.shape, [batch, time]))
     throw new ShapeError(who, "positions [time] or [batch, time]", {
       positions: at.shape,
@@ -156,7 +203,8 @@ export function tokensAndPositions(
       "in the cache": before,
     });
   }
-  return { tokens, at };
+  if (cache && mask) cache.hasPadding = true;
+  return { tokens, at, mask: mask ? paddingScores(mask) : undefined };
 }
 
 /** The last position of x [batch, time, d], as [batch, 1, d]. */

@@ -11,7 +11,7 @@
  * norms of each head's queries and keys instead. Modules and parameters have the names of Hugging Face's checkpoints.
  */
 
-import { add, type LinearCrossEntropyOptions, type Tensor } from "../../autograd/index.ts";
+import { add, type Tensor } from "../../autograd/index.ts";
 import { ArgumentError, checkIndices, type IndexLike, type Random } from "../../core/index.ts";
 import { type ConfigFields, type LlamaConfig, modelConfig } from "../config/config.ts";
 import { hasHeadNorms, hasOutputBias } from "../config/layout.ts";
@@ -29,6 +29,7 @@ import {
   type LanguageModel,
   lastPosition,
   type ModelOptions,
+  type NextTokenLossOptions,
   nextTokenLoss,
   tokensAndPositions,
 } from "./language-model.ts";
@@ -87,7 +88,7 @@ export class Llama extends Module implements LanguageModel {
   }
 
   /** The next-token loss; see `nextTokenLoss`. */
-  loss(ids: IndexLike, labels?: IndexLike, options?: LinearCrossEntropyOptions): Tensor {
+  loss(ids: IndexLike, labels?: IndexLike, options?: NextTokenLossOptions): Tensor {
     return nextTokenLoss(this, ids, labels, options);
   }
 
@@ -117,7 +118,7 @@ export class LlamaModel extends Module {
   /** ids [batch, time] → hidden states after the last norm, [batch, time, hidden]. */
   forward(ids: IndexLike, options: DecodeOptions = {}): Tensor {
     const { vocab_size, max_position_embeddings, sliding_window } = this.config;
-    const { tokens, at } = tokensAndPositions("Llama", ids, options, max_position_embeddings);
+    const { tokens, at, mask } = tokensAndPositions("Llama", ids, options, max_position_embeddings);
     checkIndices("Llama: ids", tokens, vocab_size);
     const length = tokens.shape[1] + (options.cache?.length ?? 0);
     if (sliding_window !== null && length > sliding_window) {
@@ -125,7 +126,7 @@ export class LlamaModel extends Module {
       throw new ArgumentError("Llama", expected, { tokens: length, sliding_window });
     }
     let h = this.embed_tokens.forward(tokens); //                               [batch, time, hidden]
-    for (const layer of this.layers) h = layer.forward(h, { cache: options.cache, positions: at });
+    for (const layer of this.layers) h = layer.forward(h, { cache: options.cache, positions: at, mask });
     return this.norm.forward(h);
   }
 }

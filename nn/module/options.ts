@@ -14,7 +14,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   head_dim: "headDim",
   is_causal: "causal",
   attn_mask: "mask",
-  attention_mask: "mask (in BERT: attentionMask)",
+  attention_mask: "attentionMask; in a layer, mask",
   dropout_p: "dropout",
   attention_dropout: "dropout",
   act: "activation",

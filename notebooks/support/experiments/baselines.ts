@@ -11,10 +11,10 @@ import {
   parameter,
   relu,
   slice,
-  type Tensor,
+  Tensor,
 } from "lowrank/autograd";
 import { type Random, zeros } from "lowrank/core";
-import { type GPT2, type GPT2Block, kaimingUniform, LayerNorm, Module } from "lowrank/nn";
+import { type AttendOptions, type GPT2, type GPT2Block, kaimingUniform, LayerNorm, Module } from "lowrank/nn";
 
 /** FT: every parameter. */
 export function fullFineTuning(model: GPT2): GPT2 {
@@ -136,7 +136,7 @@ class Prefixed extends Module {
   }
 
   /** x [batch, time, d] before the first block, [batch, tokens + time, d] before the others. */
-  forward(x: Tensor): Tensor {
+  forward(x: Tensor, { mask }: AttendOptions = {}): Tensor {
     const { block, prefix, place } = this;
     const { tokens, enters, leaves } = place;
     let h = x;
@@ -144,7 +144,8 @@ class Prefixed extends Module {
       const text = enters ? x : slice(x, 1, tokens);
       h = concat([broadcastTo(prefix, [x.shape[0], ...prefix.shape]), text], 1); // [batch, tokens + time, d]
     }
-    const y = block.forward(h);
+    const seen = mask && concat([new Tensor(zeros([x.shape[0], 1, 1, tokens])), mask], -1); // all see the prefix
+    const y = block.forward(h, { mask: seen });
     return leaves ? slice(y, 1, tokens) : y;
   }
 }
