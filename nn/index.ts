@@ -182,3 +182,20 @@ export {
 } from "./train/fit.ts";
 export { accuracy, perplexity } from "./train/metrics.ts";
 export { byteTokenizer, evenWindows, randomWindows, type Tokenizer, windowsAt } from "./train/text.ts";
+
+// Tokenizers of published models.
+
+export {
+  type ChatMessage,
+  type ChatOptions,
+  checkVocabulary,
+  type DecodeTextOptions,
+  type EncodeBatchOptions,
+  type EncodeTextOptions,
+  loadTokenizer,
+  type PretrainedTokenizer,
+  parseTokenizer,
+  type SpecialToken,
+  type TextStream,
+  type TokenBatch,
+} from "./tokenizer/index.ts";
