@@ -1,10 +1,11 @@
 /**
- * @file Files: reading and writing them, the formats safetensors and JSON, and 16-bit floats.
+ * @file Files: reading and writing them, the formats safetensors and JSON, and floats of 16 and 8 bits.
  *
  *     safetensors/     tensors in a file: load.ts loads, opens and saves one
  *     json.ts          JSON from outside, checked
  *     instead.ts       for error messages: the files that a folder has in place of a missing one
  *     float16.ts       float16 and bfloat16 to float32 and back
+ *     float8.ts        the two 8-bit formats to float32
  *     save/            saves of one or several files that happen whole or not at all, even when killed
  *     disk.node.ts     the file system in Node; with read.node.ts and attempt.node.ts
  *     disk.browser.ts  its place in a browser, which has no files

@@ -2,6 +2,7 @@
 
 import { type Shape, sizeOf } from "../../array/shape.ts";
 import { ArgumentError } from "../../errors.ts";
+import { widenFloat8e4m3, widenFloat8e5m2 } from "../float8.ts";
 import { narrowToBfloat16, narrowToFloat16, widenBfloat16, widenFloat16 } from "../float16.ts";
 
 /**
@@ -12,6 +13,8 @@ export const itemBytes = {
   BOOL: 1,
   U8: 1,
   I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
   I16: 2,
   U16: 2,
   F16: 2,
@@ -46,6 +49,8 @@ export interface ValuesOf {
   BOOL: Uint8Array<ArrayBuffer>;
   U8: Uint8Array<ArrayBuffer>;
   I8: Int8Array<ArrayBuffer>;
+  F8_E5M2: Float32Array<ArrayBuffer>;
+  F8_E4M3: Float32Array<ArrayBuffer>;
   I16: Int16Array<ArrayBuffer>;
   U16: Uint16Array<ArrayBuffer>;
   F16: Float32Array<ArrayBuffer>;
@@ -69,6 +74,8 @@ const decoders: { readonly [D in Dtype]: (bytes: ArrayBuffer) => ValuesOf[D] } =
   BOOL: (bytes) => new Uint8Array(bytes),
   U8: (bytes) => new Uint8Array(bytes),
   I8: (bytes) => new Int8Array(bytes),
+  F8_E5M2: (bytes) => widenFloat8e5m2(new Uint8Array(bytes)),
+  F8_E4M3: (bytes) => widenFloat8e4m3(new Uint8Array(bytes)),
   I16: (bytes) => new Int16Array(bytes),
   U16: (bytes) => new Uint16Array(bytes),
   F16: (bytes) => widenFloat16(new Uint16Array(bytes)),

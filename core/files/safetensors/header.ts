@@ -89,7 +89,7 @@ function scanDtype(scanner: Scanner, what: string): Dtype {
   const at = scanner.at;
   const dtype = scanner.string(`${what}: dtype must be a text`);
   if (!isDtype(dtype)) {
-    const advice = /^F[468]_/.test(dtype) ? ". Convert the tensor to F32, F16 or BF16 first" : "";
+    const advice = /^F[468](_|$)/.test(dtype) ? ". Convert the tensor to F32, F16 or BF16 first" : "";
     scanner.fail(`${what}: unknown dtype ${quote(dtype)}; known are ${dtypes.join(", ")}${advice}`, at);
   }
   return dtype;

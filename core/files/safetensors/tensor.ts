@@ -38,7 +38,7 @@ export class SafeTensor implements TensorBytes {
     return this.#read();
   }
 
-  /** The exact values, in the narrowest typed array that holds the format (F16 and BF16 as float32). */
+  /** The exact values, in the narrowest typed array that holds the format (F16, BF16 and F8 as float32). */
   values(): Values {
     return decode(this.dtype, this.bytes);
   }
@@ -54,7 +54,7 @@ export class SafeTensor implements TensorBytes {
   }
 
   /**
-   * The values of a tensor of floats: F64 as float64; F32, F16 and BF16 as float32.
+   * The values of a tensor of floats: F64 as float64; F32, F16, BF16, F8_E4M3 and F8_E5M2 as float32.
    * @throws CheckpointError for integers
    */
   floats(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {

@@ -36,9 +36,23 @@ export function checkParameters(
   expected: Shapes,
 ): void {
   const problems = describeMismatch(findMismatch(expected, named), 8);
-  if (problems.length === 0) return;
+  if (problems.length === 0) {
+    checkFloats(path, named, expected);
+    return;
+  }
   const why = likelyCause(expected, named, config);
   throw new CheckpointError(`${path}: ${problems.join("; ")}${why && `; ${why}`}`);
+}
+
+/** @throws CheckpointError for a parameter of integers */
+function checkFloats(path: string, named: ReadonlyMap<string, SafeTensor>, expected: Shapes): void {
+  for (const [name, { dtype }] of named) {
+    if (!expected.has(name) || /^B?F/.test(dtype)) continue;
+    throw new CheckpointError(
+      `${path}: ${named.get(name)?.name} is ${dtype}; expected floats (F64, F32, F16, BF16, F8_E4M3 or F8_E5M2): integers ` +
+        "are quantized weights, and those before quantization are needed",
+    );
+  }
 }
 
 /** The usual cause of such differences, with advice; empty when none is known. */
@@ -49,7 +63,13 @@ function likelyCause(
 ): string {
   const missing = [...expected.keys()].filter((name) => !named.has(name));
   const unexpected = [...named.keys()].filter((name) => !expected.has(name));
-  if (unexpected.some((name) => /\.(absmax|quant_map|nested_absmax|SCB|qweight|qzeros|g_idx)$/.test(name)))
+  if (
+    unexpected.some((name) =>
+      /[._](absmax|quant_map|nested_absmax|SCB|qweight|qzeros|g_idx|scales?|scale_inv|scale_weight|packed)$/.test(
+        name,
+      ),
+    )
+  )
     return "these are quantized weights: expected those before quantization; load them, then call quantizeModel of lowrank/quant";
   if (missing.length > 0 && missing.every((name) => name.endsWith("self_attn.o_proj.bias")))
     return 'attention_bias puts a bias on every projection; with biases on q, k and v only, model_type is "qwen2"';

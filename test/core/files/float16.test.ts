@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { widenFloat8e4m3, widenFloat8e5m2 } from "../../../core/files/float8.ts";
 import {
   bfloat16ToNumber,
   float16ToNumber,
@@ -14,7 +15,7 @@ import {
   widenFloat16,
 } from "../../../core/files/float16.ts";
 
-const test = suite("float16");
+const test = suite("float16 and float8");
 
 /** What each format is, written down independently of the code: value = (-1)^s · 2^e · fraction. */
 const formats = [
@@ -150,5 +151,31 @@ test("float16 subarrays that do not start at a multiple of 4 elements narrow as 
   assert.equal(narrowToFloat16(whole.subarray(1)), narrowToFloat16(whole.slice(1)));
   assert.equal(widenBfloat16(Uint16Array.of(7, 0x3f80).subarray(1)), Float32Array.of(1));
 });
+
+/** The value of an 8-bit code, from its bits as text. */
+function definitionOf8(code: number, exponentBits: number): number {
+  const bits = code.toString(2).padStart(8, "0");
+  const [exponent, fraction] = [bits.slice(1, 1 + exponentBits), bits.slice(1 + exponentBits)];
+  const sign = bits[0] === "1" ? -1 : 1;
+  const [ones, parts] = [!exponent.includes("0"), Number.parseInt(fraction, 2) / 2 ** fraction.length];
+  if (exponentBits === 5 && ones) return parts === 0 ? sign * Infinity : Number.NaN;
+  if (exponentBits === 4 && ones && !fraction.includes("0")) return Number.NaN;
+  const e = Number.parseInt(exponent, 2);
+  const bias = 2 ** (exponentBits - 1) - 1;
+  return e === 0 ? sign * parts * 2 ** (1 - bias) : sign * (1 + parts) * 2 ** (e - bias);
+}
+
+for (const [name, exponentBits, widen, largest] of [
+  ["E5M2", 5, widenFloat8e5m2, 57344],
+  ["E4M3", 4, widenFloat8e4m3, 448],
+] as const) {
+  test(`float8 ${name}: widening gives the value the format defines, for all 256 codes`, () => {
+    const codes = Uint8Array.from({ length: 256 }, (_, code) => code);
+    const wide = widen(codes);
+    for (const code of codes)
+      assert.ok(Object.is(wide[code], definitionOf8(code, exponentBits)), `code ${code}: ${wide[code]}`);
+    assert.is(Math.max(...wide.filter(Number.isFinite)), largest);
+  });
+}
 
 test.run();

@@ -66,6 +66,8 @@ test("every format is read, from any offset, exactly", () => {
   const values: Record<Exclude<Dtype, "BOOL">, unknown> = {
     U8: Uint8Array.from(bytes),
     I8: Int8Array.of(0, 60, -128, -65, 1, 0, -1, -1),
+    F8_E5M2: Float32Array.of(0, 1, -0, -1.75, 2 ** -16, 0, Number.NaN, Number.NaN),
+    F8_E4M3: Float32Array.of(0, 1.5, -0, -1.875, 2 ** -9, 0, Number.NaN, Number.NaN),
     I16: Int16Array.of(0x3c00, -16512, 1, -1),
     U16: Uint16Array.of(0x3c00, 0xbf80, 1, 0xffff),
     F16: Float32Array.of(1, -1.875, 2 ** -24, Number.NaN),
@@ -186,9 +188,12 @@ test("the order is the safetensors library's: wide formats first, then names as 
     ["c", "F16"],
     ["d", "BF16"],
     ["e", "I32"],
+    ["f", "F8_E4M3"],
+    ["g", "F8_E5M2"],
+    ["h", "I8"],
   ];
   const file = serializeSafetensors(given.map(([name, dtype]) => [name, one(dtype)]));
-  const sorted = ["z", "B", "b.1", "b.10", "\uffee", "\u{10000}", "e", "d", "c", "a"];
+  const sorted = ["z", "B", "b.1", "b.10", "\uffee", "\u{10000}", "e", "d", "c", "f", "g", "h", "a"];
   assert.equal([...parseSafetensors(file).tensors.keys()], sorted);
 });
 
@@ -354,8 +359,8 @@ test("metadata that is not texts is refused", () => {
 
 test("formats, shapes and offsets out of range are refused, with the tensor", () => {
   refused(
-    replaced('"U8"', '"F8_E4M3"'),
-    /tensor "a": unknown dtype "F8_E4M3"; known are BOOL, .*\. Convert the tensor to F32, F16 or BF16 first/,
+    replaced('"U8"', '"F8_E8M0"'),
+    /tensor "a": unknown dtype "F8_E8M0"; known are BOOL, .*\. Convert the tensor to F32, F16 or BF16 first/,
   );
   refused(replaced('"U8"', '"toString"'), /unknown dtype/);
   refused(replaced('"U8"', "8"), /dtype must be a text/);
