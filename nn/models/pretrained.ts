@@ -9,7 +9,6 @@ import {
   ArgumentError,
   CheckpointError,
   checkOptions,
-  LowrankError,
   makeFolder,
   parseJsonObject,
   type Random,
@@ -28,8 +27,9 @@ import { checkLayer } from "../module/options.ts";
 import { Bert, BertModel } from "./bert.ts";
 import { GPT2 } from "./gpt2.ts";
 import { Llama } from "./llama.ts";
-import { isEncoder, labelsIn, type PretrainedConfig, renamed } from "./pretrained/names.ts";
+import { isEncoder, labelsIn, type PretrainedConfig, renamed, unwrapped } from "./pretrained/names.ts";
 import { companions, Origin, originOf, torchNames, writtenFields } from "./pretrained/origin.ts";
+import { checkClassifier, checkSupported } from "./pretrained/other-models.ts";
 import { checkParameters, expectedParameters, withoutClassifier } from "./pretrained/parameters.ts";
 import { folderWeights } from "./pretrained/weights.ts";
 
@@ -89,7 +89,7 @@ function load(
       `${folder}/config.json`,
       CheckpointError,
       () => {
-        checkSupported(fields.model_type);
+        checkSupported(fields);
         return modelConfig({ ...fields, num_labels }) as PretrainedConfig;
       },
       Error,
@@ -101,8 +101,14 @@ function load(
       numLabels,
       model_type,
     });
-  const { path, tensors } = folderWeights(folder, place);
+  const { path, tensors: found } = folderWeights(folder, place);
+  const tensors = unwrapped(path, found, model_type);
+  if (numLabels !== undefined)
+    // which says what head is wanted
+    for (const name of tensors.keys()) if (name.startsWith("qa_outputs.")) tensors.delete(name);
   const config = configOf(numLabels ?? labelsIn(path, tensors));
+  if (isEncoder(config) && config.num_labels > 0)
+    checkClassifier(`${folder}/config.json`, fields, config.num_labels);
   const named = renamed(path, tensors, config);
   const fresh = numLabels ? withoutClassifier(named, config) : [];
   const expected = expectedParameters(config, ![...named.keys()].some((name) => name.startsWith("pooler.")));
@@ -188,9 +194,4 @@ function build(config: PretrainedConfig, expected: Shapes, rng: Random): Pretrai
   if (!isEncoder(config)) return new Llama(config as ConfigFields<"llama">, { rng });
   if (config.num_labels > 0) return new Bert(config, { rng });
   return new BertModel(config, { rng, pooler: expected.has("pooler.dense.weight") });
-}
-
-function checkSupported(type: unknown): void {
-  if (type === "deberta-v2" || type === "bart")
-    throw new LowrankError(`there is no model for ${type}, only its layout`);
 }

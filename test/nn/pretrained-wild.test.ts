@@ -235,8 +235,8 @@ test("quantized weights say what to call", () => {
 
 test("names under another prefix are shown beside ours", () => {
   savePretrained(new Llama(llama, { rng: rng() }), folder);
-  rename((name) => `module.${name}`);
-  refused(/the file has module\.\S+ where this llama has \S+/);
+  rename((name) => `policy.${name}`);
+  refused(/the file has policy\.\S+ where this llama has \S+/);
 });
 
 test("fields that say nothing about the numbers, the tokenizer and generation_config.json go with the model", () => {

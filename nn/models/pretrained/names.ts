@@ -2,7 +2,7 @@
  * @file Translates the names of parameters in Hugging Face's files to the names of our models.
  *
  * Names differ by the class that wrote a file: a bare GPT-2 leaves out the prefix `transformer.`, a pretrained BERT has
- * heads of its own, old files hold buffers that are no parameters.
+ * heads of its own, old files hold buffers that are no parameters, and wrappers of PyTorch leave prefixes.
  */
 
 import { CheckpointError, type SafeTensor, sameShape } from "../../../core/index.ts";
@@ -14,6 +14,81 @@ export type PretrainedConfig = GPT2Config | LlamaConfig | BertConfig;
 /** True for the configurations of encoders: BERT and RoBERTa. */
 export const isEncoder = (config: PretrainedConfig): config is BertConfig =>
   config.model_type === "bert" || config.model_type === "roberta";
+
+/** Modules that wrap others in PyTorch: of torch.compile, FSDP and checkpointed activations. */
+const wrappers = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+
+/** A name without the wrappers in it, and without DataParallel's `module` before it. */
+function withoutWrappers(name: string): string {
+  const parts = name.split(".").filter((part) => !wrappers.includes(part));
+  return parts.slice(parts.findIndex((part) => part !== "module")).join(".");
+}
+
+/** The first parts of the names in files of each kind of model. */
+const roots = {
+  encoder: /^(bert|roberta|embeddings|encoder|pooler|classifier|cls|lm_head|qa_outputs)$/,
+  gpt2: /^(transformer|h|wte|wpe|ln_f|lm_head)$/,
+  llama: /^(model|layers|embed_tokens|norm|lm_head)$/,
+} as const;
+
+/** Buffers in files that are no parameters: GPT-2's causal mask, the frequencies, cosines and sines of Llama's positions. */
+const buffers = {
+  encoder: /(^|\.)embeddings\.(position_ids|token_type_ids)$/,
+  gpt2: /(^|\.)attn\.(masked_)?bias$/,
+  llama: /(^|\.)rotary_emb\.((original_)?inv_freq|cos_cached|sin_cached)$/,
+} as const;
+
+const familyOf = (type: PretrainedConfig["model_type"]): keyof typeof roots => {
+  if (type === "bert" || type === "roberta") return "encoder";
+  return type === "gpt2" ? "gpt2" : "llama";
+};
+
+/**
+ * The tensors of a file without buffers, under names without what wrappers left in them, without a prefix that all have
+ * besides those of the model itself, and without doubled ones.
+ * @throws CheckpointError when two names become the same
+ */
+export function unwrapped(
+  path: string,
+  tensors: ReadonlyMap<string, SafeTensor>,
+  type: PretrainedConfig["model_type"],
+): Map<string, SafeTensor> {
+  const family = familyOf(type);
+  const bare = Array.from(tensors, ([name, tensor]) => [withoutWrappers(name), tensor] as const).filter(
+    ([name]) => !buffers[family].test(name),
+  );
+  const prefix = commonPrefix(
+    bare.map(([name]) => name),
+    roots[family],
+    type,
+  );
+  const result = new Map<string, SafeTensor>();
+  for (const [name, tensor] of bare) {
+    const own = name.slice(prefix.length).replace(/^(model|transformer|bert|roberta)\.(?:\1\.)+/, "$1.");
+    const other = result.get(own)?.name;
+    if (other !== undefined)
+      throw new CheckpointError(`${path}: ${other} and ${tensor.name} are both our ${own}`);
+    result.set(own, tensor);
+  }
+  return result;
+}
+
+/** What programs put before the names of a model that is a part of theirs. Other names may be those of another model. */
+const outer = /^(\d+|model|base_model|auto_model|transformer|language_model|lm|net|network|backbone)$/;
+
+/** The longest beginning of all names after which each goes on with a root; empty when there is none. */
+function commonPrefix([first = "", ...others]: readonly string[], roots: RegExp, type: string): string {
+  const all = first.split(".");
+  const strange = all.findIndex((part) => part !== type && !outer.test(part));
+  const parts = all.slice(0, strange + 1);
+  for (let count = parts.length - 1; count > 0; count--) {
+    const prefix = `${parts.slice(0, count).join(".")}.`;
+    const fits = (name: string): boolean =>
+      name.startsWith(prefix) && roots.test(name.slice(prefix.length).split(".")[0]);
+    if ([first, ...others].every(fits)) return prefix;
+  }
+  return "";
+}
 
 /**
  * Number of classes of the file's classifier; 0 without one.
@@ -68,12 +143,7 @@ function sameBytes(a: SafeTensor, b: SafeTensor): boolean {
 
 function ourName(name: string, config: PretrainedConfig): string | null {
   if (isEncoder(config)) return encoderName(name, config);
-  if (config.model_type === "gpt2") {
-    if (/(^|\.)attn\.(masked_)?bias$/.test(name)) return null; // the causal mask
-    return decoderName(name, "transformer.");
-  }
-  if (name.endsWith("rotary_emb.inv_freq")) return null;
-  return decoderName(name, "model.");
+  return decoderName(name, config.model_type === "gpt2" ? "transformer." : "model.");
 }
 
 function decoderName(name: string, prefix: string): string {
@@ -88,7 +158,6 @@ function encoderName(name: string, { model_type, num_labels }: BertConfig): stri
   const bare = (name.startsWith(prefix) ? name.slice(prefix.length) : name)
     .replace(/LayerNorm\.gamma$/, "LayerNorm.weight") // as TensorFlow calls them, in BERT's first checkpoints
     .replace(/LayerNorm\.beta$/, "LayerNorm.bias");
-  if (bare === "embeddings.position_ids" || bare === "embeddings.token_type_ids") return null;
   if (bare.startsWith("pooler.") && classifies && model_type === "roberta") return null;
   return classifies ? prefix + bare : bare;
 }

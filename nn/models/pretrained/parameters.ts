@@ -3,7 +3,8 @@
 import { CheckpointError, type SafeTensor, type Shape } from "../../../core/index.ts";
 import { layout } from "../../config/layout.ts";
 import { describeMismatch, findMismatch, type Shapes } from "../../module/mismatch.ts";
-import type { PretrainedConfig } from "./names.ts";
+import { isEncoder, type PretrainedConfig } from "./names.ts";
+import { headOf } from "./other-models.ts";
 
 /** The parameters of the classifier and of the pooler below it, for each of the two that the file does not have at all. */
 export function withoutClassifier(
@@ -73,6 +74,13 @@ function likelyCause(
     return "these are quantized weights: expected those before quantization; load them, then call quantizeModel of lowrank/quant";
   if (missing.length > 0 && missing.every((name) => name.endsWith("self_attn.o_proj.bias")))
     return 'attention_bias puts a bias on every projection; with biases on q, k and v only, model_type is "qwen2"';
+  const head = headOf(unexpected);
+  if (head !== undefined) {
+    const kind = isEncoder(config) ? "; numLabels: 0 loads the encoder without it" : "";
+    return `the file has ${head}, which ${config.model_type} has not here${kind}`;
+  }
+  if (unexpected.some((name) => /(^|\.)(lora_[AB]|base_layer)\./.test(name)))
+    return "the file has adapters in it: expected the model's own weights; PEFT's merge_and_unload() puts the adapters into them";
   if (missing.length === 1 && missing[0] === "lm_head.weight")
     return "a file without a head is of a model whose tie_word_embeddings is true, or of one that has none";
   const ends = unexpected.flatMap((name) => {
