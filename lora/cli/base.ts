@@ -130,10 +130,12 @@ function nameFor(folder: string, taken: readonly string[]): string {
 }
 
 /** Bytes in megabytes, for people. */
-export const megabytes = (bytes: number): string => {
-  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
-};
+export const megabytes = (bytes: number): string =>
+  bytes < 1e5
+    ? `${(bytes / 1e3).toFixed(1)} kB`
+    : bytes < 1e9
+      ? `${(bytes / 1e6).toFixed(1)} MB`
+      : `${(bytes / 1e9).toFixed(2)} GB`;
 
 /** The common options of commands that compute with a model. */
 export const modelOptions = {

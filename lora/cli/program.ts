@@ -20,13 +20,7 @@ interface Entry {
 const groups: Readonly<Record<string, readonly Entry[]>> = {
   "Train and use a model": [],
   "Work on adapters and checkpoints": [],
-  "Look at files": [
-    {
-      name: "inspect",
-      summary: "Show what a checkpoint or an adapter holds: tensors, ranks, norms, singular values.",
-      load: () => import("./look/inspect.ts"),
-    },
-  ],
+  "Look at files": [],
   "Here and elsewhere": [
     {
       name: "devices",

@@ -1,0 +1,231 @@
+/** @file runTraining: a run from its description to the trained adapter. It writes no files but its checkpoints. */
+
+import { LowrankError, type MemoryReport, random, watch } from "../../../../core/index.ts";
+import {
+  checkpointBlocks,
+  cloneModule,
+  type Evaluation,
+  type FitOptions,
+  fitSteps,
+  type GPT2,
+  type Llama,
+  loadPretrained,
+  loadTokenizer,
+  type PretrainedTokenizer,
+} from "../../../../nn/index.ts";
+import { type QuantizeModelReport, quantizeModel } from "../../../../quant/index.ts";
+import {
+  type AdaLoRA,
+  type AdaptedModel,
+  type AdapterConfig,
+  BudgetAllocator,
+  inject,
+} from "../../../index.ts";
+import { checkFolder } from "../../base.ts";
+import { type Batch, batchOf, order } from "./batches.ts";
+import { loadData, type RunData } from "./data.ts";
+import { lossOf, meanLoss, withOrthogonality } from "./loss.ts";
+import { adapterConfig, allocation } from "./methods.ts";
+import { closeOptimizer, optimizerOf, scheduleOf } from "./optimizer.ts";
+import { type Sample, sampleOf } from "./sample.ts";
+import type { RunSettings } from "./settings.ts";
+import { countOf } from "./source.ts";
+
+/** A run that is ready to train. */
+export interface PreparedRun {
+  readonly settings: RunSettings;
+  readonly tokenizer: PretrainedTokenizer;
+  readonly adapted: AdaptedModel<GPT2 | Llama>;
+  readonly data: RunData;
+  /** Number of steps of the optimizer. */
+  readonly steps: number;
+  /** What quantizing the base did; null for a dense one. */
+  readonly quantized: QuantizeModelReport | null;
+}
+
+/** What a run tells while it trains. */
+export interface RunProgress {
+  /** Steps done. */
+  readonly done: number;
+  readonly loss: number;
+  /** The validation after this step, if there was one. */
+  readonly evaluation: Evaluation | null;
+}
+
+/** How a run is carried out. */
+export interface RunningOptions {
+  /** Where and how often its state is saved, so that it can be continued. @default never */
+  readonly checkpoint?: { readonly path: string; readonly every: number };
+  /** Called after each step. */
+  readonly onStep?: (progress: RunProgress) => void;
+  /** True: stop after this step. The run can be continued from its last checkpoint. */
+  readonly isCancelled?: () => boolean;
+}
+
+/** Losses before and after training: cross-entropy per token, of the same examples. */
+export interface Losses {
+  /** What they are of. */
+  readonly of: "validation" | "training";
+  readonly before: number;
+  readonly after: number;
+}
+
+/** What a run gave. */
+export interface TrainingResult {
+  /** False when it was cancelled: `losses` is of the steps so far, and nothing after them was done. */
+  readonly finished: boolean;
+  /** The loss of each step's batch before its update. With AdaLoRA it contains the orthogonality. */
+  readonly losses: readonly number[];
+  readonly validations: readonly Evaluation[];
+  readonly best: Evaluation | null;
+  readonly beforeAndAfter: Losses;
+  /** Null where no sample is asked for. */
+  readonly sample: Sample | null;
+  /** The first step that this call took. */
+  readonly start: number;
+  readonly seconds: number;
+  /** Tokens of the batches, padding included, per second of training. */
+  readonly tokensPerSecond: number;
+  readonly memory: MemoryReport;
+}
+
+/** Examples on which the losses before and after are computed where nothing is held out, or much is. */
+const MOST = 64;
+
+/**
+ * Reads the data, loads the base, and puts the adapter on it.
+ * @throws LowrankError when anything in it cannot be done
+ */
+export async function prepareRun(settings: RunSettings, stdin: NodeJS.ReadableStream): Promise<PreparedRun> {
+  const { base, quantize, seed } = settings;
+  const tokenizer = loadTokenizer(checkFolder("--base", base));
+  const model = loadPretrained(base, { rng: random(seed).split("base") });
+  if (!("lm_head" in model))
+    throw new LowrankError(
+      `--base: train needs a language model, such as GPT-2 or Llama; ${base} is ${model.constructor.name}, an encoder`,
+    );
+  const { contextLength, config } = model;
+  const data = await loadData(settings, { tokenizer, contextLength, vocabSize: config.vocab_size, stdin });
+  const original = settings.init === "loftq" ? cloneModule(model) : null;
+  const quantized = quantize ? quantizeModel(model, { format: quantize, doubleQuant: true }) : null;
+  const adapted = inject(model, {
+    ...adapterConfig(settings),
+    ...(original && { loftq: { original } }),
+  } as AdapterConfig) as AdaptedModel<GPT2 | Llama>;
+  if (settings.checkpointBlocks) checkpointBlocks(model);
+  return { settings, tokenizer, adapted, data, steps: stepsOf(settings, data), quantized };
+}
+
+function stepsOf({ steps, epochs, batchSize, accumulate }: RunSettings, { train }: RunData): number {
+  return (
+    steps ??
+    (epochs === undefined ? 100 : Math.max(1, Math.round((epochs * train.size) / (batchSize * accumulate))))
+  );
+}
+
+/** Trains the adapter of a run. */
+export async function runTraining(run: PreparedRun, options: RunningOptions = {}): Promise<TrainingResult> {
+  const { settings, adapted, data, steps } = run;
+  const { validation, train } = data;
+  const mean = { batchSize: settings.batchSize, padding: paddingOf(run.tokenizer), most: MOST };
+  const held = validation ?? train;
+  const before = meanLoss(adapted, held, mean);
+  const sampleBefore = sampleOf(run);
+
+  const optimizer = optimizerOf(adapted, settings);
+  const result = { losses: [] as number[], validations: [] as Evaluation[], best: null as Evaluation | null };
+  const stop = watch();
+  const began = performance.now();
+  let [start, tokens, finished] = [steps, 0, false];
+  const count = (batch: Batch): Batch => {
+    tokens += batch.ids.data.length;
+    return batch;
+  };
+  const iterator = fitSteps(adapted, {
+    ...fitOptions(run, optimizer, count),
+    checkpoint: options.checkpoint && { ...options.checkpoint, trainedOnly: true },
+  });
+  try {
+    for (;;) {
+      const { value, done } = await iterator.next();
+      if (done) {
+        if (value)
+          Object.assign(result, { losses: value.losses, validations: value.evaluations, best: value.best });
+        finished = true;
+        break;
+      }
+      const { step, loss, evaluation } = value;
+      start = Math.min(start, step);
+      options.onStep?.({ done: step + 1, loss, evaluation });
+      if (options.isCancelled?.() && step + 1 < steps) {
+        await iterator.return(undefined as never);
+        break;
+      }
+    }
+  } finally {
+    closeOptimizer(optimizer);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  const memory = stop();
+  const after = finished ? meanLoss(adapted, held, mean) : Number.NaN;
+  return {
+    finished,
+    ...result,
+    beforeAndAfter: { of: validation ? "validation" : "training", before, after },
+    sample:
+      sampleBefore === null || !finished ? null : { ...sampleBefore, after: sampleOf(run)?.before ?? "" },
+    start,
+    seconds,
+    tokensPerSecond: seconds > 0 ? tokens / seconds : 0,
+    memory,
+  };
+}
+
+/** The options of `fit` that the settings ask for. */
+function fitOptions(
+  { settings, tokenizer, adapted, data, steps }: PreparedRun,
+  optimizer: FitOptions<unknown>["optimizer"],
+  count: (batch: Batch) => Batch,
+): FitOptions<{ batch: Batch; factor: number }> {
+  const { accumulate, maxGradNorm, keepBest, patience, batchSize } = settings;
+  const padding = paddingOf(tokenizer);
+  const examplesOf = order(data.train, settings);
+  const { validation } = data;
+  const options: FitOptions<{ batch: Batch; factor: number }> = {
+    steps,
+    optimizer,
+    accumulate,
+    schedule: scheduleOf(settings, steps),
+    ...(maxGradNorm > 0 && { maxGradNorm }),
+    progress: false,
+    batch(step, part) {
+      const parts = Array.from({ length: accumulate }, (_, i) => examplesOf(step, i));
+      const labels = parts.flat().reduce((sum, example) => sum + countOf(example), 0);
+      // Each label of the step counts the same, in whichever part it is: fit takes the mean of the parts' losses.
+      return { batch: count(batchOf(parts[part], padding)), factor: accumulate / labels };
+    },
+    loss: ({ batch, factor }) => lossOf(adapted, batch, factor),
+    ...(validation && {
+      evaluate: {
+        every: settings.evaluateEvery ?? Math.max(1, Math.round(steps / 10)),
+        run: () => meanLoss(adapted, validation, { batchSize, padding, most: MOST }),
+        keepBest,
+        ...(patience !== undefined && { patience }),
+      },
+    }),
+  };
+  if (settings.method !== "adalora") return options;
+  const parts = [...adapted.adapter("default").values()] as AdaLoRA[];
+  const allocator = new BudgetAllocator(parts, allocation(settings, steps, parts.length));
+  return {
+    ...options,
+    loss: ({ batch, factor }) =>
+      withOrthogonality(lossOf(adapted, batch, factor), parts, settings.orthogonality ?? 0.5),
+    beforeStep: () => allocator.observe(),
+    afterStep: (step) => void allocator.allocate(step + 1),
+    state: allocator,
+  };
+}
+
+/** The id at places without a token; the model does not see it. */
+const paddingOf = ({ padToken, eosToken }: PretrainedTokenizer): number => (padToken ?? eosToken)?.id ?? 0;
