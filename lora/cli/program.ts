@@ -23,6 +23,11 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
   "Look at files": [],
   "Here and elsewhere": [
     {
+      name: "download",
+      summary: "Bring a model or an adapter from the Hugging Face Hub to this machine.",
+      load: () => import("./use/download.ts"),
+    },
+    {
       name: "devices",
       summary: "List the devices, and whether they work here.",
       load: () => import("./use/devices.ts"),
