@@ -16,12 +16,17 @@ import {
 import { quantizeModel } from "../../quant/index.ts";
 import { type AdaptedModel, compose, loadAdapter } from "../index.ts";
 import { choice, type Flags, repeated, text } from "./flags.ts";
+import { type ResolveOptions, resolveFolder } from "./hub/index.ts";
 import type { Terminal } from "./terminal/terminal.ts";
 
 /** `--base`, spelled the same in all commands. */
-export const baseOption = text("folder", "the base model: config.json, model.safetensors, tokenizer.json", {
-  required: true,
-});
+export const baseOption = text(
+  "folder",
+  "the base model: a folder, or ORG/NAME after lowrank download ORG/NAME",
+  {
+    required: true,
+  },
+);
 
 /** `--adapter`, which may be repeated. */
 export const adapterOption = repeated(
@@ -57,8 +62,8 @@ export interface BaseOptions {
  * @throws LowrankError when a folder is missing or malformed, an adapter is not for this base, or a weight is no number
  */
 export function loadBase({ base, adapter = [], quantize }: BaseOptions, terminal: Terminal): LoadedBase {
-  const adapters = adapter.map(parseAdapter);
-  const model = loadPretrained(checkFolder("--base", base));
+  const adapters = adapter.map((given) => parseAdapter(given, terminal.io.env));
+  const model = loadPretrained(resolveFolder(base, { who: "--base", env: terminal.io.env }));
   if (quantize) {
     const { bytes, bytesBefore } = quantizeModel(model, { format: quantize, doubleQuant: true });
     terminal.note(`base in ${quantize}: ${megabytes(bytes)} in place of ${megabytes(bytesBefore)}`);
@@ -66,27 +71,21 @@ export function loadBase({ base, adapter = [], quantize }: BaseOptions, terminal
   return { model, adapted: adapters.length > 0 ? putOn(model, adapters) : null };
 }
 
-/** Parses `folder` or `folder=weight`. @throws LowrankError when the weight is no finite number */
-export function parseAdapter(given: string): WeightedAdapter {
+/**
+ * Parses `folder` or `folder=weight`; the folder may be the name of an adapter in the Hub's cache.
+ * @throws LowrankError when the weight is no finite number, or there is no such folder
+ */
+export function parseAdapter(given: string, env?: ResolveOptions["env"]): WeightedAdapter {
+  const folderOf = (name: string): string => resolveFolder(name, { who: "--adapter", env });
   const at = given.lastIndexOf("=");
-  if (at < 0 || exists(given)) return { folder: checkFolder("--adapter", given), weight: 1 };
+  if (at < 0 || exists(given)) return { folder: folderOf(given), weight: 1 };
   const [folder, weight] = [given.slice(0, at), given.slice(at + 1)];
   const value = weight.trim() === "" ? Number.NaN : Number(weight);
   if (!Number.isFinite(value))
     throw new LowrankError(
       `--adapter: expected folder=weight with a finite number; got ${JSON.stringify(given)}`,
     );
-  return { folder: checkFolder("--adapter", folder), weight: value };
-}
-
-/** The folder, when it is one. @throws LowrankError naming the option */
-export function checkFolder(option: string, folder: string): string {
-  if (exists(folder)) return folder;
-  const isHubName = /^[\w.-]+\/[\w.-]+$/.test(folder) && option === "--base";
-  const advice = isHubName
-    ? `; a model of the Hub is downloaded first: lowrank download ${folder}`
-    : "; expected the path of a folder";
-  throw new LowrankError(`${option}: there is no folder ${folder}${advice}`);
+  return { folder: folderOf(folder), weight: value };
 }
 
 /** The model as one that generates text. @throws LowrankError for an encoder */

@@ -38,10 +38,11 @@ export function resolveFolder(name: string, options: ResolveOptions = {}): strin
     throw new ArgumentError(who, "the path of a folder, or the name of a model on the Hub", { name });
   if (existsSync(name)) {
     if (statSync(name).isDirectory()) return name;
-    throw new CheckpointError(`${who} ${name}: expected a folder; this is a file`);
+    throw new CheckpointError(`${who}: expected the path of a folder; ${name} is a file`);
   }
   const [repo, revision = MAIN] = splitAt(name);
-  if (!isRepo(repo)) throw new CheckpointError(`${who} ${name}: there is no such folder`);
+  if (!isRepo(repo))
+    throw new CheckpointError(`${who}: there is no folder ${name}; expected the path of a folder`);
   const fetching = `lowrank download ${repo}${revision === MAIN ? "" : ` --revision ${revision}`}`;
   const commit = cachedCommit(repo, revision, env);
   const folder = commit === undefined ? undefined : snapshotFolder(repo, commit, env);
@@ -49,13 +50,13 @@ export function resolveFolder(name: string, options: ResolveOptions = {}): strin
     const missing = missingFiles(name, folder);
     if (missing === undefined) return folder;
     throw new CheckpointError(
-      `${who} ${name}: the Hub's cache holds only a part of it (${missing}): ${fetching}`,
+      `${who}: of ${name} the Hub's cache holds only a part (${missing}): ${fetching}`,
     );
   }
   const others = cachedCommits(repo, env);
   const known = others.length > 0 ? `; it holds ${others.map((one) => `${repo}@${one}`).join(", ")}` : "";
   throw new CheckpointError(
-    `${who} ${name}: no such folder, and no model of that name in the Hub's cache ${hubCache(env)}${known}: ${fetching}`,
+    `${who}: there is no folder ${name}; and no model of that name in the Hub's cache ${hubCache(env)}${known}: ${fetching}`,
   );
 }
 

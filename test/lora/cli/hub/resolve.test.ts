@@ -68,7 +68,7 @@ test("a folder is itself; a name is the snapshot of its main branch, a revision 
     "org/n",
     env,
     new RegExp(
-      `^--base org/n: no such folder, and no model of that name in the Hub's cache .*; it holds org/n@${other}: lowrank download org/n$`,
+      `^--base: there is no folder org/n; and no model of that name in the Hub's cache .*; it holds org/n@${other}: lowrank download org/n$`,
     ),
   );
   refused("org/m@v2", env, /lowrank download org\/m --revision v2$/);
@@ -79,27 +79,31 @@ test("what is not in the cache, or only a part of it, is refused with what to do
   refused(
     "org/none",
     env,
-    /^--base org\/none: no such folder, and no model of that name in the Hub's cache .*: lowrank download org\/none$/,
+    /^--base: there is no folder org\/none; and no model of that name in the Hub's cache .*: lowrank download org\/none$/,
   );
-  refused("no/such/folder", env, /^--base no\/such\/folder: there is no such folder$/);
-  refused("./none", env, /there is no such folder/);
-  refused("../none", env, /there is no such folder/);
+  refused(
+    "no/such/folder",
+    env,
+    /^--base: there is no folder no\/such\/folder; expected the path of a folder$/,
+  );
+  refused("./none", env, /there is no folder/);
+  refused("../none", env, /there is no folder/);
   refused("", env, /expected the path of a folder/);
   writeFileSync(join(cache, "file"), "");
-  refused(join(cache, "file"), env, /expected a folder; this is a file/);
+  refused(join(cache, "file"), env, /expected the path of a folder; .* is a file/);
   write(cache, "org/part", ["config.json", "model.safetensors.index.json", "a.safetensors"], commit, "main");
   refused(
     "org/part",
     env,
-    /only a part of it \(the shard b\.safetensors of model\.safetensors\.index\.json is not there\): lowrank download org\/part/,
+    /only a part \(the shard b\.safetensors of model\.safetensors\.index\.json is not there\): lowrank download org\/part/,
   );
   write(cache, "org/config", ["config.json"], commit, "main");
-  refused("org/config", env, /only a part of it \(without weights\)/);
+  refused("org/config", env, /only a part \(without weights\)/);
   write(cache, "org/bin", ["config.json", "pytorch_model.bin"], commit, "main");
-  refused("org/bin", env, /only a part of it \(no weights as safetensors, but pytorch_model\.bin/);
+  refused("org/bin", env, /only a part \(no weights as safetensors, but pytorch_model\.bin/);
   const snapshot = write(cache, "org/gone", ["config.json", "model.safetensors"], commit, "main");
   rmSync(join(snapshot, "../../blobs/model.safetensors")); // a link to nothing
-  refused("org/gone", env, /only a part of it/);
+  refused("org/gone", env, /holds only a part/);
 });
 
 test("the cache is where huggingface_hub has it, by the same variables in the same order", () => {
