@@ -21,7 +21,7 @@ import {
   BudgetAllocator,
   inject,
 } from "../../../index.ts";
-import { checkFolder } from "../../base.ts";
+import { resolveFolder } from "../../hub/index.ts";
 import { type Batch, batchOf, order } from "./batches.ts";
 import { loadData, type RunData } from "./data.ts";
 import { lossOf, meanLoss, withOrthogonality } from "./loss.ts";
@@ -98,8 +98,9 @@ const MOST = 64;
  */
 export async function prepareRun(settings: RunSettings, stdin: NodeJS.ReadableStream): Promise<PreparedRun> {
   const { base, quantize, seed } = settings;
-  const tokenizer = loadTokenizer(checkFolder("--base", base));
-  const model = loadPretrained(base, { rng: random(seed).split("base") });
+  const folder = resolveFolder(base, { who: "--base" });
+  const tokenizer = loadTokenizer(folder);
+  const model = loadPretrained(folder, { rng: random(seed).split("base") });
   if (!("lm_head" in model))
     throw new LowrankError(
       `--base: train needs a language model, such as GPT-2 or Llama; ${base} is ${model.constructor.name}, an encoder`,
