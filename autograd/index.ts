@@ -1,9 +1,20 @@
 /**
  * @file Tensors that know how they were computed, the ops on them and their derivatives.
  *
- * The files of this folder import each other in one circle, tensor ↔ record ↔ walk ↔ ops: a tensor's methods are the
- * ops, ops record tensors, and the walk back computes with ops. Nothing in it is called before all are loaded.
+ *     tensor.ts      a value with a history
+ *       ↓
+ *     record.ts      an op enters the graph (graph.ts)
+ *       ↓
+ *     ops/           the ops, each with its derivative
+ *       ↓
+ *     walk.ts        the walk back through the graph, which computes with ops
+ *       ↓
+ *     backward.ts    the derivatives of one tensor
+ *       ↓
+ *     methods.ts     the ops and backward as methods of tensors
  */
+
+import "./methods.ts";
 
 // Tensors
 

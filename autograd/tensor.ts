@@ -1,7 +1,6 @@
 /**
- * @file Tensor: a value with a history. Its methods delegate to the ops, one line each; the mathematics is in ops/.
- *
- * Longer than 300 lines because a class is one piece, and each op is a method of this one.
+ * @file Tensor: a value with a history. The ops are methods of it too, which methods.ts adds: ops make tensors, so that
+ * this file comes before them.
  */
 
 import {
@@ -12,7 +11,6 @@ import {
   checkNumbers,
   copy,
   type HasStorages,
-  type IndexLike,
   NDArray,
   type Nested,
   type Shape,
@@ -21,10 +19,8 @@ import {
   sameShape,
   synchronous,
 } from "../core/index.ts";
-import { type BackwardOptions, backward } from "./backward.ts";
 import { type GradientHook, Node } from "./graph.ts";
-import type { Axes, KeepDims, Operand } from "./ops/index.ts";
-import * as ops from "./ops/index.ts";
+import type { TensorOps } from "./methods.ts";
 
 /**
  * An array of numbers that knows how it was computed, so that `backward` can differentiate it.
@@ -39,6 +35,7 @@ import * as ops from "./ops/index.ts";
  * Values do not change: each op returns a new tensor. The exceptions are `assign` and the steps of optimizers, which
  * write into parameters. Every op is a method here and a function of the same name in autograd/ops.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: methods.ts adds what the interface below declares
 export class Tensor implements HasStorages {
   /** The values, without history. */
   readonly value: NDArray;
@@ -137,11 +134,6 @@ export class Tensor implements HasStorages {
     return this.value.data[0];
   }
 
-  /** Adds the gradients of this scalar to `grad` of the leaves it came from; see the function `backward`. */
-  backward(gradient?: Tensor, options?: BackwardOptions): void {
-    backward(this, gradient, options);
-  }
-
   /** Drops the gradient. Code that has read it from `grad` may keep it: it does not change. */
   zeroGrad(): void {
     if (this.#grad && !this.#grad.node) {
@@ -236,243 +228,6 @@ export class Tensor implements HasStorages {
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }
-
-  add(other: Operand): Tensor {
-    return ops.add(this, other);
-  }
-
-  sub(other: Operand): Tensor {
-    return ops.sub(this, other);
-  }
-
-  mul(other: Operand): Tensor {
-    return ops.mul(this, other);
-  }
-
-  div(other: Operand): Tensor {
-    return ops.div(this, other);
-  }
-
-  pow(other: Operand): Tensor {
-    return ops.pow(this, other);
-  }
-
-  maximum(other: Operand): Tensor {
-    return ops.maximum(this, other);
-  }
-
-  minimum(other: Operand): Tensor {
-    return ops.minimum(this, other);
-  }
-
-  /** 1 where equal, else 0. */
-  eq(other: Operand): Tensor {
-    return ops.eq(this, other);
-  }
-
-  /** 1 where this > other, else 0. */
-  gt(other: Operand): Tensor {
-    return ops.gt(this, other);
-  }
-
-  /** 1 where this ≥ other, else 0. */
-  ge(other: Operand): Tensor {
-    return ops.ge(this, other);
-  }
-
-  neg(): Tensor {
-    return ops.neg(this);
-  }
-
-  abs(): Tensor {
-    return ops.abs(this);
-  }
-
-  sign(): Tensor {
-    return ops.sign(this);
-  }
-
-  square(): Tensor {
-    return ops.square(this);
-  }
-
-  sqrt(): Tensor {
-    return ops.sqrt(this);
-  }
-
-  /** 1/√x */
-  rsqrt(): Tensor {
-    return ops.rsqrt(this);
-  }
-
-  reciprocal(): Tensor {
-    return ops.reciprocal(this);
-  }
-
-  exp(): Tensor {
-    return ops.exp(this);
-  }
-
-  /** eˣ − 1 */
-  expm1(): Tensor {
-    return ops.expm1(this);
-  }
-
-  log(): Tensor {
-    return ops.log(this);
-  }
-
-  /** log(1 + x) */
-  log1p(): Tensor {
-    return ops.log1p(this);
-  }
-
-  sin(): Tensor {
-    return ops.sin(this);
-  }
-
-  cos(): Tensor {
-    return ops.cos(this);
-  }
-
-  tanh(): Tensor {
-    return ops.tanh(this);
-  }
-
-  /** 1/(1 + e⁻ˣ) */
-  sigmoid(): Tensor {
-    return ops.sigmoid(this);
-  }
-
-  /** log(1 + eˣ) */
-  softplus(): Tensor {
-    return ops.softplus(this);
-  }
-
-  relu(): Tensor {
-    return ops.relu(this);
-  }
-
-  /** The error function. */
-  erf(): Tensor {
-    return ops.erf(this);
-  }
-
-  /** x Φ(x) */
-  gelu(): Tensor {
-    return ops.gelu(this);
-  }
-
-  /** GPT-2's approximation of gelu. */
-  geluTanh(): Tensor {
-    return ops.geluTanh(this);
-  }
-
-  /** x σ(x) */
-  silu(): Tensor {
-    return ops.silu(this);
-  }
-
-  /** Rounded to bfloat16; the gradient passes straight through. */
-  bfloat16(): Tensor {
-    return ops.bfloat16(this);
-  }
-
-  /** Rounded to half precision; the gradient passes straight through. */
-  float16(): Tensor {
-    return ops.float16(this);
-  }
-
-  /** Kept within [low, high]. */
-  clamp(low: number, high: number): Tensor {
-    return ops.clamp(this, low, high);
-  }
-
-  /** Σ x over `axes`, all by default. */
-  sum(axes?: Axes, options?: KeepDims): Tensor {
-    return ops.sum(this, axes, options);
-  }
-
-  mean(axes?: Axes, options?: KeepDims): Tensor {
-    return ops.mean(this, axes, options);
-  }
-
-  max(axes?: Axes, options?: KeepDims): Tensor {
-    return ops.max(this, axes, options);
-  }
-
-  min(axes?: Axes, options?: KeepDims): Tensor {
-    return ops.min(this, axes, options);
-  }
-
-  /** log Σ eˣ over `axes`, all by default, without overflow. */
-  logsumexp(axes?: Axes, options?: KeepDims): Tensor {
-    return ops.logsumexp(this, axes, options);
-  }
-
-  /** √Σ x² over `axes`, all by default. */
-  norm(axes?: Axes, options?: KeepDims): Tensor {
-    return ops.norm(this, axes, options);
-  }
-
-  /** Σ (x − mean)² / (n − correction) over `axes`, all by default. */
-  variance(axes?: Axes, options?: KeepDims & { readonly correction?: number }): Tensor {
-    return ops.variance(this, axes, options);
-  }
-
-  /** eˣ / Σ eˣ over `axes`, the last by default. */
-  softmax(axes?: Axes): Tensor {
-    return ops.softmax(this, axes);
-  }
-
-  /** x − log Σ eˣ over `axes`, the last by default. */
-  logSoftmax(axes?: Axes): Tensor {
-    return ops.logSoftmax(this, axes);
-  }
-
-  /** The values under another shape; one length may be −1. */
-  reshape(...shape: number[]): Tensor {
-    return ops.reshape(this, shape);
-  }
-
-  /** Axis i of the result is axis `order[i]` of this. */
-  permute(...order: number[]): Tensor {
-    return ops.permute(this, order);
-  }
-
-  transpose(a: number, b: number): Tensor {
-    return ops.transpose(this, a, b);
-  }
-
-  /** The matrix transpose: the last two axes exchanged, without a copy. */
-  get T(): Tensor {
-    return ops.mT(this);
-  }
-
-  /** Repeated until it has `shape`. */
-  broadcastTo(shape: Shape): Tensor {
-    return ops.broadcastTo(this, shape);
-  }
-
-  /** Elements `start` to `end` (excluded) along `axis`. */
-  slice(axis: number, start: number, end?: number): Tensor {
-    return ops.slice(this, axis, start, end);
-  }
-
-  /** Elements at `index` along `axis`, as PyTorch's gather. */
-  gather(index: IndexLike, axis?: number): Tensor {
-    return ops.gather(this, index, axis);
-  }
-
-  /** Rows of a table by id: an embedding lookup. */
-  takeRows(ids: IndexLike): Tensor {
-    return ops.takeRows(this, ids);
-  }
-
-  /** The matrix product over the last two axes; the others broadcast. */
-  matmul(other: Tensor): Tensor {
-    return ops.matmul(this, other);
-  }
 }
 
 /**
@@ -502,6 +257,9 @@ export type Differentiable = (...xs: Tensor[]) => Tensor;
 export function checkFunction(who: string, f: unknown): void {
   if (typeof f !== "function") throw new ArgumentError(who, "a function of tensors", { f });
 }
+
+/** The ops, which methods.ts adds and is checked to. */
+export interface Tensor extends TensorOps {}
 
 /** A leaf that belongs to a module and is found by `Module.namedParameters`, trainable or frozen. */
 export class Parameter extends Tensor {}

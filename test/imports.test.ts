@@ -50,6 +50,32 @@ for (const [folder, allowed] of Object.entries(below)) {
   });
 }
 
+arrows("no file imports itself, through others: bundlers warn of circles", () => {
+  const valuesOf = /^(?:(?:import|export)\b(?!\s+type\b)[^;()"']*?\bfrom|import) ["'](\.[^"']+)["']/gm;
+  const files = Object.keys(below).flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.ts$/.test(name) && !/assembly/.test(name))
+      .map((name) => join(folder, name)),
+  );
+  const imports = new Map(
+    files.map((file) => {
+      const found = readFileSync(file, "utf8").matchAll(valuesOf);
+      return [file, Array.from(found, ([, from]) => normalize(join(dirname(file), from)))];
+    }),
+  );
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(" → "));
+    if (path.includes(file) || done.has(file)) return;
+    for (const next of imports.get(file) ?? []) visit(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  assert.ok(files.length > 200);
+  assert.equal(circles, []);
+});
+
 arrows("only core/gpu imports gpu.js, only the platform files import Node's modules", () => {
   const wrong: string[] = [];
   for (const folder of Object.keys(below)) {

@@ -5,31 +5,11 @@
  * Ā or B̄ over the repeated axes, for all ops alike.
  */
 
-import {
-  ArgumentError,
-  array,
-  type BinaryName,
-  binary,
-  hasNaN,
-  type NDArray,
-  select,
-} from "../../core/index.ts";
+import { ArgumentError, array, binary, hasNaN, select, unary } from "../../core/index.ts";
 import { OUTPUT } from "../graph.ts";
 import { record } from "../record.ts";
 import { operand, Tensor } from "../tensor.ts";
-import { log, neg } from "./unary.ts";
-
-/** A number is a constant scalar, which needs no gradient. */
-export type Operand = Tensor | number;
-
-const constant = (x: Operand): Tensor => (typeof x === "number" ? new Tensor(array(x, [])) : x);
-
-/** @throws ArgumentError when an operand is neither tensor nor number */
-const arrayOf = (who: string, x: Operand, name: string): NDArray =>
-  typeof x === "number" ? array(x, []) : operand(who, x, name);
-
-const applied = (name: BinaryName, a: Operand, b: Operand, who: string = name): NDArray =>
-  binary(name, arrayOf(who, a, "a"), arrayOf(who, b, "b"));
+import { applied, arrayOf, type Operand } from "./operand.ts";
 
 /** y = a + b. */
 export function add(a: Operand, b: Operand): Tensor {
@@ -44,6 +24,13 @@ export function sub(a: Operand, b: Operand): Tensor {
   return record("sub", applied("sub", a, b), [
     { input: a, vjp: (dY) => dY }, // Ā = Ȳ
     { input: b, vjp: (dY) => neg(dY) }, // B̄ = −Ȳ
+  ]);
+}
+
+/** y = −x. */
+export function neg(x: Tensor): Tensor {
+  return record("neg", unary("neg", operand("neg", x)), [
+    { input: x, vjp: (dY) => mul(dY, -1) }, // X̄ = −Ȳ
   ]);
 }
 
@@ -67,22 +54,6 @@ export function div(a: Operand, b: Operand): Tensor {
   return record("div", applied("div", a, b), [
     { input: a, saves: [b], vjp: (dY, B) => gated(dY, div(dY, B)) }, // Ā = Ȳ / B
     { input: b, saves: [b, OUTPUT], vjp: (dY, B, Y) => gated(dY, neg(mul(dY, div(Y, B)))) }, // B̄ = −Ȳ ∘ A/B² = −Ȳ ∘ Y/B
-  ]);
-}
-
-/** y = aᵇ, with 1ᵇ = 1 for every b, as IEEE 754 says. The exponent's gradient needs a > 0; at a = 0 it is 0 where b ≥ 0. */
-export function pow(a: Operand, b: Operand): Tensor {
-  return record("pow", applied("pow", a, b), [
-    {
-      input: a,
-      saves: [a, b],
-      vjp: (dY, A, B) => gated(dY, mul(dY, where(eq(B, 0), 0, mul(B, pow(A, sub(B, 1)))))), // Ā = Ȳ ∘ b aᵇ⁻¹
-    },
-    {
-      input: b,
-      saves: [a, b, OUTPUT],
-      vjp: (dY, A, B, Y) => gated(dY, mul(dY, where(mul(eq(A, 0), ge(B, 0)), 0, mul(Y, log(constant(A)))))), // B̄ = Ȳ ∘ y ln a
-    },
   ]);
 }
 

@@ -9,6 +9,8 @@ export { type CrossEntropyOptions, crossEntropy, mseLoss } from "./loss.ts";
 export * from "./matmul.ts";
 export * from "./movement.ts";
 export * from "./normalize.ts";
+export type { Operand } from "./operand.ts";
+export { pow } from "./power.ts";
 export * from "./reduce.ts";
 export * from "./rotate.ts";
 export * from "./softmax.ts";

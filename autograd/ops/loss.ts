@@ -14,12 +14,12 @@ import {
 } from "../../core/index.ts";
 import { tensor } from "../create.ts";
 import { operand, type Tensor } from "../tensor.ts";
-import { add, div, mul, sub, where } from "./arithmetic.ts";
+import { add, div, mul, neg, sub, where } from "./arithmetic.ts";
 import { gather } from "./gather.ts";
 import { reshape } from "./movement.ts";
 import { mean, sum } from "./reduce.ts";
 import { logSoftmax } from "./softmax.ts";
-import { neg, square } from "./unary.ts";
+import { square } from "./unary.ts";
 
 export interface CrossEntropyOptions {
   /** Labels equal to this do not count: their logits, even NaN, enter neither loss nor gradient. @default -100 */

@@ -4,7 +4,8 @@ import { type UnaryName, unary } from "../../core/index.ts";
 import { OUTPUT, type Saveable } from "../graph.ts";
 import { record } from "../record.ts";
 import { operand, type Tensor } from "../tensor.ts";
-import { add, gated, gt, mul, type Operand, sub } from "./arithmetic.ts";
+import { add, gated, gt, mul, neg, sub } from "./arithmetic.ts";
+import type { Operand } from "./operand.ts";
 
 type Derivative = (saved: Tensor) => Operand;
 
@@ -33,7 +34,6 @@ function linear(name: UnaryName, c: number): (x: Tensor) => Tensor {
     record(name, unary(name, operand(name, x)), [{ input: x, vjp: (dY) => (c === 1 ? dY : mul(dY, c)) }]);
 }
 
-export const neg = linear("neg", -1);
 export const abs = elementwise("abs", "x", (x) => sign(x));
 export const sign = linear("sign", 0);
 export const square = elementwise("square", "x", (x) => mul(x, 2));

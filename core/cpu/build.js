@@ -48,7 +48,8 @@ async function compile(asc, name, options) {
     console.error(stderr.toString());
     throw new Error(`build:wasm: could not compile ${name}: ${error.message}`);
   }
-  return `export const ${name} =\n  "${Buffer.from(outputs["kernels.wasm"]).toString("base64")}";\n`;
+  // The type is written out: TypeScript would infer the text itself, and repeat it in the declarations.
+  return `export const ${name}: string =\n  "${Buffer.from(outputs["kernels.wasm"]).toString("base64")}";\n`;
 }
 
 const file = join(target, "built-by-npm-run-build-wasm.ts");
