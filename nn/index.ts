@@ -117,7 +117,12 @@ export {
   BertSelfAttention,
   type EncodeOptions,
 } from "./models/bert-encoder.ts";
-export { type GenerateOptions, generate } from "./models/generate.ts";
+export {
+  type GenerateOptions,
+  type Generation,
+  generate,
+  generateTokens,
+} from "./models/generate.ts";
 export { GPT2, GPT2Attention, GPT2Block, GPT2MLP, GPT2Model } from "./models/gpt2.ts";
 export {
   type DecodeOptions,
@@ -136,7 +141,10 @@ export {
   type SaveOptions,
   savePretrained,
 } from "./models/pretrained.ts";
+export type { Prompts } from "./models/prompts.ts";
 export { resizeTokenEmbeddings, tokenModules } from "./models/resize.ts";
+export type { SamplingOptions } from "./models/sampling.ts";
+export { type StopFilter, stopFilter, type TokenDecoder } from "./models/stop-strings.ts";
 
 // Losses, optimizers, schedules.
 

@@ -8,7 +8,6 @@ import {
   type FloatArray,
   type IndexLike,
   type Indices,
-  indices,
   type Random,
   random,
   ShapeError,
@@ -19,21 +18,19 @@ import { KeyValueCache } from "../layers/cache.ts";
 import { evaluated } from "../module/evaluated.ts";
 import { checkFlag, checkRandom } from "../module/options.ts";
 import { type LanguageModel, type LanguageModelHolder, languageModelIn } from "./language-model.ts";
+import { leftPadded, type PromptRows, type Prompts, readPrompts } from "./prompts.ts";
+import { checkSampling, choose, isSampled, type SamplingOptions, samplingOptions } from "./sampling.ts";
+import { checkStopStrings, stopTest, type TokenDecoder } from "./stop-strings.ts";
 
-/** The options of `generate`. With temperature, topK or topP tokens are sampled, otherwise the most probable is taken. */
-export interface GenerateOptions {
+/** The options of `generate` and `generateTokens`. */
+export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to add to each row. */
   readonly maxNewTokens: number;
-  /** Divides the logits: below 1 the samples are more predictable, above 1 more varied. @default 1 */
-  readonly temperature?: number;
-  /** Samples only from the k most probable tokens. @default all */
-  readonly topK?: number;
   /**
-   * Samples only from the most probable tokens that together have probability p (Holtzman et al., 2020,
-   * arXiv:1904.09751).
-   * @default 1
+   * 1 for tokens, 0 for padding, [batch, time], on either side. Each row is continued as it is without its padding; a row
+   * of padding only stays one. @default all are tokens
    */
-  readonly topP?: number;
+  readonly attentionMask?: IndexLike;
   /** Generator of the samples. @default random(seed) */
   readonly rng?: Random;
   /** Seed of the samples; not together with `rng`. @default 0 */
@@ -42,64 +39,167 @@ export interface GenerateOptions {
   readonly useCache?: boolean;
   /** A row ends after one of these tokens; its remaining positions repeat that token. @default none */
   readonly stopTokens?: readonly number[];
+  /**
+   * A row ends with the token in which one of these texts is complete. Text counts from the prompt's end on, special tokens
+   * included. The string may begin and end in the middle of a token: the tokens are kept whole, and who prints the text
+   * cuts it, with `stopFilter`. Needs `tokenizer`. @default none
+   */
+  readonly stopStrings?: string | readonly string[];
+  /** The tokenizer whose texts `stopStrings` are. @default none */
+  readonly tokenizer?: TokenDecoder;
+  /** Continues each prompt so many times, one after the other in the result; only for samples. @default 1 */
+  readonly numReturnSequences?: number;
+  /**
+   * True: generation ends where the longest row fills the model's context. False: a `maxNewTokens` beyond it is an error
+   * before the first token. @default false
+   */
+  readonly stopAtContextEnd?: boolean;
 }
 
-const names = ["maxNewTokens", "temperature", "topK", "topP", "rng", "seed", "useCache", "stopTokens"];
+const names = [
+  ...["maxNewTokens", ...samplingOptions, "attentionMask", "rng", "seed", "useCache", "stopTokens"],
+  ...["stopStrings", "tokenizer", "numReturnSequences", "stopAtContextEnd"],
+];
 
 /** Names that transformers gives the options. */
 const elsewhere: Readonly<Record<string, string>> = {
   max_length: "maxNewTokens, without the prompt",
   maxTokens: "maxNewTokens",
   max_tokens: "maxNewTokens",
-  do_sample: "temperature, topK or topP, which mean sampling",
+  do_sample: "temperature, topK or topP (or minP), which mean sampling",
   eos_token_id: "stopTokens",
   eosTokenId: "stopTokens",
+  pad_token_id: "attentionMask, or prompts of unequal length as a list: padding may be any id",
+  stop: "stopStrings, or stopTokens",
+  streamer: "generateTokens, which yields the tokens of each step",
+  n: "numReturnSequences",
   generator: "rng",
 };
+
+/** What `generate` returns: all tokens as ids [batch, time + new], and those of each row. */
+export interface Generation extends Indices {
+  /**
+   * The tokens of each row, prompt and continuation: without padding, and without the repetitions after its end. They can
+   * be given to `generate` again.
+   */
+  readonly rows: readonly number[][];
+}
 
 /**
  * Continues each row of `ids` by up to `maxNewTokens` tokens: the most probable ones, or samples. A token with the logit −∞
  * is never chosen, one with +∞ always; several with +∞ are equally probable.
  *
+ * Rows of unequal length, as a list or with an `attentionMask`, are continued as each of them alone, up to the rounding
+ * of logits and the numbers that samples are drawn with.
+ *
  * @example
  * const ids = generate(model, [[...byteTokenizer.encode("Once")]], { maxNewTokens: 20, topK: 5, seed: 1 });
+ * const { rows } = generate(model, [[1, 2, 3], [4]], { maxNewTokens: 20 });
  * @param holder the model, or an object with one as its `model`, such as a model with adapters
- * @param ids prompts [batch, time]
- * @returns [batch, time + new]
+ * @param ids prompts [batch, time], or a list of prompts of unequal length
+ * @returns [batch, time + new], the prompts as given; those of unequal length with zeros on their left
  * @throws ArgumentError on options unknown or out of range, on an id out of the vocabulary, when the result would be
  *   longer than the model's context, and on logits that are NaN or all −∞; ShapeError when the model returns anything
- *   but logits [batch, 1 or time, vocab]
+ *   but logits [batch, 1 or time, vocab], and on a mask of another shape
  */
-export function generate(holder: LanguageModelHolder, ids: IndexLike, options: GenerateOptions): Indices {
-  const model = languageModelIn("generate", holder);
-  const prompt = indices(ids);
-  checkGeneration(model, prompt, options);
-  const { maxNewTokens, useCache = true, rng = random(options.seed ?? 0), stopTokens = [] } = options;
-  const [batch, length] = prompt.shape;
-  const rows = Array.from({ length: batch }, (_, row) =>
-    Array.from(prompt.data.subarray(row * length, (row + 1) * length)),
-  );
-  const ended = rows.map(() => false);
-  const cache = useCache ? new KeyValueCache() : undefined;
-
-  evaluated(model, () => {
-    for (let n = 0; n < maxNewTokens && ended.includes(false); n++) {
-      const unread = cache ? rows.map((row) => row.slice(cache.length)) : rows;
-      const next = scope(() => {
-        const logits = model.forward(indices(unread), { cache, lastOnly: true });
-        const last = lastLogits(logits, batch, unread[0].length);
-        if (n === 0) checkIndices("generate: ids", prompt, last[0].length);
-        return last.map((row) => choose(row, options, rng));
-      });
-      for (const [row, tokens] of rows.entries()) {
-        const token = ended[row] ? (tokens.at(-1) as number) : next[row];
-        tokens.push(token);
-        ended[row] ||= stopTokens.includes(token);
+export function generate(holder: LanguageModelHolder, ids: Prompts, options: GenerateOptions): Generation {
+  const task = prepare("generate", holder, ids, options);
+  const { grid } = task.prompts;
+  const rows = task.prompts.rows.map((row) => [...row]);
+  const [batch, time] = grid.shape;
+  const all = rows.map((_, row) => Array.from(grid.data.subarray(row * time, (row + 1) * time)));
+  evaluated(task.model, () => {
+    for (const step of steps(task)) {
+      for (const [row, token] of step.entries()) {
+        all[row].push(token ?? (all[row].at(-1) as number));
+        if (token !== null) rows[row].push(token);
       }
     }
   });
-  return rows.length > 0 ? indices(rows) : prompt;
+  const length = all[0]?.length ?? time;
+  return { data: Int32Array.from(all.flat()), shape: [batch, length], rows };
 }
+
+/**
+ * The same tokens as those of `generate`, step by step: for each row its next token, or null after its end. Each step
+ * runs on the device, and with the adapters, that are chosen when it is asked for.
+ *
+ * @example
+ * for (const [token] of generateTokens(model, [[1, 2, 3]], { maxNewTokens: 20 })) console.log(token);
+ * @throws as `generate`: on ids and options at once, not with the first step
+ */
+export function generateTokens(
+  holder: LanguageModelHolder,
+  ids: Prompts,
+  options: GenerateOptions,
+): Generator<readonly (number | null)[], void, void> {
+  const task = prepare("generateTokens", holder, ids, options);
+  return (function* () {
+    const all = steps(task);
+    for (;;) {
+      const { done, value } = evaluated(task.model, () => all.next());
+      if (done) return;
+      yield value;
+    }
+  })();
+}
+
+/** A generation whose arguments are checked. */
+interface Task {
+  readonly model: LanguageModel;
+  readonly prompts: PromptRows;
+  readonly options: GenerateOptions;
+  /** Most tokens to add: `maxNewTokens`, or what the context leaves. */
+  readonly most: number;
+  /** Whether a row ends with its last token. */
+  readonly isEnd: (continuation: readonly number[]) => boolean;
+}
+
+/** Yields each step's tokens, null for rows that have ended. To be run inside `evaluated`. */
+function* steps({ model, prompts, options, most, isEnd }: Task): Generator<(number | null)[], void, void> {
+  const { useCache = true, rng = random(options.seed ?? 0) } = options;
+  const grid = leftPadded(prompts.rows);
+  const [batch, length] = grid.shape;
+  const rows = prompts.rows.map((_, row) => Array.from(grid.data.subarray(row * length, (row + 1) * length)));
+  const padding = prompts.rows.map((row) => (row.length === 0 ? Infinity : length - row.length));
+  const isPadded = padding.some((n) => n > 0);
+  const ended = padding.map((n) => n === Infinity);
+  const cache = useCache ? new KeyValueCache() : undefined;
+
+  for (let n = 0; n < most && ended.includes(false); n++) {
+    const time = length + n - (cache?.length ?? 0);
+    const attentionMask = isPadded ? maskOf(padding, length + n) : undefined;
+    const next = scope(() => {
+      const unread = columnsFrom(rows, length + n - time);
+      const logits = model.forward(unread, { cache, lastOnly: true, ...(isPadded && { attentionMask }) });
+      const last = lastLogits(logits, batch, time);
+      if (n === 0) checkIndices("generate: ids", grid, last[0].length);
+      return last.map((row, i) =>
+        padding[i] === Infinity ? 0 : choose(row, options, rng, rows[i].slice(padding[i])),
+      );
+    });
+    const step = next.map((token, i) => (ended[i] ? null : token));
+    for (const [i, row] of rows.entries()) {
+      row.push(step[i] ?? (row.at(-1) as number));
+      ended[i] ||= isEnd(row.slice(length));
+    }
+    yield step;
+  }
+}
+
+/** The columns of rows of equal length from `start` on. */
+const columnsFrom = (rows: readonly number[][], start: number): Indices => {
+  const data = Int32Array.from(rows.flatMap((row) => row.slice(start)));
+  return { data, shape: [rows.length, data.length / rows.length] };
+};
+
+/** The mask [batch, keys] of rows that begin with so much padding each. */
+const maskOf = (padding: readonly number[], keys: number): Indices => ({
+  data: Int32Array.from({ length: padding.length * keys }, (_, i) =>
+    i % keys < padding[Math.floor(i / keys)] ? 0 : 1,
+  ),
+  shape: [padding.length, keys],
+});
 
 /** The logits of each row's last position, from [batch, 1, vocab], or from [batch, time, vocab] of a model that returns all. */
 function lastLogits(logits: Tensor, batch: number, time: number): FloatArray[] {
@@ -118,59 +218,72 @@ function lastLogits(logits: Tensor, batch: number, time: number): FloatArray[] {
   });
 }
 
-function checkGeneration(model: LanguageModel, { shape }: Indices, options: GenerateOptions): void {
-  checkOptions("generate", options ?? {}, names, elsewhere);
-  const { maxNewTokens, temperature = 1, topK = 1, topP = 1, stopTokens = [] } = options ?? {};
+/** Checks the arguments of a generation. */
+function prepare(who: string, holder: LanguageModelHolder, ids: Prompts, given: GenerateOptions): Task {
+  const model = languageModelIn(who, holder);
+  const options = given ?? {};
+  checkOptions(who, options, names, elsewhere);
+  const {
+    maxNewTokens,
+    stopTokens = [],
+    stopStrings = [],
+    tokenizer,
+    numReturnSequences: times = 1,
+  } = options;
   const refuse = (expected: string, got: Readonly<Record<string, unknown>>): never => {
-    throw new ArgumentError("generate", expected, got);
+    throw new ArgumentError(who, expected, got);
   };
-  if (shape.length !== 2 || shape[1] === 0)
-    throw new ShapeError("generate", "ids [batch, time] with at least one token", { ids: shape });
+  const prompts = readPrompts(who, ids, options.attentionMask);
   if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 0)
     refuse("maxNewTokens a non-negative integer", { maxNewTokens });
-  if (!(shape[1] + maxNewTokens <= model.contextLength)) {
-    refuse(`at most ${model.contextLength} tokens, the model's context`, { prompt: shape[1], maxNewTokens });
+  const length = Math.max(0, ...prompts.rows.map((row) => row.length));
+  const left = model.contextLength - length;
+  const { stopAtContextEnd = false, useCache = true } = options;
+  checkFlag(who, "stopAtContextEnd", stopAtContextEnd);
+  checkFlag(who, "useCache", useCache);
+  if (!(left >= (stopAtContextEnd ? 0 : maxNewTokens))) {
+    const hint = stopAtContextEnd ? "" : "; stopAtContextEnd: true ends there";
+    refuse(`at most ${model.contextLength} tokens, the model's context${hint}`, {
+      prompt: length,
+      maxNewTokens,
+    });
   }
-  if (!(typeof temperature === "number" && temperature > 0 && temperature < Infinity))
-    refuse("temperature a positive number; leave it out for the most probable tokens", { temperature });
-  if (!Number.isSafeInteger(topK) || topK < 1) refuse("topK a positive integer", { topK });
-  if (!(typeof topP === "number" && topP > 0 && topP <= 1)) refuse("0 < topP ≤ 1", { topP });
+  checkSampling(who, options);
   if (!Array.isArray(stopTokens) || !stopTokens.every((token) => Number.isSafeInteger(token) && token >= 0))
     refuse("stopTokens a list of token ids", { stopTokens });
-  checkRandom("generate", options.rng);
-  if (options.useCache !== undefined) checkFlag("generate", "useCache", options.useCache);
+  const strings = checkStopStrings(who, stopStrings);
+  if (strings.length > 0 && typeof tokenizer?.decode !== "function")
+    refuse("tokenizer, with decode, whose texts stopStrings are", { tokenizer });
+  if (!Number.isSafeInteger(times) || times < 1)
+    refuse("numReturnSequences a positive integer", { numReturnSequences: times });
+  if (times > 1 && !isSampled(options))
+    refuse(
+      "samples (temperature, topK, topP or minP) for numReturnSequences: without them all are the same",
+      {
+        numReturnSequences: times,
+      },
+    );
+  checkRandom(who, options.rng);
   if (options.rng !== undefined && options.seed !== undefined)
     refuse("rng or seed, not both", { seed: options.seed });
+  const hasStop = tokenizer ? stopTest(tokenizer, strings) : () => false;
+  return {
+    ...{ model, prompts: repeated(prompts, times), options, most: Math.min(maxNewTokens, left) },
+    isEnd: (continuation) => stopTokens.includes(continuation.at(-1) as number) || hasStop(continuation),
+  };
 }
 
-/** The next token from its logits. */
-function choose(logits: FloatArray, { temperature, topK, topP }: GenerateOptions, rng: Random): number {
-  const bad = logits.findIndex(Number.isNaN);
-  if (bad >= 0)
-    throw new ArgumentError("generate", "logits that are numbers", { [`token ${bad}`]: Number.NaN });
-  let best = 0;
-  for (let token = 1; token < logits.length; token++) if (logits[token] > logits[best]) best = token;
-  if (logits[best] === -Infinity)
-    throw new ArgumentError("generate", "a token that can be chosen", { logits: "all of them −∞" });
-  if (temperature === undefined && topK === undefined && topP === undefined) return best;
-
-  const weight = (token: number): number =>
-    logits[token] === logits[best] ? 1 : Math.exp((logits[token] - logits[best]) / (temperature ?? 1));
-  let tokens = Array.from(logits.keys());
-  if (topK !== undefined || topP !== undefined)
-    tokens.sort((a, b) => byProbability(logits[a], logits[b]) || a - b);
-  if (topK !== undefined) tokens = tokens.slice(0, topK);
-  const total = sum(tokens.map(weight));
-  if (topP !== undefined) {
-    let reached = 0;
-    const enough = tokens.findIndex((token) => (reached += weight(token)) >= topP * total);
-    if (enough >= 0) tokens = tokens.slice(0, enough + 1);
+/** Each prompt `times` times, one after the other. */
+function repeated({ rows, grid }: PromptRows, times: number): PromptRows {
+  if (times === 1) return { rows, grid };
+  const [batch, time] = grid.shape;
+  const data = new Int32Array(batch * times * time);
+  for (let i = 0; i < batch * times; i++) {
+    const row = Math.floor(i / times) * time;
+    data.set(grid.data.subarray(row, row + time), i * time);
   }
-  let left = rng.float() * sum(tokens.map(weight));
-  return tokens.find((token) => (left -= weight(token)) < 0) ?? best;
+  return {
+    rows: rows.flatMap((row) => Array.from({ length: times }, () => row)),
+    grid: { data, shape: [batch * times, time] },
+  };
 }
-
-/** The larger first; ∞ − ∞ would be NaN. */
-const byProbability = (a: number, b: number): number => (a === b ? 0 : b - a);
-
-const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

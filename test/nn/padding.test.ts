@@ -4,7 +4,7 @@
  */
 
 import * as fc from "fast-check";
-import { checkpoint, noGrad, type Tensor } from "lowrank/autograd";
+import { noGrad, type Tensor } from "lowrank/autograd";
 import {
   ArgumentError,
   type DeviceName,
@@ -16,17 +16,7 @@ import {
   withDevice,
 } from "lowrank/core";
 import { type AdapterConfig, inject, type Method } from "lowrank/lora";
-import {
-  type AttendOptions,
-  Bert,
-  fit,
-  GPT2,
-  KeyValueCache,
-  Llama,
-  Module,
-  nextTokenLoss,
-  SGD,
-} from "lowrank/nn";
+import { Bert, checkpointBlocks, fit, GPT2, KeyValueCache, Llama, nextTokenLoss, SGD } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { fill, trained } from "../support/on-device.ts";
@@ -36,20 +26,6 @@ const test = suite("padding");
 
 const VOCABULARY = 11;
 const CONTEXT = 9;
-
-/** A block that backward computes again. */
-class Checkpointed extends Module {
-  readonly block: Module & { forward(x: Tensor, options?: AttendOptions): Tensor };
-
-  constructor(block: Checkpointed["block"]) {
-    super();
-    this.block = block;
-  }
-
-  forward(x: Tensor, options?: AttendOptions): Tensor {
-    return checkpoint((input) => this.block.forward(input, options), x);
-  }
-}
 
 type Decoder = GPT2 | Llama;
 
@@ -71,33 +47,27 @@ interface Sizes {
 
 function decoder({ architecture, heads, kvHeads, headDim, isCheckpointed, seed }: Sizes): Decoder {
   const rng = random(1);
-  const isGpt = architecture === "gpt2";
-  const model = isGpt
-    ? new GPT2(
-        {
-          ...{ model_type: "gpt2", vocab_size: VOCABULARY, n_positions: CONTEXT, n_layer: 2 },
-          ...{ n_embd: heads * headDim, n_head: heads, layer_norm_epsilon: 0.1 },
-          ...{ embd_pdrop: 0, attn_pdrop: 0, resid_pdrop: 0 },
-        },
-        { rng },
-      )
-    : new Llama(
-        {
-          ...(architectures[architecture]() as { model_type: "llama" }),
-          ...{ vocab_size: VOCABULARY, max_position_embeddings: CONTEXT, num_hidden_layers: 2 },
-          ...{ hidden_size: kvHeads * heads * 2 * headDim, num_attention_heads: kvHeads * heads },
-          ...{ num_key_value_heads: kvHeads, intermediate_size: 7, rms_norm_eps: 0.1 },
-        },
-        { rng },
-      );
+  const model =
+    architecture === "gpt2"
+      ? new GPT2(
+          {
+            ...{ model_type: "gpt2", vocab_size: VOCABULARY, n_positions: CONTEXT, n_layer: 2 },
+            ...{ n_embd: heads * headDim, n_head: heads, layer_norm_epsilon: 0.1 },
+            ...{ embd_pdrop: 0, attn_pdrop: 0, resid_pdrop: 0 },
+          },
+          { rng },
+        )
+      : new Llama(
+          {
+            ...(architectures[architecture]() as { model_type: "llama" }),
+            ...{ vocab_size: VOCABULARY, max_position_embeddings: CONTEXT, num_hidden_layers: 2 },
+            ...{ hidden_size: kvHeads * heads * 2 * headDim, num_attention_heads: kvHeads * heads },
+            ...{ num_key_value_heads: kvHeads, intermediate_size: 7, rms_norm_eps: 0.1 },
+          },
+          { rng },
+        );
   fill(model, seed);
-  if (isCheckpointed) {
-    const place = isGpt ? "transformer.h" : "model.layers";
-    for (const i of [0, 1]) {
-      const block = model.getModule(`${place}.${i}`) as Checkpointed["block"];
-      model.replaceModule(`${place}.${i}`, new Checkpointed(block));
-    }
-  }
+  if (isCheckpointed) checkpointBlocks(model);
   return model.eval() as Decoder;
 }
 
@@ -226,7 +196,7 @@ const adapted =
   () => {
     const slices = method === "merged-linear" ? { slices: [true] } : {};
     const config = { method, rank: 2, alpha: 3, target: "all-linear", seed: 1, ...slices } as AdapterConfig;
-    const model = decoder({ ...sizes, isCheckpointed: false });
+    const model = decoder(sizes);
     const adapted = inject(model, config);
     adapted.addAdapter("second", { ...config, seed: 2 });
     adapted.trainOnly(isByRow ? ["default", "second"] : "default");
