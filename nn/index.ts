@@ -190,6 +190,7 @@ export {
 } from "./train/fit.ts";
 export { accuracy, perplexity } from "./train/metrics.ts";
 export { byteTokenizer, evenWindows, randomWindows, type Tokenizer, windowsAt } from "./train/text.ts";
+export { type TextLoss, type TextLossOptions, textLoss } from "./train/text-loss.ts";
 
 // Tokenizers of published models.
 

@@ -9,9 +9,12 @@ import { exists, LowrankError } from "../../core/index.ts";
 import {
   Bert,
   BertModel,
+  type LanguageModel,
   type LanguageModelHolder,
   loadPretrained,
+  loadTokenizer,
   type PretrainedModel,
+  type PretrainedTokenizer,
 } from "../../nn/index.ts";
 import { quantizeModel } from "../../quant/index.ts";
 import { type AdaptedModel, compose, loadAdapter } from "../index.ts";
@@ -97,7 +100,37 @@ export function decoderOf(what: string, { model, adapted }: LoadedBase): Languag
   );
 }
 
-function putOn(model: PretrainedModel, adapters: readonly WeightedAdapter[]): AdaptedModel<PretrainedModel> {
+/** The model's own most tokens of an input. */
+export const contextOf = ({ model }: LoadedBase): number => (model as LanguageModel).contextLength;
+
+/**
+ * The tokenizer of the base's folder.
+ * @throws LowrankError when there is none; when it encodes, for an id beyond the model's table
+ */
+export function tokenizerOf(base: string, { model }: LoadedBase): PretrainedTokenizer {
+  const tokenizer = loadTokenizer(base);
+  const { vocab_size: rows } = model.config;
+  return {
+    ...tokenizer,
+    encode: (text, options) => checkIds(tokenizer.encode(text, options), rows, tokenizer),
+  };
+}
+
+/** Refuses ids without a row in the table: the tokenizer is of another model. */
+function checkIds(ids: Int32Array, rows: number, tokenizer: PretrainedTokenizer): Int32Array {
+  const wrong = ids.find((id) => id >= rows);
+  if (wrong === undefined) return ids;
+  throw new LowrankError(
+    `--base: the tokenizer gives the id ${wrong} for ${JSON.stringify(tokenizer.tokenOf(wrong))}, but the model has ${rows} tokens; ` +
+      "expected the tokenizer of this model",
+  );
+}
+
+/** Puts adapters on a model, and makes them active. @throws LowrankError when one is not for this model */
+export function putOn(
+  model: PretrainedModel,
+  adapters: readonly WeightedAdapter[],
+): AdaptedModel<PretrainedModel> {
   let adapted: AdaptedModel<PretrainedModel> | undefined;
   const names: string[] = [];
   for (const { folder } of adapters) {

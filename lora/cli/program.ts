@@ -18,7 +18,13 @@ interface Entry {
 
 /** All commands, by what they are for. */
 const groups: Readonly<Record<string, readonly Entry[]>> = {
-  "Train and use a model": [],
+  "Train and use a model": [
+    {
+      name: "eval",
+      summary: "Measure the perplexity of a text, of the base and with adapters.",
+      load: () => import("./use/eval.ts"),
+    },
+  ],
   "Work on adapters and checkpoints": [],
   "Look at files": [],
   "Here and elsewhere": [
