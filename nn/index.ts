@@ -134,6 +134,7 @@ export {
   nextTokenLoss,
 } from "./models/language-model.ts";
 export { Llama, LlamaLayer, LlamaModel } from "./models/llama.ts";
+export { type OpenCheckpoint, openCheckpoint } from "./models/pretrained/open.ts";
 export {
   type LoadOptions,
   loadPretrained,

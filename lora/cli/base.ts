@@ -47,6 +47,8 @@ export interface WeightedAdapter {
 
 /** The base model, with adapters on it when there are any. */
 export interface LoadedBase {
+  /** The base's folder, also where the Hub's name was given. */
+  readonly folder: string;
   readonly model: PretrainedModel;
   /** The model with its adapters, which are active; null without adapters. */
   readonly adapted: AdaptedModel<PretrainedModel> | null;
@@ -66,12 +68,13 @@ export interface BaseOptions {
  */
 export function loadBase({ base, adapter = [], quantize }: BaseOptions, terminal: Terminal): LoadedBase {
   const adapters = adapter.map((given) => parseAdapter(given, terminal.io.env));
-  const model = loadPretrained(resolveFolder(base, { who: "--base", env: terminal.io.env }));
+  const folder = resolveFolder(base, { who: "--base", env: terminal.io.env });
+  const model = loadPretrained(folder);
   if (quantize) {
     const { bytes, bytesBefore } = quantizeModel(model, { format: quantize, doubleQuant: true });
     terminal.note(`base in ${quantize}: ${megabytes(bytes)} in place of ${megabytes(bytesBefore)}`);
   }
-  return { model, adapted: adapters.length > 0 ? putOn(model, adapters) : null };
+  return { folder, model, adapted: adapters.length > 0 ? putOn(model, adapters) : null };
 }
 
 /**
@@ -107,8 +110,8 @@ export const contextOf = ({ model }: LoadedBase): number => (model as LanguageMo
  * The tokenizer of the base's folder.
  * @throws LowrankError when there is none; when it encodes, for an id beyond the model's table
  */
-export function tokenizerOf(base: string, { model }: LoadedBase): PretrainedTokenizer {
-  const tokenizer = loadTokenizer(base);
+export function tokenizerOf({ folder, model }: LoadedBase): PretrainedTokenizer {
+  const tokenizer = loadTokenizer(folder);
   const { vocab_size: rows } = model.config;
   return {
     ...tokenizer,
@@ -162,12 +165,10 @@ function nameFor(folder: string, taken: readonly string[]): string {
 }
 
 /** Bytes in megabytes, for people. */
-export const megabytes = (bytes: number): string =>
-  bytes < 1e5
-    ? `${(bytes / 1e3).toFixed(1)} kB`
-    : bytes < 1e9
-      ? `${(bytes / 1e6).toFixed(1)} MB`
-      : `${(bytes / 1e9).toFixed(2)} GB`;
+export const megabytes = (bytes: number): string => {
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+};
 
 /** The common options of commands that compute with a model. */
 export const modelOptions = {

@@ -26,7 +26,13 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
     },
   ],
   "Work on adapters and checkpoints": [],
-  "Look at files": [],
+  "Look at files": [
+    {
+      name: "inspect",
+      summary: "Show what a checkpoint or an adapter holds: tensors, ranks, norms, singular values.",
+      load: () => import("./look/inspect.ts"),
+    },
+  ],
   "Here and elsewhere": [
     {
       name: "download",

@@ -33,10 +33,10 @@ is of the differences token by token.
 Fields of --json: text, tokens, bytes, length, stride, base { loss, standardError, perplexity, bitsPerByte },
 adapter (the same, or null), difference { loss, standardError } (or null), adapters.`,
   run({ options }, terminal) {
-    const adapters = options.adapter.map(parseAdapter);
+    const adapters = options.adapter.map((given) => parseAdapter(given, terminal.io.env));
     const loaded = loadBase({ base: options.base, quantize: options.quantize }, terminal);
     const model = decoderOf("eval", loaded);
-    const tokenizer = tokenizerOf(options.base, loaded);
+    const tokenizer = tokenizerOf(loaded);
     const { ids, bytes } = readText(options.text, tokenizer);
     const length = options.length ?? contextOf(loaded);
     if (length > contextOf(loaded))
