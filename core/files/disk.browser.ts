@@ -19,6 +19,7 @@ export const readSaved: typeof node.readSaved = absent("readSaved");
 export const writeFileAtomic: typeof node.writeFileAtomic = absent("writeFileAtomic");
 export const writeFilesAtomic: typeof node.writeFilesAtomic = absent("writeFilesAtomic");
 export const exists: typeof node.exists = () => false;
+export const isFolder: typeof node.isFolder = () => false;
 export const list: typeof node.list = absent("list");
 export const makeFolder: typeof node.makeFolder = absent("makeFolder");
 export const makeTemporaryFolder: typeof node.makeTemporaryFolder = absent("makeTemporaryFolder");

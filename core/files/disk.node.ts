@@ -15,6 +15,11 @@ export function exists(path: string): boolean {
   return fs.existsSync(path);
 }
 
+/** True when there is a folder at `path`. */
+export function isFolder(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
 /** The names in a folder, sorted. @throws CheckpointError when it cannot be listed */
 export function list(folder: string): string[] {
   return attempt(`cannot list ${folder}`, () => fs.readdirSync(folder).sort());

@@ -4,6 +4,7 @@
  *     safetensors/     tensors in a file: load.ts loads, opens and saves one
  *     json.ts          JSON from outside, checked
  *     instead.ts       for error messages: the files that a folder has in place of a missing one
+ *     other-kinds.ts   for error messages: what a file is that was taken for another
  *     float16.ts       float16 and bfloat16 to float32 and back
  *     float8.ts        the two 8-bit formats to float32
  *     save/            saves of one or several files that happen whole or not at all, even when killed

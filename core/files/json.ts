@@ -1,6 +1,7 @@
 /** @file JSON from outside: parsed as if its author were hostile, and checks of the values in it. */
 
 import { CheckpointError } from "../errors.ts";
+import { otherKind } from "./other-kinds.ts";
 
 /** An object of a JSON text: values by the names of their fields. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -25,7 +26,9 @@ export function parseJson(source: string, text: string | Uint8Array): unknown {
     value = JSON.parse(decoded);
   } catch (cause) {
     const problem = (cause as Error).message.replace(/\s+/g, " "); // the message quotes the text, with its line ends
-    throw new CheckpointError(`${source}: not JSON: ${problem}`, { cause });
+    const kind = otherKind(new TextEncoder().encode(decoded.slice(0, 200)));
+    const hint = /looks like|empty/.test(kind) && !kind.includes("JSON") ? kind : "";
+    throw new CheckpointError(`${source}: not JSON: ${problem}${hint}`, { cause });
   }
   checkFields(source, decoded);
   return value;
@@ -67,7 +70,7 @@ export function decodeUtf8(source: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new CheckpointError(`${source}: not UTF-8`, { cause });
+    throw new CheckpointError(`${source}: not UTF-8${otherKind(bytes)}`, { cause });
   }
 }
 

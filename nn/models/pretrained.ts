@@ -9,6 +9,8 @@ import {
   ArgumentError,
   CheckpointError,
   checkOptions,
+  exists,
+  insteadOf,
   makeFolder,
   parseJsonObject,
   type Random,
@@ -73,10 +75,25 @@ export function loadPretrained(folder: string, options: LoadOptions = {}): Pretr
   if (numLabels !== undefined && !(Number.isSafeInteger(numLabels) && numLabels >= 0))
     throw new ArgumentError("loadPretrained", "numLabels a non-negative integer", { numLabels });
   return readSaved(folder, (file, place) => {
+    if (!exists(place("config.json")))
+      throw new CheckpointError(`${folder}: no config.json${insteadOf(folder, withoutConfig)}`);
     const fields = parseJsonObject(`${folder}/config.json`, file("config.json"));
     return load(folder, fields, place, options);
   });
 }
+
+/** What a folder without a model's configuration is. */
+const withoutConfig = [
+  [
+    /^adapter_config\.json$/,
+    ": it is an adapter's folder, which loadAdapter reads, on the model that it was made for",
+  ],
+  [/\.gguf$/, ", which is another format: convert it with transformers' from_pretrained and save_pretrained"],
+  [
+    /^(params\.json|consolidated.*)$/,
+    ", which is in its authors' own format: take the files that transformers reads",
+  ],
+] as const;
 
 function load(
   folder: string,

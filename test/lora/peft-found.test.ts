@@ -450,7 +450,7 @@ test("folders without the two files say what is there and what to do", () => {
       (error: unknown) => error instanceof CheckpointError && message.test(error.message),
     );
   };
-  says(/no adapter_config\.json; there is no such folder, or it is empty/);
+  says(/no adapter_config\.json; the folder is empty/);
   write("config.json", "{}");
   says(/no adapter_config\.json, but config\.json: it is a model's folder, which loadPretrained reads/);
   removeFile(`${folder}/config.json`);

@@ -1,9 +1,11 @@
 /** @file Model folders in the forms in which they are found: shards, tied heads, missing poolers, other formats. */
 
+import { renameSync, symlinkSync } from "node:fs";
 import {
   CheckpointError,
   listFolder,
   loadSafetensors,
+  makeFolder,
   makeTemporaryFolder,
   openSafetensors,
   random,
@@ -329,6 +331,137 @@ test("an opened file gives the same tensors, read when they are asked for", () =
   writeFileAtomic(path, bytes.subarray(0, bytes.length - 4));
   assert.throws(() => tensors.get("x")?.floats(), /it is cut short/);
   assert.throws(() => openSafetensors(path), /bytes of the data|cut short/);
+});
+
+test("a path that is no folder with a model says what it is", () => {
+  const refusedAt = (path: string, message: RegExp): void => {
+    try {
+      loadPretrained(path);
+    } catch (error) {
+      assert.instance(error, CheckpointError, String(error));
+      assert.match((error as Error).message, message);
+      assert.not.match((error as Error).message, /ENOENT|ENOTDIR|\n/);
+      return;
+    }
+    throw new Error(`expected a refusal of ${path}`);
+  };
+  refusedAt(`${folder}/nothing/here`, /no config\.json; there is no such folder$/);
+  for (const name of [
+    "org/name",
+    "hf://org/name",
+    "https://huggingface.co/org/name/",
+    "huggingface.co/org/name",
+  ])
+    refusedAt(
+      name,
+      /there is no such folder; if it is a name on the Hub, fetch it by: lowrank download org\/name$/,
+    );
+  refusedAt("no-such-gpt2", /lowrank download no-such-gpt2$/);
+  refusedAt("~/models/x", /~ stands for the home folder in a shell only/);
+  refusedAt("a\0b", /no such folder/);
+  refusedAt(folder, /the folder is empty/);
+  writeText("adapter_config.json", "{}");
+  refusedAt(folder, /adapter_config\.json: it is an adapter's folder, which loadAdapter reads/);
+  refusedAt(`${folder}/adapter_config.json`, /is a file, and the folder that holds it is expected/);
+  removeFile(`${folder}/adapter_config.json`);
+  makeFolder(`${folder}/snapshots`);
+  refusedAt(folder, /the files are in snapshots\/REVISION/);
+});
+
+/** Files that downloads leave in place of those that are wanted. */
+const others = [
+  [
+    "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+    /a Git LFS pointer; fetch the file itself/,
+  ],
+  ["<!DOCTYPE html><html></html>", /a web page; the download went wrong/],
+  ["\n  <html></html>", /a web page/],
+  ["\x80\x02}q\0(X\x05\0\0\0", /a Python pickle.*convert it/],
+  ["PK\x03\x04\0\0\0\0\0\0\0\0\0\0", /a zip archive, as torch\.save writes; convert it/],
+  ["GGUF\x03\0\0\0\0\0\0\0\0\0\0\0", /a GGUF file/],
+  ["", /it is empty/],
+] as const;
+
+for (const [text, message] of others) {
+  test(`${message.source} is named, whichever file it stands for`, () => {
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    for (const file of ["config.json", "model.safetensors", "model.safetensors.index.json"]) {
+      savePretrained(new Llama(llama, { rng: rng() }), folder);
+      if (file.includes("index")) removeFile(`${folder}/model.safetensors`);
+      writeFileAtomic(`${folder}/${file}`, bytes);
+      refused(message);
+      removeFile(`${folder}/${file}`);
+    }
+    savePretrained(new Llama(llama, { rng: rng() }), folder);
+    shard(2);
+    writeFileAtomic(`${folder}/model-00002-of-00002.safetensors`, bytes);
+    refused(message);
+  });
+}
+
+test("text in place of a safetensors file is shown; what is cut short is asked about", () => {
+  savePretrained(new Llama(llama, { rng: rng() }), folder);
+  const whole = readFile(`${folder}/model.safetensors`);
+  writeText("model.safetensors", "Access to model org/x is restricted.");
+  refused(/it begins with the text "Access to model org\/x is restricted\."/);
+  for (const length of [100, whole.length - 1]) {
+    writeFileAtomic(`${folder}/model.safetensors`, whole.subarray(0, length));
+    refused(/is it cut short\?/);
+  }
+});
+
+test("names in an index that lead out of the folder are refused; a link is not, as the Hub's cache has them", () => {
+  const model = new Llama(llama, { rng: rng() });
+  savePretrained(model, folder);
+  shard(2);
+  const { weight_map } = readJson(`${folder}/model.safetensors.index.json`);
+  const [first] = Object.keys(weight_map);
+  for (const name of ["../x", "/tmp/x", "sub/x", "sub\\x", "C:\\x", "a\0b", "a\nb"]) {
+    writeText(
+      "model.safetensors.index.json",
+      JSON.stringify({ weight_map: { ...weight_map, [first]: `${name}.safetensors` } }),
+    );
+    refused(/expected names of safetensors files in this folder/);
+  }
+  writeText("model.safetensors.index.json", JSON.stringify({ metadata: { total_size: 3 }, weight_map }));
+  const shardName = "model-00001-of-00002.safetensors";
+  makeFolder(`${folder}/blobs`);
+  renameSync(`${folder}/${shardName}`, `${folder}/blobs/0a1b`);
+  symlinkSync("blobs/0a1b", `${folder}/${shardName}`);
+  assert.equal(weights(loadPretrained(folder)), weights(model));
+});
+
+test("a model in F64, F16, BF16, F8_E4M3 or F8_E5M2: each value is the file's", () => {
+  const model = new Llama({ ...llama, vocab_size: 64 }, { rng: rng() });
+  savePretrained(model, folder);
+  const { tensors } = loadSafetensors(`${folder}/model.safetensors`);
+  for (const dtype of ["F64", "F16", "BF16", "F8_E4M3", "F8_E5M2"] as const) {
+    const bytesPer = { F64: 8, F16: 2, BF16: 2, F8_E4M3: 1, F8_E5M2: 1 }[dtype];
+    let at = 0;
+    const entries = Array.from(tensors.values(), ({ name, shape }) => {
+      const size = shape.reduce((product, length) => product * length, 1);
+      const codes = Uint8Array.from({ length: size * bytesPer }, () => (at = (at + 37) % 256)); // every byte, in turn
+      const bytes = dtype === "F64" ? tensorBytes("F64", shape, random(at).normal(size)).bytes : codes;
+      return [name, { dtype, shape, bytes }] as const;
+    });
+    saveSafetensors(`${folder}/model.safetensors`, entries);
+    const read = loadSafetensors(`${folder}/model.safetensors`).tensors;
+    for (const [name, parameter] of loadPretrained(folder).namedParameters()) {
+      const expected = read.get(name)!.floats();
+      assert.ok(
+        parameter.toArray().every((value, i) => Object.is(value, Math.fround(expected[i]))),
+        `${dtype} ${name}`,
+      );
+    }
+  }
+  saveSafetensors(
+    `${folder}/model.safetensors`,
+    Array.from(tensors.values(), ({ name, shape }) => [
+      name,
+      tensorBytes("U8", shape, new Array(shape.reduce((a, b) => a * b, 1)).fill(3)),
+    ]),
+  );
+  refused(/is U8; expected floats .*: integers are quantized weights/);
 });
 
 test.run();

@@ -11,6 +11,7 @@
  */
 
 import { CheckpointError } from "../../errors.ts";
+import { beginning, otherKind } from "../other-kinds.ts";
 import { bytesNeeded } from "./dtype.ts";
 import { type HeaderEntry, headerCap, parseHeader, quote } from "./header.ts";
 import { SafeTensor } from "./tensor.ts";
@@ -44,7 +45,7 @@ export function contentOf(
   size: number,
   source: string,
 ): SafetensorsContent {
-  const headerEnd = 8 + headerLength(read(0, Math.min(size, 32)), size, source);
+  const headerEnd = 8 + headerLength(read(0, Math.min(size, beginning)), size, source);
   const { entries, metadata } = parseHeader(read(0, headerEnd), 8, headerEnd, source);
   checkLayout(entries, size - headerEnd, source);
   const tensors = new Map<string, SafeTensor>();
@@ -61,40 +62,20 @@ export function contentOf(
 
 /**
  * The length of the header, from the first 8 bytes.
- * @param start the first 32 bytes of the file, or all of a shorter one
+ * @param start the first bytes of the file, or all of a short one
  * @param size of the whole file
  */
 function headerLength(start: Uint8Array, size: number, source: string): number {
   const fail = (problem: string): never => {
-    throw new CheckpointError(`${source}: ${problem}${hint(start)} (byte 0)`);
+    throw new CheckpointError(`${source}: ${problem}${otherKind(start)} (byte 0)`);
   };
   if (size < 8) fail(`${size} bytes are too few for a safetensors file`);
   const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
   if (length > headerCap) fail(`a header of ${length} bytes is over the cap of ${headerCap}`);
-  if (length > size - 8) fail(`the header has ${length} bytes, the file only ${size - 8} after its length`);
+  if (length > size - 8)
+    fail(`the header has ${length} bytes, the file only ${size - 8} after its length; is it cut short?`);
   if (length < 2) fail(`a header of ${length} bytes cannot hold {}`);
   return Number(length);
-}
-
-/** Files of other kinds that are often taken for safetensors, by their first bytes. */
-const otherFiles: readonly (readonly [string, string])[] = [
-  ["PK\x03\x04", "a zip archive, as torch.save writes; convert it with safetensors.torch.save_file"],
-  ["\x80\x02", "a Python pickle, as torch.save writes; convert it with safetensors.torch.save_file"],
-  ["\x80\x03", "a Python pickle; convert it with safetensors.torch.save_file"],
-  ["\x80\x04", "a Python pickle; convert it with safetensors.torch.save_file"],
-  ["\x80\x05", "a Python pickle; convert it with safetensors.torch.save_file"],
-  ["version https://git-lfs", "a Git LFS pointer; fetch the file itself with git lfs pull"],
-  ["GGUF", "a GGUF file"],
-  ["\x89HDF", "an HDF5 file"],
-  ["<", "a web page; the download went wrong"],
-  ["{", "JSON"],
-];
-
-/** The end of an error message: what the file is instead, when its first bytes tell. */
-function hint(file: Uint8Array): string {
-  const beginning = String.fromCharCode(...file.subarray(0, 32));
-  const other = otherFiles.find(([magic]) => beginning.startsWith(magic));
-  return other ? `; this looks like ${other[1]}` : "";
 }
 
 /**

@@ -196,6 +196,8 @@ export function readSaved<T>(
   folder: string,
   read: (file: (name: string) => Uint8Array<ArrayBuffer>, place: (name: string) => string) => T,
 ): T {
+  if (folder.includes("\0"))
+    throw new CheckpointError(`${JSON.stringify(folder)}: there is no such folder; a path has no zero bytes`);
   for (let tries = 1; ; tries++) {
     const seen = new Map([[join(folder, JOURNAL), null as string | null]]);
     try {

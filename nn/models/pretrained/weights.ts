@@ -43,10 +43,15 @@ const advice = [
     ", a pickle of PyTorch: convert it with transformers' save_pretrained(folder, safe_serialization=True)",
   ],
   [
-    /\.(h5|msgpack|gguf|onnx)$/,
+    /\.(h5|msgpack|gguf|onnx|ot|npz)$/,
     ", which is another format: convert it with transformers' from_pretrained and save_pretrained",
   ],
-  [/\.safetensors$/, `: a model's file has the name ${WEIGHTS}`],
+  [/-\d+-of-\d+\.safetensors$/, `, a shard: ${INDEX} is needed beside all shards`],
+  [
+    /^consolidated.*\.safetensors$/,
+    `, which has names of its own: take ${WEIGHTS} of the same model, or its shards`,
+  ],
+  [/\.safetensors$/, `: a model's file has the name ${WEIGHTS}; rename it if it is the model`],
 ] as const;
 
 /** The tensors of all shards, each from the file that the index names for it. */
@@ -55,7 +60,7 @@ function shards(place: (name: string) => string): FolderWeights {
   const map = readIndex(path);
   const files = [...new Set(map.values())];
   for (const file of files) {
-    if (!/^[^/\\]+\.safetensors$/.test(file))
+    if (!/^[^/\\\p{Cc}]+\.safetensors$/u.test(file))
       throw new CheckpointError(
         `${path}: expected names of safetensors files in this folder; got ${JSON.stringify(file)}`,
       );
