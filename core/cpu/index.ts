@@ -26,11 +26,13 @@ import { matmul } from "./matmul.ts";
 import { normalize, normalizeGrad, reduce, softmax, softmaxGrad } from "./rows.ts";
 import { WasmRuntime } from "./wasm-runtime.ts";
 
+export { NoWebAssembly } from "./wasm-runtime.ts";
+
 let runtime: WasmRuntime | null = null;
 
 /**
  * Opens the device. From then on temporaries inside a `scope` are taken from its arena.
- * @throws DeviceError where WebAssembly with SIMD does not work
+ * @throws NoWebAssembly where WebAssembly with SIMD does not work; DeviceError when its memory is not granted
  */
 export function openCpu(): Device {
   runtime ??= new WasmRuntime();

@@ -48,6 +48,23 @@ const PIECE = 2 ** 20;
 /** The function of assembly/index.ts that runs a job. */
 type Run = (kernel: number, chunks: number) => void;
 
+/** The shortest module, which holds nothing. */
+const EMPTY = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+/** WebAssembly, or its SIMD, is absent here or forbidden, as a page's Content-Security-Policy may. */
+export class NoWebAssembly extends DeviceError {
+  override readonly name = "DeviceError";
+}
+
+/** Compiles a module. @throws NoWebAssembly when that does not work here */
+function compile(bytes: Uint8Array<ArrayBuffer>, what: string): WebAssembly.Module {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (error) {
+    throw new NoWebAssembly(`cpu: ${what} does not work here (${(error as Error).message})`);
+  }
+}
+
 /** The bits of a float32, with which it is passed among a kernel's integer arguments. */
 export function floatBits(x: number): number {
   return new Uint32Array(Float32Array.of(x).buffer)[0];
@@ -71,18 +88,15 @@ export class WasmRuntime {
   /**
    * @param mebibytes the size of the memory. Defaults to LOWRANK_MEMORY_MIB, or as much as the system grants.
    * @param window bytes of it through which operands are copied in and out. Defaults to a share of it, see `Memory`.
-   * @throws DeviceError where WebAssembly with SIMD does not work, or the memory is not granted
+   * @throws NoWebAssembly where WebAssembly with SIMD does not work; DeviceError when the memory is not granted
    */
   constructor(mebibytes = wishedMemory(), window?: number) {
+    compile(EMPTY, "WebAssembly");
     this.memory = new Memory(mebibytes, window);
     const bytes = Uint8Array.from(atob(this.memory.isShared ? shared : single), (c) => c.charCodeAt(0));
-    try {
-      this.#module = new WebAssembly.Module(bytes);
-      const { memory } = this.memory;
-      this.#run = new WebAssembly.Instance(this.#module, { env: { memory } }).exports.run as Run;
-    } catch (error) {
-      throw new DeviceError(`cpu: WebAssembly with SIMD does not work here (${(error as Error).message})`);
-    }
+    this.#module = compile(bytes, "WebAssembly with SIMD");
+    const { memory } = this.memory;
+    this.#run = new WebAssembly.Instance(this.#module, { env: { memory } }).exports.run as Run;
     this.setThreads(defaultThreads());
     if (this.memory.isShared && maySleep()) this.memory.words[MAY_SLEEP] = 1;
   }

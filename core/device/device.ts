@@ -5,9 +5,10 @@
 
 import { callSynchronously } from "../arguments/synchronous.ts";
 import { currentPrecision, withItemBytes } from "../array/storage.ts";
-import { openCpu } from "../cpu/index.ts";
+import { NoWebAssembly, openCpu } from "../cpu/index.ts";
 import { ArgumentError, DeviceError } from "../errors.ts";
 import { isAbsent, isMissing, openGpu } from "../gpu/index.ts";
+import { warn } from "../warn.ts";
 import { autoKernels, realGpu } from "./auto.ts";
 import type { Kernels } from "./kernels.ts";
 import { reference } from "./reference.ts";
@@ -74,9 +75,27 @@ function open(name: DeviceName): Opened {
 export const openDevice = (name: DeviceName): Device => open(name).device;
 
 function openAuto(): Opened {
-  const cpu = open("cpu");
+  const cpu = cpuOrReference();
   const kernels = autoKernels(cpu.kernels, () => realGpu(() => openDevice("gpu")) && open("gpu").kernels);
   return { device: { name: "auto", adapter: cpu.device.adapter, software: false, kernels }, kernels };
+}
+
+let host: Opened | null = null;
+
+/** The cpu; the reference, with a warning, where WebAssembly is absent or forbidden. */
+function cpuOrReference(): Opened {
+  if (host) return host;
+  try {
+    host = open("cpu");
+  } catch (error) {
+    if (!(error instanceof NoWebAssembly)) throw error;
+    warn(
+      `${error.message}; the device reference computes in its place: the same results, slowly. ` +
+        "A page allows WebAssembly by 'wasm-unsafe-eval' in its Content-Security-Policy",
+    );
+    host = open("reference");
+  }
+  return host;
 }
 
 /** WebGPU, WebGL2 or headless GL, whichever answers first. */
@@ -100,13 +119,13 @@ function firstGpu(): Device {
 
 /** `device` with all kernels: its own, counted, and for those it lacks the kernels of the device that stands in. */
 function counted(device: Device): Opened {
-  const standIn = device.name.startsWith("gpu") ? "cpu" : "reference";
+  const standIn = device.name.startsWith("gpu") ? cpuOrReference : () => open("reference");
   const names = Object.keys(reference) as (keyof Kernels)[];
   const entries = names.map((name): [string, Kernel] => {
     const counter = counterOf(`${device.name} ${name}`);
     const run: Kernel = (...operands) => {
       const own = device.kernels[name] as Kernel | undefined;
-      if (!own) return (open(standIn).kernels[name] as Kernel)(...operands);
+      if (!own) return (standIn().kernels[name] as Kernel)(...operands);
       const result = own(...operands);
       counter.calls++;
       return result;

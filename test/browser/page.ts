@@ -1,6 +1,14 @@
 /** @file What run.ts runs in the page: the self-check of a device, then the conformance cases on it. */
 
-import { type DeviceName, kernelCounts, loadGpu, openDevice, scope, setDevice } from "lowrank/core";
+import {
+  type DeviceName,
+  kernelCounts,
+  loadGpu,
+  openDevice,
+  scope,
+  setDevice,
+  setWarnings,
+} from "lowrank/core";
 import { selfCheck } from "../../core/device/self-check.ts";
 import { type GpuMode, openGpu } from "../../core/gpu/index.ts";
 import { readCases } from "../conformance/cases.ts";
@@ -88,4 +96,23 @@ async function oracles(): Promise<Map<string, Uint8Array>> {
   return new Map(await Promise.all(paths.map(read)));
 }
 
-Object.assign(globalThis, { runOn });
+/** On the page that forbids WebAssembly: `auto` computes on the reference, and says so once. */
+function runStrict(): PageResult {
+  const heard: string[] = [];
+  setWarnings((message) => heard.push(message));
+  const checks = selfCheck(openDevice("auto"));
+  const { adapter } = openDevice("auto");
+  const holds = (): void => {
+    if (adapter !== "plain loops") throw new Error(`auto is ${adapter}`);
+    if (checks.some(({ error }) => !(error <= 1))) throw new Error("a product is wrong");
+    if (heard.length !== 1 || !/WebAssembly does not work here .*reference/.test(heard[0]))
+      throw new Error(`expected one warning; got ${JSON.stringify(heard)}`);
+  };
+  return {
+    adapter,
+    results: [resultOf("auto falls back to the reference, with one warning", holds)],
+    kernels: kernelCounts(),
+  };
+}
+
+Object.assign(globalThis, { runOn, runStrict });

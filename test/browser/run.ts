@@ -5,12 +5,13 @@ import { type Browser, chromium } from "playwright-core";
 import { findChromium, noChromium, quiet } from "../../notebooks/support/gallery/chromium.ts";
 import { bundlePage } from "./bundle.ts";
 import type { PageResult } from "./page.ts";
-import { serve } from "./server.ts";
+import { STRICT_PAGE, serve } from "./server.ts";
 
 const usage = `npm run test:browser -- [--only TEXT] [DEVICE ...]
 
 Bundles the library for browsers, minified, and runs in headless Chromium a self-check of matmul, the
-laws of gpu devices and the conformance cases, on each DEVICE (default: cpu and gpu:webgl2).
+laws of gpu devices and the conformance cases, on each DEVICE (default: cpu and gpu:webgl2); then what auto
+does in a page that forbids WebAssembly.
 
   --only TEXT   only cases whose path holds TEXT
   --help        this text
@@ -44,16 +45,22 @@ async function main(): Promise<number> {
   let browser: Browser | null = null;
   try {
     browser = await chromium.launch({ executablePath, args: flags });
-    for (const device of positionals.length > 0 ? positionals : ["cpu", "gpu:webgl2"]) {
-      const { adapter, results, kernels } = await runOn(browser, url, device, values.only ?? "");
-      console.log(`\ndevice ${device}: ${adapter}`);
+    const started = browser;
+    const report = (title: string, { adapter, results, kernels }: PageResult): void => {
+      console.log(`\n${title}: ${adapter}`);
       for (const { path, status, detail } of results) {
         totals[status]++;
         console.log(`${marks[status]} ${path}  ${detail}`);
       }
       console.log("kernels that ran:");
       for (const [kernel, count] of Object.entries(kernels)) console.log(`  ${kernel}  ${count}`);
+    };
+    for (const device of positionals.length > 0 ? positionals : ["cpu", "gpu:webgl2"]) {
+      const call = `globalThis.runOn(${JSON.stringify(device)}, ${JSON.stringify(values.only ?? "")})`;
+      report(`device ${device}`, await resultOf(started, url, call, device));
     }
+    const where = "a page that forbids WebAssembly";
+    report(where, await resultOf(started, url + STRICT_PAGE, "globalThis.runStrict()", where));
   } finally {
     await browser?.close();
     server.close();
@@ -62,8 +69,8 @@ async function main(): Promise<number> {
   return totals.failed > 0 ? 1 : 0;
 }
 
-/** A device's results, in a page of its own. @throws when the page fails before it has any */
-async function runOn(browser: Browser, url: string, device: string, only: string): Promise<PageResult> {
+/** What `call` gives in a page of its own. @throws when the page fails before it has given anything */
+async function resultOf(browser: Browser, url: string, call: string, what: string): Promise<PageResult> {
   const page = await browser.newPage();
   page.on("pageerror", (error) => console.error(`page: ${error.message}`));
   page.on("console", (message) => {
@@ -71,13 +78,12 @@ async function runOn(browser: Browser, url: string, device: string, only: string
   });
   try {
     await page.goto(url);
-    const call = `globalThis.runOn(${JSON.stringify(device)}, ${JSON.stringify(only)})`;
     const late = new Promise<never>((_, reject) => {
       setTimeout(() => reject(new Error(`no result within ${TIME_LIMIT / 1000} s`)), TIME_LIMIT).unref();
     });
     return await Promise.race([page.evaluate<PageResult>(call), late]);
   } catch (error) {
-    throw new Error(`${device}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${what}: ${(error as Error).message}`, { cause: error });
   } finally {
     await page.close();
   }

@@ -12,6 +12,10 @@ const isolation = {
 
 const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
 
+/** The path of a page whose policy allows its scripts and no more: WebAssembly is forbidden. */
+export const STRICT_PAGE = "strict";
+const strict = { "Content-Security-Policy": "script-src 'self'" };
+
 /** Serves `scripts`, by path, and the files of `oracles` until closed. */
 export async function serve(
   scripts: ReadonlyMap<string, Uint8Array>,
@@ -22,6 +26,7 @@ export async function serve(
     .filter((path) => /\.(json|safetensors)$/.test(path));
   const files = new Map<string, () => { type: string; body: string | Uint8Array }>([
     ["/", () => ({ type: "text/html", body: html })],
+    [`/${STRICT_PAGE}`, () => ({ type: "text/html", body: html })],
     ...Array.from(scripts, ([path, body]) => [path, () => ({ type: "text/javascript", body })] as const),
     ["/oracles/", () => ({ type: "application/json", body: JSON.stringify(paths) })],
     ...paths.map((path) => {
@@ -33,7 +38,8 @@ export async function serve(
     const file = files.get(decodeURIComponent(url));
     if (!file) return void response.writeHead(404).end();
     const { type, body } = file();
-    response.writeHead(200, { ...isolation, "Content-Type": type }).end(body);
+    const policy = url === `/${STRICT_PAGE}` ? strict : {};
+    response.writeHead(200, { ...isolation, ...policy, "Content-Type": type }).end(body);
   });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, server };
