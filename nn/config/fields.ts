@@ -27,6 +27,10 @@ const labels: readonly string[] = [
     "unsloth_fixed",
     "unsloth_version",
     "is_llama_config",
+    "tie_last_hidden_states",
+    "_output_attentions",
+    "_experts_implementation_internal",
+    "experts_implementation",
     "_num_labels",
     "model_name",
     "initializer_factor",
@@ -36,6 +40,9 @@ const labels: readonly string[] = [
   ...["diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty"],
   ...["length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids"],
   ...["num_return_sequences", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values"],
+  ...["epsilon_cutoff", "eta_cutoff", "encoder_repetition_penalty", "penalty_alpha", "guidance_scale"],
+  ...["num_assistant_tokens", "num_assistant_tokens_schedule", "assistant_confidence_threshold"],
+  ...["assistant_lookbehind", "target_lookbehind", "renormalize_logits", "min_new_tokens", "max_time"],
   ...["exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "max_new_tokens"],
 ];
 
