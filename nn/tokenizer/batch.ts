@@ -1,7 +1,7 @@
 /** @file Several texts as one batch of ids with its mask. */
 
 import { ArgumentError, checkOptions } from "../../core/index.ts";
-import type { Around } from "./template.ts";
+import type { Around } from "./parts/template.ts";
 import type { EncodeBatchOptions, TokenBatch } from "./types.ts";
 
 /** What `encodeBatch` needs of a tokenizer. */

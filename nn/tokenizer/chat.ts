@@ -9,8 +9,9 @@ import {
   isJsonObject,
   type JsonObject,
 } from "../../core/index.ts";
-import { quote, type TokenizerFiles } from "./definition.ts";
+import type { TokenizerFiles } from "./definition.ts";
 import type { ChatMessage, ChatOptions } from "./types.ts";
+import { quote } from "./values.ts";
 
 /** Templates by their names; a single one has the name "default". */
 export type Templates = ReadonlyMap<string, string>;

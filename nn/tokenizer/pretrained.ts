@@ -3,11 +3,12 @@
 import { ArgumentError, checkOptions, exists, readSaved } from "../../core/index.ts";
 import { encodeBatch } from "./batch.ts";
 import { applyChatTemplate, chatTemplates } from "./chat.ts";
-import { decoder, inRow, tidy } from "./decoder.ts";
-import { definition, fileNames, quote, type TokenizerFiles, wrong } from "./definition.ts";
-import { encoder } from "./encoder.ts";
-import { around } from "./template.ts";
+import { definition, fileNames, type TokenizerFiles } from "./definition.ts";
+import { decoder, inRow, tidy } from "./parts/decoder.ts";
+import { encoder } from "./parts/encoder.ts";
+import { around } from "./parts/template.ts";
 import type { DecodeTextOptions, PretrainedTokenizer, TextStream } from "./types.ts";
+import { quote, wrong } from "./values.ts";
 
 /**
  * The tokenizer in `folder`: tokenizer.json and, where they are there, tokenizer_config.json, special_tokens_map.json and

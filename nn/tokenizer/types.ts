@@ -73,7 +73,7 @@ export interface PretrainedTokenizer extends Tokenizer {
   /** One more than the largest id. */
   readonly vocabSize: number;
   /** The kind of its vocabulary: how text is divided into tokens. */
-  readonly kind: "BPE" | "WordPiece" | "Unigram";
+  readonly kind: "BPE" | "WordPiece" | "Unigram" | "WordLevel";
   readonly bosToken: SpecialToken | null;
   readonly eosToken: SpecialToken | null;
   readonly padToken: SpecialToken | null;
@@ -90,7 +90,9 @@ export interface PretrainedTokenizer extends Tokenizer {
   isSpecial(id: number): boolean;
   /**
    * The ids of a text. Half of a surrogate pair is encoded as U+FFFD.
-   * @throws ArgumentError when `text` is no string, or has a character that the tokenizer has no token for
+   * A character that the tokenizer has no token for, nor one for unknown characters, is left out by BPE, as in transformers,
+   * with a warning.
+   * @throws ArgumentError when `text` is no string, or other tokenizers have no token for a part of it
    */
   encode(text: string, options?: EncodeTextOptions): Int32Array;
   /**

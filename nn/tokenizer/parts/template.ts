@@ -1,7 +1,8 @@
 /** @file The special tokens around a text, as the `post_processor` of tokenizer.json says. */
 
-import { isJsonObject, type JsonObject } from "../../core/index.ts";
-import { type Definition, quote, wrong } from "./definition.ts";
+import { isJsonObject, type JsonObject } from "../../../core/index.ts";
+import type { Definition } from "../definition.ts";
+import { quote, wrong } from "../values.ts";
 
 /** The ids before and after a text. */
 export interface Around {

@@ -1,8 +1,8 @@
 /** @file Patterns of tokenizer.json, a text or a regular expression of Oniguruma, as regular expressions of JavaScript. */
 
 import { ReplaceNormalizer } from "@huggingface/tokenizers";
-import { isJsonObject } from "../../core/index.ts";
-import { quote, wrong } from "./definition.ts";
+import { isJsonObject } from "../../../core/index.ts";
+import { quote, wrong } from "../values.ts";
 
 /** @throws CheckpointError when it is no pattern, or one that JavaScript has no counterpart for */
 export function patternOf(path: string, json: unknown): RegExp {

@@ -5,9 +5,9 @@
  * stream and decoding everything at once are one and the same.
  */
 
-import { isJsonObject, type JsonObject } from "../../core/index.ts";
+import { isJsonObject, type JsonObject } from "../../../core/index.ts";
+import { quote, wrong } from "../values.ts";
 import { bytesOfCharacters } from "./bytes.ts";
-import { quote, wrong } from "./definition.ts";
 import { patternOf } from "./pattern.ts";
 
 /** Takes tokens and gives back pieces, as soon as nothing that follows can change them. */
@@ -169,7 +169,7 @@ function byteFallback(): Stage {
   };
   return {
     push: (piece) => {
-      if (!/^<0x[0-9a-f]{2}>$/i.test(piece)) return [...flush(), piece];
+      if (!(piece.length === 6 && /^<0x[0-9a-f]{2}>$/i.test(piece))) return [...flush(), piece];
       bytes.push(Number.parseInt(piece.slice(3, 5), 16));
       return [];
     },
