@@ -142,6 +142,7 @@ function taker(path: string, json: JsonObject, vocabulary: Vocabulary, fuses: bo
     const ids = Array.from(new TextEncoder().encode(piece), (byte) => vocabulary.get(name(byte)));
     return ids.includes(undefined) ? null : (ids as number[]);
   };
+  let isSaid = false;
   const isLeftOut = (one: string): boolean => {
     const suffix = (json.end_of_word_suffix as string | null | undefined) ?? "";
     if (
@@ -151,7 +152,11 @@ function taker(path: string, json: JsonObject, vocabulary: Vocabulary, fuses: bo
       bytesOf(one)
     )
       return false;
-    warn(`encode: ${path} has no token for ${quote(one)}, nor one for unknown characters: it is left out`);
+    if (!isSaid)
+      warn(
+        `encode: ${path} has no token for ${quote(one)}, nor one for unknown characters: such are left out`,
+      );
+    isSaid = true;
     return true;
   };
   const take = (pieces: readonly string[]): number[] => {
