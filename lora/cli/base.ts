@@ -107,15 +107,21 @@ export function decoderOf(what: string, { model, adapted }: LoadedBase): Languag
 export const contextOf = ({ model }: LoadedBase): number => (model as LanguageModel).contextLength;
 
 /**
- * The tokenizer of the base's folder.
+ * The tokenizer of the base's folder. Ids that only the model has, since its table has rows to spare, decode to nothing.
  * @throws LowrankError when there is none; when it encodes, for an id beyond the model's table
  */
 export function tokenizerOf({ folder, model }: LoadedBase): PretrainedTokenizer {
   const tokenizer = loadTokenizer(folder);
   const { vocab_size: rows } = model.config;
+  const isKnown = (id: number): boolean => tokenizer.tokenOf(id) !== null;
   return {
     ...tokenizer,
     encode: (text, options) => checkIds(tokenizer.encode(text, options), rows, tokenizer),
+    decode: (ids, options) => tokenizer.decode(Array.from(ids).filter(isKnown), options),
+    decodeStream(options) {
+      const { push, end } = tokenizer.decodeStream(options);
+      return { push: (id) => (isKnown(id) ? push(id) : ""), end };
+    },
   };
 }
 

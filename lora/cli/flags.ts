@@ -19,6 +19,8 @@ export interface Flag<T = unknown> {
   readonly required: boolean;
   /** True: the option may be given several times; the value is a list. */
   readonly repeated: boolean;
+  /** True: the text may be empty, as in --prompt "". @default false */
+  readonly mayBeEmpty?: boolean;
   /** The names that are allowed, for the help. */
   readonly choices?: readonly string[];
   /** @throws LowrankError when the text is no such value */
@@ -57,6 +59,11 @@ export function text(
   settings: Always<string> = {},
 ): Flag<string | undefined> {
   return flag<string | undefined>(placeholder, summary, settings, (given) => given);
+}
+
+/** A text that may be empty. */
+export function anyText(placeholder: string, summary: string): Flag<string | undefined> {
+  return { ...text(placeholder, summary), mayBeEmpty: true };
 }
 
 /** The bounds of a number, both allowed. */

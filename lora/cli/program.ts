@@ -20,6 +20,11 @@ interface Entry {
 const groups: Readonly<Record<string, readonly Entry[]>> = {
   "Train and use a model": [
     {
+      name: "generate",
+      summary: "Continue a text, or answer in a chat, with a base and any number of adapters.",
+      load: () => import("./use/generate.ts"),
+    },
+    {
       name: "eval",
       summary: "Measure the perplexity of a text, of the base and with adapters.",
       load: () => import("./use/eval.ts"),
@@ -145,7 +150,8 @@ function optionOf(name: string, flag: Flag): Option {
     help(flag),
   );
   const parse = (given: string): unknown => {
-    if (given === "") throw new LowrankError(`${spelled}: expected <${flag.placeholder}>; got nothing`);
+    if (given === "" && !flag.mayBeEmpty)
+      throw new LowrankError(`${spelled}: expected <${flag.placeholder}>; got nothing`);
     return flag.parse(given, spelled);
   };
   if (flag.placeholder !== null)

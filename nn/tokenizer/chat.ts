@@ -93,10 +93,22 @@ export function applyChatTemplate(
   });
 }
 
+/** Our function in the place of the library's raise_exception, whose errors look like those of a wrong template. */
+const REFUSE = "refuse_messages";
+
+/** Gives a name in a parsed template another one. */
+function rename(node: unknown, from: string, to: string): void {
+  if (typeof node !== "object" || node === null) return;
+  const named = node as { type?: unknown; value?: unknown };
+  if (named.type === "Identifier" && named.value === from) named.value = to;
+  for (const part of node instanceof Map ? [...node].flat() : Object.values(node)) rename(part, from, to);
+}
+
 function rendered(source: string, text: string, variables: Record<string, unknown>): string {
   let template: Template;
   try {
     template = new Template(text);
+    rename(template.parsed, "raise_exception", REFUSE);
   } catch (error) {
     throw new CheckpointError(`${source}: the chat template is not Jinja: ${oneLine(error)}`, {
       cause: error,
@@ -106,7 +118,7 @@ function rendered(source: string, text: string, variables: Record<string, unknow
   try {
     return template.render({
       ...variables,
-      raise_exception: (message: unknown) => {
+      [REFUSE]: (message: unknown) => {
         refusal = String(message);
         throw new Error(refusal);
       },
