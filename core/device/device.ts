@@ -7,7 +7,7 @@ import { callSynchronously } from "../arguments/synchronous.ts";
 import { currentPrecision, withItemBytes } from "../array/storage.ts";
 import { NoWebAssembly, openCpu } from "../cpu/index.ts";
 import { ArgumentError, DeviceError } from "../errors.ts";
-import { isAbsent, isMissing, openGpu } from "../gpu/index.ts";
+import { deviceError, isAbsent, isMissing, openGpu } from "../gpu/index.ts";
 import { warn } from "../warn.ts";
 import { autoKernels, realGpu } from "./auto.ts";
 import type { Kernels } from "./kernels.ts";
@@ -109,7 +109,7 @@ function firstGpu(): Device {
     }
   }
   const missing = errors.find(isMissing);
-  if (missing) throw new DeviceError(`gpu: ${(missing.cause as Error).message}`, { cause: missing.cause });
+  if (missing) throw deviceError("gpu", missing.cause);
   throw new DeviceError(
     `gpu: no GPU answers here (${errors.map(({ message }) => message).join("; ")}). ` +
       'Use "cpu", or "gpu:webasm" to run gpu.js without one.',
@@ -205,7 +205,9 @@ export function listDevices(): DeviceStatus[] {
       const { adapter, software } = openDevice(name);
       return { name, works: true, detail: adapter, software };
     } catch (error) {
-      return { name, works: false, detail: (error as Error).message, software: false };
+      const { message, cause } = error as Error;
+      const detail = isMissing(error) ? (cause as Error).message : message;
+      return { name, works: false, detail, software: false };
     }
   });
 }

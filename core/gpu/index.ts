@@ -56,8 +56,14 @@ export async function loadGpu(): Promise<void> {
   try {
     await loadLibrary();
   } catch (error) {
-    throw new DeviceError(`loadGpu: ${(error as Error).message}`, { cause: error });
+    throw deviceError("loadGpu", error);
   }
+}
+
+/** The error of a device, or of the function `who`, with the reason that a session gave. */
+export function deviceError(who: string, cause: unknown): DeviceError {
+  const advice = cause instanceof SessionError ? cause.advice : "";
+  return new DeviceError(`${who}: ${(cause as Error).message}${advice}`, { cause });
 }
 
 /** True for an error of `openGpu` which says that a package is not installed, or in a browser not loaded. */
@@ -83,7 +89,7 @@ export function gpuDevice(mode: GpuMode, open: () => SyncSession, budget?: numbe
       const opened = open();
       return [opened, new DeviceMemory(name, opened, budget ?? defaultBudget(opened.adapter.software))];
     } catch (error) {
-      throw new DeviceError(`${name}: ${(error as Error).message}`, { cause: error });
+      throw deviceError(name, error);
     }
   }
 

@@ -41,8 +41,9 @@ function checkInstalled(...packages: readonly string[]): void {
   if (packages.every(isInstalled)) return;
   throw new SessionError(
     "missing",
-    `not installed: npm i ${packages.join(" ")} (where npm then builds gl, which takes minutes and is not needed, ` +
-      'package.json prevents it by "overrides": { "gl": "npm:empty-npm-package@1.0.0" })',
+    `not installed: npm i ${packages.join(" ")}`,
+    ' (where npm then builds gl, which takes minutes and is not needed, "overrides": ' +
+      '{ "gl": "npm:empty-npm-package@1.0.0" } in package.json prevents it)',
   );
 }
 

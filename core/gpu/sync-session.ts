@@ -19,10 +19,13 @@ export type Fault = "missing" | "absent" | "failed" | "memory" | "lost";
 /** An error of a session, with what it means for the caller. */
 export class SessionError extends Error {
   readonly fault: Fault;
+  /** What more there is to say where one is alone, and not a row of a list. */
+  readonly advice: string;
 
-  constructor(fault: Fault, message: string) {
+  constructor(fault: Fault, message: string, advice = "") {
     super(message);
     this.fault = fault;
+    this.advice = advice;
   }
 }
 
