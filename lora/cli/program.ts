@@ -25,6 +25,11 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
       load: () => import("./use/generate.ts"),
     },
     {
+      name: "train",
+      summary: "Train an adapter on a text or on examples.",
+      load: () => import("./train/train.ts"),
+    },
+    {
       name: "eval",
       summary: "Measure the perplexity of a text, of the base and with adapters.",
       load: () => import("./use/eval.ts"),

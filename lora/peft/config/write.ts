@@ -24,7 +24,12 @@ export function configText(view: AdapterView, given: Fields): string {
     throw new AdapterError(`saveAdapter: fields: ${taken} follows from the adapter; expected other fields`);
   const defaults = defaultFields(form.type);
   const isTransposed = [...parts.keys()].some((path) => layers.get(path)?.original instanceof Conv1D);
-  const before = origin?.config.fields ?? { ...defaults, fan_in_fan_out: isTransposed };
+  const [{ rank }] = parts.values();
+  const before = origin?.config.fields ?? {
+    ...defaults,
+    fan_in_fan_out: isTransposed,
+    ...(form.type === "ADALORA" && { target_r: rank }),
+  };
   const changes = Object.entries({ ...determined, ...given }).filter(
     ([field, value]) => !equalJson(before[field] ?? defaults[field], value),
   );
@@ -146,6 +151,5 @@ function adaloraFields({ parts, masks, origin, name }: AdapterView): Fields {
     init_r: rank,
     lora_alpha: alpha,
     rank_pattern: masks && (isAsFound ? origin.config.fields.rank_pattern : maskFields(masks)),
-    ...(!origin && { target_r: rank }),
   };
 }

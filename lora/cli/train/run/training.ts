@@ -72,8 +72,10 @@ export interface Losses {
 
 /** What a run gave. */
 export interface TrainingResult {
-  /** False when it was cancelled: `losses` is of the steps so far, and nothing after them was done. */
+  /** False when it was cancelled: there are no results then. */
   readonly finished: boolean;
+  /** Number of steps taken, those before a run was continued included. */
+  readonly taken: number;
   /** The loss of each step's batch before its update. With AdaLoRA it contains the orthogonality. */
   readonly losses: readonly number[];
   readonly validations: readonly Evaluation[];
@@ -81,8 +83,6 @@ export interface TrainingResult {
   readonly beforeAndAfter: Losses;
   /** Null where no sample is asked for. */
   readonly sample: Sample | null;
-  /** The first step that this call took. */
-  readonly start: number;
   readonly seconds: number;
   /** Tokens of the batches, padding included, per second of training. */
   readonly tokensPerSecond: number;
@@ -137,7 +137,7 @@ export async function runTraining(run: PreparedRun, options: RunningOptions = {}
   const result = { losses: [] as number[], validations: [] as Evaluation[], best: null as Evaluation | null };
   const stop = watch();
   const began = performance.now();
-  let [start, tokens, finished] = [steps, 0, false];
+  let [taken, tokens, finished] = [0, 0, false];
   const count = (batch: Batch): Batch => {
     tokens += batch.ids.data.length;
     return batch;
@@ -156,9 +156,9 @@ export async function runTraining(run: PreparedRun, options: RunningOptions = {}
         break;
       }
       const { step, loss, evaluation } = value;
-      start = Math.min(start, step);
-      options.onStep?.({ done: step + 1, loss, evaluation });
-      if (options.isCancelled?.() && step + 1 < steps) {
+      taken = step + 1;
+      options.onStep?.({ done: taken, loss, evaluation });
+      if (options.isCancelled?.() && taken < steps) {
         await iterator.return(undefined as never);
         break;
       }
@@ -171,11 +171,11 @@ export async function runTraining(run: PreparedRun, options: RunningOptions = {}
   const after = finished ? meanLoss(adapted, held, mean) : Number.NaN;
   return {
     finished,
+    taken: finished ? result.losses.length : taken,
     ...result,
     beforeAndAfter: { of: validation ? "validation" : "training", before, after },
     sample:
       sampleBefore === null || !finished ? null : { ...sampleBefore, after: sampleOf(run)?.before ?? "" },
-    start,
     seconds,
     tokensPerSecond: seconds > 0 ? tokens / seconds : 0,
     memory,

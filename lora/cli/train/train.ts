@@ -1,0 +1,166 @@
+/** @file `lowrank train`: trains an adapter on a text or on examples, and writes it in PEFT's format. */
+
+import { join } from "node:path";
+import { LowrankError } from "../../../core/index.ts";
+import { perplexity } from "../../../nn/index.ts";
+import { megabytes } from "../base.ts";
+import { defineCommand } from "../command.ts";
+import { integer, text, toggle } from "../flags.ts";
+import type { Terminal } from "../terminal/terminal.ts";
+import { quoted } from "./run/card.ts";
+import { checkSettings } from "./run/check.ts";
+import { watchInterrupt } from "./run/interrupt.ts";
+import { checkOut, makeOut, removeBegun, writeRun } from "./run/out.ts";
+import { filesOf, type RunReport, reportOf } from "./run/report.ts";
+import { describeRun, hasRun, savedSettings, statePath } from "./run/resume.ts";
+import { type RunSettings, runOptions } from "./run/settings.ts";
+import { type PreparedRun, prepareRun, runTraining, type TrainingResult } from "./run/training.ts";
+
+export const command = defineCommand({
+  options: {
+    ...runOptions,
+    out: text("folder", "the folder to write: the adapter, its card, losses", { required: true }),
+    overwrite: toggle("replace what an earlier run has left in --out"),
+    saveEvery: integer(
+      "steps",
+      "save the run's state every so many steps, so that --resume can continue it",
+      {
+        min: 1,
+      },
+    ),
+    resume: toggle("continue the run in --out, bit for bit as if it had not stopped"),
+  },
+  examples: [
+    "train --base models/gpt2 --text notes.txt --method dora --rank 8 --steps 200 --out my-adapter",
+    "train --base models/gpt2 --data chats.jsonl --validation 0.1 --keep-best --out my-adapter",
+    "train --base models/gpt2 --text notes.txt --quantize nf4 --save-every 50 --out my-adapter",
+    "train --resume --out my-adapter",
+  ],
+  notes: [
+    "In parentheses: what holds where an option is not given.",
+    "--out gets adapter_config.json and adapter_model.safetensors in PEFT's format, README.md (the card), run.json (all",
+    "numbers, as --json prints them), losses.jsonl, losses.svg, and with --save-every the folder checkpoint.",
+    "Ctrl-C ends the run after the step that it is at; exit code 130.",
+  ].join("\n"),
+
+  async run({ options, isGiven }, terminal) {
+    const { out, overwrite, resume, saveEvery, ...rest } = options;
+    const given = Object.entries(rest).filter(([name]) => isGiven(name as keyof typeof rest));
+    const settings = resume ? savedSettings(out, Object.fromEntries(given)) : (pick(rest) as RunSettings);
+    if (resume && overwrite) throw new LowrankError("--resume, --overwrite: expected one of them; got both");
+    checkSettings(settings);
+    checkOut(out, settings.base, { overwrite, resume });
+    const run = await prepareRun(settings, terminal.io.stdin);
+    for (const note of run.data.notes) terminal.note(note);
+    const result = await trained(run, { out, resume, every: saveEvery }, terminal);
+    if (!result.finished) return interrupted(result, run, out, terminal);
+    const report = reportOf(run, result);
+    const files = filesOf(run, result, report);
+    writeRun(out, files);
+    terminal.result({ out, ...report, files: [...files.keys()] }, () =>
+      show(report, out, [...files.keys()], terminal),
+    );
+  },
+});
+
+/** The settings of the run among the options. */
+const pick = (options: Readonly<Record<string, unknown>>): object =>
+  Object.fromEntries(Object.keys(runOptions).map((name) => [name, options[name]]));
+
+interface Saving {
+  readonly out: string;
+  readonly resume: boolean;
+  readonly every: number | undefined;
+}
+
+/** Steps from one saved state to the next in a run that is continued without --save-every. */
+const EVERY = 50;
+
+async function trained(
+  run: PreparedRun,
+  { out, resume, every }: Saving,
+  terminal: Terminal,
+): Promise<TrainingResult> {
+  const { train, validation } = run.data;
+  terminal.note(
+    `${run.settings.method} on ${train.description}${validation ? `, validated on ${validation.description}` : ""}; ${run.steps} steps`,
+  );
+  const saves = resume || every !== undefined;
+  makeOut(out);
+  const interrupt = watchInterrupt(() =>
+    terminal.note("stopping after this step; Ctrl-C again stops at once"),
+  );
+  const progress = terminal.progress("training", run.steps, "steps");
+  try {
+    if (saves) describeRun(run, out, resume);
+    return await runTraining(run, {
+      ...(saves && { checkpoint: { path: statePath(out), every: every ?? EVERY } }),
+      onStep({ done, loss, evaluation }) {
+        const held = evaluation ? `, validation ${evaluation.value.toFixed(3)}` : "";
+        progress.update(done, `loss ${loss.toFixed(3)}${held}`);
+      },
+      isCancelled: () => interrupt.happened,
+    });
+  } finally {
+    progress.done();
+    interrupt.end();
+    removeBegun(out);
+  }
+}
+
+/** Says how an interrupted run is continued. @returns the exit code */
+function interrupted(
+  { taken }: TrainingResult,
+  { steps }: PreparedRun,
+  out: string,
+  terminal: Terminal,
+): number {
+  const advice = hasRun(out)
+    ? `lowrank train --resume --out ${quoted(out)} continues from the last state that was saved`
+    : "no state was saved, and nothing is kept: --save-every saves it from time to time";
+  terminal.io.stderr.write(`stopped after step ${taken} of ${steps}; ${advice}\n`);
+  return 130;
+}
+
+function show(report: RunReport, out: string, files: readonly string[], terminal: Terminal): void {
+  const { parameters, loss, memory, sample, best, settings } = report;
+  const { weights, adapters, gradients, optimizer, activations } = memory.ofWhich;
+  const [before, after] = [loss.before, loss.after];
+  terminal.table(
+    ["", { title: "before", align: "right" }, { title: "after", align: "right" }],
+    [
+      [`${loss.of} loss`, before.toFixed(4), after.toFixed(4)],
+      ["perplexity", perplexity(before).toFixed(2), perplexity(after).toFixed(2)],
+    ],
+  );
+  const rows: [string, string][] = [
+    [
+      "trained",
+      `${count(parameters.trainable)} of ${count(parameters.total)} parameters, ${parameters.percent.toFixed(2)} %, in ${report.adapter.layers} layers`,
+    ],
+    [
+      "memory",
+      `${megabytes(memory.peakBytes)} at the peak: weights ${megabytes(weights)}, adapters ${megabytes(adapters)}, gradients ${megabytes(gradients)}, optimizer ${megabytes(optimizer)}, activations ${megabytes(activations)}`,
+    ],
+    [
+      "speed",
+      `${count(Math.round(report.tokensPerSecond))} tokens per second, ${report.seconds.toFixed(1)} s`,
+    ],
+  ];
+  if (best)
+    rows.push([
+      "best",
+      `loss ${best.loss.toFixed(4)} after step ${best.step}${settings.keepBest ? ", kept" : ""}`,
+    ]);
+  terminal.table(["", ""], rows);
+  if (sample) {
+    terminal.print(`\nprompt: ${sample.prompt}\n`);
+    terminal.print(`before:${gap(sample.before)}\n`);
+    terminal.print(`after:${gap(sample.after)}`);
+  }
+  terminal.print(`\nwritten: ${files.map((name) => join(out, name)).join("\n         ")}`);
+}
+
+const count = (n: number): string => n.toLocaleString("en-US");
+
+const gap = (text: string): string => (/^\s/.test(text) ? text : ` ${text}`);
