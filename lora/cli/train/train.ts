@@ -50,7 +50,7 @@ export const command = defineCommand({
     if (resume && overwrite) throw new LowrankError("--resume, --overwrite: expected one of them; got both");
     checkSettings(settings);
     checkOut(out, settings.base, { overwrite, resume });
-    const run = await prepareRun(settings, terminal.io.stdin);
+    const run = await prepareRun(settings, terminal.io.stdin, terminal.io.env);
     for (const note of run.data.notes) terminal.note(note);
     const result = await trained(run, { out, resume, every: saveEvery }, terminal);
     if (!result.finished) return interrupted(result, run, out, terminal);

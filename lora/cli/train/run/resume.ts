@@ -71,10 +71,10 @@ const shown = (value: unknown): string => (value === undefined ? "none" : JSON.s
 
 /** Says what the run is, for `--resume`, or checks that it is the one that was saved. */
 export function describeRun(run: PreparedRun, out: string, resumes: boolean): void {
-  const { settings, data, steps } = run;
+  const { settings, folder, data, steps } = run;
   const now: Description = {
     settings,
-    base: hashOfBase(settings.base),
+    base: hashOfBase(folder),
     data: hashOfData([data.train, ...(data.validation ? [data.validation] : [])]),
     device: currentDevice().name,
     steps,

@@ -22,6 +22,7 @@ import {
   inject,
 } from "../../../index.ts";
 import { resolveFolder } from "../../hub/index.ts";
+import type { IO } from "../../terminal/terminal.ts";
 import { type Batch, batchOf, order } from "./batches.ts";
 import { loadData, type RunData } from "./data.ts";
 import { lossOf, meanLoss, withOrthogonality } from "./loss.ts";
@@ -34,6 +35,8 @@ import { countOf } from "./source.ts";
 /** A run that is ready to train. */
 export interface PreparedRun {
   readonly settings: RunSettings;
+  /** The base's folder, also where the Hub's name was given. */
+  readonly folder: string;
   readonly tokenizer: PretrainedTokenizer;
   readonly adapted: AdaptedModel<GPT2 | Llama>;
   readonly data: RunData;
@@ -96,9 +99,13 @@ const MOST = 64;
  * Reads the data, loads the base, and puts the adapter on it.
  * @throws LowrankError when anything in it cannot be done
  */
-export async function prepareRun(settings: RunSettings, stdin: NodeJS.ReadableStream): Promise<PreparedRun> {
+export async function prepareRun(
+  settings: RunSettings,
+  stdin: NodeJS.ReadableStream,
+  env?: IO["env"],
+): Promise<PreparedRun> {
   const { base, quantize, seed } = settings;
-  const folder = resolveFolder(base, { who: "--base" });
+  const folder = resolveFolder(base, { who: "--base", env });
   const tokenizer = loadTokenizer(folder);
   const model = loadPretrained(folder, { rng: random(seed).split("base") });
   if (!("lm_head" in model))
@@ -114,7 +121,7 @@ export async function prepareRun(settings: RunSettings, stdin: NodeJS.ReadableSt
     ...(original && { loftq: { original } }),
   } as AdapterConfig) as AdaptedModel<GPT2 | Llama>;
   if (settings.checkpointBlocks) checkpointBlocks(model);
-  return { settings, tokenizer, adapted, data, steps: stepsOf(settings, data), quantized };
+  return { settings, folder, tokenizer, adapted, data, steps: stepsOf(settings, data), quantized };
 }
 
 function stepsOf({ steps, epochs, batchSize, accumulate }: RunSettings, { train }: RunData): number {

@@ -361,7 +361,7 @@ train(
         ["README.md", letter.repeat(9)],
       ]);
     const contents = (out: string): string[] =>
-      readdirSync(out).map((name) => readFileSync(join(out, name), "utf8"));
+      [...files("").keys()].map((name) => readFileSync(join(out, name), "utf8"));
     let refusals = 0;
     for (let k = 0; ; k++) {
       const out = fresh();
