@@ -41,10 +41,30 @@ export function checkMask(
   return mask.data.includes(0) ? mask : null;
 }
 
-/** What is added to attention scores, [batch, 1, 1, keys]: −∞ at keys that are padding, else 0. */
+/** What is added to the attention scores of an encoder, [batch, 1, 1, keys]: −∞ at keys that are padding, else 0. */
 export function paddingScores({ data, shape: [batch, keys] }: Indices): Tensor {
   const scores = Float32Array.from(data, (isToken) => (isToken ? 0 : -Infinity));
   return new Tensor(array(scores, [batch, 1, 1, keys]));
+}
+
+/**
+ * What is added to the attention scores of a decoder, whose queries are the last `time` of the keys: −∞ at keys that are
+ * padding, else 0. Where rows begin with padding, [batch, 1, time, keys], and their queries that are padding themselves
+ * see all keys up to their own: what they compute means nothing, and no query is left without a key, which would need
+ * copies of all scores. Otherwise [batch, 1, 1, keys].
+ */
+export function causalPaddingScores(mask: Indices, time: number): Tensor {
+  const { data, shape } = mask;
+  const [batch, keys] = shape;
+  const beginsWithPadding = Array.from({ length: batch }, (_, row) => data[row * keys] === 0).includes(true);
+  if (!beginsWithPadding) return paddingScores(mask);
+  const scores = new Float32Array(batch * time * keys);
+  for (let query = 0; query < batch * time; query++) {
+    const row = Math.floor(query / time) * keys;
+    if (data[row + keys - time + (query % time)] === 0) continue;
+    for (let key = 0; key < keys; key++) if (data[row + key] === 0) scores[query * keys + key] = -Infinity;
+  }
+  return new Tensor(array(scores, [batch, 1, time, keys]));
 }
 
 /**

@@ -18,7 +18,7 @@ import {
   sameShape,
 } from "../../core/index.ts";
 import type { KeyValueCache } from "../layers/cache.ts";
-import { checkMask, labelsUnder, paddingScores, positionsUnder } from "../layers/padding.ts";
+import { causalPaddingScores, checkMask, labelsUnder, positionsUnder } from "../layers/padding.ts";
 import type { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 
@@ -161,7 +161,7 @@ export interface DecoderInput {
   readonly tokens: Indices;
   /** The position of each token, [time] or [batch, time]. */
   readonly at: Indices;
-  /** What to add to the attention scores, [batch, 1, 1, keys]; undefined where there is no padding. */
+  /** What to add to the attention scores, [batch, 1, 1 or time, keys]; undefined where there is no padding. */
   readonly mask: Tensor | undefined;
 }
 
@@ -204,7 +204,7 @@ export function tokensAndPositions(
     });
   }
   if (cache && mask) cache.hasPadding = true;
-  return { tokens, at, mask: mask ? paddingScores(mask) : undefined };
+  return { tokens, at, mask: mask ? causalPaddingScores(mask, time) : undefined };
 }
 
 /** The last position of x [batch, time, d], as [batch, 1, d]. */

@@ -216,10 +216,10 @@ const adapted =
   };
 
 const devices: readonly (readonly [DeviceName, number])[] = [
-  ["reference", 30],
-  ["cpu", 80],
-  ["gpu:cpu", 6],
-  ["gpu:webasm", 6],
+  ["reference", 12],
+  ["cpu", 40],
+  ["gpu:cpu", 4],
+  ["gpu:webasm", 4],
 ];
 
 for (const [device, numRuns] of devices) {
@@ -237,7 +237,7 @@ test("adapters of every method, one for all rows or one for each row, are as the
     fc.property(fc.record(sizes), method, fc.boolean(), batch, (sizes, method, isByRow, batch) =>
       agrees("cpu", adapted(sizes, method, isByRow), batch),
     ),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 });
 
