@@ -5,14 +5,20 @@
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { attempt } from "./attempt.node.ts";
+import { attempt, unless } from "./attempt.node.ts";
 
 export { fileSize, readFile, readPart } from "./read.node.ts";
+export { type DraftFile, draftFolder, type FolderDraft } from "./save/folder.node.ts";
 export { readSaved, writeFileAtomic, writeFilesAtomic } from "./save/save.node.ts";
 
 /** True when there is a file or a folder at `path`. */
 export function exists(path: string): boolean {
   return fs.existsSync(path);
+}
+
+/** The path without links and dots; null when there is nothing at `path`. */
+export function realPath(path: string): string | null {
+  return unless(["ENOENT", "ENOTDIR"], null, () => fs.realpathSync(path));
 }
 
 /** True when there is a folder at `path`. */

@@ -15,12 +15,19 @@
  */
 
 export {
+  type DraftFile,
+  draftFolder,
   exists,
+  type FolderDraft,
+  fileSize,
+  isFolder,
   list as listFolder,
   makeFolder,
   makeTemporaryFolder,
   readFile,
+  readPart,
   readSaved,
+  realPath,
   remove as removeFile,
   writeFileAtomic,
   writeFilesAtomic,
@@ -53,8 +60,11 @@ export { parseSafetensors, type SafetensorsContent } from "./safetensors/read.ts
 export { type TensorStatistics, tensorStatistics } from "./safetensors/statistics.ts";
 export type { SafeTensor, TensorBytes } from "./safetensors/tensor.ts";
 export {
+  planSafetensors,
   type SafetensorsOptions,
+  type SafetensorsPlan,
   safetensorsParts,
   serializeSafetensors,
+  type TensorPlan,
   tensorBytes,
 } from "./safetensors/write.ts";

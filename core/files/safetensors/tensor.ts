@@ -53,14 +53,26 @@ export class SafeTensor implements TensorBytes {
       yield decode(this.dtype, this.#read(from * bytes, Math.min(size, from + most) * bytes));
   }
 
+  /** The bytes of the elements `from` to before `to`, in row-major order. */
+  bytesOf(from: number, to: number): Uint8Array {
+    const bytes = itemBytes[this.dtype];
+    return this.#read(from * bytes, to * bytes);
+  }
+
+  /**
+   * The elements `from` to before `to` of a tensor of floats, in row-major order; as `floats`.
+   * @throws CheckpointError for integers
+   */
+  floatsOf(from: number, to: number): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
+    return this.#checkFloats(decode(this.dtype, this.bytesOf(from, to)));
+  }
+
   /**
    * The values of a tensor of floats: F64 as float64; F32, F16, BF16, F8_E4M3 and F8_E5M2 as float32.
    * @throws CheckpointError for integers
    */
   floats(): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
-    const values = this.values();
-    if (values instanceof Float32Array || values instanceof Float64Array) return values;
-    throw this.#error("floats");
+    return this.#checkFloats(this.values());
   }
 
   /**
@@ -74,6 +86,11 @@ export class SafeTensor implements TensorBytes {
     const lost = integers.findIndex((value, i) => BigInt(value) !== BigInt(values[i]));
     if (lost >= 0) throw this.#error(`integers of 32 bits; element ${lost} is ${values[lost]}`);
     return integers;
+  }
+
+  #checkFloats(values: Values): Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer> {
+    if (values instanceof Float32Array || values instanceof Float64Array) return values;
+    throw this.#error("floats");
   }
 
   #error(expected: string): CheckpointError {

@@ -65,20 +65,55 @@ export function safetensorsParts(
   tensors: Iterable<readonly [string, TensorBytes]>,
   { metadata = new Map([["format", "pt"]]), order = "sorted" }: SafetensorsOptions = {},
 ): Uint8Array[] {
-  const entries = [...tensors];
-  for (const [name, tensor] of entries) checkWritable(name, tensor);
-  const names = new Set(entries.map(([name]) => name));
-  if (names.size !== entries.length) {
-    const twice = entries.find(([name], i) => entries.findIndex(([other]) => other === name) !== i);
-    throw new ArgumentError("safetensors", "distinct names", { twice: twice?.[0] });
+  const entries = new Map<string, TensorBytes>();
+  for (const [name, tensor] of tensors) {
+    checkBytes(name, tensor);
+    if (entries.has(name)) throw new ArgumentError("safetensors", "distinct names", { twice: name });
+    entries.set(name, tensor);
   }
-  if (order === "sorted") sortAsLibrary(entries);
-  return [headerBytes(entries, metadata), ...entries.map(([, { bytes }]) => bytes)];
+  const { header, begins } = planSafetensors(entries, { metadata, order });
+  return [header, ...Array.from(begins.keys(), (name) => (entries.get(name) as TensorBytes).bytes)];
 }
 
-function checkWritable(name: string, { dtype, shape, bytes }: TensorBytes): void {
-  const problem = name === metadataName ? "is reserved" : nameProblem(name);
-  if (problem) throw new ArgumentError("safetensors", "a name without tricks", { name, problem });
+/** A tensor that is to be written: its format and shape. */
+export type TensorPlan = Omit<TensorBytes, "bytes">;
+
+/** A safetensors file before its values are written. */
+export interface SafetensorsPlan {
+  /** The bytes at the beginning of the file. */
+  readonly header: Uint8Array;
+  /** The byte of the file at which each tensor begins, in the order of the file. */
+  readonly begins: ReadonlyMap<string, number>;
+  /** The length of the whole file. */
+  readonly size: number;
+}
+
+/**
+ * Lays a safetensors file out, whose values are written afterwards, in any order and in pieces.
+ * @throws ArgumentError for a name that `parseSafetensors` would refuse, ShapeError for a shape that is none
+ */
+export function planSafetensors(
+  tensors: Iterable<readonly [string, TensorPlan]>,
+  { metadata = new Map([["format", "pt"]]), order = "sorted" }: SafetensorsOptions = {},
+): SafetensorsPlan {
+  const entries = Array.from(new Map(tensors));
+  for (const [name, { shape }] of entries) {
+    const problem = name === metadataName ? "is reserved" : nameProblem(name);
+    if (problem) throw new ArgumentError("safetensors", "a name without tricks", { name, problem });
+    checkShape(`safetensors: tensor ${quote(name)}`, shape);
+  }
+  if (order === "sorted") sortAsLibrary(entries);
+  const header = headerBytes(entries, metadata);
+  const begins = new Map<string, number>();
+  let size = header.length;
+  for (const [name, { dtype, shape }] of entries) {
+    begins.set(name, size);
+    size += bytesNeeded(dtype, shape);
+  }
+  return { header, begins, size };
+}
+
+function checkBytes(name: string, { dtype, shape, bytes }: TensorBytes): void {
   checkShape(`safetensors: tensor ${quote(name)}`, shape);
   if (bytes.length !== bytesNeeded(dtype, shape)) {
     throw new ShapeError("safetensors", "the bytes that dtype and shape need", {
@@ -91,7 +126,7 @@ function checkWritable(name: string, { dtype, shape, bytes }: TensorBytes): void
 }
 
 function headerBytes(
-  entries: readonly (readonly [string, TensorBytes])[],
+  entries: readonly (readonly [string, TensorPlan])[],
   metadata: ReadonlyMap<string, string>,
 ): Uint8Array {
   const members: string[] = [];
@@ -105,8 +140,8 @@ function headerBytes(
     members.push(`"${metadataName}":{${texts.join(",")}}`);
   }
   let begin = 0;
-  for (const [name, { dtype, shape, bytes }] of entries) {
-    const end = begin + bytes.length;
+  for (const [name, { dtype, shape }] of entries) {
+    const end = begin + bytesNeeded(dtype, shape);
     const entry = `{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${begin},${end}]}`;
     members.push(`${JSON.stringify(name)}:${entry}`);
     begin = end;
@@ -123,7 +158,7 @@ function headerBytes(
 }
 
 /** Sorts by format, descending, then by name in the order of UTF-8 bytes (safetensors/src/tensor.rs, `prepare`). */
-function sortAsLibrary(entries: (readonly [string, TensorBytes])[]): void {
+function sortAsLibrary(entries: (readonly [string, TensorPlan])[]): void {
   entries.sort(
     ([a, { dtype: aDtype }], [b, { dtype: bDtype }]) =>
       dtypes.indexOf(bDtype) - dtypes.indexOf(aDtype) || compareUtf8(a, b),

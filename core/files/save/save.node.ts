@@ -97,7 +97,7 @@ export function writeFilesAtomic(
  * Finishes an interrupted save before the next one. If files were changed since, it is dropped: they are replaced
  * anyway.
  */
-function settle(folder: string): void {
+export function settle(folder: string): void {
   const journal = readJournal(folder);
   if (!journal) return;
   try {
@@ -124,7 +124,7 @@ function prepare(folder: string, name: string, content: Content | null): Step | 
 }
 
 /** Carries the steps out, under a journal. When a step fails, those before it are undone. */
-function commit(folder: string, steps: readonly Step[]): void {
+export function commit(folder: string, steps: readonly Step[]): void {
   syncFolder(folder);
   let journal = placeJournal(folder, steps);
   for (let tries = 0; journal === null && tries < 100; tries++) {

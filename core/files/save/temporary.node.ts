@@ -27,6 +27,9 @@ function stem(name: string): string {
 
 const TEMPORARY = /^\.(.+)\.(\d+)\.([0-9a-f]+)\.tmp$/s;
 
+/** True for the name of a temporary file. */
+export const isTemporary = (file: string): boolean => TEMPORARY.test(file);
+
 /** True for the name of a temporary file of `name`. */
 export function isTemporaryOf(name: string, file: string): boolean {
   return TEMPORARY.exec(file)?.[1] === stem(name);
@@ -82,7 +85,7 @@ export function removeLeftovers(folder: string, names: readonly string[]): void 
     if (!names.some((name) => isTemporaryOf(name, file))) continue;
     const path = join(folder, file);
     try {
-      if (isLeft(path)) fs.rmSync(path, { force: true });
+      if (isLeft(path)) fs.rmSync(path, { recursive: true, force: true }); // a folder, of folder.node.ts
     } catch {
       // It belongs to another user, or another process has removed it.
     }
