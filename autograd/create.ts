@@ -59,12 +59,13 @@ export function tensor(
 }
 
 /**
- * A trainable leaf that holds a copy of `value`. It requires a gradient, and no scope releases it.
+ * A trainable leaf that holds a copy of `value`. It requires a gradient, and no scope releases it. Values that are to come
+ * from a file stay where they are.
  * @param category what the memory meter counts the bytes under
  */
 export function parameter(value: NDArray | Tensor, category: Category = "weights"): Tensor {
   const source = value instanceof NDArray ? value : operand("parameter", value, "value");
-  const result = new Parameter(copy(source, category));
+  const result = new Parameter(source.storage.isDeferred ? source : copy(source, category));
   result.requiresGrad = true;
   return result;
 }

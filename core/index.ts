@@ -54,6 +54,7 @@ export { allocate, allocateBytes, allocateDoubles, allocateFloats } from "./arra
 export { type HasStorages, keepingCopies, measureMemory, scope } from "./array/scope.ts";
 export {
   currentPrecision,
+  deferredStorage,
   type FloatArray,
   type Resident,
   residentStorage,

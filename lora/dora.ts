@@ -18,7 +18,8 @@
  */
 
 import { matmul, type Parameter, type Tensor, where } from "../autograd/index.ts";
-import { optionNames } from "../core/index.ts";
+import { type NDArray, ones, optionNames } from "../core/index.ts";
+import { isInitializing } from "../nn/index.ts";
 import { initialize } from "./init/index.ts";
 import { Adapter, type AdapterOptions, adapterParameter, commonOptions } from "./model/adapter.ts";
 import { updatedRowNorms } from "./model/row-norms.ts";
@@ -54,7 +55,8 @@ export class DoRA extends Adapter {
     this.B = adapterParameter(B);
     this.residual = residual;
     const start = residual ? viewWeight(W0.withWeight(residual)) : W0;
-    this.m = adapterParameter(updatedRowNorms(start, this).value); // m = ‖V'‖, so that g = 1 to the last bit
+    const norms = (): NDArray => updatedRowNorms(start, this).value; // m = ‖V'‖, so that g = 1 to the last bit
+    this.m = adapterParameter(isInitializing() ? norms() : ones([W0.out]));
   }
 
   /** ΔW x = W' x − W0 x, with W' x = g ∘ V' x   (Eq. 5) */

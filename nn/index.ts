@@ -55,10 +55,12 @@ export { Dropout } from "./layers/dropout.ts";
 export { Embedding, type EmbeddingOptions } from "./layers/embedding.ts";
 export {
   defaultRandom,
+  isInitializing,
   kaimingUniform,
   manualSeed,
   normal,
   uniform,
+  withDeferredWeights,
   withoutInit,
   xavierUniform,
 } from "./layers/init.ts";
@@ -138,6 +140,8 @@ export { type OpenCheckpoint, openCheckpoint } from "./models/pretrained/open.ts
 export {
   type LoadOptions,
   loadPretrained,
+  type OpenModel,
+  openPretrained,
   type PretrainedModel,
   type SaveOptions,
   savePretrained,

@@ -14,7 +14,9 @@ export type FloatArray = Float32Array | Float64Array;
 /** A copy that lives on a device. `owner` tells devices apart; `read` brings the values to the host. */
 export interface Resident {
   readonly owner: object;
-  read(): Float32Array;
+  /** True for values that are read anew whenever they are asked for, such as those of a file: the host keeps no copy. */
+  readonly isReadAnew?: boolean;
+  read(): FloatArray;
   free(): void;
 }
 
@@ -91,13 +93,16 @@ export class Storage {
   /** The host copy, for reading. Brought from the device when only the device has it. */
   get data(): FloatArray {
     if (this.#host) return this.#host;
-    if (!this.#account.resident) throw released();
-    return (this.#host = this.#account.resident.read());
+    const { resident } = this.#account;
+    if (!resident) throw this.#released ? released() : deferred();
+    const values = resident.read();
+    if (!resident.isReadAnew) this.#host = values;
+    return values;
   }
 
   /** The host copy, for writing in place: a device copy becomes stale and is dropped, the version rises. */
   write(): FloatArray {
-    const data = this.data;
+    const data = (this.#host = this.data);
     dropResident(this.#account);
     this.#version++;
     return data;
@@ -117,6 +122,12 @@ export class Storage {
   settle(resident: Resident): void {
     this.#account.resident = resident;
     countDevice(this.bytes);
+  }
+
+  /** True while no memory of the host or a device holds the values; see `deferredStorage`. */
+  get isDeferred(): boolean {
+    const { resident } = this.#account;
+    return !this.#released && this.#host === null && (resident === null || resident.isReadAnew === true);
   }
 
   /** True when the values are on `owner`'s device already. */
@@ -199,6 +210,9 @@ const released = () =>
     "tensor: its values were released when the scope() it was made in ended; return it from the scope to keep it",
   );
 
+const deferred = () =>
+  new LowrankError("tensor: its values are to come from a file, which has not been named yet");
+
 /** Storages outside any scope are taken off the meter when the collector frees them. */
 const collection =
   typeof FinalizationRegistry === "undefined" ? null : new FinalizationRegistry<Account>(takeOff);
@@ -259,6 +273,12 @@ export function newStorage(length: number, category: Category = "workspace"): St
 export function hostStorage(data: FloatArray, category: Category = "workspace"): Storage {
   return new Storage(data.length, data.BYTES_PER_ELEMENT, category, data);
 }
+
+/**
+ * Storage without memory, whose values something else holds: whoever makes it says which by `settle`, as `openPretrained`
+ * does for the weights in a file.
+ */
+export const deferredStorage = (length: number): Storage => new Storage(length, 0, "weights", null);
 
 /** Storage whose values are on a device only. */
 export function residentStorage(length: number, resident: Resident): Storage {

@@ -2,7 +2,8 @@
 
 import {
   array,
-  type NDArray,
+  deferredStorage,
+  NDArray,
   type Random,
   random,
   type Shape,
@@ -21,26 +22,41 @@ export function manualSeed(seed: number): void {
 /** The default generator of layers, seeded with 0 unless `manualSeed` is called: the same numbers in every run of a program. */
 export const defaultRandom = (): Random => generator;
 
-let drawing = true;
+/** What new weights are: drawn; zeros; or without memory, their values to come from elsewhere. */
+let weights: "drawn" | "zeros" | "deferred" = "drawn";
 
-/** Runs `fn`, inside which new weights are zeros and nothing is drawn: for models whose weights are loaded next. */
-export function withoutInit<T>(fn: () => T): T {
-  const before = drawing;
-  drawing = false;
+function withWeights<T>(who: string, next: typeof weights, fn: () => T): T {
+  const before = weights;
+  weights = next;
   try {
-    return synchronous("withoutInit", fn());
+    return synchronous(who, fn());
   } finally {
-    drawing = before;
+    weights = before;
   }
 }
 
+/** Runs `fn`, inside which new weights are zeros and nothing is drawn: for models whose weights are loaded next. */
+export const withoutInit = <T>(fn: () => T): T => withWeights("withoutInit", "zeros", fn);
+
+/**
+ * Runs `fn`, inside which new weights, biases not counted, take no memory: for a model whose weights stay in a file. Each
+ * is a `deferredStorage` of lowrank/core, which has to be told where its values are.
+ */
+export const withDeferredWeights = <T>(fn: () => T): T => withWeights("withDeferredWeights", "deferred", fn);
+
+/** True where initial values matter: not inside `withoutInit`, where they are replaced next. */
+export const isInitializing = (): boolean => weights === "drawn";
+
+const blank = (shape: Shape): NDArray =>
+  weights === "zeros" ? zeros(shape) : new NDArray(deferredStorage(sizeOf(shape)), shape);
+
 /** Normal with mean 0: N(0, std²). */
 export const normal = (rng: Random, shape: Shape, std: number): NDArray =>
-  drawing ? array(rng.normal(sizeOf(shape), 0, std), shape) : zeros(shape);
+  weights === "drawn" ? array(rng.normal(sizeOf(shape), 0, std), shape) : blank(shape);
 
 /** Uniform on [−bound, bound). */
 export const uniform = (rng: Random, shape: Shape, bound: number): NDArray =>
-  drawing ? array(rng.uniform(sizeOf(shape), -bound, bound), shape) : zeros(shape);
+  weights === "drawn" ? array(rng.uniform(sizeOf(shape), -bound, bound), shape) : blank(shape);
 
 /**
  * Kaiming-uniform with a = √5, PyTorch's default for linear layers and LoRA's for A: uniform on ±1/√fanIn

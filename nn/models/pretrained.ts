@@ -11,6 +11,7 @@ import {
   checkOptions,
   exists,
   insteadOf,
+  type JsonObject,
   makeFolder,
   parseJsonObject,
   type Random,
@@ -20,7 +21,7 @@ import {
   writeFilesAtomic,
 } from "../../core/index.ts";
 import { type BertConfig, type ConfigFields, modelConfig } from "../config/config.ts";
-import { defaultRandom, normal, withoutInit } from "../layers/init.ts";
+import { defaultRandom, normal, withDeferredWeights, withoutInit } from "../layers/init.ts";
 import { Linear } from "../layers/linear.ts";
 import { describeMismatch, findMismatch, type Shapes } from "../module/mismatch.ts";
 import { Module } from "../module/module.ts";
@@ -29,7 +30,7 @@ import { checkLayer } from "../module/options.ts";
 import { Bert, BertModel } from "./bert.ts";
 import { GPT2 } from "./gpt2.ts";
 import { Llama } from "./llama.ts";
-import { isEncoder, labelsIn, type PretrainedConfig, renamed, unwrapped } from "./pretrained/names.ts";
+import { isEncoder, labelsIn, ourName, type PretrainedConfig, renamed, unwrapped } from "./pretrained/names.ts";
 import { companions, Origin, originOf, torchNames, writtenFields } from "./pretrained/origin.ts";
 import { checkClassifier, checkSupported } from "./pretrained/other-models.ts";
 import { checkParameters, expectedParameters, withoutClassifier } from "./pretrained/parameters.ts";
@@ -75,11 +76,19 @@ export function loadPretrained(folder: string, options: LoadOptions = {}): Pretr
   if (numLabels !== undefined && !(Number.isSafeInteger(numLabels) && numLabels >= 0))
     throw new ArgumentError("loadPretrained", "numLabels a non-negative integer", { numLabels });
   return readSaved(folder, (file, place) => {
-    if (!exists(place("config.json")))
-      throw new CheckpointError(`${folder}: no config.json${insteadOf(folder, withoutConfig)}`);
-    const fields = parseJsonObject(`${folder}/config.json`, file("config.json"));
-    return load(folder, fields, place, options);
+    return load(folder, readConfig(folder, file, place), place, options);
   });
+}
+
+/** The fields of config.json. @throws CheckpointError that says what the folder is instead when there is none */
+function readConfig(
+  folder: string,
+  file: (name: string) => Uint8Array,
+  place: (name: string) => string,
+): JsonObject {
+  if (!exists(place("config.json")))
+    throw new CheckpointError(`${folder}: no config.json${insteadOf(folder, withoutConfig)}`);
+  return parseJsonObject(`${folder}/config.json`, file("config.json"));
 }
 
 /** What a folder without a model's configuration is. */
@@ -99,8 +108,78 @@ function load(
   folder: string,
   fields: Readonly<Record<string, unknown>>,
   place: (name: string) => string,
-  { numLabels, rng = defaultRandom() }: LoadOptions,
+  options: LoadOptions,
 ): PretrainedModel {
+  const { config, named, expected } = checkFolder(folder, fields, place, options);
+  const { rng = defaultRandom() } = options;
+  const model = withoutInit(() => build(config, expected, rng));
+  for (const [name, parameter] of model.namedParameters()) {
+    const tensor = named.get(name);
+    if (tensor) parameter.assign(tensor.floats());
+    else if (parameter.shape.length === 2) {
+      parameter.assign(normal(rng, parameter.shape, (config as BertConfig).initializer_range));
+    }
+  }
+  return Object.assign(model.eval(), { origin: new Origin(folder, fields) });
+}
+
+/** A model whose weights stay in their files; see `openPretrained`. */
+export interface OpenModel {
+  /** The model. The values of its weights are read from the files whenever they are asked for, and not kept. */
+  readonly model: PretrainedModel;
+  /** All fields of config.json. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** The content of each file of weights, by the name of the file. */
+  readonly files: ReadonlyMap<string, SafetensorsContent>;
+  /** The name in `model` of each tensor of the files; null for one that is no parameter, such as a mask. */
+  readonly names: ReadonlyMap<string, string | null>;
+  /** Names of the parameters that no file holds: those of a new classifier. They are zeros. */
+  readonly fresh: readonly string[];
+}
+
+/**
+ * Opens the model in `folder` without its weights in memory: checked as `loadPretrained` checks it, in evaluation mode,
+ * with every weight read from its file each time that it is used. For work on checkpoints larger than the memory, tensor
+ * by tensor; to compute with a model, load it. The files must not change meanwhile.
+ *
+ * @example
+ * const { model, files } = openPretrained("models/llama-7b");
+ * countNumbers(model); // 6738415616
+ * @throws CheckpointError and ArgumentError as `loadPretrained`
+ */
+export function openPretrained(folder: string, options: Pick<LoadOptions, "numLabels"> = {}): OpenModel {
+  checkLayer("openPretrained", options, ["numLabels"]);
+  return readSaved(folder, (file, place) => {
+    const fields = readConfig(folder, file, place);
+    const { config, tensors, named, expected, weights } = checkFolder(folder, fields, place, options);
+    const model = withDeferredWeights(() => build(config, expected, random(0)));
+    for (const [name, parameter] of model.namedParameters()) {
+      const tensor = named.get(name);
+      if (!parameter.value.storage.isDeferred) {
+        if (tensor) parameter.assign(tensor.floats());
+        continue;
+      }
+      const read = (): FloatArray => {
+        const values = tensor ? tensor.floats() : new Float32Array(parameter.size);
+        return values instanceof Float32Array ? values : Float32Array.from(values);
+      };
+      parameter.value.storage.settle({ owner: weights.files, isReadAnew: true, read, free() {} });
+    }
+    const ours = new Map(Array.from(tensors, ([own, { name }]) => [name, ourName(own, config)]));
+    const names = new Map(Array.from(weights.tensors.keys(), (name) => [name, ours.get(name) ?? null]));
+    const fresh = [...expected.keys()].filter((name) => !named.has(name));
+    Object.assign(model.eval(), { origin: new Origin(folder, fields) });
+    return { model, fields, files: weights.files, names, fresh };
+  });
+}
+
+/** What a folder holds, checked before anything is allocated. */
+function checkFolder(
+  folder: string,
+  fields: Readonly<Record<string, unknown>>,
+  place: (name: string) => string,
+  { numLabels }: LoadOptions,
+) {
   const configOf = (num_labels: number): PretrainedConfig =>
     naming(
       `${folder}/config.json`,
@@ -118,8 +197,9 @@ function load(
       numLabels,
       model_type,
     });
-  const { path, tensors: found } = folderWeights(folder, place);
-  const tensors = unwrapped(path, found, model_type);
+  const weights = folderWeights(folder, place);
+  const { path } = weights;
+  const tensors = unwrapped(path, weights.tensors, model_type);
   if (numLabels !== undefined)
     // which says what head is wanted
     for (const name of tensors.keys()) if (name.startsWith("qa_outputs.")) tensors.delete(name);
@@ -129,18 +209,9 @@ function load(
   const named = renamed(path, tensors, config);
   const fresh = numLabels ? withoutClassifier(named, config) : [];
   const expected = expectedParameters(config, ![...named.keys()].some((name) => name.startsWith("pooler.")));
-  for (const name of fresh) expected.delete(name);
-  checkParameters(path, named, config, expected);
-
-  const model = withoutInit(() => build(config, expected, rng));
-  for (const [name, parameter] of model.namedParameters()) {
-    const tensor = named.get(name);
-    if (tensor) parameter.assign(tensor.floats());
-    else if (parameter.shape.length === 2) {
-      parameter.assign(normal(rng, parameter.shape, (config as BertConfig).initializer_range));
-    }
-  }
-  return Object.assign(model.eval(), { origin: new Origin(folder, fields) });
+  const required = new Map([...expected].filter(([name]) => !fresh.includes(name)));
+  checkParameters(path, named, config, required);
+  return { config, tensors, named, expected, weights };
 }
 
 /**

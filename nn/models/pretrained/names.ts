@@ -141,7 +141,8 @@ function sameBytes(a: SafeTensor, b: SafeTensor): boolean {
   return x.length === y.length && x.every((value, i) => Object.is(value, y[i]));
 }
 
-function ourName(name: string, config: PretrainedConfig): string | null {
+/** The name in our model of a tensor of a file; null for one that is no parameter of it. */
+export function ourName(name: string, config: PretrainedConfig): string | null {
   if (isEncoder(config)) return encoderName(name, config);
   return decoderName(name, config.model_type === "gpt2" ? "transformer." : "model.");
 }

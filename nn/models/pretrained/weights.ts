@@ -12,6 +12,7 @@ import {
   pickles,
   readFile,
   type SafeTensor,
+  type SafetensorsContent,
 } from "../../../core/index.ts";
 
 const WEIGHTS = "model.safetensors";
@@ -22,6 +23,8 @@ export interface FolderWeights {
   /** The file or index that lists them, for messages. */
   readonly path: string;
   readonly tensors: ReadonlyMap<string, SafeTensor>;
+  /** The content of each file, by the name of the file. */
+  readonly files: ReadonlyMap<string, SafetensorsContent>;
 }
 
 /**
@@ -31,7 +34,10 @@ export interface FolderWeights {
  */
 export function folderWeights(folder: string, place: (name: string) => string): FolderWeights {
   const path = place(WEIGHTS);
-  if (exists(path)) return { path, tensors: openSafetensors(path).tensors };
+  if (exists(path)) {
+    const content = openSafetensors(path);
+    return { path, tensors: content.tensors, files: new Map([[WEIGHTS, content]]) };
+  }
   if (exists(place(INDEX))) return shards(place);
   throw new CheckpointError(`${folder}: no ${WEIGHTS}${insteadOf(folder, advice)}`);
 }
@@ -70,8 +76,9 @@ function shards(place: (name: string) => string): FolderWeights {
       );
   }
   const tensors = new Map<string, SafeTensor>();
-  for (const file of files) {
-    for (const [name, tensor] of openSafetensors(place(file)).tensors) {
+  const opened = new Map(files.map((file) => [file, openSafetensors(place(file))]));
+  for (const [file, content] of opened) {
+    for (const [name, tensor] of content.tensors) {
       if (map.get(name) !== file)
         throw new CheckpointError(
           `${path}: ${file} holds ${name}, for which the index names ${map.get(name) ?? "no file"}`,
@@ -82,7 +89,7 @@ function shards(place: (name: string) => string): FolderWeights {
   const absent = [...map.keys()].filter((name) => !tensors.has(name));
   if (absent.length > 0)
     throw new CheckpointError(`${path}: ${map.get(absent[0])} does not hold ${absent[0]}, as the index says`);
-  return { path, tensors };
+  return { path, tensors, files: opened };
 }
 
 function readIndex(path: string): Map<string, string> {
