@@ -73,6 +73,12 @@ export {
   writeAdapter,
 } from "./peft/index.ts";
 
+// Checkpoints on the disk: adapters merged in, without the model in memory.
+
+export type { AdapterSource, MergedTensor, MergeOptions, MergeReport } from "./peft/checkpoint/merge.ts";
+export { mergeCheckpoint, mergeSteps } from "./peft/checkpoint/merge.ts";
+export type { MergeCost } from "./peft/checkpoint/rounding.ts";
+
 // The algebra of updates: sums, conversions, comparisons.
 
 export { combine, type Rule, type Weighted } from "./algebra/combine.ts";

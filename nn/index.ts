@@ -120,6 +120,18 @@ export {
   type EncodeOptions,
 } from "./models/bert-encoder.ts";
 export {
+  type CheckpointProgress,
+  checkApart,
+  copied,
+  type NewCheckpoint,
+  type NewTensor,
+  PIECE,
+  type Piece,
+  type WriteCheckpointOptions,
+  type WrittenCheckpoint,
+  writeCheckpoint,
+} from "./models/checkpoint/write.ts";
+export {
   type GenerateOptions,
   type Generation,
   generate,

@@ -30,7 +30,14 @@ import { checkLayer } from "../module/options.ts";
 import { Bert, BertModel } from "./bert.ts";
 import { GPT2 } from "./gpt2.ts";
 import { Llama } from "./llama.ts";
-import { isEncoder, labelsIn, ourName, type PretrainedConfig, renamed, unwrapped } from "./pretrained/names.ts";
+import {
+  isEncoder,
+  labelsIn,
+  ourName,
+  type PretrainedConfig,
+  renamed,
+  unwrapped,
+} from "./pretrained/names.ts";
 import { companions, Origin, originOf, torchNames, writtenFields } from "./pretrained/origin.ts";
 import { checkClassifier, checkSupported } from "./pretrained/other-models.ts";
 import { checkParameters, expectedParameters, withoutClassifier } from "./pretrained/parameters.ts";
