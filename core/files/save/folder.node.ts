@@ -59,7 +59,7 @@ export function draftFolder(
     if (isThere) settle(target);
     else {
       above = fs.mkdirSync(parent, { recursive: true });
-      removeLeftovers(parent, [basename(target)]);
+      removeLeftovers(parent, [basename(target)], "folders");
       fs.mkdirSync(where);
     }
   });

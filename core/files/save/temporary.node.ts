@@ -79,13 +79,18 @@ function writeAll(file: number, bytes: Uint8Array): void {
  * processes that are gone, of an earlier process with this one's number (in a container it is always 1), and files
  * that have not changed for an hour (numbers are reused, and a folder may be shared between computers). A file that
  * cannot be removed, such as another user's, stays; its name is never used again.
+ * @param kind "folders" to remove folders of such names, too
  */
-export function removeLeftovers(folder: string, names: readonly string[]): void {
+export function removeLeftovers(
+  folder: string,
+  names: readonly string[],
+  kind: "files" | "folders" = "files",
+): void {
   for (const file of namesIn(folder)) {
     if (!names.some((name) => isTemporaryOf(name, file))) continue;
     const path = join(folder, file);
     try {
-      if (isLeft(path)) fs.rmSync(path, { recursive: true, force: true }); // a folder, of folder.node.ts
+      if (isLeft(path)) fs.rmSync(path, { recursive: kind === "folders", force: true });
     } catch {
       // It belongs to another user, or another process has removed it.
     }

@@ -101,10 +101,11 @@ function sourceOf(place: Place, adapted: AdaptedModel, weights: AdapterWeights):
 const layerAt = ({ name, field }: Place, adapted: AdaptedModel): AdaptedLayer | undefined =>
   adapted.layers.get(name.slice(0, -field.length - 1));
 
-/** The name that a new tensor gets: files may leave out a prefix that our names have. */
+/** The name that a new tensor gets: files may leave out a prefix that our names have, or put one before them. */
 function nameInFiles(ours: string, names: OpenModel["names"]): string {
   for (const [theirs, other] of names) {
-    if (other === null || other === theirs || !other.endsWith(`.${theirs}`)) continue;
+    if (other !== null && theirs.endsWith(`.${other}`)) return theirs.slice(0, -other.length) + ours;
+    if (other === null || !other.endsWith(`.${theirs}`)) continue;
     const prefix = other.slice(0, -theirs.length);
     if (ours.startsWith(prefix)) return ours.slice(prefix.length);
   }
