@@ -16,11 +16,11 @@ export interface Lock {
 }
 
 /** A lock of another computer's that nobody has touched for so long is given up. */
-const FORGOTTEN = 15 * 60_000;
+const FORGOTTEN = 5 * 60_000;
 
 /**
  * Takes the lock at `path`; null when another process that is alive holds it. The lock of a process that is gone is
- * taken over; so is one from another computer (on a shared disk) that was not touched for a quarter of an hour.
+ * taken over; so is one from another computer (on a shared disk) that was not touched for five minutes.
  */
 export function tryLock(path: string): Lock | null {
   const text = JSON.stringify({ pid: process.pid, host: hostname(), key: randomBytes(8).toString("hex") });

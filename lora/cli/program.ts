@@ -45,6 +45,16 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
   ],
   "Here and elsewhere": [
     {
+      name: "sweep",
+      summary: "Run a grid of trainings, here or as an array of jobs on a cluster.",
+      load: () => import("./train/sweep.ts"),
+    },
+    {
+      name: "collect",
+      summary: "Show what a sweep found: a table over seeds, and plots.",
+      load: () => import("./train/collect.ts"),
+    },
+    {
       name: "download",
       summary: "Bring a model or an adapter from the Hugging Face Hub to this machine.",
       load: () => import("./use/download.ts"),
