@@ -40,7 +40,6 @@ const bases: readonly (readonly [string, string])[] = [
 const refusals: Readonly<Record<string, string>> = {
   "adapters/l-bin": ".bin",
   "adapters/l-init-pissa_niter_4": "init_lora_weights",
-  "adapters/l-lora-bias": "lora_bias",
   "adapters/l-target-params": "target_parameters",
   "adapters/l-token-ids": "trainable_token_indices",
   "checkpoints/bert-decoder": "is_decoder",

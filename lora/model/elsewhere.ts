@@ -71,7 +71,7 @@ export const elsewhere: Readonly<Record<string, string>> = {
   ensure_weight_tying: unsupported,
   eva_config: unsupported,
   layer_replication: unsupported,
-  lora_bias: unsupported,
+  lora_bias: nothing("an adapter with it is loaded from PEFT's files"),
   lora_ga_config: unsupported,
   megatron_config: unsupported,
   megatron_core: unsupported,

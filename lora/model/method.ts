@@ -114,6 +114,11 @@ export interface PeftForm {
   readonly type: "LORA" | "ADALORA";
   /** use_dora in adapter_config.json. */
   readonly useDora: boolean;
+  /**
+   * lora_bias in adapter_config.json.
+   * @default false
+   */
+  readonly loraBias?: boolean;
   /** False when PEFT has no adapters of this method on embeddings. */
   readonly onEmbeddings: boolean;
   /** The tensors of one layer, by the name of the adapter's parameter. */

@@ -1,12 +1,14 @@
-/** @file The methods that PEFT's files can hold: those of lora/methods.ts with a form for PEFT. */
+/** @file The methods that PEFT's files can hold: those of lora/methods.ts with a form for PEFT, and LoRA with a bias. */
 
 import { type Method, methods } from "../methods.ts";
 import type { MethodDefinition, PeftForm } from "../model/method.ts";
+import { loraBias } from "./lora-bias.ts";
 
-/** A method of this library. */
-export type PeftMethod = Method;
+/** The name of a method of PEFT's files. */
+export type PeftMethod = Method | "lora-bias";
 
-const withForm = Object.values(methods).filter((method: MethodDefinition) => method.peft);
+const definitions: readonly MethodDefinition[] = [...Object.values(methods), loraBias];
+const withForm = definitions.filter(({ peft }) => peft);
 
 /** Names of the methods that PEFT's files can hold. */
 export const peftMethods: readonly string[] = withForm.map(({ name }) => name);
@@ -17,21 +19,26 @@ export const peftMethods: readonly string[] = withForm.map(({ name }) => name);
  */
 export function formFor(name: string, given?: string | MethodDefinition): PeftForm | undefined {
   if (typeof given === "object" && given.name === name) return given.peft;
-  const method: MethodDefinition | undefined = Object.hasOwn(methods, name)
-    ? methods[name as Method]
-    : undefined;
-  return method?.peft;
+  return definitions.find((one) => one.name === name)?.peft;
 }
 
 /** The form of each of them; the order decides as which method a file is read. */
-export const peftForms: readonly PeftForm[] = withForm.map(({ peft }: MethodDefinition) => peft as PeftForm);
+export const peftForms: readonly PeftForm[] = withForm.map(({ peft }) => peft as PeftForm);
 
 /** The form of a method that PEFT's files can hold. */
-export const formOf = (method: Method): PeftForm => (methods[method] as MethodDefinition).peft as PeftForm;
+export const formOf = (method: PeftMethod): PeftForm => formFor(method) as PeftForm;
+
+/** A method as `inject` takes it. */
+export const methodFor = (method: PeftMethod): Method | MethodDefinition =>
+  method === "lora-bias" ? loraBias : method;
 
 /** The method as which a configuration is read; undefined when PEFT has none like it. */
-export const methodOfForm = (type: PeftForm["type"], useDora: boolean): Method | undefined =>
-  (Object.keys(methods) as Method[]).find((method) => {
-    const { peft }: MethodDefinition = methods[method];
-    return peft !== undefined && peft.type === type && peft.useDora === useDora;
-  });
+export const methodOfForm = (
+  type: PeftForm["type"],
+  useDora: boolean,
+  withBias: boolean,
+): PeftMethod | undefined =>
+  withForm.find(({ peft }) => {
+    const form = peft as PeftForm;
+    return form.type === type && form.useDora === useDora && (form.loraBias ?? false) === withBias;
+  })?.name as PeftMethod | undefined;

@@ -11,7 +11,7 @@ import type { MethodDefinition } from "../model/method.ts";
 import type { OwnParameter, Place } from "../model/saved-parameters.ts";
 import { exactly, type ModuleFields, moduleOf, usedPattern } from "./config/modules.ts";
 import { type PeftConfig, parsePeftConfig } from "./config/parse.ts";
-import { formOf } from "./methods.ts";
+import { formOf, methodFor } from "./methods.ts";
 import { setOrigin } from "./origin.ts";
 import { isPlain, readPlain } from "./plain.ts";
 import { checkTensors, checkTying } from "./tensors/check.ts";
@@ -125,7 +125,7 @@ function settingsOf(config: PeftConfig, { layers, saved, embeddings }: Content):
   const rankPattern = usedPattern("rank_pattern", config.rankPattern, layers);
   const alphaPattern = usedPattern("alpha_pattern", config.alphaPattern, layers);
   return {
-    method,
+    method: methodFor(method),
     rank,
     alpha,
     dropout,

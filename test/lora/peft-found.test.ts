@@ -1,5 +1,6 @@
 /** @file PEFT's adapters in the forms in which they are found, on small models: what they compute, what is written again. */
 
+import { tensor } from "lowrank/autograd";
 import {
   CheckpointError,
   listFolder,
@@ -15,7 +16,10 @@ import {
 } from "lowrank/core";
 import {
   type AdaLoRA,
+  type AdaptedLayer,
   type AdapterFiles,
+  compose,
+  convert,
   inject,
   loadAdapter,
   readAdapter,
@@ -496,6 +500,44 @@ test("an AdaLoRA adapter that was loaded pruned stays pruned while it trains", (
     assert.is((part as AdaLoRA).activeRank(), lambdas[i].filter(Boolean).length);
   }
   assert.equal(JSON.parse(writeAdapter(again).config).rank_pattern, JSON.parse(files.config).rank_pattern);
+});
+
+test("lora_bias adds s b to the output of its layers, and is written again; no weight can hold it", () => {
+  const config = { rankStabilized: true, target: ["c_attn", "c_fc"] };
+  const plain = filesOf(gpt2(), config);
+  const withBias = (tensors: Map<string, TensorBytes>): void => {
+    for (const [key, { shape }] of [...tensors])
+      if (key.endsWith("lora_B.weight")) tensors.set(key.replace(/weight$/, "bias"), entry([shape[0]], 7));
+  };
+  const files = filesOf(gpt2(), config, { lora_bias: true }, withBias);
+  const [adapted, without] = [files, plain].map((one) => readAdapter(gpt2(), one));
+  const name = "transformer.h.0.attn.c_attn";
+  const x = tensor(noise(8, 3), [2, 4]);
+  const output = (model: typeof adapted) =>
+    (model.layers.get(name) as AdaptedLayer).forward(x).toArray() as Float32Array;
+  const b = noise(12, 7);
+  near(
+    output(adapted),
+    output(without).map((value, i) => value + (3 / Math.SQRT2) * b[i % 12]),
+  );
+  writesAgain(adapted, files);
+  assert.is(adapted.status()[0].method, "lora-bias");
+  for (const run of [
+    () => adapted.merge(),
+    () => adapted.toPlain(),
+    () => compose(adapted, "sum", { default: 1 }),
+    () => convert(adapted, "default", "small", { rank: 1 }),
+  ])
+    assert.throws(run, /lora_bias: the adapter adds a bias/);
+  assert.equal(adapted.merged, []);
+  assert.equal(adapted.names, ["default"]);
+  const also = (fields: object): AdapterFiles => ({
+    ...files,
+    config: JSON.stringify({ ...JSON.parse(files.config), ...fields }),
+  });
+  refused(gpt2(), also({ use_dora: true }), /lora_bias does not go with use_dora/);
+  refused(gpt2(), also({ peft_type: "ADALORA" }), /lora_bias does not go with peft_type ADALORA/);
+  refused(gpt2(), also({ lora_bias: false }), /unexpected: .*lora_B\.bias/);
 });
 
 test.run();

@@ -501,7 +501,6 @@ test("fields that would change the numbers are refused by name", () => {
     arrow_config: { top_k: 3 },
     kasa_config: { beta: 1 },
     layer_replication: [[0, 2]],
-    lora_bias: true,
     megatron_config: { tensor_model_parallel_size: 2 },
     monteclora_config: { num_samples: 2 },
     target_parameters: ["experts.up"],

@@ -76,7 +76,6 @@ export const unsupported = [
   "arrow_config",
   "kasa_config",
   "layer_replication",
-  "lora_bias",
   "megatron_config",
   "monteclora_config",
   "target_parameters",

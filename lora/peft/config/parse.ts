@@ -62,8 +62,14 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
       throw new CheckpointError(`${source}: ${name} is not supported; got ${show(fields[name])}`);
   }
   const adalora = type === "ADALORA";
-  const method = methodOfForm(type, read.boolean("use_dora"));
-  if (!method) throw new CheckpointError(`${source}: use_dora does not go with peft_type ${type}`);
+  const [useDora, withBias] = [read.boolean("use_dora"), read.boolean("lora_bias")];
+  const method = methodOfForm(type, useDora, withBias);
+  if (!method) {
+    const field = withBias ? "lora_bias" : "use_dora";
+    throw new CheckpointError(
+      `${source}: ${field} does not go with ${useDora && withBias ? "use_dora" : `peft_type ${type}`}`,
+    );
+  }
   const init = fields.init_lora_weights ?? true;
   const hasResidual = init === "pissa" || init === "olora";
   if (!hasResidual && !plainInits.includes(init))

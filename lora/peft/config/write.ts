@@ -89,6 +89,7 @@ function loraFields(view: AdapterView): Fields {
     ...rankFields,
     ...alphaFields,
     use_dora: form.useDora,
+    lora_bias: form.loraBias ?? false,
     init_lora_weights: initField(view),
   };
 }
