@@ -93,43 +93,76 @@ export function applyChatTemplate(
   });
 }
 
-/** Our function in the place of the library's raise_exception, whose errors look like those of a wrong template. */
-const REFUSE = "refuse_messages";
-
-/** Gives a name in a parsed template another one. */
-function rename(node: unknown, from: string, to: string): void {
-  if (typeof node !== "object" || node === null) return;
-  const named = node as { type?: unknown; value?: unknown };
-  if (named.type === "Identifier" && named.value === from) named.value = to;
-  for (const part of node instanceof Map ? [...node].flat() : Object.values(node)) rename(part, from, to);
-}
-
 function rendered(source: string, text: string, variables: Record<string, unknown>): string {
   let template: Template;
   try {
     template = new Template(text);
-    rename(template.parsed, "raise_exception", REFUSE);
   } catch (error) {
     throw new CheckpointError(`${source}: the chat template is not Jinja: ${oneLine(error)}`, {
       cause: error,
     });
   }
+  renameFunctions(template.parsed);
   let refusal: string | null = null;
+  const refuse = (message: unknown): never => {
+    refusal = String(message);
+    throw new Error(refusal);
+  };
   try {
     return template.render({
       ...variables,
-      [REFUSE]: (message: unknown) => {
-        refusal = String(message);
-        throw new Error(refusal);
-      },
+      [renamed.raise_exception]: refuse,
+      [renamed.strftime_now]: strftimeNow,
     });
   } catch (error) {
     if (refusal !== null)
       throw new ArgumentError("applyChatTemplate", `messages that the chat template of ${source} takes`, {
-        refusal,
+        "its refusal": refusal,
       });
     throw new CheckpointError(`${source}: the chat template fails: ${oneLine(error)}`, { cause: error });
   }
+}
+
+/** Functions of transformers that the library has, too, but so that they do not serve; they go by other names. */
+const renamed: Readonly<Record<string, string>> = {
+  raise_exception: "own raise_exception",
+  strftime_now: "own strftime_now",
+};
+
+function renameFunctions(node: unknown): void {
+  if (typeof node !== "object" || node === null) return;
+  const named = node as { type?: unknown; value?: unknown };
+  if (named.type === "Identifier" && Object.hasOwn(renamed, named.value as string))
+    named.value = renamed[named.value as string];
+  for (const child of node instanceof Map ? [...node].flat() : Object.values(node)) renameFunctions(child);
+}
+
+/** The time as Python's strftime writes it in English. @throws Error on a code that is not known here */
+function strftimeNow(format: unknown): string {
+  const now = new Date();
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const words = (options: Intl.DateTimeFormatOptions): string => now.toLocaleDateString("en-US", options);
+  const codes: Readonly<Record<string, () => string>> = {
+    Y: () => String(now.getFullYear()),
+    y: () => two(now.getFullYear() % 100),
+    m: () => two(now.getMonth() + 1),
+    d: () => two(now.getDate()),
+    e: () => String(now.getDate()).padStart(2),
+    b: () => words({ month: "short" }),
+    B: () => words({ month: "long" }),
+    a: () => words({ weekday: "short" }),
+    A: () => words({ weekday: "long" }),
+    H: () => two(now.getHours()),
+    I: () => two(now.getHours() % 12 || 12),
+    p: () => (now.getHours() < 12 ? "AM" : "PM"),
+    M: () => two(now.getMinutes()),
+    S: () => two(now.getSeconds()),
+    "%": () => "%",
+  };
+  return String(format).replace(/%([\s\S]?)/g, (all, code: string) => {
+    if (Object.hasOwn(codes, code)) return codes[code]();
+    throw new Error(`strftime_now knows %${Object.keys(codes).join(", %")} here, not ${all}`);
+  });
 }
 
 const oneLine = (error: unknown): string => (error as Error).message.replace(/\s+/g, " ");

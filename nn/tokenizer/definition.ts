@@ -8,6 +8,7 @@ import {
   parseJsonObject,
 } from "../../core/index.ts";
 import { type AddedToken, addedTokens, specialTokens } from "./added.ts";
+import { checkFields } from "./fields.ts";
 import { overridden } from "./overrides.ts";
 import type { PretrainedTokenizer, SpecialToken } from "./types.ts";
 import { isId, quote, wrong } from "./values.ts";
@@ -71,8 +72,10 @@ export function definition(folder: string, files: TokenizerFiles): Definition {
   const map = "added_tokens_decoder" in config ? {} : object("special_tokens_map.json");
   const json = overridden(parseJsonObject(path, text), config);
   const model = modelOf(path, json);
+  checkFields(path, { ...json, model });
   const vocabulary = vocabularyOf(path, model);
-  const named = specialTokens(folder, { ...config, ...map });
+  const padding = isJsonObject(json.padding) ? { pad_token: json.padding.pad_token } : {};
+  const named = specialTokens(folder, { ...padding, ...config, ...map });
   const added = addedTokens(folder, json, config, named, vocabulary);
   const ids = new Map(vocabulary);
   const texts = new Map(Array.from(vocabulary, ([token, id]) => [id, token]));
