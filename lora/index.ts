@@ -106,6 +106,7 @@ export type {
   RankSpec,
   TargetSpec,
 } from "./count/spec.ts";
+export { specOptions as countOptions } from "./count/spec.ts";
 
 // Laws: what is true of every adapter, with a check.
 

@@ -42,6 +42,11 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
       summary: "Show what a checkpoint or an adapter holds: tensors, ranks, norms, singular values.",
       load: () => import("./look/inspect.ts"),
     },
+    {
+      name: "count",
+      summary: "Count the parameters that methods train, on published configurations or a config.json.",
+      load: () => import("./look/count.ts"),
+    },
   ],
   "Here and elsewhere": [
     {

@@ -117,7 +117,7 @@ export function allocation(settings: RunSettings, steps: number, layers: number)
 }
 
 /** Names, and expressions between slashes; a comma separates names. @throws LowrankError on a wrong expression */
-function targetOf(given: readonly string[]): Target {
+export function targetOf(given: readonly string[]): Target {
   const words = given.flatMap((word) => (/^\/.*\/$/.test(word) ? [word] : word.split(",")));
   const target = words.filter(Boolean).map((word) => {
     if (!/^\/.+\/$/.test(word)) return word.trim();
@@ -131,7 +131,7 @@ function targetOf(given: readonly string[]): Target {
 }
 
 /** `name=number` pairs as an object. @throws LowrankError on anything else */
-function pattern(option: string, pairs: readonly string[]): Record<string, number> {
+export function pattern(option: string, pairs: readonly string[]): Record<string, number> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.lastIndexOf("=");
