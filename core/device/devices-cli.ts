@@ -6,8 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { currentDevice, type DeviceName, listDevices, openDevice } from "./device.ts";
-import { type Check, selfCheck } from "./self-check.ts";
+import { deviceReport, deviceTable } from "./report.ts";
 
 const help = `npm run devices [-- --json]
 
@@ -21,14 +20,6 @@ length, ε = 2^-23. A sound device stays below 1.
 LOWRANK_DEVICE names the device that programs use; it is checked here too. Exit code 0, or 1 when it, or an
 option, is unknown or does not work.`;
 
-interface Row {
-  readonly name: DeviceName;
-  readonly works: boolean;
-  readonly detail: string;
-  readonly software: boolean;
-  readonly checks: readonly Check[];
-}
-
 function main(): void {
   const { values } = parseArgs({
     options: { json: { type: "boolean" }, help: { type: "boolean", short: "h" } },
@@ -37,38 +28,16 @@ function main(): void {
     console.log(help);
     return;
   }
-  const used = currentDevice().name;
-  const rows: Row[] = listDevices().map((status) => ({
-    ...status,
-    checks: status.works ? selfCheck(openDevice(status.name)) : [],
-  }));
-  if (values.json) console.log(JSON.stringify({ used, devices: rows }, null, 2));
-  else {
-    printTable(rows);
-    console.log(`\nused: ${used}${process.env.LOWRANK_DEVICE ? " (LOWRANK_DEVICE)" : ""}`);
+  const report = deviceReport();
+  if (values.json) {
+    console.log(JSON.stringify(report, null, 2));
+    return;
   }
-}
-
-function printTable(rows: readonly Row[]): void {
-  const cells = [
-    ["device", "works", "kind", "error / Kε", "adapter, or why not"],
-    ...rows.map(({ name, works, detail, software, checks }) => [
-      name,
-      works ? "yes" : "no",
-      works ? kind(name, software) : "",
-      works ? Math.max(...checks.map(({ error }) => error)).toFixed(3) : "",
-      detail.replace(`${name}: `, ""),
-    ]),
-  ];
-  const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
-  for (const row of cells) {
+  const rows = deviceTable(report);
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  for (const row of rows)
     console.log(row.map((cell, column) => (column === 4 ? cell : cell.padEnd(widths[column]))).join("  "));
-  }
-}
-
-function kind(name: DeviceName, software: boolean): string {
-  if (!name.startsWith("gpu")) return "cpu";
-  return software ? "software" : "real";
+  console.log(`\nused: ${report.used}${process.env.LOWRANK_DEVICE ? " (LOWRANK_DEVICE)" : ""}`);
 }
 
 try {
