@@ -78,7 +78,7 @@ export const elsewhere: Readonly<Record<string, string>> = {
   monteclora_config: unsupported,
   qalora_group_size: unsupported,
   target_parameters: unsupported,
-  trainable_token_indices: unsupported,
+  trainable_token_indices: nothing("an adapter with it is loaded from PEFT's files"),
   use_bdlora: unsupported,
   use_qalora: unsupported,
   velora_config: unsupported,

@@ -14,6 +14,8 @@ export interface Origin {
   /** Names of modules whose weights are in the file although modules_to_save does not name them. */
   readonly embeddings: readonly string[];
   readonly echoes: readonly Echo[];
+  /** Of tables of which the file holds rows only: the key and the rows, by the names of the parameters. */
+  readonly rows: ReadonlyMap<string, { readonly key: string; readonly rows: readonly number[] }>;
 }
 
 const origins = new WeakMap<AdapterConfig, Origin>();

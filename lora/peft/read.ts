@@ -15,11 +15,12 @@ import { formOf, methodFor } from "./methods.ts";
 import { setOrigin } from "./origin.ts";
 import { isPlain, readPlain } from "./plain.ts";
 import { checkTensors, checkTying } from "./tensors/check.ts";
-import { type Content, expectedContent } from "./tensors/content.ts";
+import { type Content, expectedContent, type Own } from "./tensors/content.ts";
 import { fitVocabulary } from "./tensors/embeddings.ts";
 import { FileTensors, sameValues } from "./tensors/file.ts";
 import { parameterOf, type Slot } from "./tensors/keys.ts";
 import { expanded } from "./tensors/masks.ts";
+import { tableWith } from "./tensors/tokens.ts";
 
 /** The two files of an adapter. */
 export interface AdapterFiles {
@@ -99,6 +100,9 @@ export function readAdapter<M extends AnyModel>(
       repeated: content.repeated.map(({ key }) => key),
       embeddings: content.embeddings,
       echoes: content.echoes,
+      rows: new Map(
+        content.own.flatMap(({ place, key, rows }) => (rows ? [[place.name, { key, rows }]] : [])),
+      ),
     });
     return adapted;
   } catch (error) {
@@ -156,10 +160,11 @@ function filledCopies(
   { own, embeddings }: Content,
   file: FileTensors,
 ): OwnParameter[] {
-  const keys = new Map(own.map(({ place, key }) => [place.name, key]));
+  const byName = new Map(own.map((one) => [one.place.name, one]));
   const made: OwnParameter[] = [];
   for (const place of places) {
-    const values = file.values(keys.get(place.name) as string);
+    const { key, rows } = byName.get(place.name) as Own;
+    const values = rows ? tableWith(place.original, rows, file.values(key)) : file.values(key);
     const tied = made.find(
       ({ original, copy }) => original === place.original && sameValues(values, copy.value.data),
     );

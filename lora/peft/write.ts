@@ -20,6 +20,7 @@ import type { AdapterFiles } from "./read.ts";
 import { bareLayer } from "./tensors/content.ts";
 import { ownKey, parameterOf, slotsOf } from "./tensors/keys.ts";
 import { shortened } from "./tensors/masks.ts";
+import { rowsOf } from "./tensors/tokens.ts";
 
 export interface WriteOptions {
   /**
@@ -98,12 +99,14 @@ function adapterEntries({ method, form, parts, masks, layers }: AdapterView): En
 }
 
 /** The adapter's own copies of parameters of the base. */
-function copyEntries({ own, parts }: AdapterView): Entry[] {
-  return own.map(({ name, copy: { shape, value } }) => ({
-    key: ownKey(name, (layer) => parts.has(layer)),
-    shape,
-    values: value.data,
-  }));
+function copyEntries({ own, parts, origin }: AdapterView): Entry[] {
+  const entries = own.map(({ name, copy: { shape, value } }): Entry => {
+    const found = origin?.rows.get(name);
+    if (!found) return { key: ownKey(name, (layer) => parts.has(layer)), shape, values: value.data };
+    const { key, rows } = found;
+    return { key, shape: [rows.length, shape[1]], values: rowsOf(value.data, rows, shape[1]) };
+  });
+  return [...new Map(entries.map((entry) => [entry.key, entry])).values()]; // what is tied has its rows once
 }
 
 /** The parameters of the base that the file repeated. */

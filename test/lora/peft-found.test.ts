@@ -540,4 +540,84 @@ test("lora_bias adds s b to the output of its layers, and is written again; no w
   refused(gpt2(), also({ lora_bias: false }), /unexpected: .*lora_B\.bias/);
 });
 
+for (const [what, make, target, indices, changed] of [
+  ["GPT-2, tied", gpt2, "c_attn", [3, 9], ["transformer.wte.weight"]],
+  ["GPT-2, tied, by name", gpt2, "c_attn", { wte: [0] }, ["transformer.wte.weight"]],
+  ["Llama, untied", llama, "q_proj", [10, 2, 5], ["model.embed_tokens.weight"]],
+  [
+    "Llama, untied, the head too",
+    llama,
+    "q_proj",
+    { embed_tokens: [1], lm_head: [2, 4] },
+    ["model.embed_tokens.weight", "lm_head.weight"],
+  ],
+  ["BERT", bert, "query", [7], ["bert.embeddings.word_embeddings.weight"]],
+] as const) {
+  test(`trainable_token_indices, ${what}: the rows stand in place of the base's`, () => {
+    const rowsAt = (name: string): readonly number[] =>
+      Array.isArray(indices)
+        ? indices
+        : (Object.entries(indices).find(([end]) => name.endsWith(`${end}.weight`))?.[1] as readonly number[]);
+    const keyOf = (name: string): string =>
+      `${P}${name.replace(/weight$/, "token_adapter.trainable_tokens_delta")}`;
+    const files = filesOf(make(), { target: [target] }, { trainable_token_indices: indices }, (tensors) => {
+      for (const name of changed) tensors.set(keyOf(name), entry([rowsAt(name).length, 4], 9));
+    });
+    const base = make();
+    for (const [name, parameter] of base.namedParameters()) {
+      if (!(changed as readonly string[]).includes(name)) continue;
+      const table = parameter.toArray() as Float32Array;
+      const rows = noise(rowsAt(name).length * 4, 9);
+      for (const [i, row] of rowsAt(name).entries()) table.set(rows.subarray(4 * i, 4 * i + 4), 4 * row);
+      parameter.assign(table);
+    }
+    const { trainable_token_indices: _, ...without } = JSON.parse(files.config);
+    const plainTensors = new Map(
+      [...parseSafetensors(files.weights).tensors].filter(([key]) => /lora_/.test(key)),
+    );
+    const expected = readAdapter(base as Llama, {
+      config: JSON.stringify(without),
+      weights: serializeSafetensors(plainTensors),
+    });
+    const model = make();
+    const before = logits(model);
+    const adapted = readAdapter(model as Llama, files);
+    near(logits(adapted), logits(expected));
+    near(logits(adapted.toPlain()), logits(expected.toPlain()));
+    assert.equal(
+      adapted.disabled(() => logits(adapted)),
+      before,
+    );
+    assert.ok(
+      adapted
+        .trainableParameters()
+        .parameters.every(({ name }) => name.includes("lora") || /[AB]$/.test(name)),
+    );
+    writesAgain(adapted, files);
+  });
+}
+
+test("trainable_token_indices that are no rows of the model's tables are refused", () => {
+  const files = (indices: unknown, target = "q_proj"): AdapterFiles =>
+    filesOf(llama(), { target: [target] }, { trainable_token_indices: indices });
+  refused(
+    llama(),
+    files([VOCAB]),
+    /trainable_token_indices: model\.embed_tokens has 11 rows; got the number 11/,
+  );
+  refused(
+    llama(),
+    files({ nothing: [1] }),
+    /expected the end of the name of a table of embeddings; got nothing/,
+  );
+  refused(llama(), files([1]), /missing: .*embed_tokens\.token_adapter\.trainable_tokens_delta/);
+  for (const indices of [[1, 1], [-1], [0.5], "3", { embed_tokens: 3 }])
+    refused(llama(), files(indices), /trainable_token_indices: expected distinct numbers of tokens/);
+  refused(
+    llama(),
+    files([1], "embed_tokens"),
+    /embed_tokens is among target_modules or modules_to_save, too/,
+  );
+});
+
 test.run();

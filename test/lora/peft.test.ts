@@ -504,7 +504,6 @@ test("fields that would change the numbers are refused by name", () => {
     megatron_config: { tensor_model_parallel_size: 2 },
     monteclora_config: { num_samples: 2 },
     target_parameters: ["experts.up"],
-    trainable_token_indices: [3],
     use_bdlora: { nblocks: 2 },
     use_qalora: true,
   };

@@ -66,6 +66,20 @@ export class FieldReader {
     return this.#take(name, `an object of ${expected}`, isNumbers, {});
   }
 
+  /** Distinct numbers of tokens, or an object of such lists; null when absent or empty. */
+  tokens(name: string): readonly number[] | Readonly<Record<string, readonly number[]>> | null {
+    const isRows = (value: unknown): value is readonly number[] =>
+      Array.isArray(value) &&
+      value.every((row) => Number.isSafeInteger(row) && row >= 0) &&
+      new Set(value).size === value.length;
+    type Tokens = readonly number[] | Readonly<Record<string, readonly number[]>>;
+    const fits = (value: unknown): value is Tokens =>
+      isRows(value) || (isJsonObject(value) && Object.values(value).every(isRows));
+    const expected = "distinct numbers of tokens, or an object of such lists";
+    const given = this.#take<Tokens>(name, expected, fits, []);
+    return Object.keys(given).length > 0 ? given : null;
+  }
+
   /** AdaLoRA's rank_pattern: "LAYER.lora_E" or "LAYER.lora_E.ADAPTER", each with a list of true and false. */
   masks(name: string): ReadonlyMap<string, readonly boolean[]> | null {
     const isMask = (value: unknown): value is readonly boolean[] =>

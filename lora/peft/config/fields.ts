@@ -79,7 +79,6 @@ export const unsupported = [
   "megatron_config",
   "monteclora_config",
   "target_parameters",
-  "trainable_token_indices",
   "use_bdlora",
   "use_qalora",
 ] as const;

@@ -9,6 +9,7 @@ import { CheckpointError, parseJsonObject } from "../../../core/index.ts";
 import type { AdapterConfig } from "../../methods.ts";
 import { methodOfForm, type PeftMethod } from "../methods.ts";
 import type { Masks } from "../tensors/masks.ts";
+import type { TokenIndices } from "../tensors/tokens.ts";
 import { FieldReader, show } from "./field-reader.ts";
 import { type Fields, isNeutral, known, unsupported } from "./fields.ts";
 import type { ModuleFields } from "./modules.ts";
@@ -33,6 +34,8 @@ export interface PeftConfig {
   readonly alphaPattern: Readonly<Record<string, number>>;
   /** AdaLoRA's rank_pattern: which triplets are in the file; null when nothing was pruned. */
   readonly masks: Masks;
+  /** trainable_token_indices: rows of tables that the file holds; null without any. */
+  readonly tokens: TokenIndices | null;
   /** ensure_weight_tying: parameters that are tied in the model stay tied when they are trained. */
   readonly tied: boolean;
   /** Names of fields that no known version of PEFT has and that are not switched off. */
@@ -96,6 +99,7 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
     rankPattern: adalora ? {} : read.numbers("rank_pattern", "positive integers", isRank),
     alphaPattern: adalora ? {} : read.numbers("alpha_pattern", "finite numbers", Number.isFinite),
     masks: adalora ? read.masks("rank_pattern") : null,
+    tokens: read.tokens("trainable_token_indices"),
     tied: read.boolean("ensure_weight_tying"),
     unknown: Object.keys(fields).filter((name) => !known.has(name) && !isNeutral(fields[name])),
     fields,

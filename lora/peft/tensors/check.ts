@@ -17,7 +17,10 @@ export function checkTensors(source: string, content: Content, file: FileTensors
     ...[...content.slots.values()]
       .flatMap((slots) => Object.values(slots))
       .map(({ key, shape }) => [key, { shape }] as const),
-    ...content.own.map(({ place, key }) => [key, place.original] as const),
+    ...content.own.map(({ place, key, rows }) => {
+      const { shape } = place.original;
+      return [key, { shape: rows ? [rows.length, ...shape.slice(1)] : shape }] as const;
+    }),
     ...content.repeated.map(({ key, parameter }) => [key, parameter] as const),
     ...content.echoes.map(({ key, place }) => [key, place.original] as const),
   ]);

@@ -10,6 +10,15 @@ import { formOf } from "../methods.ts";
 import { savedEmbeddings } from "./embeddings.ts";
 import { type FileTensors, sameValues } from "./file.ts";
 import { baseKey, layerOfKey, ownKey, PREFIX, type Slot, slotsOf } from "./keys.ts";
+import { tokenRows } from "./tokens.ts";
+
+/** An adapter's copy of a parameter of the base. */
+export interface Own {
+  readonly place: Place;
+  readonly key: string;
+  /** Where the file has these rows of the parameter only. */
+  readonly rows?: readonly number[];
+}
 
 /** What a file of a configuration holds for a model. */
 export interface Content {
@@ -20,7 +29,7 @@ export interface Content {
   /** Names of the modules that modules_to_save means. */
   readonly saved: readonly string[];
   /** The adapter's own copies of parameters of the base, and their keys. */
-  readonly own: readonly { readonly place: Place; readonly key: string }[];
+  readonly own: readonly Own[];
   /** Parameters of the base that the file repeats, and that must be the same in this base. */
   readonly repeated: readonly { readonly key: string; readonly parameter: Parameter }[];
   /** Names of modules whose weights are in the file although modules_to_save does not name them; they are among `own`. */
@@ -78,16 +87,18 @@ export function expectedContent(
   );
   const ofAdapter = embeddings.filter(({ place }) => !isBase.get(place.name));
   const ofBase = embeddings.filter(({ place }) => isBase.get(place.name));
+  const isTaken = (name: string): boolean => isAdapted(name) || saved.has(name);
+  const tokens = tokenRows(source, model, config.tokens, isTaken);
   return {
     layers,
     slots: new Map(slots),
     saved: [...saved],
-    own: [...own, ...ofAdapter],
+    own: [...own, ...ofAdapter, ...tokens],
     repeated: [
       ...repeatedWeights(byName, file),
       ...ofBase.map(({ place, key }) => ({ key, parameter: place.original })),
     ],
-    embeddings: ofAdapter.map(({ place }) => moduleOf(place)),
+    embeddings: [...ofAdapter, ...tokens].map(({ place }) => moduleOf(place)),
     echoes: own.flatMap(({ place, key }) => echoesOf(place, key, saved)).filter(({ key }) => file.has(key)),
   };
 }
