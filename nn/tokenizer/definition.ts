@@ -148,10 +148,15 @@ function vocabularyOf(path: string, { type, vocab }: Definition["model"]): Map<s
   if (!isJsonObject(vocab))
     throw wrong(path, `expected model.vocab an object of ids by tokens; got ${quote(vocab)}`);
   const ids = new Map<string, number>();
+  const owners = new Map<number, string>();
   for (const [token, id] of Object.entries(vocab)) {
     if (!isId(id))
       throw wrong(path, `expected the id of ${quote(token)} to be an integer from 0 on; got ${quote(id)}`);
+    const other = owners.get(id);
+    if (other !== undefined)
+      throw wrong(path, `two tokens have the id ${id}: ${quote(other)}, ${quote(token)}`);
     ids.set(token, id);
+    owners.set(id, token);
   }
   if (ids.size === 0) throw wrong(path, "model.vocab is empty");
   return ids;

@@ -1,6 +1,6 @@
 /** @file Loads the tokenizer of a published model from its folder. */
 
-import { ArgumentError, checkOptions, exists, readSaved } from "../../core/index.ts";
+import { ArgumentError, checkOptions, exists, fileSize, readSaved } from "../../core/index.ts";
 import { encodeBatch } from "./batch.ts";
 import { applyChatTemplate, chatTemplates } from "./chat.ts";
 import { definition, fileNames, type TokenizerFiles } from "./definition.ts";
@@ -8,7 +8,7 @@ import { decoder, inRow, tidy } from "./parts/decoder.ts";
 import { encoder } from "./parts/encoder.ts";
 import { around } from "./parts/template.ts";
 import type { DecodeTextOptions, PretrainedTokenizer, TextStream } from "./types.ts";
-import { quote, wrong } from "./values.ts";
+import { flag, quote, wrong } from "./values.ts";
 
 /**
  * The tokenizer in `folder`: tokenizer.json and, where they are there, tokenizer_config.json, special_tokens_map.json and
@@ -24,13 +24,19 @@ import { quote, wrong } from "./values.ts";
 export function loadTokenizer(folder: string): PretrainedTokenizer {
   if (typeof folder !== "string" || folder === "")
     throw new ArgumentError("loadTokenizer", "the path of a folder", { folder });
-  return readSaved(folder, (file, place) =>
-    parseTokenizer(
-      Object.fromEntries(fileNames.filter((name) => exists(place(name))).map((name) => [name, file(name)])),
-      folder,
-    ),
-  );
+  return readSaved(folder, (file, place) => {
+    const present = fileNames.filter((name) => exists(place(name)));
+    for (const name of present) {
+      const bytes = fileSize(place(name));
+      if (bytes > MOST_BYTES)
+        throw wrong(`${folder}/${name}`, `expected at most ${MOST_BYTES} bytes; it has ${bytes}`);
+    }
+    return parseTokenizer(Object.fromEntries(present.map((name) => [name, file(name)])), folder);
+  });
 }
+
+/** More than any tokenizer's file has (the largest published ones have 33 MB), and less than a string holds. */
+const MOST_BYTES = 256e6;
 
 /**
  * A tokenizer from the contents of its files, by their names: for a browser, which has no folders.
@@ -42,13 +48,15 @@ export function loadTokenizer(folder: string): PretrainedTokenizer {
  * @throws CheckpointError as `loadTokenizer`
  */
 export function parseTokenizer(files: TokenizerFiles, source = "tokenizer"): PretrainedTokenizer {
+  checkOptions("parseTokenizer", files, fileNames);
   const known = definition(source, files);
   const { path, json, config, model, ids, texts, added, special } = known;
   const encodeText = encoder(known);
   const sides = around(known);
   const startDecoder = decoder(path, json.decoder);
   const templates = chatTemplates(source, files, config);
-  const isTidied = model.type !== "BPE" && config.clean_up_tokenization_spaces === true;
+  const cleans = flag(`${source}/tokenizer_config.json`, config, "clean_up_tokenization_spaces", false);
+  const isTidied = cleans && model.type !== "BPE"; // in the text of BPE the spaces are its own
   const specialIds = new Set(added.filter((token) => token.special).map(({ id }) => id));
   let largest = 0;
   for (const id of texts.keys()) largest = Math.max(largest, id);
@@ -93,6 +101,8 @@ export function parseTokenizer(files: TokenizerFiles, source = "tokenizer"): Pre
       return Int32Array.from(addSpecialTokens ? [...sides.before, ...inner, ...sides.after] : inner);
     },
     decode(ids, options) {
+      if (!(Array.isArray(ids) || ArrayBuffer.isView(ids)))
+        throw new ArgumentError("decode", "a list of ids", { ids });
       const stream = decodeStream(options);
       const pieces: string[] = [];
       for (let i = 0; i < ids.length; i++) pieces.push(stream.push(ids[i]));

@@ -26,5 +26,6 @@ export function flag(
 ): boolean {
   const value = json[name] ?? otherwise;
   if (typeof value === "boolean") return value;
-  throw wrong(path, `expected ${name} of ${json.type} to be true or false; got ${quote(value)}`);
+  const owner = json.type === undefined ? "" : ` of ${json.type}`;
+  throw wrong(path, `expected ${name}${owner} to be true or false; got ${quote(value)}`);
 }

@@ -3,22 +3,23 @@
 import { ArgumentError } from "../../core/index.ts";
 import type { Tokenizer } from "../train/text.ts";
 
+/** What has a vocabulary: a configuration, or a model with one. */
+type Sized = { readonly vocab_size: number } | { readonly config: { readonly vocab_size: number } };
+
 /**
- * Checks that a model knows every id of a tokenizer. More rows in the model's table than the tokenizer has ids are
- * fine: many are padded to a round number.
+ * Checks that a model has an embedding for every id of a tokenizer. More rows in the model's table than the tokenizer has
+ * ids are fine: many tables are padded to a round number.
  *
  * @example
- * checkVocabulary(loadTokenizer(folder), loadPretrained(folder).config);
- * @throws ArgumentError when the tokenizer has an id that the model has no embedding for
+ * checkVocabulary(loadTokenizer(folder), loadPretrained(folder));
+ * @throws ArgumentError when the tokenizer has more ids than the model has embeddings
  */
-export function checkVocabulary(
-  { vocabSize }: Pick<Tokenizer, "vocabSize">,
-  model: { readonly vocab_size: number },
-): void {
-  if (vocabSize > model.vocab_size)
+export function checkVocabulary({ vocabSize }: Pick<Tokenizer, "vocabSize">, model: Sized): void {
+  const { vocab_size } = "config" in model ? model.config : model;
+  if (vocabSize > vocab_size)
     throw new ArgumentError(
       "checkVocabulary",
-      "a tokenizer whose ids the model has embeddings for (take the tokenizer from the model's folder, or add rows with resizeTokenEmbeddings)",
-      { "ids of the tokenizer": vocabSize, "rows of the model": model.vocab_size },
+      "a tokenizer whose ids the model has embeddings for: that of the model's own folder (or add rows with resizeTokenEmbeddings)",
+      { "ids of the tokenizer": vocabSize, "embeddings of the model": vocab_size },
     );
 }

@@ -1,6 +1,7 @@
 /** @file From text to ids, as tokenizer.json says: added tokens, normalization, words, tokens. */
 
 import type { Definition } from "../definition.ts";
+import { flag } from "../values.ts";
 import { finder } from "./added-tokens.ts";
 import { model } from "./model.ts";
 import { normalizer } from "./normalizer.ts";
@@ -12,7 +13,8 @@ export function encoder(definition: Definition): (text: string) => number[] {
   const normalize = normalizer(path, json.normalizer);
   const divide = preTokenizer(path, json.pre_tokenizer);
   const idsOf = model(definition);
-  const sought = config.split_special_tokens === true ? added.filter(({ special }) => !special) : added;
+  const splits = flag(path.replace(/\.json$/, "_config.json"), config, "split_special_tokens", false);
+  const sought = splits ? added.filter(({ special }) => !special) : added;
   const inText = finder(sought.filter(({ normalized }) => !normalized));
   const inNormalized = finder(
     sought.filter(({ normalized }) => normalized).map((token) => ({ ...token, text: normalize(token.text) })),
