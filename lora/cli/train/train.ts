@@ -16,6 +16,8 @@ import { describeRun, hasRun, savedSettings, statePath } from "./run/resume.ts";
 import { type RunSettings, runOptions } from "./run/settings.ts";
 import { type PreparedRun, prepareRun, runTraining, type TrainingResult } from "./run/training.ts";
 
+const names = Object.keys(runOptions) as (keyof typeof runOptions)[];
+
 export const command = defineCommand({
   options: {
     ...runOptions,
@@ -44,9 +46,12 @@ export const command = defineCommand({
   ].join("\n"),
 
   async run({ options, isGiven }, terminal) {
-    const { out, overwrite, resume, saveEvery, ...rest } = options;
-    const given = Object.entries(rest).filter(([name]) => isGiven(name as keyof typeof rest));
-    const settings = resume ? savedSettings(out, Object.fromEntries(given)) : (pick(rest) as RunSettings);
+    const { out, overwrite, resume, saveEvery } = options;
+    const values = Object.fromEntries(names.map((name) => [name, options[name]]));
+    const given = Object.fromEntries(
+      names.filter((name) => isGiven(name)).map((name) => [name, options[name]]),
+    );
+    const settings = resume ? savedSettings(out, given) : (values as RunSettings);
     if (resume && overwrite) throw new LowrankError("--resume, --overwrite: expected one of them; got both");
     checkSettings(settings);
     checkOut(out, settings.base, { overwrite, resume });
@@ -62,10 +67,6 @@ export const command = defineCommand({
     );
   },
 });
-
-/** The settings of the run among the options. */
-const pick = (options: Readonly<Record<string, unknown>>): object =>
-  Object.fromEntries(Object.keys(runOptions).map((name) => [name, options[name]]));
 
 interface Saving {
   readonly out: string;
