@@ -25,8 +25,13 @@ export interface Limits {
 /** The most threads along z for which (z + ½) / middle, rounded to float32, lies between the right integers. */
 const BATCHES = 2 ** 20;
 
+/** What is asked of WebGPU's limits. (Its own type would make users' compilers look for WebGPU's declarations.) */
+type DeviceLimits = Readonly<
+  Record<"maxComputeWorkgroupsPerDimension" | "maxStorageBufferBindingSize" | "maxBufferSize", number>
+>;
+
 /** The limits of a mode. `device` has the limits of the WebGPU device. */
-export function limitsOf(mode: GpuMode, device?: GPUSupportedLimits): Limits {
+export function limitsOf(mode: GpuMode, device?: DeviceLimits): Limits {
   const int32 = 2 ** 31 - 1;
   switch (mode) {
     case "webgpu": {
