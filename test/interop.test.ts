@@ -40,7 +40,6 @@ const bases: readonly (readonly [string, string])[] = [
 const refusals: Readonly<Record<string, string>> = {
   "adapters/l-bin": ".bin",
   "adapters/l-init-pissa_niter_4": "init_lora_weights",
-  "adapters/l-target-params": "target_parameters",
   "checkpoints/bert-decoder": "is_decoder",
   "checkpoints/gpt2-bin": ".bin",
   "checkpoints/mistral-as-llama-sliding4": "sliding_window",

@@ -77,7 +77,7 @@ export const elsewhere: Readonly<Record<string, string>> = {
   megatron_core: unsupported,
   monteclora_config: unsupported,
   qalora_group_size: unsupported,
-  target_parameters: unsupported,
+  target_parameters: nothing("target names layers, whose weights are adapted"),
   trainable_token_indices: nothing("an adapter with it is loaded from PEFT's files"),
   use_bdlora: unsupported,
   use_qalora: unsupported,

@@ -145,10 +145,10 @@ function settingsOf(config: PeftConfig, { layers, saved, embeddings }: Content):
 
 /** The file's own names when they mean the same here, which they do when nothing narrows them; else the layers by name. */
 function targetOf(
-  { target, exclude, layers: blocks, save }: ModuleFields,
+  { target, exclude, layers: blocks, save, parameters }: ModuleFields,
   layers: readonly string[],
 ): Target {
-  const isPlain = blocks === null && exclude.length === 0 && save.length === 0;
+  const isPlain = blocks === null && exclude.length === 0 && save.length === 0 && parameters.length === 0;
   if (isPlain && target !== null && typeof target !== "string" && !target.includes("all-linear"))
     return target.filter((end) => layers.some((name) => name === end || name.endsWith(`.${end}`)));
   return exactly(layers);

@@ -620,4 +620,56 @@ test("trainable_token_indices that are no rows of the model's tables are refused
   );
 });
 
+test("target_parameters on weights of linear layers is LoRA on these layers, and is written again", () => {
+  const both = filesOf(llama(), { target: ["q_proj", "gate_proj"] });
+  for (const [fields, layers] of [
+    [{ target_modules: ["q_proj"], target_parameters: ["mlp.gate_proj.weight"] }, ["q_proj", "gate_proj"]],
+    [
+      { target_modules: [], target_parameters: ["gate_proj.weight", "q_proj.weight"] },
+      ["q_proj", "gate_proj"],
+    ],
+    [
+      { target_modules: null, target_parameters: ["gate_proj.weight", "q_proj.weight"] },
+      ["q_proj", "gate_proj"],
+    ],
+    [
+      { target_modules: ["q_proj"], target_parameters: ["gate_proj.weight"], layers_to_transform: [0] },
+      ["q_proj", "gate_proj"],
+    ],
+  ] as const) {
+    const files = { ...both, config: JSON.stringify({ ...JSON.parse(both.config), ...fields }) };
+    const adapted = readAdapter(llama(), files);
+    assert.equal(
+      [...adapted.layers.keys()].map((name) => name.split(".").at(-1)),
+      layers,
+    );
+    near(logits(adapted), logits(readAdapter(llama(), both)));
+    writesAgain(adapted, files);
+  }
+  const with_ = (target: string, fields: object): AdapterFiles =>
+    filesOf(gpt2(), { target: [target] }, fields);
+  const of = (fields: object): AdapterFiles => ({
+    ...both,
+    config: JSON.stringify({ ...JSON.parse(both.config), ...fields }),
+  });
+  refused(
+    gpt2(),
+    with_("c_attn", { target_modules: [], target_parameters: ["c_attn.weight"], fan_in_fan_out: false }),
+    /target_parameters: transformer\.h\.0\.attn\.c_attn\.weight is not supported; expected the weights of linear/,
+  );
+  for (const [fields, message] of [
+    [{ target_parameters: ["norm.weight"] }, /norm\.weight is not supported/],
+    [{ target_parameters: ["q_proj.weight"] }, /q_proj is among target_modules, too/],
+    [{ target_parameters: ["gate_proj.weight"], lora_dropout: 0.5 }, /target_parameters with lora_dropout/],
+    [
+      { target_parameters: ["gate_proj.weight"], rank_pattern: { q: 2 } },
+      /target_parameters with rank_pattern/,
+    ],
+    [{ target_parameters: ["gate_proj.weight"], use_dora: true }, /target_parameters with the method dora/],
+    [{ target_parameters: "gate_proj.weight" }, /target_parameters: expected a list of texts/],
+    [{ target_modules: ["q_proj"], target_parameters: ["nothing"] }, /unexpected: .*gate_proj/],
+  ] as const)
+    refused(llama(), of(fields), message);
+});
+
 test.run();

@@ -503,7 +503,6 @@ test("fields that would change the numbers are refused by name", () => {
     layer_replication: [[0, 2]],
     megatron_config: { tensor_model_parallel_size: 2 },
     monteclora_config: { num_samples: 2 },
-    target_parameters: ["experts.up"],
     use_bdlora: { nblocks: 2 },
     use_qalora: true,
   };

@@ -45,6 +45,11 @@ export class FieldReader {
     return this.#take(name, "a text or a list of texts", fits, null);
   }
 
+  /** @default empty */
+  texts(name: string): readonly string[] {
+    return this.#take<readonly string[]>(name, "a list of texts", isStringList, []);
+  }
+
   /** Numbers of blocks; null when absent or empty. */
   integers(name: string): readonly number[] | null {
     const isIndex = (value: unknown): value is number => Number.isSafeInteger(value);

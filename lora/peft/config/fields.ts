@@ -78,7 +78,6 @@ export const unsupported = [
   "layer_replication",
   "megatron_config",
   "monteclora_config",
-  "target_parameters",
   "use_bdlora",
   "use_qalora",
 ] as const;

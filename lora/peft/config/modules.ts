@@ -6,6 +6,7 @@
  *     text              a regular expression that the full name matches from end to end; or "all-linear"
  *     pattern's key     a regular expression that the full name ends with, from a dot on; the first that fits decides
  *     modules_to_save   the end of the full name, from anywhere on
+ *     target_parameters a parameter's full name, or the end of it from a dot on
  *
  * Unlike in this library's own targets, a name that matches nothing is ignored.
  */
@@ -25,6 +26,8 @@ export interface ModuleFields {
   readonly layersPattern: readonly string[];
   /** modules_to_save. */
   readonly save: readonly string[];
+  /** target_parameters: the ends of parameters' names. */
+  readonly parameters: readonly string[];
 }
 
 /** Full names of the modules that modules_to_save means, and of all modules inside them. */
@@ -34,18 +37,28 @@ export function savedModules(modules: readonly Targetable[], save: readonly stri
   return new Set(names.filter((name) => matched.some((outer) => isInside(name, outer))));
 }
 
-/** Full names of the modules, of any kind, that the fields choose, in the order of `modules`; all when the target is null. */
+/** Whether the weight of a module is among target_parameters. */
+export const isParameterTarget = (name: string, { parameters }: Pick<ModuleFields, "parameters">): boolean =>
+  parameters.some((end) => endsInName(`${name}.weight`, end));
+
+/**
+ * Full names of the modules, of any kind, that the fields choose, in the order of `modules`; all when the target is null and
+ * no parameters are targeted.
+ */
 export function targetedModules(modules: readonly Targetable[], fields: ModuleFields): string[] {
   const saved = savedModules(modules, fields.save);
-  const targeted = nameMatcher("target_modules", fields.target ?? ".*");
+  const { target = null, parameters } = fields;
+  const targeted = nameMatcher("target_modules", target ?? (parameters.length > 0 ? [] : ".*"));
   const excluded = nameMatcher("exclude_modules", fields.exclude);
   const inLayers = layerMatcher(fields);
   const isTarget = ({ name, kind }: Targetable): boolean =>
     fields.target === "all-linear" ? isInnerLinear(kind) : targeted(name);
+  const isChosen = (module: Targetable): boolean =>
+    isTarget(module) && !excluded(module.name) && inLayers(module.name);
   return modules
-    .filter((module) => isTarget(module) && !saved.has(module.name))
-    .map(({ name }) => name)
-    .filter((name) => !excluded(name) && inLayers(name));
+    .filter((module) => !saved.has(module.name))
+    .filter((module) => isChosen(module) || isParameterTarget(module.name, fields))
+    .map(({ name }) => name);
 }
 
 /** The value that a pattern gives to the name of a layer; `fallback` when no key fits it. */

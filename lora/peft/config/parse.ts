@@ -80,7 +80,8 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
       `${source}: init_lora_weights ${show(init)} is not supported: its change of the base cannot be made again; ` +
         "PEFT's save_pretrained(folder, path_initial_model_for_weight_conversion=…) writes it as plain LoRA",
     );
-  read.boolean("fan_in_fan_out");
+  const transposes = read.boolean("fan_in_fan_out");
+  checkParameterTargets(source, fields, { method, transposes });
   return {
     method,
     rank: read.number(adalora ? "init_r" : "r", adalora ? 12 : 8, "a positive integer", isRank),
@@ -95,6 +96,7 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
       layers: read.integers("layers_to_transform"),
       layersPattern: listOf(read.textOrTexts("layers_pattern") ?? []),
       save: listOf(read.textOrTexts("modules_to_save") ?? []),
+      parameters: read.texts("target_parameters"),
     },
     rankPattern: adalora ? {} : read.numbers("rank_pattern", "positive integers", isRank),
     alphaPattern: adalora ? {} : read.numbers("alpha_pattern", "finite numbers", Number.isFinite),
@@ -104,6 +106,23 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
     unknown: Object.keys(fields).filter((name) => !known.has(name) && !isNeutral(fields[name])),
     fields,
   };
+}
+
+/** @throws CheckpointError where PEFT has no adapters on parameters, or gives them ranks by names that no module has */
+function checkParameterTargets(
+  source: string,
+  fields: Fields,
+  { method, transposes }: { readonly method: PeftMethod; readonly transposes: boolean },
+): void {
+  if (isNeutral(fields.target_parameters)) return;
+  const beside = ["rank_pattern", "alpha_pattern", "lora_dropout"].find(
+    (name) => !isNeutral(fields[name]) && fields[name] !== 0,
+  );
+  const odd = method === "lora" ? (transposes ? "fan_in_fan_out" : beside) : `the method ${method}`;
+  if (odd !== undefined)
+    throw new CheckpointError(
+      `${source}: target_parameters with ${odd} is not supported; expected plain LoRA`,
+    );
 }
 
 const listOf = (texts: string | readonly string[]): readonly string[] =>

@@ -59,7 +59,7 @@ function biasFields(view: AdapterView, save: readonly string[]): Fields {
   ).fields;
 }
 
-/** The four fields that choose the adapted layers. */
+/** The fields that choose the adapted layers. */
 function targetFields(
   { modules, parts, origin, config, name }: AdapterView,
   save: readonly string[],
@@ -72,11 +72,13 @@ function targetFields(
     exclude: [],
     layersPattern: [],
     save,
+    parameters: [],
     fields: {
       target_modules: target,
       exclude_modules: null,
       layers_to_transform: layers,
       layers_pattern: null,
+      target_parameters: null,
     },
   });
   return firstRoundTripping<ModuleFields>(
@@ -89,6 +91,7 @@ function targetFields(
           "exclude_modules",
           "layers_to_transform",
           "layers_pattern",
+          "target_parameters",
         ]),
       },
       configured && written(configured),
@@ -97,7 +100,8 @@ function targetFields(
       written(exactly(paths).source),
     ],
     (fields) =>
-      fields.target === null || sameNames(new Set(targetedModules(modules, fields)), new Set(paths)),
+      (fields.target === null && fields.parameters.length === 0) ||
+      sameNames(new Set(targetedModules(modules, fields)), new Set(paths)),
     `the layers of ${name}`,
   ).fields;
 }

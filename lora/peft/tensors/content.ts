@@ -2,9 +2,22 @@
 
 import { Parameter } from "../../../autograd/index.ts";
 import { CheckpointError } from "../../../core/index.ts";
-import { isAdaptable, listModules, type Module, type NamedModule, nearestNames } from "../../../nn/index.ts";
+import {
+  endsInName,
+  isAdaptable,
+  listModules,
+  type Module,
+  type NamedModule,
+  nearestNames,
+} from "../../../nn/index.ts";
 import { type Place, placesIn } from "../../model/saved-parameters.ts";
-import { moduleOf, patternValues, savedModules, targetedModules } from "../config/modules.ts";
+import {
+  type ModuleFields,
+  moduleOf,
+  patternValues,
+  savedModules,
+  targetedModules,
+} from "../config/modules.ts";
 import type { PeftConfig } from "../config/parse.ts";
 import { formOf } from "../methods.ts";
 import { savedEmbeddings } from "./embeddings.ts";
@@ -114,6 +127,7 @@ function adaptedLayers(
   const adaptable = modules.filter(({ kind }) => isAdaptable(kind)).map(({ name }) => name);
   const inFile = new Set(Array.from(file.byKey.keys(), layerOfKey));
   const targeted = new Set(targetedModules(modules, fields));
+  checkParameters(source, modules, fields);
   const layers = adaptable.filter(
     (name) => targeted.has(name) && (fields.target !== null || inFile.has(name)),
   );
@@ -124,6 +138,29 @@ function adaptedLayers(
   throw new CheckpointError(
     `${source}: target_modules ${JSON.stringify(target)} is no layer of this ${model.constructor.name}; the nearest are ${near}`,
   );
+}
+
+/** @throws CheckpointError for target_parameters that are not the weight of a linear layer, or whose layer is targeted besides */
+function checkParameters(source: string, modules: readonly NamedModule[], fields: ModuleFields): void {
+  const { parameters } = fields;
+  if (parameters.length === 0) return;
+  const field = `${source}: adapter_config.json: target_parameters`;
+  const besides = new Set(
+    targetedModules(modules, { ...fields, target: fields.target ?? [], parameters: [] }),
+  );
+  for (const module of modules) {
+    for (const { name, field: own } of placesIn(module)) {
+      if (!parameters.some((end) => endsInName(name, end))) continue;
+      if (own !== "weight" || (module.kind !== "linear" && module.kind !== "head"))
+        throw new CheckpointError(
+          `${field}: ${name} is not supported; expected the weights of linear layers`,
+        );
+      if (besides.has(module.name))
+        throw new CheckpointError(
+          `${field}: ${module.name} is among target_modules, too; expected one of them`,
+        );
+    }
+  }
 }
 
 /** The weights of adapted layers that the file holds: PEFT writes the table of an adapted embedding. */
