@@ -152,7 +152,7 @@ interface Task {
   /** Most tokens to add: `maxNewTokens`, or what the context leaves. */
   readonly most: number;
   /** Whether a row ends with its last token. */
-  readonly isEnd: (continuation: readonly number[]) => boolean;
+  readonly isEnd: (prompt: readonly number[], continuation: readonly number[]) => boolean;
 }
 
 /** Yields each step's tokens, null for rows that have ended. To be run inside `evaluated`. */
@@ -181,7 +181,7 @@ function* steps({ model, prompts, options, most, isEnd }: Task): Generator<(numb
     const step = next.map((token, i) => (ended[i] ? null : token));
     for (const [i, row] of rows.entries()) {
       row.push(step[i] ?? (row.at(-1) as number));
-      ended[i] ||= isEnd(row.slice(length));
+      ended[i] ||= isEnd(prompts.rows[i], row.slice(length));
     }
     yield step;
   }
@@ -269,7 +269,8 @@ function prepare(who: string, holder: LanguageModelHolder, ids: Prompts, given: 
   const hasStop = tokenizer ? stopTest(tokenizer, strings) : () => false;
   return {
     ...{ model, prompts: repeated(prompts, times), options, most: Math.min(maxNewTokens, left) },
-    isEnd: (continuation) => stopTokens.includes(continuation.at(-1) as number) || hasStop(continuation),
+    isEnd: (prompt, continuation) =>
+      stopTokens.includes(continuation.at(-1) as number) || hasStop(prompt, continuation),
   };
 }
 

@@ -18,20 +18,34 @@ export function checkStopStrings(who: string, given: unknown): readonly string[]
 }
 
 /**
- * A test whether the text of tokens, special ones included, has one of the strings, to be asked after each token: only as
- * many of the last tokens are decoded as a string that ends in the last one can have.
+ * A test whether the text that tokens add to a prompt's has one of the strings, to be asked after each token. Special
+ * tokens are text, too. Only as many of the last tokens are decoded as a string that ends in the last one can have.
  */
 export function stopTest(
   tokenizer: TokenDecoder,
   strings: readonly string[],
-): (tokens: readonly number[]) => boolean {
+): (prompt: readonly number[], tokens: readonly number[]) => boolean {
   const bytes = Math.max(0, ...strings.map((text) => new TextEncoder().encode(text).length));
   const most = 4 * bytes + 16; // a token is a byte at least; with room for spaces that decoding cleans up
-  return (tokens) => {
+  const decode = (ids: readonly number[]): string => tokenizer.decode(ids, { skipSpecialTokens: false });
+  return (prompt, tokens) => {
     if (strings.length === 0) return false;
-    const text = tokenizer.decode(tokens.slice(-most), { skipSpecialTokens: false });
-    return strings.some((stop) => text.includes(stop));
+    // Decoded after other tokens, since decoding may drop a space at the start of a text.
+    const before = tokens.length < most ? prompt.slice(-CONTEXT) : [];
+    const text = decode([...before, ...tokens.slice(-most)]);
+    const added = text.slice(before.length > 0 ? commonLength(decode(before), text) : 0);
+    return strings.some((stop) => added.includes(stop));
   };
+}
+
+/** So many tokens of the prompt are decoded with those after it. */
+const CONTEXT = 8;
+
+/** How many characters two texts have in common at their start. */
+function commonLength(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && a[n] === b[n]) n++;
+  return n;
 }
 
 /** Where the stop string that is complete first begins, of several the longest; null where there is none. */

@@ -17,6 +17,7 @@ import {
 } from "lowrank/core";
 import { type AdapterConfig, inject, type Method } from "lowrank/lora";
 import { Bert, checkpointBlocks, fit, GPT2, KeyValueCache, Llama, nextTokenLoss, SGD } from "lowrank/nn";
+import { quantizeModel } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { fill, trained } from "../support/on-device.ts";
@@ -190,13 +191,18 @@ const plain =
     return { model, leaves: trained(model), withRows: (_, run) => run() };
   };
 
-/** A model with adapters of a method, one for all rows or another for each. */
+/** A model, dense or quantized, with adapters of a method, one for all rows or another for each. */
 const adapted =
-  (sizes: Sizes, method: Method, isByRow: boolean): (() => Trial) =>
+  (
+    sizes: Sizes,
+    method: Method,
+    { isByRow, isQuantized }: { readonly isByRow: boolean; readonly isQuantized: boolean },
+  ): (() => Trial) =>
   () => {
     const slices = method === "merged-linear" ? { slices: [true] } : {};
     const config = { method, rank: 2, alpha: 3, target: "all-linear", seed: 1, ...slices } as AdapterConfig;
     const model = decoder(sizes);
+    if (isQuantized) quantizeModel(model, { format: "nf4", blockSize: 64 });
     const adapted = inject(model, config);
     adapted.addAdapter("second", { ...config, seed: 2 });
     adapted.trainOnly(isByRow ? ["default", "second"] : "default");
@@ -234,8 +240,12 @@ for (const [device, numRuns] of devices) {
 test("adapters of every method, one for all rows or one for each row, are as the row alone has them", () => {
   const method = fc.constantFrom<Method>("lora", "dora", "adalora", "lora-fa", "merged-linear", "lora-conv");
   fc.assert(
-    fc.property(fc.record(sizes), method, fc.boolean(), batch, (sizes, method, isByRow, batch) =>
-      agrees("cpu", adapted(sizes, method, isByRow), batch),
+    fc.property(
+      fc.record(sizes),
+      method,
+      fc.record({ isByRow: fc.boolean(), isQuantized: fc.boolean() }),
+      batch,
+      (sizes, method, how, batch) => agrees("cpu", adapted(sizes, method, how), batch),
     ),
     { numRuns: 20 },
   );
@@ -463,6 +473,8 @@ test("masks of another shape or other numbers are refused, and a cache with padd
     );
     refused(ArgumentError, /attentionMask, 1 \(token\) or 0 \(padding\).*element 1 2/, forward([[1, 2, 1]]));
     refused(ArgumentError, /attentionMask.*element 0 -1/, forward([[-1, 0, 1]]));
+    for (const bad of [null, [[true, true, true]], [[1, 1], [1]], "111", [[0.5, 1, 1]]])
+      refused(ArgumentError, /attentionMask \[batch, time\], of the numbers 1/, forward(bad as never));
     if (model instanceof Bert) continue;
     refused(ShapeError, /loss: .*attentionMask/, () =>
       model.loss([[1, 2, 3]], undefined, { attentionMask: [[1, 1]] }),
