@@ -14,6 +14,8 @@ export interface Command<F extends Flags = Flags> {
    */
   readonly arguments?: readonly { readonly name: string; readonly summary: string }[];
   readonly options: F;
+  /** Headings of the help, and the options under them. @default all options under one heading */
+  readonly headings?: Readonly<Record<string, readonly (keyof F)[]>>;
   /** Lines that a reader can copy, without "lowrank" in front: `train --base models/gpt2 --text notes.txt --out notes`. */
   readonly examples: readonly string[];
   /** What the help says after the options: what is written, fields of the JSON, exit codes. @default nothing */

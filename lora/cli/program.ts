@@ -134,7 +134,15 @@ function root(io: IO): Commander {
 function describe(sub: Commander, command: Command, io: IO, exit: (code: number) => void): void {
   for (const { name, summary } of command.arguments ?? []) sub.argument(name, summary);
   const flags: Flags = { ...command.options, ...common };
-  for (const [name, flag] of Object.entries(flags)) sub.addOption(optionOf(name, flag));
+  const headings = new Map(
+    Object.entries(command.headings ?? {}).flatMap(([heading, names]) =>
+      names.map((name) => [name, heading]),
+    ),
+  );
+  for (const [name, flag] of Object.entries(flags)) {
+    const [option, heading] = [optionOf(name, flag), headings.get(name)];
+    sub.addOption(heading === undefined ? option : option.helpGroup(`${heading}:`));
+  }
   if (command.notes) sub.addHelpText("after", `\n${command.notes}`);
   const label = command.examples.length === 1 ? "Example" : "Examples";
   sub.addHelpText(

@@ -18,6 +18,10 @@ import { type PreparedRun, prepareRun, runTraining, type TrainingResult } from "
 
 const names = Object.keys(runOptions) as (keyof typeof runOptions)[];
 
+/** The options from one to another, in their order. */
+const between = (first: (typeof names)[number], last: (typeof names)[number]): typeof names =>
+  names.slice(names.indexOf(first), names.indexOf(last) + 1);
+
 export const command = defineCommand({
   options: {
     ...runOptions,
@@ -31,6 +35,14 @@ export const command = defineCommand({
       },
     ),
     resume: toggle("continue the run in --out, bit for bit as if it had not stopped"),
+  },
+  headings: {
+    "Model and data": between("base", "validationData"),
+    "The adapter": between("method", "init"),
+    "Options of single methods": between("normGradient", "orthogonality"),
+    Training: between("steps", "seed"),
+    "Memory, and the sample": between("quantize", "sampleTokens"),
+    "Output, and runs that stop": ["out", "overwrite", "saveEvery", "resume"],
   },
   examples: [
     "train --base models/gpt2 --text notes.txt --method dora --rank 8 --steps 200 --out my-adapter",
