@@ -10,6 +10,7 @@ import type { Terminal } from "../terminal/terminal.ts";
 import { quoted } from "./run/card.ts";
 import { checkSettings } from "./run/check.ts";
 import { watchInterrupt } from "./run/interrupt.ts";
+import { BASE, saveBase } from "./run/loftq.ts";
 import { checkOut, makeOut, removeBegun, writeRun } from "./run/out.ts";
 import { filesOf, type RunReport, reportOf } from "./run/report.ts";
 import { describeRun, hasRun, savedSettings, statePath } from "./run/resume.ts";
@@ -72,8 +73,11 @@ export const command = defineCommand({
     const result = await trained(run, { out, resume, every: saveEvery }, terminal);
     if (!result.finished) return interrupted(result, run, out, terminal);
     const report = reportOf(run, result);
-    const files = filesOf(run, result, report);
+    const isLoftq = settings.init === "loftq";
+    const files = filesOf(run, result, report, isLoftq ? saveBase(run.adapted, out) : settings.base);
     writeRun(out, files);
+    if (isLoftq)
+      terminal.note(`the adapter is for ${join(out, BASE)}, the base that LoftQ's initial values ask for`);
     terminal.result({ out, ...report, files: [...files.keys()] }, () =>
       show(report, out, [...files.keys()], terminal),
     );

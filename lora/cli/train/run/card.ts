@@ -6,17 +6,19 @@ import { type RunSettings, runOptions } from "./settings.ts";
 /** What the card says beyond the numbers. */
 interface CardOptions {
   readonly title: string;
+  /** The model that it is for. */
+  readonly base: string;
   /** The files that it learned from. */
   readonly files: readonly string[];
 }
 
 /** The card, in Markdown with the front matter of Hugging Face's model cards. */
-export function cardOf(report: RunReport, { title, files }: CardOptions): string {
+export function cardOf(report: RunReport, { title, base, files }: CardOptions): string {
   const { settings, adapter, parameters, loss, sample, data, steps } = report;
-  const isName = /^[\w.-]+(\/[\w.-]+)?$/.test(settings.base);
+  const isName = /^[\w.-]+(\/[\w.-]+)?$/.test(base);
   const lines = [
     "---",
-    ...(isName ? [`base_model: ${settings.base}`] : []),
+    ...(isName ? [`base_model: ${base}`] : []),
     "library_name: peft",
     "pipeline_tag: text-generation",
     "tags:",
@@ -26,20 +28,20 @@ export function cardOf(report: RunReport, { title, files }: CardOptions): string
     "",
     `# ${title}`,
     "",
-    `An adapter for \`${settings.base}\`, trained with lowrank and written in PEFT's format: ${adapter.layers} layers, ` +
+    `An adapter for \`${base}\`, trained with lowrank and written in PEFT's format: ${adapter.layers} layers, ` +
       `${parameters.trainable.toLocaleString("en-US")} trained parameters (${parameters.percent.toFixed(2)} % of the model).`,
     "",
     "## Use",
     "",
     "```sh",
-    `npx lowrank generate --base ${quoted(settings.base)} --adapter . --prompt ${quoted(sample?.prompt ?? "Once")} --max-tokens 100`,
+    `npx lowrank generate --base ${quoted(base)} --adapter . --prompt ${quoted(sample?.prompt ?? "Once")} --max-tokens 100`,
     "```",
     "",
     "```python",
     "from peft import PeftModel",
     "from transformers import AutoModelForCausalLM",
     "",
-    `base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(settings.base)})`,
+    `base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(base)})`,
     'model = PeftModel.from_pretrained(base, ".")',
     "```",
     "",

@@ -91,7 +91,7 @@ export function adapterConfig(settings: RunSettings): AdapterConfig {
     alpha,
     dropout,
     ...(rankStabilized && { rankStabilized }),
-    ...(init !== undefined && { init }),
+    ...(init !== undefined && init !== "loftq" && { init }), // loftq.ts
     ...(normGradient && { normGradient }),
   } as AdapterConfig;
 }

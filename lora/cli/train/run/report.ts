@@ -51,19 +51,23 @@ const memoryOf = ({ peak, peakTotal, device }: MemoryReport) => ({
   },
 });
 
-/** The files of a run by name: the adapter in PEFT's format, its card, and the run's numbers. */
+/**
+ * The files of a run by name: the adapter in PEFT's format, its card, and the run's numbers.
+ * @param base the model that the adapter is for
+ */
 export function filesOf(
   run: PreparedRun,
   result: TrainingResult,
   report: RunReport,
+  base: string,
 ): Map<string, Uint8Array | string> {
   const { settings, adapted } = run;
-  const { config, weights } = writeAdapter(adapted, { fields: peftFields(run) });
+  const { config, weights } = writeAdapter(adapted, { fields: peftFields(run, base) });
   const title = `${settings.method} of rank ${settings.rank} on ${nameOf(settings.base)}`;
   return new Map<string, Uint8Array | string>([
     ["adapter_config.json", config],
     ["adapter_model.safetensors", weights],
-    ["README.md", cardOf(report, { title, files: settings.text.concat(settings.data) })],
+    ["README.md", cardOf(report, { title, base, files: settings.text.concat(settings.data) })],
     ["run.json", `${JSON.stringify(report, null, 2)}\n`],
     ["losses.jsonl", lossLines(run, result)],
     ["losses.svg", lossCurve({ title, training: result.losses, validation: result.validations })],
@@ -78,8 +82,8 @@ const nameOf = (path: string): string =>
     .at(-1) as string;
 
 /** The fields of adapter_config.json that do not follow from the adapter. */
-function peftFields({ settings, adapted, steps }: PreparedRun): Record<string, unknown> {
-  const fields = { base_model_name_or_path: settings.base, task_type: "CAUSAL_LM" };
+function peftFields({ settings, adapted, steps }: PreparedRun, base: string): Record<string, unknown> {
+  const fields = { base_model_name_or_path: base, task_type: "CAUSAL_LM" };
   if (runMethods[settings.method].method !== "adalora") return fields;
   const layers = adapted.adapter("default").size;
   const { target, totalSteps, warmup, final, interval = 1, betas } = allocation(settings, steps, layers);

@@ -3,7 +3,6 @@
 import { LowrankError, type MemoryReport, random, watch } from "../../../../core/index.ts";
 import {
   checkpointBlocks,
-  cloneModule,
   type Evaluation,
   type FitOptions,
   fitSteps,
@@ -13,18 +12,13 @@ import {
   loadTokenizer,
   type PretrainedTokenizer,
 } from "../../../../nn/index.ts";
-import { type QuantizeModelReport, quantizeModel } from "../../../../quant/index.ts";
-import {
-  type AdaLoRA,
-  type AdaptedModel,
-  type AdapterConfig,
-  BudgetAllocator,
-  inject,
-} from "../../../index.ts";
+import { quantizeModel } from "../../../../quant/index.ts";
+import { type AdaLoRA, type AdaptedModel, BudgetAllocator, inject } from "../../../index.ts";
 import { resolveFolder } from "../../hub/index.ts";
 import type { IO } from "../../terminal/terminal.ts";
 import { type Batch, batchOf, order } from "./batches.ts";
 import { loadData, type RunData } from "./data.ts";
+import { injectLoftq } from "./loftq.ts";
 import { lossOf, meanLoss, withOrthogonality } from "./loss.ts";
 import { adapterConfig, allocation } from "./methods.ts";
 import { closeOptimizer, optimizerOf, scheduleOf } from "./optimizer.ts";
@@ -32,18 +26,19 @@ import { type Sample, sampleOf } from "./sample.ts";
 import type { RunSettings } from "./settings.ts";
 import { countOf } from "./source.ts";
 
+/** A model that a run can train. */
+export type Decoder = GPT2 | Llama;
+
 /** A run that is ready to train. */
 export interface PreparedRun {
   readonly settings: RunSettings;
   /** The base's folder, also where the Hub's name was given. */
   readonly folder: string;
   readonly tokenizer: PretrainedTokenizer;
-  readonly adapted: AdaptedModel<GPT2 | Llama>;
+  readonly adapted: AdaptedModel<Decoder>;
   readonly data: RunData;
   /** Number of steps of the optimizer. */
   readonly steps: number;
-  /** What quantizing the base did; null for a dense one. */
-  readonly quantized: QuantizeModelReport | null;
 }
 
 /** What a run tells while it trains. */
@@ -112,16 +107,19 @@ export async function prepareRun(
     throw new LowrankError(
       `--base: train needs a language model, such as GPT-2 or Llama; ${base} is ${model.constructor.name}, an encoder`,
     );
-  const { contextLength, config } = model;
-  const data = await loadData(settings, { tokenizer, contextLength, vocabSize: config.vocab_size, stdin });
-  const original = settings.init === "loftq" ? cloneModule(model) : null;
-  const quantized = quantize ? quantizeModel(model, { format: quantize, doubleQuant: true }) : null;
-  const adapted = inject(model, {
-    ...adapterConfig(settings),
-    ...(original && { loftq: { original } }),
-  } as AdapterConfig) as AdaptedModel<GPT2 | Llama>;
+  const { contextLength } = model;
+  const data = await loadData(settings, {
+    tokenizer,
+    contextLength,
+    vocabSize: model.config.vocab_size,
+    stdin,
+  });
+  const isLoftq = settings.init === "loftq" && quantize !== undefined;
+  if (quantize && !isLoftq) quantizeModel(model, { format: quantize, doubleQuant: true });
+  const config = adapterConfig(settings);
+  const adapted = isLoftq ? injectLoftq(model, config, quantize) : inject<Decoder>(model, config);
   if (settings.checkpointBlocks) checkpointBlocks(model);
-  return { settings, folder, tokenizer, adapted, data, steps: stepsOf(settings, data), quantized };
+  return { settings, folder, tokenizer, adapted, data, steps: stepsOf(settings, data) };
 }
 
 function stepsOf({ steps, epochs, batchSize, accumulate }: RunSettings, { train }: RunData): number {

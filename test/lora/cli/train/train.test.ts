@@ -64,14 +64,16 @@ async function refused(argv: readonly string[], expected: RegExp, stdin?: string
 
 const bytes = (out: string): string => readFileSync(join(out, "adapter_model.safetensors")).toString("hex");
 
-/** The mean loss of the windows that the report's loss is of, computed from the folder alone. */
-function lossOf(out: string): number {
-  const model = loadPretrained(base) as Llama;
-  const adapted = loadAdapter<Llama>(model, out);
+/** The windows of the text, as a batch. */
+function windows() {
   const tokens = loadTokenizer(base).encode(readFileSync(text, "utf8"));
   const size = Math.floor(tokens.length / 16);
-  return nextTokenLoss(adapted, evenWindows(tokens.subarray(0, size * 16), 16, size)).item();
+  return evenWindows(tokens.subarray(0, size * 16), 16, size);
 }
+
+/** The mean loss of the windows that the report's loss is of, computed from the folders alone. */
+const lossOf = (out: string, model = base): number =>
+  nextTokenLoss(loadAdapter<Llama>(loadPretrained(model) as Llama, out), windows()).item();
 
 const variants: Readonly<Record<string, readonly string[]>> = {
   lora: [],
@@ -164,6 +166,24 @@ train("a quantized base trains, also with PiSSA, whose residual is quantized", a
   for (const options of [[], ["--init", "pissa"]]) {
     const { loss } = await ran([...quick, "--quantize", "nf4", ...options]);
     assert.ok(loss.after < loss.before);
+  }
+});
+
+train("LoftQ writes the base that its adapter is for, and the two compute what was trained", async () => {
+  for (const method of ["lora", "dora", "lora-fa"]) {
+    const options = [...quick, "--quantize", "nf4", "--method", method, "--rank", "8"];
+    const report = await ran([...options, "--init", "loftq"]);
+    const own = join(report.out, "base");
+    const config = JSON.parse(readFileSync(join(report.out, "adapter_config.json"), "utf8"));
+    assert.is(config.base_model_name_or_path, own);
+    assert.ok(
+      Math.abs(lossOf(report.out, own) - report.loss.after) < 2e-5,
+      `${lossOf(report.out, own)}, ${report.loss.after}`,
+    );
+    assert.is(loadTokenizer(own).vocabSize, loadTokenizer(base).vocabSize);
+    const weight = (model: string) =>
+      (loadPretrained(model) as Llama).model.layers[0].mlp.up_proj.denseWeight();
+    assert.not.equal(weight(own).toArray(), weight(base).toArray());
   }
 });
 
