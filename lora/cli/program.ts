@@ -35,7 +35,13 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
       load: () => import("./use/eval.ts"),
     },
   ],
-  "Work on adapters and checkpoints": [],
+  "Work on adapters and checkpoints": [
+    {
+      name: "merge",
+      summary: "Merge adapters into a base model, as a new model that needs no adapter.",
+      load: () => import("./adapters/merge.ts"),
+    },
+  ],
   "Look at files": [
     {
       name: "inspect",

@@ -3,6 +3,7 @@
 import * as fc from "fast-check";
 import {
   exists,
+  LowrankError,
   listFolder,
   loadSafetensors,
   makeTemporaryFolder,
@@ -11,10 +12,20 @@ import {
   removeFile,
   saveSafetensors,
   setDevice,
+  withPrecision,
   writeFileAtomic,
 } from "lowrank/core";
-import { type AdaLoRA, inject, loadAdapter, mergeCheckpoint, saveAdapter } from "lowrank/lora";
-import { Bert, GPT2, Llama, loadPretrained, type PretrainedModel, savePretrained } from "lowrank/nn";
+import { type AdaLoRA, inject, loadAdapter, mergeCheckpoint, mergeSteps, saveAdapter } from "lowrank/lora";
+import {
+  Bert,
+  BertModel,
+  GPT2,
+  Llama,
+  loadPretrained,
+  type PretrainedModel,
+  resizeTokenEmbeddings,
+  savePretrained,
+} from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 
@@ -180,8 +191,255 @@ test("a merged checkpoint is that of loadAdapter, toPlain and savePretrained, bi
       for (const { lost, delta } of report.changed)
         assert.ok(lost >= 0 && Number.isFinite(lost) && delta >= 0);
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   );
+});
+
+/** The matrix of a parameter of the checkpoint in a folder. */
+const parameterIn = (folder: string, name: string): Float64Array =>
+  Float64Array.from(state(loadPretrained(folder)).get(name) as ArrayLike<number>);
+
+const norm = (values: Float64Array): number => Math.hypot(...values);
+
+test("adapters with weights add Σ w ΔW to the base, and cost what rounding to the format moves the sum", () => {
+  const name = "transformer.h.0.mlp.c_fc.weight";
+  fc.assert(
+    fc.property(
+      fc.constantFrom("F32", "F16", "BF16"),
+      fc.constantFrom("lora", "dora"),
+      fc.array(fc.double({ min: -2, max: 2, noNaN: true }), { minLength: 1, maxLength: 3 }),
+      fc.constantFrom(3, 1e6),
+      (dtype, method, weights, step) => {
+        const base = fresh();
+        savePretrained(newModel("gpt2", true), base, { dtype });
+        const adapters = weights.map((weight, i) => ({
+          folder: newAdapter(base, { method, rank: 2, target: ["c_fc"] }, 10 * made + i),
+          weight,
+        }));
+        const out = fresh();
+        const { changed } = mergeCheckpoint({ base, adapters, out, step });
+        const W = parameterIn(base, name);
+        const exact = adapters.reduce((sum, { folder, weight }) => {
+          const model = loadAdapter(loadPretrained(base) as GPT2, folder);
+          const { data } = withPrecision(
+            "float64",
+            () => model.layers.get("transformer.h.0.mlp.c_fc")!.delta("default").T.value,
+          );
+          return sum.map((value, i) => value + weight * data[i]);
+        }, W.slice());
+        const merged = parameterIn(out, name);
+        const report = changed.find((one) => one.name === name)!;
+        const delta = norm(exact.map((value, i) => value - W[i]));
+        const lost = norm(merged.map((value, i) => value - exact[i]));
+        // float32 computes the sum with a few roundings of 2^-24 of W and of each w ΔW
+        const slack = 2 ** -21 * (norm(W) + weights.reduce((sum, w) => sum + Math.abs(w), 1) * norm(exact));
+        assert.ok(Math.abs(report.delta - delta) <= slack, `‖ΔW‖ ${report.delta}, expected ${delta}`);
+        assert.ok(
+          Math.abs(report.lost * report.delta - lost) <= slack,
+          `lost ${report.lost * report.delta}, expected ${lost}`,
+        );
+        const spacing = { F32: 2 ** -24, F16: 2 ** -11, BF16: 2 ** -8 }[dtype];
+        assert.ok(
+          lost <= spacing * norm(exact) + slack + 1e-6,
+          "no value is further than half a spacing from the sum",
+        );
+      },
+    ),
+    { numRuns: 12 },
+  );
+});
+
+test("tensors that no adapter changes are copied byte for byte, and so are the other files; those of other formats are told", () => {
+  const base = fresh();
+  savePretrained(newModel("llama", true), base, { dtype: "BF16" });
+  writeFileAtomic(`${base}/tokenizer.json`, new TextEncoder().encode("{}"));
+  writeFileAtomic(`${base}/pytorch_model.bin`, new Uint8Array(3));
+  const adapter = newAdapter(base, { rank: 2, target: ["q_proj"] }, 3);
+  const out = fresh();
+  const { changed, copied, left } = mergeCheckpoint({ base, adapters: [{ folder: adapter }], out });
+  assert.equal(
+    changed.map(({ name }) => name),
+    ["model.layers.0.self_attn.q_proj.weight"],
+  );
+  assert.equal(left, ["pytorch_model.bin"]);
+  assert.equal(copied, ["config.json", "tokenizer.json"]);
+  const [before, after] = [
+    loadSafetensors(`${base}/model.safetensors`),
+    loadSafetensors(`${out}/model.safetensors`),
+  ];
+  assert.equal([...after.tensors.keys()], [...before.tensors.keys()]);
+  for (const [name, { dtype, bytes }] of before.tensors) {
+    const other = after.tensors.get(name)!;
+    assert.is(other.dtype, dtype);
+    assert.is(Buffer.from(other.bytes).equals(Buffer.from(bytes)), name !== changed[0].name, name);
+  }
+  assert.equal(contents(out).get("config.json"), contents(base).get("config.json"));
+});
+
+test("a largest file divides the weights; another format rounds all of them; both load as before", () => {
+  const base = fresh();
+  savePretrained(newModel("gpt2", false), base);
+  const adapter = newAdapter(base, { rank: 2, target: ["c_attn"] }, 4);
+  const out = fresh();
+  const { weights } = mergeCheckpoint({
+    base,
+    adapters: [{ folder: adapter }],
+    out,
+    maxShardSize: 500,
+    dtype: "BF16",
+  });
+  assert.ok(weights.length > 3);
+  for (const name of weights) {
+    const { tensors } = loadSafetensors(`${out}/${name}`);
+    const bytes = [...tensors.values()].reduce((sum, tensor) => sum + tensor.bytes.length, 0);
+    assert.ok(bytes <= 500 || tensors.size === 1);
+    for (const { dtype } of tensors.values()) assert.is(dtype, "BF16");
+  }
+  const expected = fresh();
+  savePretrained(loadAdapter(loadPretrained(base) as GPT2, adapter).toPlain(), expected, { dtype: "BF16" });
+  sameState(loadPretrained(out), loadPretrained(expected));
+  // and back into one file, over what is there
+  const again = mergeCheckpoint({
+    base: out,
+    adapters: [{ folder: adapter, weight: 0 }],
+    out: expected,
+    maxShardSize: 1e9,
+    overwrite: true,
+  });
+  assert.equal(again.weights, ["model.safetensors"]);
+  sameState(loadPretrained(expected), loadPretrained(out));
+  assert.not.ok(exists(`${expected}/model.safetensors.index.json`));
+});
+
+test("a file without transformer. in its names, with the head alone of a tied pair, keeps its names", () => {
+  for (const isHead of [false, true]) {
+    const base = fresh();
+    savePretrained(newModel("gpt2", true), base);
+    const { tensors } = loadSafetensors(`${base}/model.safetensors`);
+    const bare = Array.from(tensors, ([name, tensor]) => {
+      const theirs = name.replace("transformer.", "");
+      return [isHead && theirs === "wte.weight" ? "lm_head.weight" : theirs, tensor] as const;
+    });
+    saveSafetensors(`${base}/model.safetensors`, bare);
+    for (const target of ["lm_head", "wte"]) {
+      const adapter = newAdapter(base, { rank: 2, target: [target] }, 5);
+      const out = fresh();
+      const { untied } = mergeCheckpoint({ base, adapters: [{ folder: adapter }], out });
+      assert.ok(untied);
+      const names = [...loadSafetensors(`${out}/model.safetensors`).tensors.keys()];
+      assert.ok(
+        names.includes("lm_head.weight") && names.includes("wte.weight") && names.includes("h.0.ln_1.weight"),
+      );
+      sameState(loadPretrained(out), loadAdapter(loadPretrained(base) as GPT2, adapter).toPlain());
+    }
+  }
+});
+
+test("added tokens: the merged model has the adapter's table and vocabulary, and the tokenizer beside it", () => {
+  const base = fresh();
+  savePretrained(newModel("llama", true), base);
+  writeFileAtomic(`${base}/tokenizer.json`, new TextEncoder().encode('"old"'));
+  const model = loadPretrained(base) as Llama;
+  resizeTokenEmbeddings(model, 15);
+  const adapter = fresh();
+  saveAdapter(
+    inject(model, { rank: 2, target: ["q_proj"], modulesToSave: ["embed_tokens", "lm_head"], seed: 1 }),
+    adapter,
+  );
+  writeFileAtomic(`${adapter}/tokenizer.json`, new TextEncoder().encode('"new"'));
+  const out = fresh();
+  const { vocabulary } = mergeCheckpoint({ base, adapters: [{ folder: adapter }], out });
+  assert.equal(vocabulary, { before: 13, after: 15 });
+  const merged = loadPretrained(out) as Llama;
+  assert.is(merged.config.vocab_size, 15);
+  sameState(merged, loadAdapter(loadPretrained(base) as Llama, adapter).toPlain());
+  assert.is(Buffer.from(readFile(`${out}/tokenizer.json`)).toString(), '"new"');
+});
+
+test("a classifier that only the adapter has goes into the checkpoint of its encoder", () => {
+  const base = fresh();
+  const { config } = newModel("bert", false) as Bert;
+  savePretrained(new BertModel({ ...config, num_labels: 0 }, { rng: random(5) }), base);
+  const adapter = fresh();
+  const classifying = loadPretrained(base, { numLabels: 3 }) as Bert;
+  saveAdapter(
+    inject(classifying, { rank: 2, target: ["query"], modulesToSave: ["classifier"], seed: 1 }),
+    adapter,
+  );
+  const out = fresh();
+  mergeCheckpoint({ base, adapters: [{ folder: adapter }], out });
+  sameState(
+    loadPretrained(out),
+    loadAdapter(loadPretrained(base, { numLabels: 3 }) as Bert, adapter).toPlain(),
+  );
+});
+
+test("what cannot be merged is refused in a sentence, before anything is written", () => {
+  const base = fresh();
+  savePretrained(newModel("llama", true), base, { dtype: "F16" });
+  const other = fresh();
+  savePretrained(newModel("gpt2", true), other);
+  const adapter = newAdapter(base, { rank: 2, target: ["q_proj"] }, 6);
+  const foreign = newAdapter(other, { rank: 2, target: ["c_fc"] }, 6);
+  const saving = newAdapter(base, { rank: 2, target: ["q_proj"], modulesToSave: ["norm"] }, 7);
+  const huge = newAdapter(base, { rank: 2, alpha: 1e9, target: ["q_proj"] }, 8);
+  const out = fresh();
+  const one = (folder: string, weight?: number) => [{ folder, ...(weight !== undefined && { weight }) }];
+  const refusals: readonly (readonly [object, RegExp])[] = [
+    [{ adapters: [] }, /adapters to be a list of folders/],
+    [{ adapters: one(foreign) }, /target_modules \["c_fc"\] is no layer of this Llama/],
+    [
+      { adapters: one(base) },
+      /no adapter_config\.json: it is a model's folder|no adapter_config\.json, but config\.json/,
+    ],
+    [{ adapters: one(fresh()) }, /no adapter_config\.json; there is no such folder/],
+    [{ adapters: one(adapter), base: fresh() }, /no config\.json; there is no such folder/],
+    [{ adapters: one(adapter), base: adapter }, /no config\.json.*adapter/],
+    [{ adapters: one(adapter), out: base }, /is the folder of the base; expected another/],
+    [{ adapters: one(adapter), out: `${base}/../${base.split("/").at(-1)}` }, /is the folder of the base/],
+    [{ adapters: one(adapter), out: adapter, overwrite: true }, /is the folder of the adapter/],
+    [
+      { adapters: one(adapter), out: other },
+      /expected a new or empty folder to write to; it holds config\.json/,
+    ],
+    [{ adapters: one(adapter, Number.NaN) }, /a finite weight/],
+    [{ adapters: one(saving, 0.5) }, /brings its own model\.norm\.weight, which has no part of 0\.5/],
+    [{ adapters: [...one(saving), ...one(saving)] }, /both bring their own model\.norm\.weight/],
+    [{ adapters: one(huge) }, /q_proj\.weight would hold .*F16 ends before it/],
+    [{ adapters: one(adapter), dtype: "F8" }, /dtype to be one of F32, F16, BF16/],
+    [{ adapters: one(adapter), maxShardSize: 0 }, /maxShardSize a positive number/],
+    [{ adapters: one(adapter), weights: [1] }, /weights/],
+  ];
+  const before = listFolder(root);
+  const untouched = [base, other, adapter, saving].map(contents);
+  for (const [options, message] of refusals) {
+    let said = "";
+    try {
+      mergeCheckpoint({ base, out, ...options } as never);
+    } catch (error) {
+      assert.ok(error instanceof LowrankError, String((error as Error).stack));
+      said = error.message;
+    }
+    assert.match(said, message);
+    assert.equal(listFolder(root), before);
+  }
+  assert.equal([base, other, adapter, saving].map(contents), untouched);
+});
+
+test("merging that ends early leaves nothing behind", () => {
+  const base = fresh();
+  savePretrained(newModel("llama", true), base);
+  const adapter = newAdapter(base, { rank: 2, target: ["q_proj", "v_proj"] }, 9);
+  const out = fresh();
+  const before = listFolder(root);
+  for (let pieces = 1; pieces < 20; pieces += 3) {
+    const steps = mergeSteps({ base, adapters: [{ folder: adapter }], out, step: 8 });
+    for (let i = 0; i < pieces; i++) assert.not.ok(steps.next().done);
+    assert.ok(listFolder(root).length === before.length + 1, "it is being written under a temporary name");
+    assert.not.ok(exists(out));
+    steps.return(undefined as never);
+    assert.equal(listFolder(root), before);
+  }
 });
 
 test.after(() => removeFile(root));

@@ -69,7 +69,7 @@ export function changesOf(opened: OpenModel, adapted: AdaptedModel, weights: Ada
       if (isSame && sources.size === 1) continue;
       if (source === original && tensor === null)
         throw new CheckpointError(
-          `merge: the base has no ${members[0].name}, and no adapter brings it; expected a base with it`,
+          `the base has no ${members[0].name}, and no adapter brings it; expected a base with it`,
         );
       const own = members.flatMap(({ name }) => inFiles.get(name) ?? []);
       const written = sources.size === 1 ? found : own;

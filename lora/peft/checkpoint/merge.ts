@@ -15,33 +15,28 @@ import {
   checkOptions,
   type Dtype,
   exists,
-  type FloatArray,
   itemBytes,
-  listFolder,
-  type SafetensorsContent,
-  sizeOf,
 } from "../../../core/index.ts";
 import {
   type CheckpointProgress,
   checkApart,
-  copied,
   type NewTensor,
   type OpenModel,
   openPretrained,
-  PIECE,
   type PretrainedModel,
   type WrittenCheckpoint,
   withoutInit,
   writeCheckpoint,
 } from "../../../nn/index.ts";
-import { AdaptedLayer } from "../../model/adapted-layer.ts";
 import type { AdaptedModel } from "../../model/adapted-model.ts";
 import type { MethodDefinition } from "../../model/method.ts";
 import { loadAdapter } from "../index.ts";
 import { openAdapter } from "../open.ts";
-import { type Change, type Changes, changesOf, formatOf, shapeOf } from "./changes.ts";
+import { type Change, changesOf, formatOf, shapeOf } from "./changes.ts";
+import { configText, tokenizerOf, vocabularyOf } from "./config.ts";
 import { CostSums, type FloatDtype, isFloatDtype, type MergeCost, rounded } from "./rounding.ts";
-import { type AdapterWeights, type MergedPart, mergedParts } from "./slices.ts";
+import type { AdapterWeights } from "./slices.ts";
+import { newTensors, partsOf } from "./tensors.ts";
 
 /** An adapter's folder, and the factor of its ΔW. */
 export interface AdapterSource {
@@ -152,7 +147,7 @@ export function* mergeSteps(options: MergeOptions): Generator<CheckpointProgress
     const its = dtype ?? formatOf(change, opened);
     if (isFloatDtype(its)) return its;
     throw new CheckpointError(
-      `merge: ${change.name} of the base is ${its}, which merged weights cannot be rounded to; expected a dtype: F32, F16 or BF16`,
+      `${change.name} of the base is ${its}, which merged weights cannot be rounded to; expected a dtype: F32, F16 or BF16`,
     );
   };
   const tensors = newTensors(
@@ -167,10 +162,7 @@ export function* mergeSteps(options: MergeOptions): Generator<CheckpointProgress
         dtype: its,
         shape,
         *pieces() {
-          for (const part of partsOf(change, weights, {
-            most: step,
-            isExact: its === "F32" || its === "F64",
-          })) {
+          for (const part of partsOf(change, weights, step)) {
             const bytes = rounded(name, its, part, sum ?? new CostSums());
             yield [bytes, part.from * itemBytes[its]];
           }
@@ -223,7 +215,7 @@ function checkMerge(options: MergeOptions): MergeOptions {
     adapters.length > 1 ? `adapter ${i + 1}` : "the adapter",
     folder,
   ]);
-  checkApart("merge", out, { "the base": base, ...Object.fromEntries(folders) });
+  checkApart("mergeCheckpoint", out, { "the base": base, ...Object.fromEntries(folders) });
   return options;
 }
 
@@ -246,7 +238,7 @@ function openAll({ base, adapters, methods }: MergeOptions): {
     const own = adapted.ownParameters(name)[0];
     if (own && weight !== 1)
       throw new AdapterError(
-        `merge: ${folder} brings its own ${own.name}, which has no part of ${weight}; expected the weight 1`,
+        `${folder} brings its own ${own.name}, which has no part of ${weight}; expected the weight 1`,
       );
   }
   const all = adapted as AdaptedModel<PretrainedModel>;
@@ -261,9 +253,7 @@ function checkOwn(adapted: AdaptedModel, adapters: readonly AdapterSource[]): vo
     for (const { name } of adapted.ownParameters(`adapter-${i + 1}`)) {
       const other = owners.get(name);
       if (other !== undefined)
-        throw new AdapterError(
-          `merge: ${other} and ${folder} both bring their own ${name}; expected one of them`,
-        );
+        throw new AdapterError(`${other} and ${folder} both bring their own ${name}; expected one of them`);
       owners.set(name, folder);
     }
   }
@@ -281,122 +271,4 @@ function labelsFor(base: string, adapters: readonly AdapterSource[]): { numLabel
     }
   }
   return {};
-}
-
-/** All tensors of the new checkpoint, by the base's files. */
-function newTensors(
-  { files }: OpenModel,
-  { changed }: Changes,
-  make: (change: Change, name: string) => NewTensor,
-  dtype: FloatDtype | undefined,
-): Map<string, NewTensor[]> {
-  const changes = new Map(changed.flatMap((change) => change.names.map((name) => [name, change] as const)));
-  const result = new Map<string, NewTensor[]>();
-  for (const [file, { tensors }] of files as ReadonlyMap<string, SafetensorsContent>) {
-    const members = Array.from(tensors, ([name, tensor]) => {
-      const change = changes.get(name);
-      changes.delete(name);
-      if (change) return make(change, name);
-      return dtype === undefined || !isFloatDtype(tensor.dtype) || tensor.dtype === dtype
-        ? copied(name, tensor)
-        : converted(name, tensor, dtype);
-    });
-    result.set(file, members);
-  }
-  const last = [...result.values()].at(-1) as NewTensor[];
-  for (const [name, change] of changes) last.push(make(change, name));
-  return result;
-}
-
-/** A tensor of floats in another format. @throws CheckpointError for a value that is not finite there, and was */
-function converted(
-  name: string,
-  tensor: SafetensorsContent["tensors"] extends Map<string, infer T> ? T : never,
-  dtype: FloatDtype,
-): NewTensor {
-  const size = sizeOf(tensor.shape);
-  return {
-    name,
-    dtype,
-    shape: tensor.shape,
-    *pieces() {
-      const most = PIECE / 8;
-      for (let from = 0; from < size; from += most) {
-        const values = tensor.floatsOf(from, Math.min(size, from + most));
-        yield [
-          rounded(name, dtype, { before: values, after: values, exact: values }, new CostSums()),
-          from * itemBytes[dtype],
-        ];
-      }
-    },
-  };
-}
-
-/** The values of a changed tensor, part by part. */
-function* partsOf(
-  { source, original, tensor }: Change,
-  weights: AdapterWeights,
-  options: { readonly most: number; readonly isExact: boolean },
-): Generator<MergedPart> {
-  const isInFile = tensor !== null && original.value.storage.isDeferred;
-  const read = (from: number, to: number): FloatArray =>
-    isInFile ? tensor.floatsOf(from, to) : original.value.data.slice(from, to);
-  if (source instanceof AdaptedLayer) yield* mergedParts(source, weights, original.shape, read, options);
-  else {
-    const values = source.value.data;
-    const size = tensor ? sizeOf(tensor.shape) : 0;
-    for (let from = 0; from < values.length; from += options.most) {
-      const after = values.slice(from, from + options.most);
-      const before = new Float64Array(after.length); // zeros for tokens that the base does not have
-      if (tensor && from < size) before.set(tensor.floatsOf(from, Math.min(size, from + after.length)));
-      yield { from, before, after, exact: after };
-    }
-  }
-}
-
-function vocabularyOf({ fields }: OpenModel, model: PretrainedModel): MergeReport["vocabulary"] {
-  const [before, after] = [fields.vocab_size, model.config.vocab_size];
-  return typeof before === "number" && before !== after ? { before, after } : null;
-}
-
-/** The text of config.json; null when it stays as it is. */
-function configText(
-  { fields, fresh }: OpenModel,
-  model: PretrainedModel,
-  { isUntied }: Changes,
-  vocabulary: MergeReport["vocabulary"],
-  dtype: MergeOptions["dtype"],
-): string | null {
-  const torch = { F32: "float32", F16: "float16", BF16: "bfloat16" };
-  const named = "dtype" in fields && !("torch_dtype" in fields) ? "dtype" : "torch_dtype";
-  const changed: Record<string, unknown> = {
-    ...(isUntied && { tie_word_embeddings: false }),
-    ...(vocabulary && { vocab_size: vocabulary.after }),
-    ...(dtype && { [named]: torch[dtype] }),
-  };
-  let kept: Record<string, unknown> = { ...fields };
-  if (fresh.length > 0 && "num_labels" in model.config) {
-    const { id2label: _, label2id: __, ...others } = fields;
-    kept = others;
-    changed.num_labels = model.config.num_labels;
-    changed.architectures = [
-      `${model.config.model_type === "bert" ? "Bert" : "Roberta"}ForSequenceClassification`,
-    ];
-  }
-  if (Object.keys(changed).length === 0) return null;
-  return `${JSON.stringify({ ...kept, ...changed }, null, 2)}\n`;
-}
-
-/** The files of the tokenizer that was saved beside the last adapter that has one, by name. */
-function tokenizerOf(adapters: readonly AdapterSource[]): Map<string, string> {
-  const isTokenizers =
-    /^(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$|^(vocab|merges)\.txt$|\.model$|^chat_template\./;
-  const found = adapters
-    .map(({ folder }) =>
-      listFolder(folder)
-        .filter((name) => isTokenizers.test(name))
-        .map((name) => [name, `${folder}/${name}`] as const),
-    )
-    .filter((files) => files.length > 0);
-  return new Map(found.at(-1) ?? []);
 }

@@ -4,7 +4,7 @@
  *     lost = ‖round(W + ΔW) − (W + ΔW)‖_F / ‖ΔW‖_F
  *
  * In bfloat16, with 8 bits of precision, an update of a thousandth of W is about as large as the rounding: much of it can
- * be lost, and nothing in the file tells.
+ * be lost, and nothing in the file tells. ΔW is what the adapter's float32 numbers give in float32.
  */
 
 import {
@@ -15,6 +15,7 @@ import {
   widenBfloat16,
   widenFloat16,
 } from "../../../core/index.ts";
+import type { MergedPart } from "./slices.ts";
 
 /** Formats that merged weights can be written in. */
 export type FloatDtype = "F64" | "F32" | "F16" | "BF16";
@@ -35,11 +36,10 @@ export class CostSums {
   weight = 0;
   error = 0;
 
-  /** Adds one element: its value before and after, exactly, and as it is written. */
-  add(before: number, after: number, written: number): void {
-    const d = after - before;
-    const e = written - after;
-    this.delta += d * d;
+  /** Adds one element: its value before, the change, and the sum as it is written. */
+  add(before: number, change: number, written: number): void {
+    const e = written - (before + change); // in double precision
+    this.delta += change * change;
     this.weight += before * before;
     this.error += e * e;
   }
@@ -63,23 +63,18 @@ export class CostSums {
 /**
  * The bytes of merged values in a format, with what the rounding costs.
  * @param name of the tensor, for the message
- * @param exact the merged values in double precision, or as precise as they are known
  * @throws CheckpointError when a value is not finite in that format
  */
 export function rounded(
   name: string,
   dtype: FloatDtype,
-  {
-    before,
-    after,
-    exact,
-  }: { readonly before: FloatArray; readonly after: FloatArray; readonly exact: FloatArray },
+  { before, delta, after }: Pick<MergedPart, "before" | "delta" | "after">,
   sums: CostSums,
 ): Uint8Array {
   const [codes, written] = roundings[dtype](after);
   for (let i = 0; i < written.length; i++) {
     if (!Number.isFinite(written[i])) throw notFinite(name, dtype, before[i], after[i]);
-    sums.add(before[i], exact[i], written[i]);
+    sums.add(before[i], delta[i], written[i]);
   }
   return new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength);
 }
@@ -106,7 +101,7 @@ function notFinite(name: string, dtype: FloatDtype, before: number, after: numbe
     : Number.isFinite(after)
       ? `${dtype} ends before it; expected another dtype, such as BF16 or F32`
       : "the adapter's values, or their sum with the base's, are too large";
-  return new CheckpointError(`merge: ${name} would hold ${after}: ${advice}`);
+  return new CheckpointError(`${name} would hold ${after}: ${advice}`);
 }
 
 /** True for the formats that merged weights can be written in. */

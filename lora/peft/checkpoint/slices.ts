@@ -8,8 +8,9 @@
  * A file has the rows of W side by side, except where it stores Wᵀ: there (Conv1D, embeddings) it has the columns.
  */
 
-import { noGrad, Parameter, type Tensor } from "../../../autograd/index.ts";
+import { noGrad, Parameter } from "../../../autograd/index.ts";
 import {
+  binary,
   type FloatArray,
   fromHost,
   mT,
@@ -33,11 +34,10 @@ export type AdapterWeights = ReadonlyMap<string, number>;
 export interface MergedPart {
   /** The first element of the part, counted in the file's tensor. */
   readonly from: number;
-  /** W0 of the part, and the merged values, in the order of the file's tensor. */
+  /** W0, Σ w ΔW, and their sum in the precision of W0, in the order of the file's tensor. */
   readonly before: FloatArray;
+  readonly delta: FloatArray;
   readonly after: FloatArray;
-  /** The merged values in double precision where they were asked for, else `after`. */
-  readonly exact: FloatArray;
 }
 
 /** Reads the elements `from` to before `to` of the base's tensor. */
@@ -47,14 +47,13 @@ export type ReadElements = (from: number, to: number) => FloatArray;
  * Computes the merged weight of a layer in parts of about `most` elements.
  * @param shape of the tensor in the file
  * @param read reads W0 as the file has it
- * @param options isExact: whether to compute in double precision, too
  */
 export function* mergedParts(
   layer: AdaptedLayer,
   weights: AdapterWeights,
   shape: Shape,
   read: ReadElements,
-  { most, isExact }: { readonly most: number; readonly isExact: boolean },
+  most: number,
 ): Generator<MergedPart> {
   const isTransposed = layer.original instanceof Conv1D || layer.original instanceof Embedding;
   const axis = isTransposed ? "in" : "out";
@@ -68,33 +67,33 @@ export function* mergedParts(
   for (let first = 0; first < rows; first += step) {
     const last = Math.min(rows, first + step);
     const before = read(first * width, last * width);
-    const merge = (): FloatArray =>
+    const merge = (): MergedPart =>
       scope(() => {
         const W = fromHost(before, [last - first, width]);
         const part = isKnown ? partOf(layer, names, axis, first, last, isTransposed ? mT(W) : W) : layer;
-        const merged = mergedWeight(part, names, weights); // [out, in]
-        return (isTransposed ? mT(merged) : merged).data.slice();
+        const { delta, merged } = mergedWeight(part, names, weights); // [out, in]
+        const inFile = (M: NDArray): FloatArray => (isTransposed ? mT(M) : M).data.slice();
+        return { from: first * width, before, delta: inFile(delta), after: inFile(merged) };
       });
-    const inDouble = (): FloatArray => withPrecision("float64", merge);
-    const after = before instanceof Float64Array ? inDouble() : merge();
-    const exact = isExact && !(after instanceof Float64Array) ? inDouble() : after;
-    yield { from: first * width, before, after, exact };
+    yield before instanceof Float64Array ? withPrecision("float64", merge) : merge();
   }
 }
 
-/** W0 + Σ w ΔW over `names` [out, in]. */
-export function mergedWeight(
-  layer: AdaptedLayer,
-  names: readonly string[],
-  weights: AdapterWeights,
-): NDArray {
-  if (names.every((name) => weights.get(name) === 1)) return layer.mergedWeight(names);
-  return noGrad(() =>
-    names.reduce(
-      (W: Tensor, name) => W.add(layer.delta(name).mul(weights.get(name) as number)),
-      layer.W0.weight(),
-    ),
-  ).value;
+/** Σ w ΔW and W0 + Σ w ΔW over `names` [out, in], summed in the order of `AdaptedLayer.mergedWeight`. */
+function mergedWeight(layer: AdaptedLayer, names: readonly string[], weights: AdapterWeights) {
+  const sum = (a: NDArray, b: NDArray): NDArray => binary("add", a, b);
+  return noGrad(() => {
+    const deltas = names.map((name) => {
+      const weight = weights.get(name) as number;
+      const delta = layer.delta(name);
+      return (weight === 1 ? delta : delta.mul(weight)).value;
+    });
+    const isPlain = layer.residuals.size === 0 || names.some((name) => weights.get(name) !== 1);
+    return {
+      delta: deltas.reduce(sum),
+      merged: isPlain ? deltas.reduce(sum, layer.W0.weight().value) : layer.mergedWeight(names),
+    };
+  });
 }
 
 /** The layer's rows (or columns) `from` to before `to`, as a linear layer W [out, in] with that part of the adapters. */

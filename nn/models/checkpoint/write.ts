@@ -111,7 +111,7 @@ export function checkApart(who: string, out: string, sources: Readonly<Record<st
   for (const [name, path] of Object.entries(sources)) {
     if (place !== null && place === realPath(path))
       throw new CheckpointError(
-        `${who}: out is the folder of ${name}, ${path}; expected another, so that it stays as it is`,
+        `${out} is the folder of ${name}; expected another to write to, so that it stays as it is`,
       );
   }
 }
