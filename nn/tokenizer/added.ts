@@ -108,7 +108,10 @@ export function addedTokens(
     const text = fields.content as string;
     if (!tokens.has(text)) add(tokenOf(configPath, quote(text), fields, idOf(text)));
   }
-  return [...tokens.values()];
+  const isNamed = new Set(Object.values(named.texts));
+  return Array.from(tokens.values(), (token) =>
+    isNamed.has(token.text) ? { ...token, special: true } : token,
+  );
 }
 
 function tokenOf(path: string, where: string, entry: JsonObject, id: number): AddedToken {

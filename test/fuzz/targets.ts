@@ -19,6 +19,7 @@ import {
 } from "lowrank/nn";
 import { loadQuantized, quantizedState, quantizeModel } from "lowrank/quant";
 import { type Files, floatsOf, plainTensors } from "./mutate.ts";
+import { tokenizer } from "./tokenizers.ts";
 
 export interface Target {
   /** The files as they should be. */
@@ -293,6 +294,10 @@ export const targets: Readonly<Record<string, () => Target>> = {
     ]),
   lora: () => adapter("lora"),
   adalora: () => adapter("adalora"),
+  bpe: () => tokenizer("bpe"),
+  bytes: () => tokenizer("bytes"),
+  wordpiece: () => tokenizer("wordpiece"),
+  unigram: () => tokenizer("unigram"),
   nf4: () => quantized("nf4"),
   int8: () => quantized("int8"),
 };

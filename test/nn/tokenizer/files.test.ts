@@ -84,6 +84,17 @@ test("tokens that only tokenizer_config.json has get the ids after all others", 
   );
 });
 
+test("an added token that has a role is special, whatever its flags say; a further one is as its flags say", () => {
+  const json = wordLevel(words, {
+    added_tokens: [{ id: 2, content: "</s>", special: false, normalized: true }],
+  });
+  assert.not(made(json).isSpecial(2));
+  assert.ok(made(json, { eos_token: "</s>" }).isSpecial(2));
+  const config = { eos_token: "</s>", added_tokens_decoder: { 2: { content: "</s>", special: false } } };
+  assert.ok(made(json, config).isSpecial(2));
+  assert.not(made(json, { additional_special_tokens: ["</s>"] }).isSpecial(2));
+});
+
 test("special tokens in a text are found, or with split_special_tokens are text", () => {
   const parts = { bos_token: "<s>", eos_token: "</s>" };
   const json = byteFallback([]);
