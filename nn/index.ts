@@ -148,6 +148,7 @@ export {
   nextTokenLoss,
 } from "./models/language-model.ts";
 export { Llama, LlamaLayer, LlamaModel } from "./models/llama.ts";
+export { withoutWrappers } from "./models/pretrained/names.ts";
 export { type OpenCheckpoint, openCheckpoint } from "./models/pretrained/open.ts";
 export {
   type LoadOptions,

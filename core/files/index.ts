@@ -57,6 +57,7 @@ export {
 export { type Dtype, dtypes, itemBytes, type Values, type WritableDtype } from "./safetensors/dtype.ts";
 export { loadSafetensors, openSafetensors, saveSafetensors } from "./safetensors/load.ts";
 export { parseSafetensors, type SafetensorsContent } from "./safetensors/read.ts";
+export { openShards, type Shards } from "./safetensors/shards.ts";
 export { type TensorStatistics, tensorStatistics } from "./safetensors/statistics.ts";
 export type { SafeTensor, TensorBytes } from "./safetensors/tensor.ts";
 export {

@@ -13,9 +13,16 @@
  * configuration and the modules that they mean are in config/, the names and shapes of the tensors in tensors/.
  */
 
-import { decodeUtf8, makeFolder, readSaved, writeFilesAtomic } from "../../core/index.ts";
+import {
+  decodeUtf8,
+  exists,
+  makeFolder,
+  readSaved,
+  serializeSafetensors,
+  writeFilesAtomic,
+} from "../../core/index.ts";
 import type { AdaptedModel, AnyModel } from "../model/adapted-model.ts";
-import { CONFIG, checkFiles, WEIGHTS } from "./folder.ts";
+import { CONFIG, checkFiles, INDEX, openWeights, WEIGHTS } from "./folder.ts";
 import { type ReadOptions, readAdapter } from "./read.ts";
 import { type WriteOptions, writeAdapter } from "./write.ts";
 
@@ -44,7 +51,7 @@ export function loadAdapter<M extends AnyModel>(
 ): AdaptedModel<M> {
   const [config, weights] = readSaved(folder, (file, place) => {
     checkFiles(folder, place);
-    return [file(CONFIG), file(WEIGHTS)];
+    return [file(CONFIG), exists(place(WEIGHTS)) ? file(WEIGHTS) : serializeSafetensors(openWeights(place))];
   });
   const files = { config: decodeUtf8(`${folder}: ${CONFIG}`, config), weights };
   return readAdapter(model, files, { ...options, source: folder });
@@ -64,6 +71,7 @@ export function saveAdapter(adapted: AdaptedModel, folder: string, options: Writ
   makeFolder(folder);
   writeFilesAtomic(folder, [
     [WEIGHTS, weights],
+    [INDEX, null], // of shards that were here before
     [CONFIG, new TextEncoder().encode(config)],
   ]);
 }

@@ -9,7 +9,6 @@ import {
   decodeUtf8,
   isStringList,
   type JsonObject,
-  openSafetensors,
   parseJsonObject,
   readSaved,
   type SafeTensor,
@@ -18,8 +17,9 @@ import {
 import type { Factors } from "../algebra/spectrum.ts";
 import { FieldReader } from "./config/field-reader.ts";
 import { patternValues } from "./config/modules.ts";
-import { CONFIG, checkFiles, WEIGHTS } from "./folder.ts";
+import { CONFIG, checkFiles, openWeights } from "./folder.ts";
 import { isPlain } from "./plain.ts";
+import { keyed } from "./tensors/file.ts";
 import { PREFIX } from "./tensors/keys.ts";
 
 /** An adapter as its folder holds it. */
@@ -76,7 +76,7 @@ export function openAdapter(folder: string): OpenAdapter {
     const source = `${folder}: ${CONFIG}`;
     const text = decodeUtf8(source, file(CONFIG));
     const fields = parseJsonObject(source, text);
-    const { tensors } = openSafetensors(place(WEIGHTS));
+    const tensors = openWeights(place);
     if (isPlain(text)) return { folder, ...plainAdapter(source, fields, tensors) };
     return { folder, ...peftAdapter(source, fields, tensors) };
   });
@@ -104,7 +104,7 @@ function peftAdapter(source: string, fields: JsonObject, tensors: ReadonlyMap<st
   };
   const groups = new Map<string, Map<string, SafeTensor>>();
   const others = new Map<string, SafeTensor>();
-  for (const [key, tensor] of tensors) {
+  for (const [key, tensor] of keyed(tensors, source)) {
     const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length) : key;
     const found = ofAdapter.exec(name);
     if (!found) others.set(name, tensor);

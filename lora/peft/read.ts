@@ -94,6 +94,11 @@ export function readAdapter<M extends AnyModel>(
         `${source}: adapter_config.json: ${config.unknown.join(", ")}: unknown, and passed over as PEFT does; what a newer ` +
           "version computes by them is not computed here",
       );
+    if (config.training.length > 0)
+      warn(
+        `${source}: adapter_config.json: ${config.training.join(", ")}: the adapter computes what it does in PEFT, but is ` +
+          "trained on as a plain one here",
+      );
     setOrigin(adapted.config(name), {
       text: files.config,
       config,

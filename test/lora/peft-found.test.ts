@@ -9,6 +9,7 @@ import {
   random,
   removeFile,
   serializeSafetensors,
+  setWarnings,
   type TensorBytes,
   tensorBytes,
   withPrecision,
@@ -22,7 +23,9 @@ import {
   convert,
   inject,
   loadAdapter,
+  openAdapter,
   readAdapter,
+  saveAdapter,
   writeAdapter,
 } from "lowrank/lora";
 import {
@@ -670,6 +673,77 @@ test("target_parameters on weights of linear layers is LoRA on these layers, and
     [{ target_modules: ["q_proj"], target_parameters: ["nothing"] }, /unexpected: .*gate_proj/],
   ] as const)
     refused(llama(), of(fields), message);
+});
+
+test("what wrappers of PyTorch leave in keys is seen through", () => {
+  const plain = filesOf(llama(), { target: ["q_proj"], modulesToSave: ["lm_head"] });
+  const renamed = (name: (key: string) => string): AdapterFiles => ({
+    ...plain,
+    weights: serializeSafetensors(
+      Array.from(parseSafetensors(plain.weights).tensors, ([key, tensor]) => [name(key), tensor]),
+    ),
+  });
+  for (const name of [
+    (key: string) => `_orig_mod.${key}`,
+    (key: string) => `module.${key}`,
+    (key: string) => key.replace(P, `${P}_orig_mod.`),
+    (key: string) => key.replace(".layers.0.", ".layers.0._checkpoint_wrapped_module."),
+    (key: string) => `_orig_mod.${key.slice(P.length)}`,
+  ])
+    near(logits(readAdapter(llama(), renamed(name))), logits(readAdapter(llama(), plain)));
+  const twice = serializeSafetensors([
+    ...parseSafetensors(plain.weights).tensors,
+    ...Array.from(parseSafetensors(plain.weights).tensors, ([key, one]) => [`module.${key}`, one] as const),
+  ]);
+  refused(llama(), { ...plain, weights: twice }, /is there twice, once in a wrapper of PyTorch/);
+});
+
+test("an adapter in shards is one adapter; saved in its place, it is one file", () => {
+  const folder = makeTemporaryFolder("adapter-shards-");
+  const write = (name: string, text: string | Uint8Array): void =>
+    writeFileAtomic(`${folder}/${name}`, typeof text === "string" ? new TextEncoder().encode(text) : text);
+  const files = filesOf(llama(), { target: ["q_proj", "v_proj"] });
+  const tensors = [...parseSafetensors(files.weights).tensors];
+  const weight_map: Record<string, string> = {};
+  for (const i of [0, 1]) {
+    const part = tensors.filter((_, k) => k % 2 === i);
+    const name = `adapter_model-0000${i + 1}-of-00002.safetensors`;
+    write(name, serializeSafetensors(part));
+    for (const [key] of part) weight_map[key] = name;
+  }
+  write("adapter_config.json", files.config);
+  write("adapter_model.safetensors.index.json", JSON.stringify({ metadata: {}, weight_map }));
+  const adapted = loadAdapter(llama(), folder);
+  near(logits(adapted), logits(readAdapter(llama(), files)));
+  assert.equal(
+    openAdapter(folder)
+      .layers.map(({ name }) => name.split(".").at(-1))
+      .sort(),
+    ["q_proj", "v_proj"],
+  );
+  saveAdapter(adapted, folder);
+  assert.ok(!listFolder(folder).includes("adapter_model.safetensors.index.json"));
+  near(logits(loadAdapter(llama(), folder)), logits(adapted));
+  removeFile(`${folder}/adapter_model.safetensors`);
+  write("adapter_model.safetensors.index.json", JSON.stringify({ weight_map: { x: "../../x.safetensors" } }));
+  assert.throws(() => loadAdapter(llama(), folder), /expected names of safetensors files in this folder/);
+  removeFile(folder);
+});
+
+test("fields by which PEFT only trains otherwise are warned of", () => {
+  const heard: string[] = [];
+  const before = setWarnings((message) => heard.push(message));
+  try {
+    readAdapter(llama(), filesOf(llama(), { target: ["q_proj"] }, { velora_config: { num_groups: 4 } }));
+    readAdapter(llama(), filesOf(llama(), { target: ["q_proj"] }, { init_lora_weights: "mica" }));
+    assert.match(
+      heard[0],
+      /velora_config: the adapter computes what it does in PEFT, but is trained on as a plain/,
+    );
+    assert.match(heard[1], /init_lora_weights "mica"/);
+  } finally {
+    setWarnings(before);
+  }
 });
 
 test.run();

@@ -40,6 +40,8 @@ export interface PeftConfig {
   readonly tied: boolean;
   /** Names of fields that no known version of PEFT has and that are not switched off. */
   readonly unknown: readonly string[];
+  /** Fields by which PEFT trains in another way, and computes the same. */
+  readonly training: readonly string[];
   /** All fields of the file. */
   readonly fields: Fields;
 }
@@ -73,7 +75,9 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
       `${source}: ${field} does not go with ${useDora && withBias ? "use_dora" : `peft_type ${type}`}`,
     );
   }
-  const init = fields.init_lora_weights ?? true;
+  const given = fields.init_lora_weights ?? true;
+  const anyCase = typeof given === "string" && /^(gaussian|olora)$/i.test(given); // as PEFT compares them
+  const init = anyCase ? given.toLowerCase() : given;
   const hasResidual = init === "pissa" || init === "olora";
   if (!hasResidual && !plainInits.includes(init))
     throw new CheckpointError(
@@ -103,6 +107,10 @@ export function parsePeftConfig(text: string, source: string): PeftConfig {
     masks: adalora ? read.masks("rank_pattern") : null,
     tokens: read.tokens("trainable_token_indices"),
     tied: read.boolean("ensure_weight_tying"),
+    training: [
+      ...(isNeutral(fields.velora_config) ? [] : ["velora_config"]),
+      ...(init === "mica" ? ['init_lora_weights "mica"'] : []),
+    ],
     unknown: Object.keys(fields).filter((name) => !known.has(name) && !isNeutral(fields[name])),
     fields,
   };

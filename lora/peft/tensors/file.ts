@@ -1,6 +1,7 @@
 /** @file The tensors of adapter_model.safetensors by PEFT's keys. */
 
-import { parseSafetensors, type SafeTensor } from "../../../core/index.ts";
+import { CheckpointError, parseSafetensors, type SafeTensor } from "../../../core/index.ts";
+import { withoutWrappers } from "../../../nn/index.ts";
 import { PREFIX } from "./keys.ts";
 
 /** Floats of a tensor or a parameter. */
@@ -14,11 +15,7 @@ export class FileTensors {
 
   /** @throws CheckpointError when the bytes are no safetensors file; `source` names it */
   constructor(bytes: Uint8Array, source: string) {
-    const { tensors } = parseSafetensors(bytes, source);
-    const hasPrefix = [...tensors.keys()].some((key) => key.startsWith(PREFIX)); // some programs leave it out of all
-    this.byKey = hasPrefix
-      ? tensors
-      : new Map(Array.from(tensors, ([key, tensor]) => [PREFIX + key, tensor]));
+    this.byKey = keyed(parseSafetensors(bytes, source).tensors, source);
   }
 
   has(key: string): boolean {
@@ -33,6 +30,20 @@ export class FileTensors {
     this.#values.set(key, values);
     return values;
   }
+}
+
+/**
+ * Tensors by PEFT's keys, without what wrappers of PyTorch left in them, and with the prefix that some programs leave out of
+ * all.
+ * @throws CheckpointError when two keys become the same
+ */
+export function keyed(tensors: ReadonlyMap<string, SafeTensor>, source: string): Map<string, SafeTensor> {
+  const names = Array.from(tensors, ([key, tensor]) => [withoutWrappers(key), tensor] as const);
+  const prefix = names.some(([key]) => key.startsWith(PREFIX)) ? "" : PREFIX;
+  const byKey = new Map(names.map(([key, tensor]) => [prefix + key, tensor]));
+  if (byKey.size === tensors.size) return byKey;
+  const twice = names.find(([key], i) => names.findIndex(([other]) => other === key) !== i);
+  throw new CheckpointError(`${source}: ${twice?.[0]} is there twice, once in a wrapper of PyTorch`);
 }
 
 /** Whether two lists of numbers are the same number by number: NaN is NaN, and 0 is not -0. */

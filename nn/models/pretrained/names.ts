@@ -18,8 +18,8 @@ export const isEncoder = (config: PretrainedConfig): config is BertConfig =>
 /** Modules that wrap others in PyTorch: of torch.compile, FSDP and checkpointed activations. */
 const wrappers = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
-/** A name without the wrappers in it, and without DataParallel's `module` before it. */
-function withoutWrappers(name: string): string {
+/** The name of a parameter without the wrappers of PyTorch in it: torch.compile's, FSDP's, and DataParallel's `module` before it. */
+export function withoutWrappers(name: string): string {
   const parts = name.split(".").filter((part) => !wrappers.includes(part));
   return parts.slice(parts.findIndex((part) => part !== "module")).join(".");
 }

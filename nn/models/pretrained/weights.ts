@@ -8,9 +8,8 @@ import {
   exists,
   insteadOf,
   openSafetensors,
-  parseJsonObject,
+  openShards,
   pickles,
-  readFile,
   type SafeTensor,
   type SafetensorsContent,
 } from "../../../core/index.ts";
@@ -38,7 +37,7 @@ export function folderWeights(folder: string, place: (name: string) => string): 
     const content = openSafetensors(path);
     return { path, tensors: content.tensors, files: new Map([[WEIGHTS, content]]) };
   }
-  if (exists(place(INDEX))) return shards(place);
+  if (exists(place(INDEX))) return openShards(INDEX, place);
   throw new CheckpointError(`${folder}: no ${WEIGHTS}${insteadOf(folder, advice)}`);
 }
 
@@ -59,43 +58,3 @@ const advice = [
   ],
   [/\.safetensors$/, `: a model's file has the name ${WEIGHTS}; rename it if it is the model`],
 ] as const;
-
-/** The tensors of all shards, each from the file that the index names for it. */
-function shards(place: (name: string) => string): FolderWeights {
-  const path = place(INDEX);
-  const map = readIndex(path);
-  const files = [...new Set(map.values())];
-  for (const file of files) {
-    if (!/^[^/\\\p{Cc}]+\.safetensors$/u.test(file))
-      throw new CheckpointError(
-        `${path}: expected names of safetensors files in this folder; got ${JSON.stringify(file)}`,
-      );
-    if (!exists(place(file)))
-      throw new CheckpointError(
-        `${path}: the shard ${file} is missing: expected all ${files.length} of them`,
-      );
-  }
-  const tensors = new Map<string, SafeTensor>();
-  const opened = new Map(files.map((file) => [file, openSafetensors(place(file))]));
-  for (const [file, content] of opened) {
-    for (const [name, tensor] of content.tensors) {
-      if (map.get(name) !== file)
-        throw new CheckpointError(
-          `${path}: ${file} holds ${name}, for which the index names ${map.get(name) ?? "no file"}`,
-        );
-      tensors.set(name, tensor);
-    }
-  }
-  const absent = [...map.keys()].filter((name) => !tensors.has(name));
-  if (absent.length > 0)
-    throw new CheckpointError(`${path}: ${map.get(absent[0])} does not hold ${absent[0]}, as the index says`);
-  return { path, tensors, files: opened };
-}
-
-function readIndex(path: string): Map<string, string> {
-  const weights = parseJsonObject(path, readFile(path)).weight_map;
-  const isMap = typeof weights === "object" && weights !== null && !Array.isArray(weights);
-  if (!isMap || !Object.values(weights).every((file) => typeof file === "string"))
-    throw new CheckpointError(`${path}: expected weight_map to name the file of every tensor`);
-  return new Map(Object.entries(weights as Record<string, string>));
-}
