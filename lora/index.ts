@@ -60,6 +60,7 @@ export { type LayerInput, viewWeight, type WeightView } from "./model/weight-vie
 
 export {
   type AdapterFiles,
+  type FileFinding,
   loadAdapter,
   measureUpdate,
   type OpenAdapter,
@@ -69,6 +70,7 @@ export {
   readAdapter,
   saveAdapter,
   type UpdateMeasure,
+  verifyAdapter,
   type WriteOptions,
   writeAdapter,
 } from "./peft/index.ts";

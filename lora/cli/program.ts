@@ -49,6 +49,11 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
       load: () => import("./look/inspect.ts"),
     },
     {
+      name: "verify",
+      summary: "Check a checkpoint or an adapter: structure, NaN, and whether it fits a base.",
+      load: () => import("./look/verify.ts"),
+    },
+    {
       name: "count",
       summary: "Count the parameters that methods train, on published configurations or a config.json.",
       load: () => import("./look/count.ts"),

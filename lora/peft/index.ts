@@ -29,6 +29,7 @@ import { type WriteOptions, writeAdapter } from "./write.ts";
 export { measureUpdate, type UpdateMeasure } from "./measure.ts";
 export { type OpenAdapter, type OpenLayer, openAdapter } from "./open.ts";
 export { type AdapterFiles, type ReadOptions, readAdapter } from "./read.ts";
+export { type FileFinding, verifyAdapter } from "./verify.ts";
 export { type WriteOptions, writeAdapter } from "./write.ts";
 
 /**

@@ -1,12 +1,13 @@
 /** @file `lowrank inspect`: what a checkpoint, an adapter or a safetensors file holds. */
 
 import { statSync } from "node:fs";
-import { exists, LowrankError, openSafetensors } from "../../../core/index.ts";
+import { exists, openSafetensors } from "../../../core/index.ts";
 import { openCheckpoint } from "../../../nn/index.ts";
 import { defineCommand } from "../command.ts";
 import { toggle } from "../flags.ts";
 import { adapterReport, showAdapter } from "./adapter-report.ts";
 import { checkpointReport, showCheckpoint } from "./checkpoint-report.ts";
+import { pathOf } from "./path.ts";
 
 export const command = defineCommand({
   arguments: [{ name: "<path>", summary: "a model's folder, an adapter's folder, or a .safetensors file" }],
@@ -21,8 +22,8 @@ Fields of --json, for a checkpoint or file: kind, path, modelType, parameters, b
 max, zeros, nan, infinite, firstNotFinite }]. For an adapter: kind, path, method, rank, alpha, rankStabilized, base,
 targetModules, parameters, bytes, layers [{ name, shape [out, in], rank, alpha, scaling, parameters, normA, normB,
 norm, singularValues, numericalRank, effectiveRank }], notFinite, notes, tensors.`,
-  run({ args: [path], options: { headers } }, terminal) {
-    if (!exists(path)) throw new LowrankError(`there is no file or folder ${path}`);
+  run({ args: [given], options: { headers } }, terminal) {
+    const path = pathOf(given, terminal);
     if (!statSync(path).isDirectory()) {
       const looked = { kind: "file", path, modelType: null, tensors: openSafetensors(path).tensors } as const;
       const report = checkpointReport(looked, headers, terminal);
