@@ -96,6 +96,13 @@ export function positionsUnder({ data, shape: [batch, keys] }: Indices, time: nu
   return { data: at, shape: [batch, time] };
 }
 
+/** The largest number of tokens in a row of a mask. */
+export function longestRow({ data, shape: [batch, keys] }: Indices): number {
+  const tokens = (row: number): number =>
+    data.subarray(row * keys, (row + 1) * keys).reduce((sum, isToken) => sum + isToken, 0);
+  return Math.max(0, ...Array.from({ length: batch }, (_, row) => tokens(row)));
+}
+
 /**
  * The label of each position but the last, [batch, time − 1]: that of the row's next token, or `ignore` where the position
  * is padding or no token follows. So a row's labels are those that it has without its padding.

@@ -18,7 +18,7 @@ import { KeyValueCache } from "../layers/cache.ts";
 import { evaluated } from "../module/evaluated.ts";
 import { checkFlag, checkRandom } from "../module/options.ts";
 import { type LanguageModel, type LanguageModelHolder, languageModelIn } from "./language-model.ts";
-import { leftPadded, type PromptRows, type Prompts, readPrompts } from "./prompts.ts";
+import { type PromptRows, type Prompts, readPrompts } from "./prompts.ts";
 import { checkSampling, choose, isSampled, type SamplingOptions, samplingOptions } from "./sampling.ts";
 import { checkStopStrings, stopTest, type TokenDecoder } from "./stop-strings.ts";
 
@@ -50,8 +50,8 @@ export interface GenerateOptions extends SamplingOptions {
   /** Continues each prompt so many times, one after the other in the result; only for samples. @default 1 */
   readonly numReturnSequences?: number;
   /**
-   * True: generation ends where the longest row fills the model's context. False: a `maxNewTokens` beyond it is an error
-   * before the first token. @default false
+   * True: a row ends where it fills the model's context. False: a `maxNewTokens` beyond it is an error before the first
+   * token. @default false
    */
   readonly stopAtContextEnd?: boolean;
 }
@@ -149,57 +149,63 @@ interface Task {
   readonly model: LanguageModel;
   readonly prompts: PromptRows;
   readonly options: GenerateOptions;
-  /** Most tokens to add: `maxNewTokens`, or what the context leaves. */
-  readonly most: number;
   /** Whether a row ends with its last token. */
   readonly isEnd: (prompt: readonly number[], continuation: readonly number[]) => boolean;
 }
 
 /** Yields each step's tokens, null for rows that have ended. To be run inside `evaluated`. */
-function* steps({ model, prompts, options, most, isEnd }: Task): Generator<(number | null)[], void, void> {
-  const { useCache = true, rng = random(options.seed ?? 0) } = options;
-  const grid = leftPadded(prompts.rows);
-  const [batch, length] = grid.shape;
-  const rows = prompts.rows.map((_, row) => Array.from(grid.data.subarray(row * length, (row + 1) * length)));
-  const padding = prompts.rows.map((row) => (row.length === 0 ? Infinity : length - row.length));
-  const isPadded = padding.some((n) => n > 0);
-  const ended = padding.map((n) => n === Infinity);
+function* steps({ model, prompts, options, isEnd }: Task): Generator<(number | null)[], void, void> {
+  const { maxNewTokens, useCache = true, rng = random(options.seed ?? 0) } = options;
+  const rows = prompts.rows.map((row) => [...row]);
+  const length = Math.max(0, ...rows.map((row) => row.length));
+  const padding = rows.map((row) => length - row.length);
+  const ended = rows.map((row) => row.length === 0 || row.length >= model.contextLength);
   const cache = useCache ? new KeyValueCache() : undefined;
 
-  for (let n = 0; n < most && ended.includes(false); n++) {
-    const time = length + n - (cache?.length ?? 0);
-    const attentionMask = isPadded ? maskOf(padding, length + n) : undefined;
+  for (let n = 0; n < maxNewTokens && ended.includes(false); n++) {
+    const end = length + n;
+    const start = cache?.length ?? 0;
+    // Without padding, tokens after a row's end need no mask, unless they have no place in the context.
+    const isMasked = padding.some((n) => n > 0) || end > model.contextLength;
     const next = scope(() => {
-      const unread = columnsFrom(rows, length + n - time);
-      const logits = model.forward(unread, { cache, lastOnly: true, ...(isPadded && { attentionMask }) });
-      const last = lastLogits(logits, batch, time);
-      if (n === 0) checkIndices("generate: ids", grid, last[0].length);
-      return last.map((row, i) =>
-        padding[i] === Infinity ? 0 : choose(row, options, rng, rows[i].slice(padding[i])),
-      );
+      const unread = columnsOf(rows, padding, start, end);
+      const masked = isMasked ? { attentionMask: maskOf(rows, padding, end) } : {};
+      const logits = model.forward(unread, { cache, lastOnly: true, ...masked });
+      const last = lastLogits(logits, rows.length, end - start);
+      if (n === 0) checkIndices("generate: ids", unread, last[0].length);
+      return last.map((row, i) => (rows[i].length === 0 ? 0 : choose(row, options, rng, rows[i])));
     });
     const step = next.map((token, i) => (ended[i] ? null : token));
-    for (const [i, row] of rows.entries()) {
-      row.push(step[i] ?? (row.at(-1) as number));
-      ended[i] ||= isEnd(prompts.rows[i], row.slice(length));
+    for (const [i, token] of step.entries()) {
+      if (token === null) continue;
+      rows[i].push(token);
+      const isFull = rows[i].length >= model.contextLength;
+      ended[i] = isFull || isEnd(prompts.rows[i], rows[i].slice(prompts.rows[i].length));
     }
     yield step;
   }
 }
 
-/** The columns of rows of equal length from `start` on. */
-const columnsFrom = (rows: readonly number[][], start: number): Indices => {
-  const data = Int32Array.from(rows.flatMap((row) => row.slice(start)));
-  return { data, shape: [rows.length, data.length / rows.length] };
-};
+type Rows = readonly (readonly number[])[];
 
-/** The mask [batch, keys] of rows that begin with so much padding each. */
-const maskOf = (padding: readonly number[], keys: number): Indices => ({
-  data: Int32Array.from({ length: padding.length * keys }, (_, i) =>
-    i % keys < padding[Math.floor(i / keys)] ? 0 : 1,
-  ),
-  shape: [padding.length, keys],
-});
+/** The columns start … end − 1 of rows with so much padding before each: zeros; after a row's end its last token. */
+function columnsOf(rows: Rows, padding: readonly number[], start: number, end: number): Indices {
+  const width = end - start;
+  const data = Int32Array.from({ length: rows.length * width }, (_, i) => {
+    const row = Math.floor(i / width);
+    const at = start + (i % width) - padding[row];
+    return at < 0 ? 0 : (rows[row][at] ?? rows[row].at(-1) ?? 0);
+  });
+  return { data, shape: [rows.length, width] };
+}
+
+/** The mask [batch, keys] of rows with so much padding before each. */
+function maskOf(rows: Rows, padding: readonly number[], keys: number): Indices {
+  const data = new Int32Array(rows.length * keys);
+  for (const [i, row] of rows.entries())
+    data.fill(1, i * keys + padding[i], Math.min(i * keys + padding[i] + row.length, (i + 1) * keys));
+  return { data, shape: [rows.length, keys] };
+}
 
 /** The logits of each row's last position, from [batch, 1, vocab], or from [batch, time, vocab] of a model that returns all. */
 function lastLogits(logits: Tensor, batch: number, time: number): FloatArray[] {
@@ -268,7 +274,7 @@ function prepare(who: string, holder: LanguageModelHolder, ids: Prompts, given: 
     refuse("rng or seed, not both", { seed: options.seed });
   const hasStop = tokenizer ? stopTest(tokenizer, strings) : () => false;
   return {
-    ...{ model, prompts: repeated(prompts, times), options, most: Math.min(maxNewTokens, left) },
+    ...{ model, prompts: repeated(prompts, times), options },
     isEnd: (prompt, continuation) =>
       stopTokens.includes(continuation.at(-1) as number) || hasStop(prompt, continuation),
   };

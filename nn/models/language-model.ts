@@ -18,7 +18,13 @@ import {
   sameShape,
 } from "../../core/index.ts";
 import type { KeyValueCache } from "../layers/cache.ts";
-import { causalPaddingScores, checkMask, labelsUnder, positionsUnder } from "../layers/padding.ts";
+import {
+  causalPaddingScores,
+  checkMask,
+  labelsUnder,
+  longestRow,
+  positionsUnder,
+} from "../layers/padding.ts";
 import type { Module } from "../module/module.ts";
 import { checkLayer } from "../module/options.ts";
 
@@ -163,6 +169,8 @@ export interface DecoderInput {
   readonly at: Indices;
   /** What to add to the attention scores, [batch, 1, 1 or time, keys]; undefined where there is no padding. */
   readonly mask: Tensor | undefined;
+  /** Number of tokens of the longest row, those in the cache included. */
+  readonly length: number;
 }
 
 /**
@@ -197,14 +205,15 @@ export function tokensAndPositions(
       positions: at.shape,
       ids: tokens.shape,
     });
-  if (before + time > contextLength) {
+  const length = mask ? longestRow(mask) : before + time;
+  if (length > contextLength) {
     throw new ArgumentError(who, `at most ${contextLength} tokens, those in the cache included`, {
       time,
       "in the cache": before,
     });
   }
   if (cache && mask) cache.hasPadding = true;
-  return { tokens, at, mask: mask ? causalPaddingScores(mask, time) : undefined };
+  return { tokens, at, mask: mask ? causalPaddingScores(mask, time) : undefined, length };
 }
 
 /** The last position of x [batch, time, d], as [batch, 1, d]. */

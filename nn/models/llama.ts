@@ -118,9 +118,8 @@ export class LlamaModel extends Module {
   /** ids [batch, time] → hidden states after the last norm, [batch, time, hidden]. */
   forward(ids: IndexLike, options: DecodeOptions = {}): Tensor {
     const { vocab_size, max_position_embeddings, sliding_window } = this.config;
-    const { tokens, at, mask } = tokensAndPositions("Llama", ids, options, max_position_embeddings);
+    const { tokens, at, mask, length } = tokensAndPositions("Llama", ids, options, max_position_embeddings);
     checkIndices("Llama: ids", tokens, vocab_size);
-    const length = tokens.shape[1] + (options.cache?.length ?? 0);
     if (sliding_window !== null && length > sliding_window) {
       const expected = `at most sliding_window tokens, those in the cache included: attention within a window is not implemented`;
       throw new ArgumentError("Llama", expected, { tokens: length, sliding_window });

@@ -59,7 +59,7 @@ function raggedRows(ids: Prompts): number[][] | null {
 }
 
 /** Rows with zeros before them, as long as the longest. */
-export function leftPadded(rows: readonly (readonly number[])[]): Indices {
+function leftPadded(rows: readonly (readonly number[])[]): Indices {
   const time = Math.max(0, ...rows.map((row) => row.length));
   const data = new Int32Array(rows.length * time);
   for (const [i, row] of rows.entries()) data.set(row, (i + 1) * time - row.length);

@@ -472,16 +472,22 @@ test("numReturnSequences: the samples of a prompt stand together, in the order o
   assert.not.equal(result.rows[0], result.rows[1]);
 });
 
-test("stopAtContextEnd ends where the context is full, and without it more tokens are an error", () => {
+test("stopAtContextEnd ends each row where its context is full, and without it more tokens are an error", () => {
   for (const kind of ["gpt2", "llama"] as const) {
     const model = decoder(kind, 1);
-    const all = generate(model, [[1, 2, 3], [4]], { maxNewTokens: 1000, stopAtContextEnd: true });
-    assert.equal(all.shape, [2, CONTEXT]);
-    assert.equal(
-      all.rows.map((row) => row.length),
-      [CONTEXT, CONTEXT - 2],
-    );
-    assert.equal(all, generate(model, [[1, 2, 3], [4]], { maxNewTokens: CONTEXT - 3 }));
+    const prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9]];
+    for (const useCache of [true, false]) {
+      const options = { maxNewTokens: 1000, stopAtContextEnd: true, useCache };
+      const all = generate(model, prompts, options);
+      assert.equal(
+        all.rows.map((row) => row.length),
+        [CONTEXT, CONTEXT, CONTEXT],
+      );
+      const alone = prompts.map((prompt) => generate(model, [prompt], options).rows[0]);
+      assert.equal(all.rows, alone);
+      assert.equal(alone[0], generate(model, [prompts[0]], { maxNewTokens: CONTEXT - 3 }).rows[0]);
+      assert.equal(all.shape, [3, 5 + CONTEXT - 1]); // the shortest has the most new tokens
+    }
     const full = [Array.from({ length: CONTEXT }, (_, i) => i % VOCABULARY)];
     assert.equal(generate(model, full, { maxNewTokens: 5, stopAtContextEnd: true }).rows, full);
     const refused = (ids: number[][], stopAtContextEnd: boolean, message: RegExp): void =>
