@@ -70,8 +70,8 @@ function lossOf({ ids, logits }: Values, row: number): number {
   return total / (time - 1);
 }
 
-async function checked(base: string, adapter: readonly string[], values: Values, length = 8): Promise<void> {
-  const words = ["--base", base, ...adapter.flatMap((folder) => ["--adapter", folder])];
+/** The greedy continuation of `generate`. */
+async function checkGreedy(words: readonly string[], values: Values, length: number): Promise<void> {
   const prompt = values.prompt.join(" ");
   const spoken = await lowrank([
     "generate",
@@ -87,6 +87,11 @@ async function checked(base: string, adapter: readonly string[], values: Values,
   const expected = values.greedy.slice(values.prompt.length);
   assert.equal(ids, expected);
   assert.is(text.trim(), expected.join(" "));
+}
+
+async function checked(base: string, adapter: readonly string[], values: Values, length = 8): Promise<void> {
+  const words = ["--base", base, ...adapter.flatMap((folder) => ["--adapter", folder])];
+  if (values.prompt.length > 0) await checkGreedy(words, values, length);
   for (const row of values.ids.keys()) {
     const file = join(home, "row.txt");
     writeFileSync(file, values.ids[row].join(" "));
