@@ -71,6 +71,11 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
       load: () => import("./train/collect.ts"),
     },
     {
+      name: "handoff",
+      summary: "Write a folder in which a run continues in PEFT, with accelerate and FSDP.",
+      load: () => import("./train/handoff.ts"),
+    },
+    {
       name: "download",
       summary: "Bring a model or an adapter from the Hugging Face Hub to this machine.",
       load: () => import("./use/download.ts"),

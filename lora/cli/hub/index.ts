@@ -10,6 +10,7 @@
  *     copy.ts         a snapshot in a plain folder
  */
 
-export { checkOut, copyFiles } from "./copy.ts";
+export { copyFiles } from "./copy.ts";
+export { isRepo } from "./place.ts";
 export { type ResolveOptions, resolveFolder } from "./resolve.ts";
 export { type DownloadOptions, downloadSnapshot, type Snapshot, type SnapshotFile } from "./snapshot.ts";

@@ -2,7 +2,8 @@
 
 import { defineCommand } from "../command.ts";
 import { text, toggle } from "../flags.ts";
-import { checkOut, copyFiles, downloadSnapshot, type Snapshot } from "../hub/index.ts";
+import { checkEmpty } from "../folder.ts";
+import { copyFiles, downloadSnapshot, type Snapshot } from "../hub/index.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
 export const command = defineCommand({
@@ -23,7 +24,7 @@ export const command = defineCommand({
     "Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT (seconds).",
   async run({ args: [repo], options }, terminal) {
     const { revision, out, overwrite } = options;
-    if (out !== undefined) checkOut(out, overwrite);
+    if (out !== undefined) checkEmpty("--out", out, overwrite);
     const shown = bytesShown(terminal, repo);
     let snapshot: Snapshot;
     try {

@@ -122,7 +122,8 @@ export async function prepareRun(
   return { settings, folder, tokenizer, adapted, data, steps: stepsOf(settings, data) };
 }
 
-function stepsOf({ steps, epochs, batchSize, accumulate }: RunSettings, { train }: RunData): number {
+/** The number of steps that the settings ask for. */
+export function stepsOf({ steps, epochs, batchSize, accumulate }: RunSettings, { train }: RunData): number {
   return (
     steps ??
     (epochs === undefined ? 100 : Math.max(1, Math.round((epochs * train.size) / (batchSize * accumulate))))
@@ -234,4 +235,5 @@ function fitOptions(
 }
 
 /** The id at places without a token; the model does not see it. */
-const paddingOf = ({ padToken, eosToken }: PretrainedTokenizer): number => (padToken ?? eosToken)?.id ?? 0;
+export const paddingOf = ({ padToken, eosToken }: PretrainedTokenizer): number =>
+  (padToken ?? eosToken)?.id ?? 0;

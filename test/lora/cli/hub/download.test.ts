@@ -508,7 +508,7 @@ test("--out copies to a plain folder, whole or not at all, and touches nothing t
   hub.log.length = 0;
   const again = await download(context, ["org/m", "--out", out]);
   assert.is(again.code, 1);
-  assert.match(again.stderr, /expected --out a new or empty folder, or --overwrite/);
+  assert.match(again.stderr, /--out: expected a new or empty folder, or --overwrite/);
   assert.equal(hub.log, []);
   assert.is(readFileSync(join(out, "config.json"), "utf8"), "mine");
   writeFileSync(join(out, "notes.txt"), "mine");
@@ -519,7 +519,7 @@ test("--out copies to a plain folder, whole or not at all, and touches nothing t
   writeFileSync(join(cache, "file"), "");
   assert.match(
     (await download(context, ["org/m", "--out", join(cache, "file")])).stderr,
-    /expected --out a folder/,
+    /--out: expected a folder; .* is a file/,
   );
   assert.match(
     (await download(context, ["org/m", "--out", join(cache, "file", "x")])).stderr,
