@@ -12,9 +12,19 @@ import {
   saveSafetensors,
   setDevice,
   tensorBytes,
+  withPrecision,
   writeFileAtomic,
 } from "lowrank/core";
-import { type GPT2, type Llama, layout, loadPretrained, modelConfig } from "lowrank/nn";
+import {
+  type GPT2,
+  KeyValueCache,
+  Llama,
+  layout,
+  listModules,
+  loadPretrained,
+  modelConfig,
+  parameterCount,
+} from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { gpt2Logits, type LlamaFields, llamaLogits, type Weights } from "./support/float64-models.ts";
@@ -93,7 +103,10 @@ const scalings: readonly (readonly [string, Json])[] = [
   ],
   [
     "yarn whose truncate is null, which counts as false",
-    { rope_scaling: { type: "yarn", factor: 4, beta_fast: 3, beta_slow: 0.4, truncate: null } },
+    {
+      rope_theta: 10,
+      rope_scaling: { type: "yarn", factor: 4, beta_fast: 3, beta_slow: 0.4, truncate: null },
+    },
   ],
   [
     "yarn with the original length beside the record",
@@ -212,6 +225,50 @@ test("any configuration of the family", () => {
     }),
     { numRuns: 30 },
   );
+});
+
+test("token by token with a cache, and in double precision: the same", () => {
+  for (const config of [
+    { model_type: "qwen3", ...sizes, ...heads, head_dim: 6 },
+    {
+      ...{ model_type: "gpt2", vocab_size: 11, n_positions: 16, n_embd: 8, n_layer: 3, n_head: 2 },
+      scale_attn_by_inverse_layer_idx: true,
+    },
+  ]) {
+    const weights = write(config, 3);
+    const expected =
+      config.model_type === "gpt2"
+        ? gpt2Logits(config as never, weights, ids)
+        : llamaLogits(config as unknown as LlamaFields, weights, ids);
+    const model = loadPretrained(folder) as GPT2 | Llama;
+    const cache = new KeyValueCache();
+    const largest = Math.max(...expected.flat().map(Math.abs));
+    noGrad(() => {
+      for (const [t, id] of ids.entries()) {
+        const step = model.forward([[id]], { cache }).toArray();
+        const far = Math.max(...expected[t].map((value, i) => Math.abs(value - step[i])));
+        assert.ok(far <= 5e-6 * largest, `token ${t}: ${far / largest}`);
+      }
+    });
+    withPrecision("float64", () => {
+      const exact = (loadPretrained(folder) as Llama).forward([ids]).value.data;
+      const far = Math.max(...expected.flat().map((value, i) => Math.abs(value - exact[i])));
+      assert.ok(far <= 1e-12 * largest, `double precision: ${far / largest}`);
+    });
+  }
+});
+
+test("Qwen3's norms of heads take no adapters, train as parameters, and are counted", () => {
+  const model = new Llama({ model_type: "qwen3", ...sizes, ...heads, head_dim: 6 }, { rng: random(1) });
+  const linear = [...listModules(model)].filter(({ kind }) => kind === "linear").map(({ name }) => name);
+  assert.is(linear.length, 2 * 7);
+  assert.ok(linear.every((name) => !name.includes("norm")));
+  const loss = model.loss([ids]);
+  loss.backward();
+  const { q_norm, k_norm } = model.model.layers[0].self_attn;
+  for (const norm of [q_norm, k_norm]) assert.ok(norm?.weight.grad?.toArray().some((value) => value !== 0));
+  const count = model.parameters().reduce((sum, { size }) => sum + size, 0);
+  assert.is(count, parameterCount(layout(model.config)));
 });
 
 test.run();
