@@ -113,7 +113,7 @@ test("in double precision, rows together are rows alone, token for token: a list
         assert.equal(generate(model, ids, { ...options, attentionMask }).rows, alone);
       });
     }),
-    { numRuns: 60 },
+    { numRuns: 35 },
   );
 });
 
@@ -134,7 +134,7 @@ for (const device of ["cpu", "gpu:webasm"] as const) {
             assert.ok(Math.abs(logits[alone[at]] - logits[together[i][at]]) < 1e-4, `row ${i}, token ${at}`);
           }
         }),
-        { numRuns: device === "cpu" ? 60 : 4 },
+        { numRuns: device === "cpu" ? 35 : 4 },
       ),
     );
   });
@@ -368,7 +368,7 @@ test("property: stop strings end a row where the text of all its new tokens firs
       const ends = [...bytes.keys()].map((n) => n + 1).find(has) ?? bytes.length;
       assert.equal(tokens, [...bytes.subarray(0, ends)]);
     }),
-    { numRuns: 60 },
+    { numRuns: 35 },
   );
 });
 
@@ -436,6 +436,52 @@ function follow(found: readonly number[], weights: readonly number[]): void {
     assert.ok(Math.abs(found[i] - p) <= 5 * deviation, `token ${i}: ${found[i]}, expected ${p}`); // 0 stays 0
   }
 }
+
+test("property: top k and top p are what sorting all tokens gives, with ties and infinities, draw for draw", () => {
+  const logit = fc.constantFrom(-Infinity, -3, -1, -0.5, -0, 0, 0.25, 1, 1, 2, Infinity);
+  const options = fc.record({
+    temperature: fc.constantFrom(undefined, 0.5, 2),
+    topK: fc.constantFrom(undefined, 1, 2, 3, 5, 50),
+    topP: fc.constantFrom(undefined, 0.1, 0.5, 0.9, 1),
+    minP: fc.constantFrom(undefined, 0, 0.3, 1),
+  });
+  const compare = (a: number, b: number): number => (a === b ? 0 : b - a);
+  type Draw = typeof options extends fc.Arbitrary<infer T> ? T : never;
+  /** The definition: all tokens sorted, the first k, of these the first with p of the weight, of these those with minP. */
+  const drawn = (logits: readonly number[], { temperature: T, topK, topP, minP }: Draw) => {
+    const best = Math.max(...logits);
+    const weight = (token: number): number =>
+      logits[token] === best ? 1 : Math.exp((logits[token] - best) / (T ?? 1));
+    const sum = (tokens: readonly number[]): number => tokens.reduce((all, token) => all + weight(token), 0);
+    let tokens = [...logits.keys()];
+    if (topK ?? topP) tokens.sort((a, b) => compare(logits[a], logits[b]) || a - b);
+    tokens = tokens.slice(0, topK);
+    const total = sum(tokens);
+    const enough = tokens.findIndex((_, i) => sum(tokens.slice(0, i + 1)) >= (topP ?? 2) * total);
+    if (enough >= 0) tokens = tokens.slice(0, enough + 1);
+    tokens = tokens.filter((token) => weight(token) >= (minP ?? 0));
+    let left = random(7).float() * sum(tokens);
+    return tokens.find((token) => (left -= weight(token)) < 0) ?? logits.indexOf(best);
+  };
+  fc.assert(
+    fc.property(fc.array(logit, { minLength: 1, maxLength: 12 }), options, (logits, options) => {
+      fc.pre(
+        logits.some((value) => value > -Infinity) && Object.values(options).some((x) => x !== undefined),
+      );
+      class Fixed extends Script {
+        override forward(): Tensor {
+          return new Tensor(array([...logits], [1, 1, logits.length]));
+        }
+      }
+      const { rows } = generate(new Fixed([]), [[0]], {
+        ...{ maxNewTokens: 1, seed: 7, useCache: false },
+        ...options,
+      });
+      assert.is(rows[0][1], drawn(logits, options));
+    }),
+    { numRuns: 1000 },
+  );
+});
 
 test("minP: only tokens so many times as probable as the most probable", () => {
   const logits = [0.5, 0.3, 0.15, 0.05].map(Math.log);
