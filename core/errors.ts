@@ -4,12 +4,15 @@
 export class LowrankError extends Error {
   constructor(message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
-    this.name = new.target.name;
+    // Written out here and below: a bundler may shorten the names of classes.
+    this.name = new.target === LowrankError ? "LowrankError" : new.target.name;
   }
 }
 
 /** A shape, axis or length that does not fit. `got` names each argument and its shape. */
 export class ShapeError extends LowrankError {
+  override readonly name: string = "ShapeError";
+
   constructor(who: string, expected: string, got: Readonly<Record<string, unknown>>) {
     super(`${who}: expected ${expected}; got ${describe(got)}`);
   }
@@ -17,25 +20,37 @@ export class ShapeError extends LowrankError {
 
 /** An argument whose value, not shape, is wrong: a rank of 0, a NaN rate, an unknown option. */
 export class ArgumentError extends LowrankError {
+  override readonly name: string = "ArgumentError";
+
   constructor(who: string, expected: string, got: Readonly<Record<string, unknown>>) {
     super(`${who}: expected ${expected}; got ${describe(got)}`);
   }
 }
 
 /** A device that is unknown, absent, lost, or out of memory. */
-export class DeviceError extends LowrankError {}
+export class DeviceError extends LowrankError {
+  override readonly name: string = "DeviceError";
+}
 
 /** A graph that cannot be differentiated as asked: used twice, changed in place, no gradient to start from. */
-export class AutogradError extends LowrankError {}
+export class AutogradError extends LowrankError {
+  override readonly name: string = "AutogradError";
+}
 
 /** A file with invalid contents. Nothing has been loaded. */
-export class CheckpointError extends LowrankError {}
+export class CheckpointError extends LowrankError {
+  override readonly name: string = "CheckpointError";
+}
 
 /** An adapter operation that is not possible in the present state. The model is unchanged. */
-export class AdapterError extends LowrankError {}
+export class AdapterError extends LowrankError {
+  override readonly name: string = "AdapterError";
+}
 
 /** A tensor that cannot be quantized, or bytes that are not a quantized tensor. */
-export class QuantizationError extends LowrankError {}
+export class QuantizationError extends LowrankError {
+  override readonly name: string = "QuantizationError";
+}
 
 function describe(got: Readonly<Record<string, unknown>>): string {
   return Object.entries(got)

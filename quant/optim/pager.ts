@@ -8,7 +8,9 @@ import { openPageFile, type PageFile } from "#pages";
 import { ArgumentError, fromHost, LowrankError, type NDArray } from "../../core/index.ts";
 
 /** A page could not be written or read. Pages in memory are unchanged. */
-export class PagingError extends LowrankError {}
+export class PagingError extends LowrankError {
+  override readonly name = "PagingError";
+}
 
 /** The options of a Pager. */
 export interface PagerOptions {

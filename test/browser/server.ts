@@ -16,12 +16,12 @@ const html = '<!doctype html><link rel="icon" href="data:,"><script type="module
 export const STRICT_PAGE = "strict";
 const strict = { "Content-Security-Policy": "script-src 'self'" };
 
-/** Serves `scripts`, by path, and the files of `oracles` until closed. */
+/** Serves `scripts`, by path, and the files of the folder `oracles`, if any, until closed. */
 export async function serve(
   scripts: ReadonlyMap<string, Uint8Array>,
-  oracles: string,
+  oracles?: string,
 ): Promise<{ url: string; server: Server }> {
-  const paths = readdirSync(oracles, { recursive: true, encoding: "utf8" })
+  const paths = (oracles === undefined ? [] : readdirSync(oracles, { recursive: true, encoding: "utf8" }))
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => /\.(json|safetensors)$/.test(path));
   const files = new Map<string, () => { type: string; body: string | Uint8Array }>([
@@ -30,7 +30,10 @@ export async function serve(
     ...Array.from(scripts, ([path, body]) => [path, () => ({ type: "text/javascript", body })] as const),
     ["/oracles/", () => ({ type: "application/json", body: JSON.stringify(paths) })],
     ...paths.map((path) => {
-      const read = () => ({ type: "application/octet-stream", body: readFileSync(join(oracles, path)) });
+      const read = () => ({
+        type: "application/octet-stream",
+        body: readFileSync(join(oracles ?? "", path)),
+      });
       return [`/oracles/${path}`, read] as const;
     }),
   ]);

@@ -1,0 +1,73 @@
+/** @file npm, pnpm and yarn install the archive into an empty project: how large, how long, without a warning. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { check, expect } from "./checks.ts";
+import { node, noWarnings, type Outcome, run } from "./command.ts";
+import { checkResult, megabytes, project, type Result, summary } from "./consumer.ts";
+import { tool } from "./tools.ts";
+
+/** An install may take so much of the disk. */
+const MOST_MB = 12;
+
+interface Manager {
+  readonly name: string;
+  readonly install: (folder: string, archive: string) => Outcome;
+}
+
+/** Each begins with an empty store, except npm, which works from its cache without a network. */
+const managers: readonly Manager[] = [
+  {
+    name: "npm",
+    install: (folder, archive) => run(folder, "npm", ["install", "--no-audit", "--no-fund", archive]),
+  },
+  {
+    name: "pnpm",
+    install: (folder, archive) =>
+      run(folder, tool(".bin", "pnpm"), ["add", `--store-dir=${folder}-store`, archive]),
+  },
+  {
+    name: "yarn 1",
+    install: (folder, archive) =>
+      node(folder, tool("yarn", "bin", "yarn.js"), [
+        "add",
+        "--non-interactive",
+        `--cache-folder=${folder}-store`,
+        `file:${archive}`,
+      ]),
+  },
+  {
+    name: "yarn 4",
+    install: (folder, archive) => {
+      writeFileSync(join(folder, "yarn.lock"), "");
+      writeFileSync(
+        join(folder, ".yarnrc.yml"),
+        "nodeLinker: node-modules\nenableTelemetry: false\nenableGlobalCache: false\nenableImmutableInstalls: false\n",
+      );
+      const yarn = tool("@yarnpkg", "cli-dist", "bin", "yarn.js");
+      return node(folder, yarn, ["add", `lowrank@file:${archive}`], { YARN_CACHE_FOLDER: `${folder}-store` });
+    },
+  },
+];
+
+/** Checks every package manager. */
+export async function checkManagers(root: string, archive: string, expected: Result): Promise<void> {
+  for (const { name, install } of managers) {
+    await check(name, () => {
+      const folder = project(join(root, name.replace(" ", "-")));
+      const outcome = install(folder, archive);
+      noWarnings(name, outcome);
+      const size = megabytes(join(folder, "node_modules"));
+      expect(size < MOST_MB, `${size.toFixed(1)} MB`);
+      const { bin } = JSON.parse(readFileSync(join(folder, "node_modules/lowrank/package.json"), "utf8"));
+      expect(bin?.lowrank !== undefined, "package.json names no program lowrank");
+      const help = run(folder, join(folder, "node_modules/.bin/lowrank"), ["--help"]).stdout;
+      expect(/^Usage: lowrank <command>/.test(help), `lowrank --help prints ${help.slice(0, 200)}`);
+      const devices = run(folder, join(folder, "node_modules/.bin/lowrank"), ["devices"]);
+      noWarnings("lowrank devices", devices);
+      expect(/not installed: npm i gpu\.js webgpu/.test(devices.stdout), devices.text);
+      const result = checkResult(node(folder, "main.js").stdout, expected, "missing");
+      return `${size.toFixed(1)} MB in ${outcome.seconds.toFixed(1)} s; ${summary(result)}`;
+    });
+  }
+}
