@@ -98,9 +98,9 @@ const strict = {
   types: [],
 };
 
-/** Checks that the files compile in the project `folder`, with every setting, by a TypeScript's program `tsc`. */
-function compile(folder: string, tsc: string): void {
-  for (const { resolution, lib } of settings) {
+/** Checks that the files compile in the project `folder`, with each of `ways`, by a TypeScript's program `tsc`. */
+function compile(folder: string, tsc: string, ways: typeof settings): void {
+  for (const { resolution, lib } of ways) {
     const compilerOptions = {
       ...strict,
       lib,
@@ -140,12 +140,12 @@ export async function checkProjects(folder: string): Promise<void> {
     return outcome.stdout.trim();
   });
   await check("TypeScript: the types of every entry, by every way to set it up", () => {
-    compile(folder, resolve("node_modules/typescript/bin/tsc"));
+    compile(folder, resolve("node_modules/typescript/bin/tsc"), settings);
     return `${settings.length} settings, strict, libraries checked`;
   });
   await check("an older TypeScript", () => {
     const tsc = tool("typescript", "bin", "tsc");
-    compile(folder, tsc);
+    compile(folder, tsc, [settings[0], settings[4]]);
     return node(folder, tsc, ["--version"]).stdout.trim();
   });
   await check("VeRA, a method from outside", () => node(folder, join("built", "stranger.js")).stdout.trim());
