@@ -119,6 +119,7 @@ export {
   BertSelfAttention,
   type EncodeOptions,
 } from "./models/bert-encoder.ts";
+export { type BlankModel, blankModel, fillWeights } from "./models/checkpoint/blank.ts";
 export {
   type CheckpointProgress,
   checkApart,

@@ -64,7 +64,15 @@ export {
 
 // Files
 
+export { loadQuantizedModel } from "./files/load-model.ts";
 export { packedState } from "./files/packed-state.ts";
+export {
+  type QuantizeCheckpointOptions,
+  type QuantizeCheckpointReport,
+  type QuantizedWeight,
+  quantizeCheckpoint,
+  quantizeSteps,
+} from "./files/quantize-checkpoint.ts";
 export {
   loadQuantized,
   loadQuantizedState,

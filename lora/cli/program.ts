@@ -41,6 +41,11 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
       summary: "Merge adapters into a base model, as a new model that needs no adapter.",
       load: () => import("./adapters/merge.ts"),
     },
+    {
+      name: "quantize",
+      summary: "Write a base model with its linear layers in 4 or 8 bits.",
+      load: () => import("./adapters/quantize.ts"),
+    },
   ],
   "Look at files": [
     {

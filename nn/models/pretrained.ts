@@ -122,7 +122,7 @@ function load(
 ): PretrainedModel {
   const { config, named, expected } = checkFolder(folder, fields, place, options);
   const { rng = defaultRandom() } = options;
-  const model = withoutInit(() => build(config, expected, rng));
+  const model = withoutInit(() => buildModel(config, expected, rng));
   for (const [name, parameter] of model.namedParameters()) {
     const tensor = named.get(name);
     if (tensor) parameter.assign(tensor.floats());
@@ -162,7 +162,7 @@ export function openPretrained(folder: string, options: Pick<LoadOptions, "numLa
   return readSaved(folder, (file, place) => {
     const fields = readConfig(folder, file, place);
     const { config, tensors, named, expected, weights } = checkFolder(folder, fields, place, options);
-    const model = withDeferredWeights(() => build(config, expected, random(0)));
+    const model = withDeferredWeights(() => buildModel(config, expected, random(0)));
     for (const [name, parameter] of model.namedParameters()) {
       const tensor = named.get(name);
       if (!parameter.value.storage.isDeferred) {
@@ -287,7 +287,8 @@ function presentConfig(model: PretrainedModel): PretrainedConfig {
   return isApart ? { ...config, tie_word_embeddings: false } : config;
 }
 
-function build(config: PretrainedConfig, expected: Shapes, rng: Random): PretrainedModel {
+/** The model of a configuration. @param expected its parameters: with a pooler or without */
+export function buildModel(config: PretrainedConfig, expected: Shapes, rng: Random): PretrainedModel {
   if (config.model_type === "gpt2") return new GPT2(config, { rng });
   if (!isEncoder(config)) return new Llama(config as ConfigFields<"llama">, { rng });
   if (config.num_labels > 0) return new Bert(config, { rng });

@@ -19,47 +19,89 @@ import {
   pythonJson,
   QuantizationError,
   type SafeTensor,
+  sizeOf,
   type TensorBytes,
+  type TensorPlan,
   tensorBytes,
 } from "../../core/index.ts";
 import { codebookFor, dynamic8, type Format, formats } from "../codebooks.ts";
+import { packedLength } from "../codes/pack.ts";
 import { ABSMAX_BLOCK_SIZE, type DoubleQuantizedAbsmax } from "../double-quantization.ts";
+import type { QuantizeOptions } from "../options.ts";
 import { QuantizedTensor } from "../quantized-tensor.ts";
 
 /** The key of the entry that marks a quantized weight. */
 const stateKey = (format: Format): string =>
   `quant_state.${format === "nf4" || format === "fp4" ? "bitsandbytes" : "lowrank"}__${format}`;
 
-/** The entries of one packed weight by key: "" for the codes, then "absmax", "quant_map" and so on. */
-export function packedState(q: QuantizedTensor): Map<string, TensorBytes> {
+/** Bytes as an entry, not copied. */
+const bytesEntry = (bytes: Uint8Array, shape = [bytes.length]): TensorBytes => ({
+  dtype: "U8",
+  shape,
+  bytes,
+});
+
+/**
+ * The entries of one packed weight by key: "" for the codes, then "absmax", "quant_map" and so on.
+ * @param length bytes of the JSON, which spaces fill up. @default as many as it has
+ */
+export function packedState(q: QuantizedTensor, length = 0): Map<string, TensorBytes> {
   const { packed, storedAbsmax, format } = q;
   const codebook = codebookFor[format].values;
-  const entries = new Map([["", tensorBytes("U8", [packed.length, 1], packed)]]);
+  const entries = new Map([["", bytesEntry(packed, [packed.length, 1])]]);
   if (storedAbsmax instanceof Float32Array) {
     entries.set("absmax", tensorBytes("F32", [storedAbsmax.length], storedAbsmax));
     entries.set("quant_map", tensorBytes("F32", [codebook.length], codebook));
   } else {
     const { codes, absmax } = storedAbsmax;
-    entries.set("absmax", tensorBytes("U8", [codes.length], codes));
+    entries.set("absmax", bytesEntry(codes));
     entries.set("quant_map", tensorBytes("F32", [codebook.length], codebook));
     entries.set("nested_absmax", tensorBytes("F32", [absmax.length], absmax));
     entries.set("nested_quant_map", tensorBytes("F32", [dynamic8.values.length], dynamic8.values));
   }
-  const text = new TextEncoder().encode(describe(q));
-  entries.set(stateKey(format), tensorBytes("U8", [text.length], text));
+  const offset = storedAbsmax instanceof Float32Array ? null : storedAbsmax.offset;
+  entries.set(stateKey(format), bytesEntry(new TextEncoder().encode(describe(q, offset).padEnd(length))));
   return entries;
 }
 
-/** The JSON that bitsandbytes writes. */
-function describe({ format, blockSize, shape, storedAbsmax }: QuantizedTensor): string {
+/** The most characters of a double in JSON. */
+const LONGEST = 25;
+
+/**
+ * What `packedState` will give for a weight of this shape: formats and shapes, before anything is quantized. The mean of
+ * absmax is not known then, so that the JSON has room for any.
+ */
+export function plannedState(
+  shape: readonly number[],
+  { format, blockSize, doubleQuant }: Required<QuantizeOptions>,
+): { readonly plans: ReadonlyMap<string, TensorPlan>; readonly length: number } {
+  const { bits, values } = codebookFor[format];
+  const size = sizeOf(shape);
+  const blocks = Math.ceil(size / blockSize);
+  const length =
+    describe({ format, blockSize, shape }, doubleQuant ? 0 : null).length + (doubleQuant ? LONGEST : 0);
+  const plans = new Map<string, TensorPlan>([
+    ["", { dtype: "U8", shape: [packedLength(bits, size), 1] }],
+    ["absmax", { dtype: doubleQuant ? "U8" : "F32", shape: [blocks] }],
+    ["quant_map", { dtype: "F32", shape: [values.length] }],
+    [stateKey(format), { dtype: "U8", shape: [length] }],
+  ]);
+  if (doubleQuant) {
+    plans.set("nested_absmax", { dtype: "F32", shape: [Math.ceil(blocks / ABSMAX_BLOCK_SIZE)] });
+    plans.set("nested_quant_map", { dtype: "F32", shape: [dynamic8.values.length] });
+  }
+  return { plans, length };
+}
+
+/** The JSON that bitsandbytes writes. @param offset the mean of absmax; null without double quantization */
+function describe(
+  { format, blockSize, shape }: Pick<QuantizedTensor, "format" | "blockSize" | "shape">,
+  offset: number | null,
+): string {
   const nested =
-    storedAbsmax instanceof Float32Array
+    offset === null
       ? {}
-      : {
-          nested_blocksize: ABSMAX_BLOCK_SIZE,
-          nested_dtype: "float32",
-          nested_offset: storedAbsmax.offset,
-        };
+      : { nested_blocksize: ABSMAX_BLOCK_SIZE, nested_dtype: "float32", nested_offset: offset };
   return pythonJson(
     { quant_type: format, blocksize: blockSize, dtype: "float32", shape, ...nested },
     { floats: ["nested_offset"] },
