@@ -5,7 +5,7 @@
  */
 
 import { basename, resolve } from "node:path";
-import { exists, LowrankError } from "../../core/index.ts";
+import { exists, LowrankError, parseJsonObject, type Random, readFile } from "../../core/index.ts";
 import {
   Bert,
   BertModel,
@@ -16,7 +16,7 @@ import {
   type PretrainedModel,
   type PretrainedTokenizer,
 } from "../../nn/index.ts";
-import { quantizeModel } from "../../quant/index.ts";
+import { loadQuantizedModel, quantizeModel } from "../../quant/index.ts";
 import { type AdaptedModel, compose, loadAdapter } from "../index.ts";
 import { choice, type Flags, repeated, text } from "./flags.ts";
 import { type ResolveOptions, resolveFolder } from "./hub/index.ts";
@@ -69,12 +69,23 @@ export interface BaseOptions {
 export function loadBase({ base, adapter = [], quantize }: BaseOptions, terminal: Terminal): LoadedBase {
   const adapters = adapter.map((given) => parseAdapter(given, terminal.io.env));
   const folder = resolveFolder(base, { who: "--base", env: terminal.io.env });
-  const model = loadPretrained(folder);
+  const model = loadModel(folder);
   if (quantize) {
     const { bytes, bytesBefore } = quantizeModel(model, { format: quantize, doubleQuant: true });
     terminal.note(`base in ${quantize}: ${megabytes(bytes)} in place of ${megabytes(bytesBefore)}`);
   }
   return { folder, model, adapted: adapters.length > 0 ? putOn(model, adapters) : null };
+}
+
+/**
+ * Loads a model's folder, of plain weights or, as quantization_config in its config.json says, of quantized ones.
+ * @throws CheckpointError as `loadPretrained` and `loadQuantizedModel`
+ */
+export function loadModel(folder: string, options: { readonly rng?: Random } = {}): PretrainedModel {
+  const config = `${folder}/config.json`;
+  const isQuantized =
+    exists(config) && (parseJsonObject(config, readFile(config)).quantization_config ?? null) !== null;
+  return isQuantized ? loadQuantizedModel(folder, options) : loadPretrained(folder, options);
 }
 
 /**

@@ -5,12 +5,12 @@ import {
   CheckpointError,
   type JsonObject,
   LowrankError,
-  random,
+  type Random,
   type SafeTensor,
   zeros,
 } from "../../../core/index.ts";
 import { modelConfig } from "../../config/config.ts";
-import { withDeferredWeights } from "../../layers/init.ts";
+import { defaultRandom, withDeferredWeights } from "../../layers/init.ts";
 import { parametersIn } from "../../module/fields.ts";
 import type { Module } from "../../module/module.ts";
 import { naming } from "../../module/naming.ts";
@@ -35,9 +35,14 @@ export interface BlankModel {
 /**
  * Makes the model that config.json describes, in evaluation mode.
  * @param ignored fields of config.json that the caller answers for, such as quantization_config
+ * @param rng generator of dropout's seeds
  * @throws CheckpointError when a file is missing or malformed, or config.json asks for something not implemented
  */
-export function blankModel(folder: string, ignored: readonly string[]): BlankModel {
+export function blankModel(
+  folder: string,
+  ignored: readonly string[],
+  rng: Random = defaultRandom(),
+): BlankModel {
   const { fields, tensors, path } = openCheckpoint(folder);
   if (!fields) throw new CheckpointError(`${folder}: no config.json`);
   const own = Object.fromEntries(Object.entries(fields).filter(([name]) => !ignored.includes(name)));
@@ -51,7 +56,7 @@ export function blankModel(folder: string, ignored: readonly string[]): BlankMod
   );
   const hasPooler = [...tensors.keys()].some((name) => name.startsWith("pooler."));
   const expected = expectedParameters(config, !hasPooler);
-  const model = withDeferredWeights(() => buildModel(config, expected, random(0))).eval();
+  const model = withDeferredWeights(() => buildModel(config, expected, rng)).eval();
   return { model: Object.assign(model, { origin: new Origin(folder, own) }), tensors, path, fields };
 }
 

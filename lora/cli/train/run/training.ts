@@ -8,12 +8,12 @@ import {
   fitSteps,
   type GPT2,
   type Llama,
-  loadPretrained,
   loadTokenizer,
   type PretrainedTokenizer,
 } from "../../../../nn/index.ts";
 import { quantizeModel } from "../../../../quant/index.ts";
 import { type AdaLoRA, type AdaptedModel, BudgetAllocator, inject } from "../../../index.ts";
+import { loadModel } from "../../base.ts";
 import { resolveFolder } from "../../hub/index.ts";
 import type { IO } from "../../terminal/terminal.ts";
 import { type Batch, batchOf, order } from "./batches.ts";
@@ -102,7 +102,7 @@ export async function prepareRun(
   const { base, quantize, seed } = settings;
   const folder = resolveFolder(base, { who: "--base", env });
   const tokenizer = loadTokenizer(folder);
-  const model = loadPretrained(folder, { rng: random(seed).split("base") });
+  const model = loadModel(folder, { rng: random(seed).split("base") });
   if (!("lm_head" in model))
     throw new LowrankError(
       `--base: train needs a language model, such as GPT-2 or Llama; ${base} is ${model.constructor.name}, an encoder`,
