@@ -6,6 +6,7 @@ import { perplexity } from "../../../nn/index.ts";
 import { megabytes } from "../base.ts";
 import { defineCommand } from "../command.ts";
 import { integer, text, toggle } from "../flags.ts";
+import type { Progress } from "../terminal/progress.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { quoted } from "./run/card.ts";
 import { checkSettings } from "./run/check.ts";
@@ -107,22 +108,37 @@ async function trained(
   const interrupt = watchInterrupt(() =>
     terminal.note("stopping after this step; Ctrl-C again stops at once"),
   );
-  const progress = terminal.progress("training", run.steps, "steps");
+  const bar = oneBar(terminal);
   try {
     if (saves) describeRun(run, out, resume);
     return await runTraining(run, {
       ...(saves && { checkpoint: { path: statePath(out), every: every ?? EVERY } }),
+      onMeasure: (when, done, parts) => bar.show(`loss ${when} training`, done, parts, "batches"),
       onStep({ done, loss, evaluation }) {
         const held = evaluation ? `, validation ${evaluation.value.toFixed(3)}` : "";
-        progress.update(done, `loss ${loss.toFixed(3)}${held}`);
+        bar.show("training", done, run.steps, "steps", `loss ${loss.toFixed(3)}${held}`);
       },
       isCancelled: () => interrupt.happened,
     });
   } finally {
-    progress.done();
+    bar.done();
     interrupt.end();
     removeBegun(out);
   }
+}
+
+/** A progress that is shown under one label, then another. */
+function oneBar(terminal: Terminal) {
+  let [shown, bar] = ["", null as Progress | null];
+  return {
+    show(label: string, done: number, total: number, unit: string, detail?: string): void {
+      if (label !== shown) bar?.done();
+      if (label !== shown || bar === null) bar = terminal.progress(label, total, unit);
+      shown = label;
+      bar.update(done, detail);
+    },
+    done: () => bar?.done(),
+  };
 }
 
 /** Says how an interrupted run is continued. @returns the exit code */

@@ -21,13 +21,15 @@ export interface MeanOptions {
   readonly padding: number;
   /** Most examples, spread evenly over the source. @default all */
   readonly most?: number;
+  /** Called after each batch. */
+  readonly onBatch?: (done: number, batches: number) => void;
 }
 
 /** The mean loss over the labels of a source that count, in evaluation mode. */
 export function meanLoss(
   model: Module & LanguageModelHolder,
   source: Source,
-  { batchSize, padding, most = Infinity }: MeanOptions,
+  { batchSize, padding, most = Infinity, onBatch }: MeanOptions,
 ): number {
   const chosen = spread(source.size, most);
   let [sum, count] = [0, 0];
@@ -36,6 +38,7 @@ export function meanLoss(
     const batch = batchOf(examples, padding);
     sum += evaluated(model, () => lossOf(model, batch, 1).item());
     count += examples.reduce((total, example) => total + countOf(example), 0);
+    onBatch?.(Math.floor(first / batchSize) + 1, Math.ceil(chosen.length / batchSize));
   }
   return sum / count;
 }

@@ -54,6 +54,8 @@ export interface RunProgress {
 export interface RunningOptions {
   /** Where and how often its state is saved, so that it can be continued. @default never */
   readonly checkpoint?: { readonly path: string; readonly every: number };
+  /** Called while the losses before and after are computed, and the samples are written. */
+  readonly onMeasure?: (when: "before" | "after", done: number, parts: number) => void;
   /** Called after each step. */
   readonly onStep?: (progress: RunProgress) => void;
   /** True: stop after this step. The run can be continued from its last checkpoint. */
@@ -87,8 +89,8 @@ export interface TrainingResult {
   readonly memory: MemoryReport;
 }
 
-/** Examples on which the losses before and after are computed where nothing is held out, or much is. */
-const MOST = 64;
+/** Most examples that a validation is on, spread evenly; and the losses before and after, where nothing is held out. */
+const MOST = { validation: 32, training: 16 };
 
 /**
  * Reads the data, loads the base, and puts the adapter on it.
@@ -134,10 +136,17 @@ export function stepsOf({ steps, epochs, batchSize, accumulate }: RunSettings, {
 export async function runTraining(run: PreparedRun, options: RunningOptions = {}): Promise<TrainingResult> {
   const { settings, adapted, data, steps } = run;
   const { validation, train } = data;
-  const mean = { batchSize: settings.batchSize, padding: paddingOf(run.tokenizer), most: MOST };
   const held = validation ?? train;
-  const before = meanLoss(adapted, held, mean);
-  const sampleBefore = sampleOf(run);
+  const measure = (when: "before" | "after"): [number, Sample | null] => {
+    const loss = meanLoss(adapted, held, {
+      batchSize: settings.batchSize,
+      padding: paddingOf(run.tokenizer),
+      most: MOST[validation ? "validation" : "training"],
+      onBatch: (done, batches) => options.onMeasure?.(when, done, batches + 1),
+    });
+    return [loss, sampleOf(run)];
+  };
+  const [before, sampleBefore] = measure("before");
 
   const optimizer = optimizerOf(adapted, settings);
   const result = { losses: [] as number[], validations: [] as Evaluation[], best: null as Evaluation | null };
@@ -174,14 +183,13 @@ export async function runTraining(run: PreparedRun, options: RunningOptions = {}
   }
   const seconds = (performance.now() - began) / 1000;
   const memory = stop();
-  const after = finished ? meanLoss(adapted, held, mean) : Number.NaN;
+  const [after, sampleAfter] = finished ? measure("after") : [Number.NaN, null];
   return {
     finished,
     taken: finished ? result.losses.length : taken,
     ...result,
     beforeAndAfter: { of: validation ? "validation" : "training", before, after },
-    sample:
-      sampleBefore === null || !finished ? null : { ...sampleBefore, after: sampleOf(run)?.before ?? "" },
+    sample: sampleBefore && sampleAfter && { ...sampleBefore, after: sampleAfter.before },
     seconds,
     tokensPerSecond: seconds > 0 ? tokens / seconds : 0,
     memory,
@@ -215,7 +223,7 @@ function fitOptions(
     ...(validation && {
       evaluate: {
         every: settings.evaluateEvery ?? Math.max(1, Math.round(steps / 10)),
-        run: () => meanLoss(adapted, validation, { batchSize, padding, most: MOST }),
+        run: () => meanLoss(adapted, validation, { batchSize, padding, most: MOST.validation }),
         keepBest,
         ...(patience !== undefined && { patience }),
       },
