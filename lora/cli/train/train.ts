@@ -8,13 +8,13 @@ import { defineCommand } from "../command.ts";
 import { integer, text, toggle } from "../flags.ts";
 import type { Progress } from "../terminal/progress.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { quoted } from "./run/card.ts";
 import { checkSettings } from "./run/check.ts";
 import { watchInterrupt } from "./run/interrupt.ts";
 import { BASE, saveBase } from "./run/loftq.ts";
-import { checkOut, makeOut, removeBegun, writeRun } from "./run/out.ts";
-import { filesOf, type RunReport, reportOf } from "./run/report.ts";
-import { describeRun, hasRun, savedSettings, statePath } from "./run/resume.ts";
+import { quoted } from "./run/output/card.ts";
+import { checkOut, makeOut, removeBegun, writeRun } from "./run/output/out.ts";
+import { filesOf, type RunReport, reportOf } from "./run/output/report.ts";
+import { describeRun, hasRun, savedSettings, statePath } from "./run/output/resume.ts";
 import { type RunSettings, runOptions } from "./run/settings.ts";
 import { type PreparedRun, prepareRun, runTraining, type TrainingResult } from "./run/training.ts";
 

@@ -7,7 +7,7 @@ import { loadAdapter } from "lowrank/lora";
 import { evenWindows, type Llama, loadPretrained, loadTokenizer, nextTokenLoss } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { writeRun } from "../../../../lora/cli/train/run/out.ts";
+import { writeRun } from "../../../../lora/cli/train/run/output/out.ts";
 import { failingAt, quickFolder } from "../../../support/faults.ts";
 import { tinyFolder } from "../../../support/tiny-folder.ts";
 import { lowrank } from "../run.ts";

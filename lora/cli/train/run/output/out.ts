@@ -9,7 +9,7 @@ import {
   makeFolder,
   removeFile,
   writeFilesAtomic,
-} from "../../../../core/index.ts";
+} from "../../../../../core/index.ts";
 import { FOLDER, hasRun, statePath } from "./resume.ts";
 
 /**

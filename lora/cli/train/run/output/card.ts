@@ -1,7 +1,7 @@
 /** @file The model card of an adapter, README.md: what it is, how to use it, how it was trained, what came out. */
 
+import { type RunSettings, runOptions } from "../settings.ts";
 import type { RunReport } from "./report.ts";
-import { type RunSettings, runOptions } from "./settings.ts";
 
 /** What the card says beyond the numbers. */
 interface CardOptions {

@@ -1,13 +1,13 @@
 /** @file What a run leaves in its folder beside the adapter, and prints: its numbers as JSON, losses by step, the picture. */
 
-import type { MemoryReport } from "../../../../core/index.ts";
-import { perplexity } from "../../../../nn/index.ts";
-import { writeAdapter } from "../../../index.ts";
+import type { MemoryReport } from "../../../../../core/index.ts";
+import { perplexity } from "../../../../../nn/index.ts";
+import { writeAdapter } from "../../../../index.ts";
+import { allocation, runMethods } from "../methods.ts";
+import { scheduleOf } from "../optimizer.ts";
+import type { PreparedRun, TrainingResult } from "../training.ts";
 import { cardOf } from "./card.ts";
 import { lossCurve } from "./curve.ts";
-import { allocation, runMethods } from "./methods.ts";
-import { scheduleOf } from "./optimizer.ts";
-import type { PreparedRun, TrainingResult } from "./training.ts";
 
 /** All numbers of a run, as they stand in run.json and are printed with `--json`. */
 export type RunReport = ReturnType<typeof reportOf>;

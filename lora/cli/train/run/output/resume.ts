@@ -18,11 +18,11 @@ import {
   readFile,
   removeFile,
   writeFileAtomic,
-} from "../../../../core/index.ts";
-import { spelled } from "./check.ts";
-import { type RunSettings, runSettings } from "./settings.ts";
-import type { Source } from "./source.ts";
-import type { PreparedRun } from "./training.ts";
+} from "../../../../../core/index.ts";
+import { spelled } from "../check.ts";
+import { type RunSettings, runSettings } from "../settings.ts";
+import type { Source } from "../source.ts";
+import type { PreparedRun } from "../training.ts";
 
 /** The folder, in the output's. */
 export const FOLDER = "checkpoint";
