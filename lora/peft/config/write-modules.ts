@@ -96,6 +96,7 @@ function targetFields(
       },
       configured && written(configured),
       configured && written(configured, config.layers),
+      written(lastNames(paths)),
       written(paths),
       written(exactly(paths).source),
     ],
@@ -123,6 +124,11 @@ function withParameters(modules: readonly NamedModule[], chosen: ReadonlySet<str
   const holding = modules.filter((module) => chosen.has(module.name) && [...placesIn(module)].length > 0);
   return new Set(holding.map(({ name }) => name));
 }
+
+/** The last parts of names, such as q_proj and v_proj: the short form of a list, where they mean no other layer. */
+const lastNames = (paths: readonly string[]): string[] => [
+  ...new Set(paths.map((path) => path.slice(path.lastIndexOf(".") + 1))),
+];
 
 /** A target as PEFT's list of names; undefined when it is anything else. */
 function namesIn(target: unknown): readonly string[] | undefined {

@@ -25,11 +25,11 @@ export function checkTensors(source: string, content: Content, file: FileTensors
     ...content.echoes.map(({ key, place }) => [key, place.original] as const),
   ]);
   const mismatch = findMismatch(expected, file.byKey);
-  const problems = describeMismatch(mismatch, 8).map((problem) => problem.replaceAll(PREFIX, ""));
+  const problems = describeMismatch(mismatch, 4).map((problem) => problem.replaceAll(PREFIX, ""));
   if (problems.length > 0) {
     const renamed = renamedTensor(mismatch.missing, mismatch.unexpected);
     throw new CheckpointError(
-      `${source}: not an adapter for this model: ${[...problems, ...renamed].join("; ")}`,
+      `${source}: not an adapter for this model (was it made for another base?): ${[...problems, ...renamed].join("; ")}`,
     );
   }
   for (const { key, parameter } of content.repeated) {

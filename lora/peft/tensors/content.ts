@@ -135,8 +135,10 @@ function adaptedLayers(
   const { target } = fields;
   const wanted = Array.isArray(target) ? target[0] : [...inFile].find((layer) => layer !== null);
   const near = nearestNames(wanted ?? String(target ?? ""), adaptable).join(", ");
+  const more = Array.isArray(target) && target.length > 4 ? ` and ${target.length - 3} more` : "";
+  const named = JSON.stringify(more && Array.isArray(target) ? target.slice(0, 3) : target);
   throw new CheckpointError(
-    `${source}: target_modules ${JSON.stringify(target)} is no layer of this ${model.constructor.name}; the nearest are ${near}`,
+    `${source}: target_modules ${named}${more} is no layer of this ${model.constructor.name}; the nearest are ${near}`,
   );
 }
 
