@@ -28,8 +28,9 @@ export function checkTensors(source: string, content: Content, file: FileTensors
   const problems = describeMismatch(mismatch, 4).map((problem) => problem.replaceAll(PREFIX, ""));
   if (problems.length > 0) {
     const renamed = renamedTensor(mismatch.missing, mismatch.unexpected);
+    const other = mismatch.misshapen.length > 0 ? ["such shapes are those of another base"] : [];
     throw new CheckpointError(
-      `${source}: not an adapter for this model (was it made for another base?): ${[...problems, ...renamed].join("; ")}`,
+      `${source}: not an adapter for this model: ${[...problems, ...renamed, ...other].join("; ")}`,
     );
   }
   for (const { key, parameter } of content.repeated) {
