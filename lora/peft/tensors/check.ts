@@ -28,7 +28,7 @@ export function checkTensors(source: string, content: Content, file: FileTensors
   const problems = describeMismatch(mismatch, 4).map((problem) => problem.replaceAll(PREFIX, ""));
   if (problems.length > 0) {
     const renamed = renamedTensor(mismatch.missing, mismatch.unexpected);
-    const other = mismatch.misshapen.length > 0 ? ["such shapes are those of another base"] : [];
+    const other = mismatch.misshapen.length > 0 ? ["such shapes are those of another base or rank"] : [];
     throw new CheckpointError(
       `${source}: not an adapter for this model: ${[...problems, ...renamed, ...other].join("; ")}`,
     );
