@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mseLoss, tensor } from "lowrank/autograd";
 import { parseSafetensors, random, serializeSafetensors } from "lowrank/core";
-import { inject, loadAdapter, writeAdapter } from "lowrank/lora";
+import { inject, loadAdapter, measureUpdate, openAdapter, verifyAdapter, writeAdapter } from "lowrank/lora";
 import {
   AdamW,
   Bert,
@@ -197,10 +197,13 @@ function adapter(method: "lora" | "adalora"): Target {
     ]),
     load(files, folder) {
       const model = base();
+      const error = verifyAdapter(folder).find(({ level }) => level === "error"); // which never throws
       const adapted = unlessRefused(
         () => stateOf(model),
         () => loadAdapter(model, folder),
       );
+      if (error) return `verifyAdapter refuses what loads: ${error.message}`;
+      for (const layer of openAdapter(folder).layers) measureUpdate(layer);
       const fields = JSON.parse(new TextDecoder().decode(files.get("adapter_config.json")));
       const [part] = adapted.adapter("default").values();
       if (
