@@ -37,43 +37,36 @@ export interface TensorStatistics {
 export function tensorStatistics(tensor: SafeTensor): TensorStatistics {
   let [count, at, zeros, nan, infinite, firstNotFinite] = [0, 0, 0, 0, 0, -1];
   let [min, max] = [Infinity, -Infinity];
-  let [energy, mean, squares] = [0, 0, 0]; // Σ x², and of the parts so far Σ (x − mean)² (Chan, Golub & LeVeque, 1979)
+  // Sums of x², and of x − c and (x − c)² with c the first finite value: near the mean nothing cancels.
+  let [energy, sum, squares, center] = [0, 0, 0, Number.NaN];
   for (const part of tensor.parts()) {
-    let [sum, finite] = [0, 0];
-    for (let i = 0; i < part.length; i++) {
-      const value = Number(part[i]);
-      if (!Number.isFinite(value)) {
+    const values =
+      part instanceof BigInt64Array || part instanceof BigUint64Array ? Array.from(part, Number) : part;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i];
+      if (value - value !== 0) {
         if (firstNotFinite < 0) firstNotFinite = at + i;
         if (Number.isNaN(value)) nan++;
         else infinite++;
         continue;
       }
+      if (count++ === 0) center = value;
       if (value === 0) zeros++;
       if (value < min) min = value;
       if (value > max) max = value;
-      sum += value;
-      finite++;
-    }
-    at += part.length;
-    if (finite === 0) continue;
-    const center = sum / finite;
-    let around = 0;
-    for (let i = 0; i < part.length; i++) {
-      const value = Number(part[i]);
-      if (!Number.isFinite(value)) continue;
-      around += (value - center) ** 2;
+      const away = value - center;
+      sum += away;
+      squares += away * away;
       energy += value * value;
     }
-    const all = count + finite;
-    squares += around + ((center - mean) ** 2 * count * finite) / all;
-    mean += ((center - mean) * finite) / all;
-    count = all;
+    at += values.length;
   }
+  const mean = count > 0 ? sum / count : 0;
   return {
     size: sizeOf(tensor.shape),
     norm: Math.sqrt(energy),
-    mean,
-    deviation: count > 0 ? Math.sqrt(squares / count) : 0,
+    mean: count > 0 ? center + mean : 0,
+    deviation: count > 0 ? Math.sqrt(Math.max(0, squares / count - mean * mean)) : 0,
     min: count > 0 ? min : 0,
     max: count > 0 ? max : 0,
     zeros,
