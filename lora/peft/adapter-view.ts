@@ -56,7 +56,9 @@ export function viewAdapter(adapted: AdaptedModel, name: string): AdapterView {
     form,
     parts,
     own: adapted.ownParameters(name),
-    masks: triplets ? masksOf(triplets, parts, origin?.config.masks ?? null) : null,
+    masks: triplets
+      ? masksOf(triplets, parts, origin && { masks: origin.config.masks, alive: origin.alive })
+      : null,
     config,
     origin,
     model,

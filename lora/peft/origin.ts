@@ -3,6 +3,7 @@
 import type { AdapterConfig } from "../methods.ts";
 import type { PeftConfig } from "./config/parse.ts";
 import type { Echo } from "./tensors/content.ts";
+import type { Masks } from "./tensors/masks.ts";
 
 /** The files of an adapter that was read. */
 export interface Origin {
@@ -14,6 +15,8 @@ export interface Origin {
   /** Names of modules whose weights are in the file although modules_to_save does not name them. */
   readonly embeddings: readonly string[];
   readonly echoes: readonly Echo[];
+  /** Of AdaLoRA: which triplets added something to ΔW when it was read. */
+  readonly alive: Masks;
   /** Of tables of which the file holds rows only: the key and the rows, by the names of the parameters. */
   readonly rows: ReadonlyMap<string, { readonly key: string; readonly rows: readonly number[] }>;
 }

@@ -19,7 +19,7 @@ import { type Content, expectedContent, type Own } from "./tensors/content.ts";
 import { fitVocabulary } from "./tensors/embeddings.ts";
 import { FileTensors, sameValues } from "./tensors/file.ts";
 import { parameterOf, type Slot } from "./tensors/keys.ts";
-import { expanded } from "./tensors/masks.ts";
+import { aliveIn, expanded } from "./tensors/masks.ts";
 import { tableWith } from "./tensors/tokens.ts";
 
 /** The two files of an adapter. */
@@ -99,12 +99,14 @@ export function readAdapter<M extends AnyModel>(
         `${source}: adapter_config.json: ${config.training.join(", ")}: the adapter computes what it does in PEFT, but is ` +
           "trained on as a plain one here",
       );
+    const { triplets } = formOf(config.method);
     setOrigin(adapted.config(name), {
       text: files.config,
       config,
       repeated: content.repeated.map(({ key }) => key),
       embeddings: content.embeddings,
       echoes: content.echoes,
+      alive: triplets ? aliveIn(triplets, adapted.adapter(name)) : null,
       rows: new Map(
         content.own.flatMap(({ place, key, rows }) => (rows ? [[place.name, { key, rows }]] : [])),
       ),

@@ -746,4 +746,20 @@ test("fields by which PEFT only trains otherwise are warned of", () => {
   }
 });
 
+test("an AdaLoRA adapter with λ = 0 in a whole file is written again whole, and pruned once more is dead", () => {
+  const files = filesOf(llama(), { method: "adalora", target: ["q_proj", "v_proj"] }, {}, (tensors) => {
+    const key = `${P}model.layers.0.self_attn.q_proj.lora_E`;
+    tensors.set(key, tensorBytes("F32", [2, 1], [0, 0.5]));
+  });
+  const adapted = readAdapter(llama(), files);
+  writesAgain(adapted, files);
+  const part = adapted.adapter("default").get("model.layers.0.self_attn.v_proj") as AdaLoRA;
+  part.lambda.assign([part.lambda.toArray()[0], 0]);
+  const { rank_pattern } = JSON.parse(writeAdapter(adapted).config);
+  assert.equal(rank_pattern, {
+    "model.layers.0.self_attn.q_proj.lora_E": [false, true],
+    "model.layers.0.self_attn.v_proj.lora_E": [true, false],
+  });
+});
+
 test.run();

@@ -12,12 +12,24 @@ import type { TripletForm } from "../../model/method.ts";
 /** For each layer, which triplets are in the file; null when all are. */
 export type Masks = ReadonlyMap<string, readonly boolean[]> | null;
 
+/** For each layer, which triplets add something to ΔW. */
+export const aliveIn = (triplets: TripletForm, parts: ReadonlyMap<string, Adapter>): Map<string, boolean[]> =>
+  new Map(Array.from(parts, ([path, part]) => [path, triplets.alive(part)]));
+
 /**
- * Which triplets are written: those of `before`, the masks of the file that the adapter was read from, when every triplet
- * that is alive is among them; else those that are alive. All are written when all are alive or none is, as at the start.
+ * Which triplets are written: those of the file that the adapter was read from, when every triplet that is alive is among
+ * them; else those that are alive. All are written when all are alive or none is, as at the start, and when the file had
+ * all, and those that were alive in it are alive.
  */
-export function masksOf(triplets: TripletForm, parts: ReadonlyMap<string, Adapter>, before: Masks): Masks {
-  const alive = new Map(Array.from(parts, ([path, part]) => [path, triplets.alive(part)]));
+export function masksOf(
+  triplets: TripletForm,
+  parts: ReadonlyMap<string, Adapter>,
+  origin?: { readonly masks: Masks; readonly alive: Masks },
+): Masks {
+  const alive = aliveIn(triplets, parts);
+  const before = origin?.masks ?? null;
+  if (origin?.masks === null && JSON.stringify([...alive]) === JSON.stringify([...(origin.alive ?? [])]))
+    return null;
   const holds = (mask: readonly boolean[] | undefined, lives: readonly boolean[]): boolean =>
     mask === undefined || lives.every((lives, i) => !lives || mask[i]);
   if (before && [...alive].every(([path, lives]) => holds(before.get(path), lives))) return before;
