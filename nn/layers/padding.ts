@@ -5,15 +5,14 @@
 
 import { Tensor } from "../../autograd/index.ts";
 import {
-  ArgumentError,
   array,
   checkIndices,
   type IndexLike,
   type Indices,
-  indices,
   ShapeError,
   sameShape,
 } from "../../core/index.ts";
+import { namedIndices } from "../module/options.ts";
 
 /**
  * The mask of a call; null when there is none or it hides nothing.
@@ -29,7 +28,7 @@ export function checkMask(
   before = 0,
 ): Indices | null {
   if (attentionMask === undefined) return null;
-  const mask = maskIndices(who, attentionMask);
+  const mask = namedIndices(`${who}: attentionMask, 1 (token) or 0 (padding)`, attentionMask);
   const [batch, time] = ids.shape;
   if (!sameShape(mask.shape, [batch, before + time])) {
     const expected =
@@ -40,17 +39,6 @@ export function checkMask(
   }
   checkIndices(`${who}: attentionMask, 1 (token) or 0 (padding)`, mask, 2);
   return mask.data.includes(0) ? mask : null;
-}
-
-/** @throws ArgumentError on what are no indices */
-function maskIndices(who: string, attentionMask: IndexLike): Indices {
-  try {
-    return indices(attentionMask);
-  } catch (error) {
-    throw new ArgumentError(who, "attentionMask [batch, time], of the numbers 1 (token) and 0 (padding)", {
-      attentionMask: attentionMask === null ? null : `what is none (${(error as Error).message})`,
-    });
-  }
 }
 
 /** What is added to the attention scores of an encoder, [batch, 1, 1, keys]: −∞ at keys that are padding, else 0. */

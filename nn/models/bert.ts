@@ -18,14 +18,14 @@ import {
   type Tensor,
   tanh,
 } from "../../autograd/index.ts";
-import { ArgumentError, type IndexLike, indices, type Random, ShapeError } from "../../core/index.ts";
+import { ArgumentError, type IndexLike, type Random, ShapeError } from "../../core/index.ts";
 import { type BertConfig, type ConfigFields, modelConfig } from "../config/config.ts";
 import { Dropout } from "../layers/dropout.ts";
 import { defaultRandom } from "../layers/init.ts";
 import { Linear, type LinearLike } from "../layers/linear.ts";
 import { checkMask, paddingScores } from "../layers/padding.ts";
 import { Module } from "../module/module.ts";
-import { checkLayer } from "../module/options.ts";
+import { checkLayer, namedIndices } from "../module/options.ts";
 import { BertEmbeddings, BertEncoder, BertPooler, type EncodeOptions } from "./bert-encoder.ts";
 import type { ModelOptions } from "./language-model.ts";
 
@@ -142,7 +142,7 @@ export class BertModel extends Module {
   /** ids [batch, time] → hidden states of the last layer, [batch, time, hidden]. */
   forward(ids: IndexLike, options: EncodeOptions = {}): Tensor {
     checkLayer("Bert", options, ["attentionMask", "tokenTypes", "positions"]);
-    const tokens = indices(ids);
+    const tokens = namedIndices("Bert: ids", ids);
     if (tokens.shape.length !== 2) throw new ShapeError("Bert", "ids [batch, time]", { ids: tokens.shape });
     const mask = checkMask("Bert", options.attentionMask, tokens);
     return this.encoder.forward(

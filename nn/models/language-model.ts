@@ -12,7 +12,6 @@ import {
   ArgumentError,
   type IndexLike,
   type Indices,
-  indices,
   type Random,
   ShapeError,
   sameShape,
@@ -26,7 +25,7 @@ import {
   positionsUnder,
 } from "../layers/padding.ts";
 import type { Module } from "../module/module.ts";
-import { checkLayer } from "../module/options.ts";
+import { checkLayer, namedIndices } from "../module/options.ts";
 
 /** The options of the models' constructors. */
 export interface ModelOptions {
@@ -50,7 +49,10 @@ export interface DecodeOptions {
    * with padding, each row's tokens count from 0, as in the `generate` of transformers
    */
   readonly positions?: IndexLike;
-  /** True: logits of the last position only, [batch, 1, vocab]. @default false */
+  /**
+   * True: logits of the last position only, [batch, 1, vocab]; in a row that ends with padding they mean nothing.
+   * @default false
+   */
   readonly lastOnly?: boolean;
 }
 
@@ -119,7 +121,7 @@ export function nextTokenLoss(
   const model = languageModelIn("loss", holder);
   checkLayer("loss", given, ["attentionMask", "chunkBytes", "ignoreIndex", "labelSmoothing", "reduction"]);
   const { attentionMask, ...options } = given;
-  const [tokens, targets] = [indices(ids), indices(labels)];
+  const [tokens, targets] = [namedIndices("loss: ids", ids), namedIndices("loss: labels", labels)];
   if (tokens.shape.length !== 2 || tokens.shape[1] < 2 || !sameShape(tokens.shape, targets.shape)) {
     throw new ShapeError("loss", "ids [batch, time] of at least 2 tokens, and labels of the same shape", {
       ids: tokens.shape,
@@ -186,7 +188,7 @@ export function tokensAndPositions(
 ): DecoderInput {
   checkLayer(who, options, ["cache", "attentionMask", "positions", "lastOnly"]);
   const { cache, attentionMask, positions } = options;
-  const tokens = indices(ids);
+  const tokens = namedIndices(`${who}: ids`, ids);
   if (tokens.shape.length !== 2 || tokens.shape[1] === 0)
     throw new ShapeError(who, "ids [batch, time] with at least one token", { ids: tokens.shape });
   const [batch, time] = tokens.shape;
@@ -197,7 +199,8 @@ export function tokensAndPositions(
       attentionMask,
       "in the cache": before,
     });
-  const at = indices(
+  const at = namedIndices(
+    `${who}: positions`,
     positions ?? (mask ? positionsUnder(mask, time) : Array.from({ length: time }, (_, t) => before + t)),
   );
   if (!sameShape(at.shape, [time]) && !sameShape(at.shape, [batch, time]))

@@ -1,7 +1,8 @@
 /** @file The prompts of a generation: rows of equal or unequal length, with or without a mask. */
 
-import { ArgumentError, type IndexLike, type Indices, indices, ShapeError } from "../../core/index.ts";
+import { ArgumentError, type IndexLike, type Indices, ShapeError } from "../../core/index.ts";
 import { checkMask } from "../layers/padding.ts";
+import { namedIndices } from "../module/options.ts";
 
 /** Prompts: ids [batch, time], or a list with the tokens of each row, which may be of unequal length. */
 export type Prompts = IndexLike | readonly (readonly number[] | Int32Array)[];
@@ -19,7 +20,7 @@ export interface PromptRows {
  *   ArgumentError on an empty prompt, and on a mask beside prompts of unequal length
  */
 export function readPrompts(who: string, ids: Prompts, attentionMask: IndexLike | undefined): PromptRows {
-  const unequal = raggedRows(ids);
+  const unequal = raggedRows(who, ids);
   if (unequal) {
     const empty = unequal.findIndex((row) => row.length === 0);
     if (empty >= 0)
@@ -34,7 +35,7 @@ export function readPrompts(who: string, ids: Prompts, attentionMask: IndexLike 
       );
     return { rows: unequal, grid: leftPadded(unequal) };
   }
-  const grid = indices(ids as IndexLike);
+  const grid = namedIndices(`${who}: ids`, ids as IndexLike);
   const { data, shape } = grid;
   if (shape.length !== 2 || shape[1] === 0)
     throw new ShapeError(who, "ids [batch, time] with at least one token", { ids: shape });
@@ -49,13 +50,13 @@ export function readPrompts(who: string, ids: Prompts, attentionMask: IndexLike 
 }
 
 /** Rows of unequal length; null where they are something else. @throws ArgumentError on what is no 32-bit integer */
-function raggedRows(ids: Prompts): number[][] | null {
+function raggedRows(who: string, ids: Prompts): number[][] | null {
   if (!Array.isArray(ids)) return null;
   const lists: readonly unknown[] = ids;
-  if (!lists.every((list) => Array.isArray(list) || list instanceof Int32Array)) return null;
+  if (!lists.every((list) => Array.isArray(list) || ArrayBuffer.isView(list))) return null;
   const rows = lists as readonly (readonly number[] | Int32Array)[];
   if (rows.every((row) => row.length === rows[0].length)) return null;
-  return rows.map((row) => Array.from(indices(row as readonly number[]).data));
+  return rows.map((row, i) => Array.from(namedIndices(`${who}: prompt ${i}`, row as readonly number[]).data));
 }
 
 /** Rows with zeros before them, as long as the longest. */

@@ -1,6 +1,14 @@
 /** @file The options of layers and models, checked by name with the spellings of PyTorch and transformers. */
 
-import { ArgumentError, checkOptions, Random } from "../../core/index.ts";
+import {
+  ArgumentError,
+  checkOptions,
+  type IndexLike,
+  type Indices,
+  indices,
+  LowrankError,
+  Random,
+} from "../../core/index.ts";
 import { Module } from "./module.ts";
 
 const elsewhere: Readonly<Record<string, string>> = {
@@ -63,4 +71,14 @@ export function checkModule(who: string, module: unknown): void {
 /** @throws ArgumentError unless `value` is true or false */
 export function checkFlag(who: string, name: string, value: unknown): void {
   if (typeof value !== "boolean") throw new ArgumentError(who, `${name} true or false`, { [name]: value });
+}
+
+/** `indices(values)`, whose errors name the argument: `who` stands in place of "indices". @throws as `indices` */
+export function namedIndices(who: string, values: IndexLike): Indices {
+  try {
+    return indices(values);
+  } catch (error) {
+    if (error instanceof LowrankError) error.message = error.message.replace(/^indices:/, `${who}:`);
+    throw error;
+  }
 }

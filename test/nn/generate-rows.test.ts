@@ -562,7 +562,8 @@ test("what makes no sense is refused with a sentence", () => {
   refused([[1, 2], []], {}, /a token in each prompt.*prompt 1/);
   refused([[], []], {}, /at least one token/, ShapeError);
   refused([[1, 2], [3]], { attentionMask: [[1, 1]] }, /prompts of unequal length need none/);
-  refused([[1, 2], [3.5]], {}, /integers/);
+  refused([[1, 2], [3.5]], {}, /prompt 1: expected integers/);
+  for (const none of ["ab", null]) refused(none, {}, /generate: ids: expected a list of integers/);
   refused([[1, 2], ["a"]], {}, /integers/);
   refused([[1, 2], [99]], {}, /0 to 12/);
   refused([[1, 2]], { attentionMask: [[1]] }, /attentionMask \[batch, time\]/, ShapeError);

@@ -30,15 +30,21 @@ const CONTEXT = 9;
 
 type Decoder = GPT2 | Llama;
 
-const architectures = {
-  gpt2: () => ({ model_type: "gpt2" }) as const,
-  llama: () => ({ model_type: "llama" }) as const,
-  mistral: () => ({ model_type: "mistral", sliding_window: CONTEXT }) as const,
-  qwen2: () => ({ model_type: "qwen2" }) as const,
-};
+/** What a Llama-like is beside its sizes. */
+const likes = {
+  llama: { model_type: "llama" },
+  "llama with rope_scaling": {
+    ...{ model_type: "llama", rope_scaling: { rope_type: "linear", factor: 2 } },
+  },
+  mistral: { model_type: "mistral", sliding_window: CONTEXT },
+  qwen2: { model_type: "qwen2" },
+  qwen3: { model_type: "qwen3" },
+} as const;
+
+type Architecture = "gpt2" | keyof typeof likes;
 
 interface Sizes {
-  readonly architecture: keyof typeof architectures;
+  readonly architecture: Architecture;
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -55,12 +61,14 @@ function decoder({ architecture, heads, kvHeads, headDim, isCheckpointed, seed }
             ...{ model_type: "gpt2", vocab_size: VOCABULARY, n_positions: CONTEXT, n_layer: 2 },
             ...{ n_embd: heads * headDim, n_head: heads, layer_norm_epsilon: 0.1 },
             ...{ embd_pdrop: 0, attn_pdrop: 0, resid_pdrop: 0 },
+            scale_attn_by_inverse_layer_idx: seed % 2 === 1,
           },
           { rng },
         )
       : new Llama(
           {
-            ...(architectures[architecture]() as { model_type: "llama" }),
+            ...(likes[architecture] as { model_type: "llama" }),
+            ...(architecture === "qwen3" && { head_dim: 2 * headDim }),
             ...{ vocab_size: VOCABULARY, max_position_embeddings: CONTEXT, num_hidden_layers: 2 },
             ...{ hidden_size: kvHeads * heads * 2 * headDim, num_attention_heads: kvHeads * heads },
             ...{ num_key_value_heads: kvHeads, intermediate_size: 7, rms_norm_eps: 0.1 },
@@ -73,9 +81,7 @@ function decoder({ architecture, heads, kvHeads, headDim, isCheckpointed, seed }
 }
 
 const sizes = {
-  architecture: fc.constantFrom("gpt2", "llama", "mistral", "qwen2") as fc.Arbitrary<
-    keyof typeof architectures
-  >,
+  architecture: fc.constantFrom<Architecture>("gpt2", "gpt2", ...(Object.keys(likes) as Architecture[])),
   heads: fc.constantFrom(1, 2, 3),
   kvHeads: fc.constantFrom(1, 2),
   headDim: fc.constantFrom(1, 2, 4),
@@ -474,8 +480,8 @@ test("masks of another shape or other numbers are refused, and a cache with padd
     );
     refused(ArgumentError, /attentionMask, 1 \(token\) or 0 \(padding\).*element 1 2/, forward([[1, 2, 1]]));
     refused(ArgumentError, /attentionMask.*element 0 -1/, forward([[-1, 0, 1]]));
-    for (const bad of [null, [[true, true, true]], [[1, 1], [1]], "111", [[0.5, 1, 1]]])
-      refused(ArgumentError, /attentionMask \[batch, time\], of the numbers 1/, forward(bad as never));
+    for (const bad of [null, [[true, true, true]], "111", [[0.5, 1, 1]]])
+      refused(ArgumentError, /attentionMask, 1 .token. or 0 .padding.: expected/, forward(bad as never));
     if (model instanceof Bert) continue;
     refused(ShapeError, /loss: .*attentionMask/, () =>
       model.loss([[1, 2, 3]], undefined, { attentionMask: [[1, 1]] }),
