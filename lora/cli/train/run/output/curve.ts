@@ -54,7 +54,7 @@ export function lossCurve({ title, training, validation }: Curves): string {
     `<text class="tick" x="${LEFT - 8}" y="${TOP - 12}" text-anchor="end">loss</text>`,
     ...(trend.length > 1 && shown !== raw ? [`<path class="raw" d="${line(raw)}"/>`] : []),
     `<path class="training" d="${line(shown)}"/>`,
-    ...(training.length === 1 ? [dot("training", x(1), y(training[0]))] : []),
+    ...(training.length === 1 && Number.isFinite(training[0]) ? [dot("training", x(1), y(training[0]))] : []),
     ...(held.length > 0 ? [`<path class="validation" d="${line(held)}"/>`] : []),
     ...held
       .filter(([, value]) => Number.isFinite(value))
