@@ -15,12 +15,13 @@ export interface Lock {
   release(): void;
 }
 
-/** A lock of another computer's that nobody has touched for so long is given up. */
+/** A lock that nobody has touched for so long is given up. */
 const FORGOTTEN = 5 * 60_000;
 
 /**
  * Takes the lock at `path`; null when another process that is alive holds it. The lock of a process that is gone is
- * taken over; so is one from another computer (on a shared disk) that was not touched for five minutes.
+ * taken over; so is one that was not touched for five minutes: whether a process of another computer lives (on a shared
+ * disk) cannot be asked.
  */
 export function tryLock(path: string): Lock | null {
   const text = JSON.stringify({ pid: process.pid, host: hostname(), key: randomBytes(8).toString("hex") });
@@ -91,7 +92,8 @@ function isLeft(path: string, text: string): boolean {
   } catch {
     return age > FORGOTTEN; // not ours, or cut off by a full disk
   }
-  if (host !== hostname() || !Number.isSafeInteger(pid)) return age > FORGOTTEN;
+  if (age > FORGOTTEN) return true; // also where another process has that number by now
+  if (host !== hostname() || !Number.isSafeInteger(pid)) return false;
   return pid !== process.pid && !isAlive(pid as number);
 }
 
