@@ -118,7 +118,7 @@ documented("every npm script is in CONTRIBUTING's table, and what a page names i
   }
   for (const page of [CONTRIBUTING, "notebooks/using.md", "README.md"]) {
     const words = readFileSync(page, "utf8");
-    for (const [, name] of words.matchAll(/npm run ([\w:-]+)/g))
+    for (const [, name] of words.matchAll(/npm run (?:-s )?([\w:-]+)/g))
       assert.ok(scripts[name], `${page}: npm run ${name}`);
     for (const [, path] of words.matchAll(/(?:\]\(|srcset="|src=")((?!http|#)[^)#"]+)/g))
       assert.ok(existsSync(join(dirname(page), path)), `${page}: ${path}`);
