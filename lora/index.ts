@@ -88,6 +88,15 @@ export { compare, type LayerComparison, principalAngles, subspaceOverlap } from 
 export { compose } from "./algebra/compose.ts";
 export type { ComposeOptions, Weights } from "./algebra/compose-options.ts";
 export { convert } from "./algebra/convert.ts";
+export {
+  type CombineOptions,
+  type ConvertedLayer,
+  type ConvertOptions,
+  type ConvertReport,
+  combineAdapters,
+  convertAdapter,
+} from "./algebra/folders/combine.ts";
+export { type AdapterDifference, diffAdapters, type LayerDifference } from "./algebra/folders/diff.ts";
 export type { ComposedLayer } from "./algebra/new-adapter.ts";
 export type { Truncation } from "./algebra/spectrum.ts";
 

@@ -42,6 +42,21 @@ const groups: Readonly<Record<string, readonly Entry[]>> = {
       load: () => import("./adapters/merge.ts"),
     },
     {
+      name: "combine",
+      summary: "Make one adapter of several, with weights.",
+      load: () => import("./adapters/combine.ts"),
+    },
+    {
+      name: "convert",
+      summary: "Write an adapter of any method as LoRA, also of another rank.",
+      load: () => import("./adapters/convert.ts"),
+    },
+    {
+      name: "diff",
+      summary: "Compare two adapters by their updates ΔW.",
+      load: () => import("./adapters/diff.ts"),
+    },
+    {
       name: "quantize",
       summary: "Write a base model with its linear layers in 4 or 8 bits.",
       load: () => import("./adapters/quantize.ts"),

@@ -10,6 +10,11 @@ export const outOption = (what: string): Flag<string> =>
 /** `--overwrite`. */
 export const overwriteOption = toggle("write into a folder that holds files already");
 
+/** `--base`, where only some adapters need it. */
+export const optionalBase = {
+  base: text("folder", "the base model, for adapters whose ΔW depends on it: DoRA, PiSSA, OLoRA"),
+};
+
 const units: Readonly<Record<string, number>> = {
   "": 1,
   kb: 1e3,
