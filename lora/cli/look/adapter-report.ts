@@ -8,7 +8,7 @@ import {
   type UpdateMeasure,
 } from "../../index.ts";
 import { megabytes } from "../base.ts";
-import { sparkline } from "../terminal/bars.ts";
+import { printable, sparkline } from "../terminal/bars.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { count, shapeText, sum } from "./checkpoint-report.ts";
 import { notFinite, reportTensors } from "./tensors.ts";
@@ -95,7 +95,7 @@ export function showAdapter(report: Report, terminal: Terminal): void {
         ...(hasNumbers ? [right("‖ΔW‖"), right("eff. r"), "singular values"] : []),
       ],
       layers.map((layer) => [
-        layer.name,
+        printable(layer.name),
         ...(isWide || !hasNumbers ? [shapeText(layer.shape)] : []),
         layer.rank,
         short(layer.scaling),
@@ -111,7 +111,7 @@ export function showAdapter(report: Report, terminal: Terminal): void {
     terminal.table(
       ["other tensors", "dtype", "shape", ...(hasNumbers ? ["norm"] : [])],
       others.map(({ name, dtype, shape, norm }) => [
-        name,
+        printable(name),
         dtype,
         shapeText(shape),
         ...(hasNumbers ? [norm] : []),
@@ -121,11 +121,11 @@ export function showAdapter(report: Report, terminal: Terminal): void {
   print();
   const scale = report.rankStabilized ? "α/√r" : "α/r";
   print(
-    `${report.path}: ${report.method}, r ${report.rank}, α ${report.alpha} (scaling ${scale}), ${count(layers.length)} layers, ` +
-      `${count(report.parameters)} parameters, ${megabytes(report.bytes)}${report.base ? `, for ${report.base}` : ""}`,
+    `${report.path}: ${printable(report.method)}, r ${report.rank}, α ${report.alpha} (scaling ${scale}), ${count(layers.length)} layers, ` +
+      `${count(report.parameters)} parameters, ${megabytes(report.bytes)}${report.base ? `, for ${printable(report.base)}` : ""}`,
   );
-  for (const note of report.notes) print(note);
-  for (const sentence of report.notFinite) print(colors.red(sentence));
+  for (const note of report.notes) print(printable(note));
+  for (const sentence of report.notFinite) print(colors.red(printable(sentence)));
 }
 
 const right = (title: string) => ({ title, align: "right" }) as const;

@@ -3,7 +3,7 @@
 import type { SafeTensor } from "../../../core/index.ts";
 import { quantizedBytes } from "../../../quant/index.ts";
 import { megabytes } from "../base.ts";
-import { bar } from "../terminal/bars.ts";
+import { bar, printable } from "../terminal/bars.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { notFinite, reportTensors, type TensorReport, tensorKinds } from "./tensors.ts";
 
@@ -63,7 +63,7 @@ export function showCheckpoint(report: Report, terminal: Terminal): void {
       ...(hasNumbers && isWide ? ["min", "max"] : []),
     ],
     tensors.map(({ name, dtype, shape, bytes, norm, min, max }) => [
-      name,
+      printable(name),
       dtype,
       shapeText(shape),
       megabytes(bytes),
@@ -89,7 +89,7 @@ export function showCheckpoint(report: Report, terminal: Terminal): void {
   const what =
     report.kind === "file"
       ? "a safetensors file"
-      : `a checkpoint${report.modelType ? ` of ${report.modelType}` : ""}`;
+      : `a checkpoint${report.modelType ? ` of ${printable(report.modelType)}` : ""}`;
   const formats = Object.entries(report.dtypes).map(([dtype, bytes]) => `${megabytes(bytes)} in ${dtype}`);
   print(
     `${report.path}: ${what}, ${count(report.parameters)} parameters in ${tensors.length} tensors, ${formats.join(", ")}`,
@@ -97,7 +97,7 @@ export function showCheckpoint(report: Report, terminal: Terminal): void {
   print(
     `memory of the weights: ${megabytes(memory.F32)} in F32, ${megabytes(memory.F16)} in F16, ${megabytes(memory.NF4)} with attention and MLP in NF4 and the rest in F16`,
   );
-  for (const sentence of report.notFinite) print(colors.red(sentence));
+  for (const sentence of report.notFinite) print(colors.red(printable(sentence)));
 }
 
 /** Bytes of the weights in other formats. NF4: matrices of attention and MLP, double quantization; the rest F16, as QLoRA. */

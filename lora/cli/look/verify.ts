@@ -22,6 +22,7 @@ import { type FileFinding, loadAdapter, openAdapter, verifyAdapter } from "../..
 import { defineCommand } from "../command.ts";
 import { text, toggle } from "../flags.ts";
 import { resolveFolder } from "../hub/index.ts";
+import { printable } from "../terminal/bars.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { count } from "./checkpoint-report.ts";
 import { pathOf } from "./path.ts";
@@ -173,7 +174,7 @@ function show(
 ): void {
   const { colors, print } = terminal;
   for (const { level, message } of findings)
-    print(`${level === "error" ? colors.red("error") : colors.yellow("note")}: ${message}`);
+    print(`${level === "error" ? colors.red("error") : colors.yellow("note")}: ${printable(message)}`);
   const what = `${path}: ${kind === "file" ? "a safetensors file" : kind === "adapter" ? "an adapter" : "a checkpoint"}`;
   const fits = base === null ? "" : ` for ${base}`;
   const words =

@@ -1,4 +1,4 @@
-/** @file Small plots of text: a bar for a share, a row of bars for a list of numbers. */
+/** @file Small plots of text: a bar for a share, a row of bars for a list of numbers; and texts that are safe to print. */
 
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const heights = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
@@ -26,3 +26,6 @@ export function sparkline(values: readonly number[], width = Infinity): string {
     return heights[Math.max(0, Math.ceil((value / most) * heights.length) - 1)];
   }).join("");
 }
+
+/** A text from a file for a terminal: control characters, which could move its cursor, become U+FFFD. */
+export const printable = (text: string): string => text.replace(/\p{Cc}/gu, "\ufffd");

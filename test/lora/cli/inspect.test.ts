@@ -1,6 +1,7 @@
 /** @file `lowrank inspect`: checkpoints, adapters and files; numbers, kinds, memory, plots; and what is no such thing. */
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseHTML } from "linkedom";
 import {
   exists,
   makeFolder,
@@ -15,6 +16,7 @@ import { inject, measureUpdate, openAdapter, saveAdapter } from "lowrank/lora";
 import { configurations, GPT2, layout, linearWeightCount, parameterCount, savePretrained } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { spectraPicture } from "../../../lora/cli/look/spectra.ts";
 import { kindOfTensor } from "../../../lora/cli/look/tensors.ts";
 import { bar, sparkline } from "../../../lora/cli/terminal/bars.ts";
 import { randomize } from "../support/models.ts";
@@ -158,6 +160,40 @@ test("an adapter with NaN is shown with its other layers, and says so", async ()
     [null, 0],
   );
   assert.is(notFinite.length, 1);
+});
+
+test("--svg draws every layer, as well-formed XML, and replaces no file unasked", async () => {
+  const svg = `${folder}/spectra.svg`;
+  const draw = (...more: string[]) => lowrank(["inspect", `${folder}/adapter`, "--svg", svg, ...more]);
+  assert.is((await draw()).code, 0);
+  const picture = readFileSync(svg, "utf8");
+  const document = parseHTML(picture).document;
+  assert.is(document.querySelectorAll("rect.bar").length, 8);
+  for (const { name } of openAdapter(`${folder}/adapter`).layers) assert.ok(picture.includes(name), name);
+  writeFileSync(svg, "mine");
+  const { code, stdout, stderr } = await draw();
+  assert.equal([code, stdout], [1, ""]);
+  assert.match(stderr, /--svg: .* is there already; --overwrite replaces it/);
+  assert.is(readFileSync(svg, "utf8"), "mine");
+  assert.is((await draw("--overwrite")).code, 0);
+  assert.is(readFileSync(svg, "utf8"), picture);
+  assert.match(
+    (await lowrank(["inspect", `${folder}/base`, "--svg", `${folder}/x.svg`])).stderr,
+    /--svg: expected with an adapter/,
+  );
+  assert.match((await lowrank(["inspect", `${folder}/adapter`, "--svg", folder])).stderr, /is a folder/);
+  assert.is((await lowrank(["inspect", `${folder}/adapter`, "--svg", `${folder}/none/x.svg`])).code, 1);
+  assert.match(
+    spectraPicture("<&>", [{ name: "a\u0000<b", singularValues: null }]),
+    /&lt;&amp;&gt;[\s\S]*a\ufffd&lt;b/,
+  );
+});
+
+test("names with control characters do not reach the terminal", async () => {
+  const path = `${folder}/escape.safetensors`;
+  saveSafetensors(path, [["a\u001b[31m.weight", tensorBytes("F32", [1], [Number.NaN])]]);
+  for (const command of ["inspect", "verify"])
+    assert.not.ok((await lowrank([command, path])).stdout.includes("\u001b"), command);
 });
 
 test("what is no model, adapter or safetensors file is told in one line", async () => {
