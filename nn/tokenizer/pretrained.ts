@@ -1,12 +1,12 @@
 /** @file Loads the tokenizer of a published model from its folder. */
 
-import { ArgumentError, checkOptions, exists, fileSize, readSaved } from "../../core/index.ts";
+import { ArgumentError, checkOptions, exists, fileSize, readSaved, warn } from "../../core/index.ts";
 import { encodeBatch } from "./batch.ts";
 import { applyChatTemplate, chatTemplates } from "./chat.ts";
-import { definition, fileNames, type TokenizerFiles } from "./definition.ts";
+import { type Definition, definition, fileNames, type TokenizerFiles } from "./definition.ts";
 import { decoder, inRow, tidy } from "./parts/decoder.ts";
 import { encoder } from "./parts/encoder.ts";
-import { around } from "./parts/template.ts";
+import { type Around, around } from "./parts/template.ts";
 import type { DecodeTextOptions, PretrainedTokenizer, TextStream } from "./types.ts";
 import { flag, quote, wrong } from "./values.ts";
 
@@ -53,6 +53,7 @@ export function parseTokenizer(files: TokenizerFiles, source = "tokenizer"): Pre
   const { path, json, config, model, ids, texts, added, special } = known;
   const encodeText = encoder(known);
   const sides = around(known);
+  warnOfSides(source, known, sides);
   const startDecoder = decoder(path, json.decoder);
   const templates = chatTemplates(source, files, config);
   const cleans = flag(`${source}/tokenizer_config.json`, config, "clean_up_tokenization_spaces", false);
@@ -123,6 +124,19 @@ export function parseTokenizer(files: TokenizerFiles, source = "tokenizer"): Pre
     applyChatTemplate: (messages, options = {}) =>
       applyChatTemplate({ source, templates, tokens: known.named }, messages, options),
   };
+}
+
+/** add_bos_token and add_eos_token count for tokenizers without a tokenizer.json; where they say otherwise, it is said. */
+function warnOfSides(source: string, { config, special }: Definition, { before, after }: Around): void {
+  const sides = [
+    ["add_bos_token", special.bos, before],
+    ["add_eos_token", special.eos, after],
+  ] as const;
+  for (const [name, token, ids] of sides)
+    if (token && typeof config[name] === "boolean" && config[name] !== ids.includes(token.id))
+      warn(
+        `${source}: tokenizer_config.json has ${name} ${config[name]}, but tokenizer.json ${config[name] ? "does not add" : "adds"} ${token.text}; tokenizer.json counts, as in transformers 5`,
+      );
 }
 
 /** Classes of transformers whose texts are filled up on the left where the files say nothing. */

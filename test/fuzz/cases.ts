@@ -2,7 +2,8 @@
 
 import { LowrankError, random } from "lowrank/core";
 import { type Mutation, mutate } from "./mutate.ts";
-import { Changed, place, type Target, targets } from "./targets.ts";
+import { Changed, place, type Target } from "./target.ts";
+import { targets } from "./targets.ts";
 
 export type Outcome =
   /** A typed error, and nothing has changed. */

@@ -252,7 +252,7 @@ function changeNode(root: unknown, rng: Random): string {
     () =>
       typeof old === "number"
         ? old + pick(rng, [-1, 1, 8, 0.5, -2 * old])
-        : pick(rng, ["F32", "F16", "I64", "U8", "BOOL", "nf4"]),
+        : pick(rng, ["F32", "F16", "I64", "U8", "BOOL", "nf4", "../x.safetensors", "/etc/hosts", "a\0b"]),
     () =>
       Array.isArray(old)
         ? pick(rng, [[...old, 1], old.slice(1), [...old].reverse(), [...old, 2 ** 40], [2 ** 20, 2 ** 20]])

@@ -1,7 +1,7 @@
 /**
  * @file `npm run fuzz`: files of every kind that the library reads, changed at random, until the time is up.
  *
- *     npm run fuzz                                     30 seconds, another seed each time
+ *     npm run fuzz                                     10,000 cases, another seed each time
  *     npm run fuzz -- --seconds 600 --target lora
  *     npm run fuzz -- --seed 7 --case 1234             one case again, with its message
  *
@@ -23,8 +23,8 @@ const HANGS = 20_000;
 
 const help = `npm run fuzz -- [options]: changed files must be refused with nothing changed, or loaded as they say
 
-  --seconds N    how long; 30 unless given
-  --runs N       how many cases, instead
+  --runs N       how many cases; 10000 unless given
+  --seconds N    how long, instead
   --seed N       where the changes come from; printed, so that a run can be repeated
   --target NAME  one of ${Object.keys(targets).join(", ")}; all unless given
   --case I       only case I of the seed and target, with all that is said
@@ -175,8 +175,8 @@ function options() {
   if (given.target !== undefined && !Object.hasOwn(targets, given.target))
     fail(`--target: there is no ${given.target}`);
   return {
-    seconds: number("seconds", 30),
-    runs: number("runs", Infinity),
+    seconds: number("seconds", Infinity),
+    runs: number("runs", given.seconds === undefined ? 10_000 : Infinity),
     seed: number("seed", Date.now() % 2 ** 32),
     only: given.case === undefined ? null : number("case", 0),
     names: given.target === undefined ? Object.keys(targets) : [given.target],

@@ -1,77 +1,20 @@
 /** @file What is fuzzed: each kind of file that the library reads, into what, and what a load must give. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mseLoss, tensor } from "lowrank/autograd";
 import { parseSafetensors, random, serializeSafetensors } from "lowrank/core";
 import { inject, loadAdapter, measureUpdate, openAdapter, verifyAdapter, writeAdapter } from "lowrank/lora";
-import {
-  AdamW,
-  Bert,
-  GPT2,
-  loadCheckpoint,
-  loadPretrained,
-  MLP,
-  type Module,
-  saveCheckpoint,
-  savePretrained,
-} from "lowrank/nn";
+import { AdamW, GPT2, loadCheckpoint, MLP, saveCheckpoint } from "lowrank/nn";
 import { loadQuantized, quantizedState, quantizeModel } from "lowrank/quant";
-import { type Files, floatsOf, plainTensors } from "./mutate.ts";
+import { merge, pretrained } from "./models.ts";
+import { floatsOf, plainTensors } from "./mutate.ts";
+import { bits, filesOf, firstOther, stateOf, type Target, unlessRefused } from "./target.ts";
 import { tokenizer } from "./tokenizers.ts";
-
-export interface Target {
-  /** The files as they should be. */
-  readonly files: Files;
-  /**
-   * Gives the files, which lie in `folder`, to the library.
-   * @returns what is wrong with the load, null when nothing is
-   * @throws what the library throws, after a check that nothing has changed: `Changed` if something has
-   */
-  load(files: Files, folder: string): string | null;
-}
-
-/** Thrown in the place of a refusal that has changed something. */
-export class Changed extends Error {}
-
-const bits = (values: ArrayBufferView): string =>
-  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("base64");
-const stateOf = (model: Module): string =>
-  `${model} ${Array.from(model.stateDict(), ([name, { data }]) => name + bits(data))}`;
-
-/** Runs `load`; when it throws, `state` must be what it was. */
-function unlessRefused<T>(state: () => string, load: () => T): T {
-  const before = state();
-  try {
-    return load();
-  } catch (error) {
-    if (state() !== before)
-      throw new Changed(`refused, but something has changed: ${(error as Error).message}`);
-    throw error;
-  }
-}
-
-/** The first name whose text differs. */
-function firstOther(expected: ReadonlyMap<string, string>, got: ReadonlyMap<string, string>): string | null {
-  for (const [name, text] of expected) if (got.get(name) !== text) return `${name} is not as in the file`;
-  return expected.size === got.size ? null : `${expected.size} tensors in the file, ${got.size} loaded`;
-}
 
 const run = (seed: number) => {
   const model = new MLP(3, 4, { rng: random(seed) });
   return { model, optimizer: new AdamW(model.parameters(), { lr: 0.1 }), losses: [] as number[] };
 };
-
-function filesOf(save: (folder: string) => void, names: readonly string[]): Files {
-  const folder = mkdtempSync(join(tmpdir(), "lowrank-fuzz-"));
-  try {
-    save(folder);
-    return new Map(names.map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 /** A small file with every kind of name and metadata. */
 function safetensors(): Target {
@@ -155,28 +98,7 @@ function checkpoint(): Target {
   };
 }
 
-function pretrained(make: () => GPT2 | Bert, prefix: string, numbers: readonly string[]): Target {
-  return {
-    files: filesOf((folder) => savePretrained(make(), folder), ["config.json", "model.safetensors"]),
-    load(files, folder) {
-      const model = loadPretrained(folder);
-      const given = floatsOf(files.get("model.safetensors") as Uint8Array);
-      const fields = JSON.parse(new TextDecoder().decode(files.get("config.json")));
-      const config = model.config as unknown as Record<string, unknown>;
-      for (const name of numbers)
-        if (typeof fields[name] === "number" && fields[name] !== config[name])
-          return `${name} ${config[name]}, in the file ${fields[name]}`;
-      for (const [name, { shape, value }] of model.namedParameters()) {
-        const bare = name.startsWith(prefix) ? name.slice(prefix.length) : name;
-        const text = given.get(name) ?? given.get(bare) ?? given.get(prefix + name);
-        if (text !== `${shape}: ${value.data}`) return `${name} is not as in the file`;
-      }
-      return null;
-    },
-  };
-}
-
-function adapter(method: "lora" | "adalora"): Target {
+function adapter(method: "lora" | "adalora" | "dora"): Target {
   const base = () =>
     new GPT2(
       { model_type: "gpt2", vocab_size: 5, n_positions: 4, n_embd: 4, n_layer: 2, n_head: 2 },
@@ -212,11 +134,20 @@ function adapter(method: "lora" | "adalora"): Target {
         part.alpha !== (fields.lora_alpha ?? 8)
       )
         return `alpha ${part.alpha}, in the file ${fields.lora_alpha}`;
-      const given = floatsOf(files.get("adapter_model.safetensors") as Uint8Array);
-      return firstOther(given, floatsOf(writeAdapter(adapted).weights));
+      const bytes = files.get("adapter_model.safetensors") as Uint8Array;
+      const pruned = prunedLayers(bytes);
+      const kept = (tensors: ReadonlyMap<string, string>) =>
+        new Map([...tensors].filter(([name]) => !pruned.some((layer) => name.startsWith(layer))));
+      return firstOther(kept(floatsOf(bytes)), kept(floatsOf(writeAdapter(adapted).weights)));
     },
   };
 }
+
+/** The layers of an AdaLoRA adapter with a λ of 0: such directions are not written again. */
+const prunedLayers = (bytes: Uint8Array): string[] =>
+  [...parseSafetensors(bytes).tensors]
+    .filter(([name, tensor]) => name.endsWith("lora_E") && tensor.floats().includes(0))
+    .map(([name]) => name.slice(0, -"lora_E".length));
 
 function quantized(format: "nf4" | "int8"): Target {
   const make = (seed: number) => new MLP(8, 8, { rng: random(seed) });
@@ -254,49 +185,18 @@ function quantized(format: "nf4" | "int8"): Target {
   };
 }
 
-const gpt2 = () =>
-  new GPT2(
-    { model_type: "gpt2", vocab_size: 5, n_positions: 4, n_embd: 4, n_layer: 2, n_head: 2 },
-    { rng: random(1) },
-  );
-const bert = () =>
-  new Bert(
-    {
-      model_type: "bert",
-      vocab_size: 5,
-      max_position_embeddings: 4,
-      hidden_size: 4,
-      num_hidden_layers: 1,
-      num_attention_heads: 2,
-      intermediate_size: 4,
-      num_labels: 2,
-    },
-    { rng: random(1) },
-  );
-
 /** By name; each makes its files when it is called. */
 export const targets: Readonly<Record<string, () => Target>> = {
   safetensors,
   checkpoint,
-  gpt2: () =>
-    pretrained(gpt2, "transformer.", [
-      "vocab_size",
-      "n_positions",
-      "n_embd",
-      "n_layer",
-      "n_head",
-      "layer_norm_epsilon",
-    ]),
-  bert: () =>
-    pretrained(bert, "bert.", [
-      "vocab_size",
-      "hidden_size",
-      "num_hidden_layers",
-      "num_attention_heads",
-      "intermediate_size",
-    ]),
+  gpt2: () => pretrained("gpt2"),
+  bert: () => pretrained("bert"),
+  llama: () => pretrained("llama"),
+  sharded: () => pretrained("gpt2", true),
   lora: () => adapter("lora"),
+  dora: () => adapter("dora"),
   adalora: () => adapter("adalora"),
+  merge,
   bpe: () => tokenizer("bpe"),
   bytes: () => tokenizer("bytes"),
   wordpiece: () => tokenizer("wordpiece"),
@@ -304,7 +204,3 @@ export const targets: Readonly<Record<string, () => Target>> = {
   nf4: () => quantized("nf4"),
   int8: () => quantized("int8"),
 };
-
-export function place(files: Files, folder: string): void {
-  for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes);
-}

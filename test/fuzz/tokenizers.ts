@@ -3,7 +3,7 @@
 import { LowrankError } from "lowrank/core";
 import { loadTokenizer, type PretrainedTokenizer } from "lowrank/nn";
 import type { Files } from "./mutate.ts";
-import type { Target } from "./targets.ts";
+import type { Target } from "./target.ts";
 
 const vocabulary = (tokens: readonly string[]): Record<string, number> =>
   Object.fromEntries(tokens.map((token, id) => [token, id]));

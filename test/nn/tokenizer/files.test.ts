@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ArgumentError, CheckpointError } from "lowrank/core";
+import { ArgumentError, CheckpointError, setWarnings } from "lowrank/core";
 import { checkVocabulary, loadTokenizer, parseTokenizer } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -138,6 +138,22 @@ test("a template of special tokens gives the ids that it names, several for one 
   );
   assert.equal([...tokenizer.encode("a")], [1, 2, 3]);
   assert.equal([...tokenizer.encode("a", { addSpecialTokens: false })], [3]);
+});
+
+test("add_bos_token that contradicts tokenizer.json does not count, as in transformers 5, and that is said", () => {
+  const warnings: string[] = [];
+  const before = setWarnings((message) => void warnings.push(message));
+  try {
+    const config = { bos_token: "<s>", eos_token: "</s>", add_bos_token: true, add_eos_token: false };
+    assert.equal([...made(wordLevel(words), config).encode("a")], [3]);
+    assert.equal(warnings.length, 1);
+    assert.match(
+      warnings[0],
+      /made: tokenizer_config\.json has add_bos_token true, but tokenizer\.json does not add <s>/,
+    );
+  } finally {
+    setWarnings(before);
+  }
 });
 
 test("fields of BERT's and GPT-2's configurations change the parts that they are about", () => {

@@ -94,7 +94,7 @@ for (const [name, json] of Object.entries(byteLevels)) {
         assert.is(tokenizer.decode(ids, { skipSpecialTokens: false }), wellFormed(text));
         for (const id of ids) assert.ok(id >= 0 && id < tokenizer.vocabSize);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 }
@@ -112,7 +112,7 @@ test("byte-fallback BPE: every text without ▁ comes back", () => {
       fc.pre(!/▁|<s>|<\/s>|<unk>|<0x/.test(text));
       assert.is(tokenizer.decode(tokenizer.encode(text)), wellFormed(text));
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });
 
@@ -162,11 +162,49 @@ for (const [name, json] of Object.entries(streamed)) {
             assert.ok(whole.startsWith(begun), JSON.stringify([whole, begun]));
           },
         ),
-        { numRuns: 300 },
+        { numRuns: 150 },
       );
     });
   }
 }
+
+/** English without the spaces that word pieces leave, as transformers does it: all of a text at once. */
+const cleaned = (text: string): string =>
+  [" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"].reduce(
+    (text, found) => text.replaceAll(found, found.trim()),
+    text,
+  );
+
+test("cleaning up a text in pieces is cleaning up all of it", () => {
+  const json = wordLevel([
+    "[UNK]",
+    "a",
+    "n",
+    "t",
+    "'",
+    "'t",
+    ".",
+    "!",
+    "'s",
+    "v",
+    "ve",
+    "n't",
+    "'re",
+    "re",
+    "s",
+  ]);
+  const plain = parseTokenizer({ "tokenizer.json": json });
+  const clean = parseTokenizer({
+    "tokenizer.json": json,
+    "tokenizer_config.json": '{"clean_up_tokenization_spaces": true}',
+  });
+  fc.assert(
+    fc.property(fc.array(fc.nat({ max: plain.vocabSize - 1 }), { maxLength: 20 }), (ids) => {
+      assert.is(clean.decode(ids), cleaned(plain.decode(ids)));
+    }),
+    { numRuns: 1000 },
+  );
+});
 
 test("a character whose bytes are several tokens is given out with the last of them", () => {
   for (const json of [byteLevels["as GPT-2's"], byteFallback([])]) {
