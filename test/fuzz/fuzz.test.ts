@@ -14,7 +14,7 @@ test.before(() => void (console.warn = () => {})); // unknown fields are warned 
 test.after(() => void (console.warn = warn));
 
 for (const name of Object.keys(targets)) {
-  const runs = name === "safetensors" ? 1000 : 70; // the former is quick
+  const runs = name === "safetensors" ? 1000 : 80; // the former is quick
   test(`${name}: ${runs} changed files are refused with nothing changed, or loaded as they say`, () => {
     const folder = quickFolder();
     const counts = { refused: 0, loaded: 0, wrong: 0 };
