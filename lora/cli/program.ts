@@ -4,6 +4,7 @@
  * Only the file of the command that runs is loaded. Commander parses, and prints the help; flags.ts gives the values types.
  */
 
+import { createRequire } from "node:module";
 import { Command as Commander, CommanderError, Option } from "commander";
 import { type DeviceName, LowrankError, setDevice, setWarnings } from "../../core/index.ts";
 import type { Command } from "./command.ts";
@@ -153,6 +154,7 @@ function root(io: IO): Commander {
   return new Commander("lowrank")
     .description("Adapts language models with LoRA and its family, and works on what comes out.")
     .usage("<command> [options]")
+    .version(createRequire(import.meta.url)("lowrank/package.json").version, "--version")
     .helpCommand(false)
     .exitOverride()
     .showSuggestionAfterError()

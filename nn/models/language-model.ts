@@ -108,7 +108,8 @@ export interface NextTokenLossOptions extends LinearCrossEntropyOptions {
  * nextTokenLoss(model, [[0, 1, 2], [3, 4, 5]], undefined, { attentionMask: [[0, 1, 1], [1, 1, 1]] }).backward();
  * @param ids [batch, time]. The last token is only a label, so that time may be contextLength + 1
  * @param labels [batch, time]; labels equal to `ignoreIndex` (by default −100) do not count
- * @param options of the cross-entropy; see `linearCrossEntropy`, which computes it for a model with `hiddenStates`
+ * @param given `attentionMask`, and options of the cross-entropy; see `linearCrossEntropy`, which computes it for a model
+ *   with `hiddenStates`
  * @throws ArgumentError when `holder` is no language model; ShapeError when ids have fewer than 2 tokens, or labels or
  *   attentionMask another shape
  */

@@ -1,5 +1,6 @@
 /** @file The command line itself: options become typed values or a sentence; tables fit; help and mistakes are told. */
 
+import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { createColors } from "picocolors";
 import { suite } from "uvu";
@@ -17,6 +18,12 @@ program("without a command, and with --help, the help is printed and nothing fai
     assert.match(stdout, /Usage: lowrank <command>/);
     assert.is(stderr, "");
   }
+});
+
+program("--version prints the package's version", async () => {
+  const { code, stdout, stderr } = await lowrank(["--version"]);
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  assert.equal([code, stdout, stderr], [0, `${version}\n`, ""]);
 });
 
 program("an unknown command or option is one line and exit code 1", async () => {
