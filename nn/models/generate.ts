@@ -1,7 +1,7 @@
 /** @file Generates text with a language model, one token after the other. */
 
 import { ArgumentError, checkOptions, type IndexLike, type Indices, type Random } from "../../core/index.ts";
-import { evaluated } from "../module/evaluated.ts";
+import { evaluated, evaluator } from "../module/evaluated.ts";
 import { checkFlag, checkRandom } from "../module/options.ts";
 import { type GenerationTask, generationSteps } from "./generation-steps.ts";
 import { type LanguageModelHolder, languageModelIn } from "./language-model.ts";
@@ -123,8 +123,9 @@ export function generateTokens(
   const task = prepare("generateTokens", holder, ids, options);
   return (function* () {
     const all = generationSteps(task);
+    const step = evaluator(task.model);
     for (;;) {
-      const { done, value } = evaluated(task.model, () => all.next());
+      const { done, value } = step(() => all.next());
       if (done) return;
       yield value;
     }

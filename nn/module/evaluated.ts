@@ -14,14 +14,23 @@ import { checkModule } from "./options.ts";
  * @throws ArgumentError when `model` is no module
  */
 export function evaluated<T>(model: Module, run: () => T): T {
+  return evaluator(model)(run);
+}
+
+/** `evaluated` for many calls: the modules are looked up once, and a model that is in evaluation mode is left alone. */
+export function evaluator(model: Module): <T>(run: () => T) => T {
   checkModule("evaluated", model);
-  const before = modesOf(model);
-  model.eval();
-  try {
-    return scope(() => noGrad(run));
-  } finally {
-    for (const [module, training] of before) module.training = training;
-  }
+  const modules = Array.from(model.namedModules(), ([, module]) => module);
+  return (run) => {
+    const before = modules.map(({ training }) => training);
+    const isTraining = before.includes(true);
+    if (isTraining) model.eval();
+    try {
+      return scope(() => noGrad(run));
+    } finally {
+      if (isTraining) for (const [i, module] of modules.entries()) module.training = before[i];
+    }
+  };
 }
 
 /** Every module below `model`, itself included, with its mode: `training` or not. */

@@ -16,7 +16,17 @@ import {
   withDevice,
 } from "lowrank/core";
 import { type AdapterConfig, inject, type Method } from "lowrank/lora";
-import { Bert, checkpointBlocks, fit, GPT2, KeyValueCache, Llama, nextTokenLoss, SGD } from "lowrank/nn";
+import {
+  Bert,
+  BertModel,
+  checkpointBlocks,
+  fit,
+  GPT2,
+  KeyValueCache,
+  Llama,
+  nextTokenLoss,
+  SGD,
+} from "lowrank/nn";
 import { quantizeModel } from "lowrank/quant";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -369,6 +379,41 @@ test("the loss ignores labels at padding, whatever they are, and those that are 
   const second = model.loss([[4, 5, 6]], undefined, { reduction: "sum" }).item();
   const mean = model.loss(ids, labels, { attentionMask }).item();
   assert.ok(Math.abs(mean - (first + second) / 3) < 1e-6);
+});
+
+test("BERT: a row of padding only is finite, and the other rows and their gradients are as without it", () => {
+  for (const model_type of ["bert", "roberta"] as const) {
+    const sizes = { vocab_size: 11, hidden_size: 4, num_hidden_layers: 2, num_attention_heads: 2 };
+    const rest = { intermediate_size: 5, max_position_embeddings: 9, pad_token_id: 0 };
+    const run = (ids: number[][], attentionMask: number[][]) => {
+      const bert = new BertModel({ model_type, ...sizes, ...rest } as { model_type: "bert" }, {
+        rng: random(1),
+      }).eval();
+      fill(bert, 2);
+      const h = bert.forward(ids, { attentionMask });
+      h.slice(0, 0, 1).slice(1, 0, 2).square().sum().backward(); // of the first row's tokens
+      const grads = trained(bert).map(([, { grad, size }]) => [
+        ...(grad?.toArray() ?? new Float32Array(size)),
+      ]);
+      return { h: h.toArray(), grads: grads.flat() };
+    };
+    const both = run(
+      [
+        [1, 2, 0],
+        [0, 0, 0],
+      ],
+      [
+        [1, 1, 0],
+        [0, 0, 0],
+      ],
+    );
+    const one = run([[1, 2]], [[1, 1]]);
+    assert.ok(both.h.every(Number.isFinite));
+    for (let i = 0; i < 8; i++) assert.ok(Math.abs(both.h[i] - one.h[i]) < 1e-5);
+    assert.ok(one.grads.some((g) => g !== 0));
+    for (const [i, g] of one.grads.entries())
+      assert.ok(Math.abs(both.grads[i] - g) < 1e-4, `${g}, ${both.grads[i]}`);
+  }
 });
 
 test("positions follow the mask unless they are given", () => {
