@@ -71,6 +71,8 @@ export interface QuantizedWeight {
   /** Bytes of its codes and absmax. */
   readonly bytes: number;
   readonly bitsPerParameter: number;
+  /** ‖W‖_F. */
+  readonly norm: number;
   /** ‖Ŵ − W‖_F / ‖W‖_F. */
   readonly relative: number;
   /** max |Ŵ − W|. */
@@ -203,7 +205,7 @@ function packedTensors(
       );
       const { bytes, bitsPerParameter } = quantized;
       const relative = noise === 0 ? 0 : Math.sqrt(noise / signal);
-      report({ name, shape, bytes, bitsPerParameter, relative, max, noise, signal });
+      report({ name, shape, bytes, bitsPerParameter, norm: Math.sqrt(signal), relative, max, noise, signal });
       entries = packedState(quantized, length);
       left = entries.size;
     }
