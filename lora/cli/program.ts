@@ -21,14 +21,14 @@ interface Entry {
 const groups: Readonly<Record<string, readonly Entry[]>> = {
   "Train and use a model": [
     {
-      name: "generate",
-      summary: "Continue a text, or answer in a chat, with a base and any number of adapters.",
-      load: () => import("./use/generate.ts"),
-    },
-    {
       name: "train",
       summary: "Train an adapter on a text or on examples.",
       load: () => import("./train/train.ts"),
+    },
+    {
+      name: "generate",
+      summary: "Continue a text, or answer in a chat, with a base and any number of adapters.",
+      load: () => import("./use/generate.ts"),
     },
     {
       name: "eval",
