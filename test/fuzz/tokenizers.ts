@@ -64,7 +64,7 @@ const parts = {
     },
   },
   bytes: {
-    added_tokens: [{ id: 4, content: "<end>", special: true, normalized: false, ...flags }],
+    added_tokens: [{ id: 4, content: "<|end-of/text|>", special: true, normalized: false, ...flags }],
     pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
     post_processor: { type: "ByteLevel", add_prefix_space: true, trim_offsets: false, use_regex: true },
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
@@ -126,8 +126,8 @@ const configs: Readonly<Record<keyof typeof parts, object>> = {
   bytes: {
     tokenizer_class: "GPT2Tokenizer",
     add_prefix_space: false,
-    eos_token: "<end>",
-    bos_token: "<end>",
+    eos_token: "<|end-of/text|>",
+    bos_token: "<|end-of/text|>",
   },
   wordpiece: {
     tokenizer_class: "BertTokenizer",
@@ -139,7 +139,7 @@ const configs: Readonly<Record<keyof typeof parts, object>> = {
   unigram: { unk_token: "<unk>", eos_token: "</s>", pad_token: "<pad>", additional_special_tokens: ["<x>"] },
 };
 
-const texts = ["", "ab a  b", "Ab é.word 1b [MASK]", "<s>a<end>\n\ud83c", "ｂ▁the 🎉"];
+const texts = ["", "ab a  b", "Ab é.word 1b [MASK]", "<s>a<|end-of/text|>\n\ud83c", "ｂ▁the 🎉"];
 
 /** A tokenizer's files, of one kind. */
 export function tokenizer(kind: keyof typeof parts): Target {

@@ -1,6 +1,7 @@
 /** @file Added tokens in a text: they are found before it is normalized and divided into words, or, some, after the first. */
 
 import type { AddedToken } from "../added.ts";
+import { escaped } from "./pattern.ts";
 
 /** A part of a text: an added token, or text between such. */
 export type Part = { readonly id: number } | { readonly text: string };
@@ -10,10 +11,7 @@ export function finder(tokens: readonly AddedToken[]): (text: string) => readonl
   const byText = new Map(tokens.filter(({ text }) => text !== "").map((token) => [token.text, token]));
   if (byText.size === 0) return (text) => (text === "" ? [] : [{ text }]);
   const longestFirst = [...byText.keys()].sort((a, b) => b.length - a.length);
-  const any = new RegExp(
-    longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|"),
-    "gu",
-  );
+  const any = new RegExp(longestFirst.map(escaped).join("|"), "gu");
   return (text) => {
     const parts: Part[] = [];
     let done = 0;

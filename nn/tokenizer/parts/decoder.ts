@@ -8,7 +8,7 @@
 import { isJsonObject, type JsonObject } from "../../../core/index.ts";
 import { quote, wrong } from "../values.ts";
 import { bytesOfCharacters } from "./bytes.ts";
-import { patternOf } from "./pattern.ts";
+import { patternOf, replaced } from "./pattern.ts";
 
 /** Takes tokens and gives back pieces, as soon as nothing that follows can change them. */
 export interface Stage {
@@ -79,7 +79,7 @@ function maker(path: string, json: JsonObject): Maker {
     case "Replace": {
       const pattern = patternOf(path, json.pattern);
       const content = text("content");
-      return { make: held(() => each((piece) => piece.replace(pattern, () => content))), fuses: false };
+      return { make: held(() => each((piece) => replaced(piece, pattern, content))), fuses: false };
     }
     case "Strip": {
       const [content, start, stop] = [text("content"), count("start"), count("stop")];

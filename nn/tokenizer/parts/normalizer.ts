@@ -9,7 +9,7 @@ import { isJsonObject, type JsonObject } from "../../../core/index.ts";
 import { flag, quote, wrong } from "../values.ts";
 import { charactersOfBytes } from "./bytes.ts";
 import { charsmap } from "./charsmap.ts";
-import { patternOf } from "./pattern.ts";
+import { patternOf, replaced } from "./pattern.ts";
 
 export type Normalizer = (text: string) => string;
 
@@ -53,7 +53,7 @@ export function normalizer(path: string, json: unknown): Normalizer {
     }
     case "Replace": {
       const [pattern, content] = [patternOf(path, json.pattern), text("content")];
-      return (text) => text.replace(pattern, () => content);
+      return (text) => replaced(text, pattern, content);
     }
     case "ByteLevel":
       return charactersOfBytes;

@@ -8,7 +8,7 @@
 import { isJsonObject, type JsonObject } from "../../../core/index.ts";
 import { flag, quote, wrong } from "../values.ts";
 import { charactersOfBytes } from "./bytes.ts";
-import { patternOf } from "./pattern.ts";
+import { fits, patternOf } from "./pattern.ts";
 
 /** A part of a text, and whether the text begins with it. */
 export interface Word {
@@ -89,10 +89,9 @@ function divider(pattern: RegExp, behavior: Behavior, isInverted = false): PreTo
   return ({ text, isFirst }) => {
     const spans: { span: Span; fits: boolean }[] = [];
     let end = 0;
-    for (const match of text.matchAll(pattern)) {
-      const to = match.index + match[0].length;
-      if (match.index > end) spans.push({ span: [end, match.index], fits: isInverted });
-      spans.push({ span: [match.index, to], fits: !isInverted });
+    for (const { from, to } of fits(text, pattern)) {
+      if (from > end) spans.push({ span: [end, from], fits: isInverted });
+      spans.push({ span: [from, to], fits: !isInverted });
       end = to;
     }
     if (end < text.length) spans.push({ span: [end, text.length], fits: isInverted });

@@ -206,6 +206,41 @@ test("cleaning up a text in pieces is cleaning up all of it", () => {
   );
 });
 
+test("added tokens of any text are found, at each place the longest, and patterns of any text fit it", () => {
+  const token = fc
+    .oneof(
+      fc.string({ unit: "binary", minLength: 1, maxLength: 6 }),
+      fc.string({ unit: fc.constantFrom(..."-/\\^$.*+?()[]{}|a "), minLength: 1, maxLength: 4 }),
+    )
+    .map(wellFormed);
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(token, { minLength: 1, maxLength: 5 }),
+      fc.array(fc.nat({ max: 4 }), { maxLength: 6 }),
+      (tokens, order) => {
+        const added_tokens = tokens.map((content, i) => ({ id: i + 1, content, special: true }));
+        const json = wordLevel(["[UNK]"], { added_tokens, pre_tokenizer: null });
+        const tokenizer = parseTokenizer({ "tokenizer.json": json });
+        const text = order.map((i) => tokens[i % tokens.length]).join("");
+        const ids = [...tokenizer.encode(text)];
+        // The same text, from the left, the longest token first; between tokens there is nothing.
+        let rest = text;
+        for (const id of ids) {
+          const fitting = tokens.filter((one) => rest.startsWith(one)).sort((a, b) => b.length - a.length);
+          if (fitting.length === 0) break; // a longer token than was put there has eaten into the next
+          assert.is(tokenizer.tokenOf(id), fitting[0]);
+          rest = rest.slice(fitting[0].length);
+        }
+        const replacing = wordLevel(["[UNK]", "found"], {
+          normalizer: { type: "Replace", pattern: { String: tokens[0] }, content: "found" },
+          pre_tokenizer: null,
+        });
+        assert.equal([...parseTokenizer({ "tokenizer.json": replacing }).encode(tokens[0])], [1]);
+      },
+    ),
+  );
+});
+
 test("a character whose bytes are several tokens is given out with the last of them", () => {
   for (const json of [byteLevels["as GPT-2's"], byteFallback([])]) {
     const tokenizer = parseTokenizer({ "tokenizer.json": json });
