@@ -11,6 +11,6 @@
  */
 
 export { copyFiles } from "./copy.ts";
-export { isRepo } from "./place.ts";
+export { type Environment, isRepo } from "./place.ts";
 export { type ResolveOptions, resolveFolder } from "./resolve.ts";
 export { type DownloadOptions, downloadSnapshot, type Snapshot, type SnapshotFile } from "./snapshot.ts";

@@ -2,7 +2,7 @@
 
 import type * as HubLibrary from "@huggingface/hub";
 import { CheckpointError, LowrankError } from "../../../core/index.ts";
-import type { Connection, Subject } from "./connection.ts";
+import { type Connection, type Subject, Unreachable } from "./connection.ts";
 import { isCommit } from "./place.ts";
 
 /** A file of a model on the Hub. */
@@ -74,7 +74,7 @@ export async function listModel(
       if (type === "file") files.set(path, { name: path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid });
   } catch (error) {
     // Mirrors that do not list folders still name the files; each tells its size and hash when it is asked for.
-    if (!info.filePaths?.length) throw error;
+    if (error instanceof Unreachable || !info.filePaths?.length) throw error;
     for (const name of info.filePaths) files.set(name, { name });
   }
   const evil = [...files.keys(), ...(info.filePaths ?? [])].find((name) => !isInside(name));

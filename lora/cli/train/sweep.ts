@@ -36,7 +36,7 @@ PARALLEL_SEQ is not read: it counts the jobs of whatever parallel runs, from 1. 
     const count = sweep.cells.length;
     if (options.count) return terminal.result({ count }, () => terminal.print(String(count)));
     const index = chosen(options.index, sweep, terminal);
-    const results = openResults(sweep, options.out ?? sweep.results);
+    const results = openResults(sweep, options.out ?? sweep.results, terminal.io.env);
     if (options.list) return list(sweep, results, terminal);
     const cells = index === undefined ? sweep.cells : [sweep.cells[index]];
     if (index === undefined && terminal.io.env.PARALLEL_SEQ)

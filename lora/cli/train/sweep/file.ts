@@ -54,7 +54,7 @@ const plurals: Readonly<Record<string, SettingName>> = {
 };
 
 const FIELDS = ["run", "grid", "results", "saveAdapters"];
-const MOST_CELLS = 100_000;
+const MOST_CELLS = 10_000;
 const paths = ["text", "data", "validationText", "validationData"] as const;
 
 /**
@@ -79,8 +79,9 @@ export function readSweep(file: string): Sweep {
   if (typeof saveAdapters !== "boolean")
     return refuse(`saveAdapters: expected true or false; got ${JSON.stringify(saveAdapters)}`);
   const grids = gridsOf(grid, run, refuse);
+  const count = grids.reduce((sum, one) => sum + sizeOf(one), 0);
+  if (count > MOST_CELLS) refuse(`grid: expected at most ${MOST_CELLS} cells; got ${count}`);
   const all = grids.flatMap(valuesOf);
-  if (all.length > MOST_CELLS) refuse(`grid: expected at most ${MOST_CELLS} cells; got ${all.length}`);
   const seen = new Map<string, number>();
   const cells = all.map((values, index): Cell => {
     const settings = settingsOf(file, run, values, index);
@@ -133,11 +134,12 @@ function gridsOf(grid: unknown, run: JsonObject, refuse: (message: string) => ne
   });
 }
 
+const sizeOf = (grid: Grid): number => Object.values(grid).reduce((size, { length }) => size * length, 1);
+
 /** The cells of a grid: its last option changes first. */
 function valuesOf(grid: Grid): CellValues[] {
   let cells: CellValues[] = [{}];
   for (const [name, values] of Object.entries(grid)) {
-    if (cells.length * values.length > 2 * MOST_CELLS) return new Array(cells.length * values.length);
     cells = cells.flatMap((cell) => values.map((value) => ({ ...cell, [name]: value })));
   }
   return cells;

@@ -9,7 +9,7 @@
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import {
   CheckpointError,
   equalJson,
@@ -20,7 +20,7 @@ import {
   readFile,
   writeFileAtomic,
 } from "../../../../core/index.ts";
-import { resolveFolder } from "../../hub/index.ts";
+import { type Environment, resolveFolder } from "../../hub/index.ts";
 import { type Lock, tryLock } from "../../lock.ts";
 import type { Cell, CellValues, Sweep } from "./file.ts";
 
@@ -75,7 +75,7 @@ const FORMAT = "lowrank-sweep-1";
  * Opens the results of a sweep, and begins them where there are none.
  * @throws LowrankError when the folder holds something else, or results of another run, grid or data: it says what differs
  */
-export function openResults(sweep: Sweep, folder: string): Results {
+export function openResults(sweep: Sweep, folder: string, env?: Environment): Results {
   const path = join(folder, FILE);
   const { run, grids, cells } = sweep;
   const now = {
@@ -83,7 +83,7 @@ export function openResults(sweep: Sweep, folder: string): Results {
     run,
     grids,
     cells: cells.map(({ values }) => values),
-    data: hashes(sweep.cells),
+    data: hashes(sweep.cells, env),
   };
   if (!existsSync(path)) {
     if (existsSync(folder) && readdirSync(folder).some((name) => !/^\.|^(cells|sweep\.json)$/.test(name)))
@@ -175,7 +175,7 @@ function isRecord(fields: JsonObject, index: number, values: CellValues): fields
 }
 
 /** The hashes of all that the cells read: their data and the base's configuration, and the size of its weights. */
-function hashes(cells: readonly Cell[]): Record<string, string> {
+function hashes(cells: readonly Cell[], env?: Environment): Record<string, string> {
   const files = new Set<string>();
   const bases = new Set<string>();
   for (const { settings } of cells) {
@@ -189,7 +189,7 @@ function hashes(cells: readonly Cell[]): Record<string, string> {
     found.push([file, sha256(file)]);
   }
   for (const base of bases) {
-    const folder = resolveFolder(base, { who: "base" });
+    const folder = resolveFolder(base, { who: "base", env });
     const config = join(folder, "config.json");
     const weights = readdirSync(folder).filter((name) => name.endsWith(".safetensors"));
     const bytes = weights.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
@@ -198,8 +198,15 @@ function hashes(cells: readonly Cell[]): Record<string, string> {
       `${existsSync(config) ? sha256(config) : "no config.json"}, ${bytes} bytes of weights`,
     ]);
   }
-  // By the order in which the sweep names them, not by path: another machine may have them elsewhere.
-  return Object.fromEntries(found.map(([path, hash]) => [path.split(/[/\\]/).slice(-2).join("/"), hash]));
+  // By the last part of their paths: on another machine, or from another folder, the paths may be others.
+  const data: Record<string, string> = {};
+  for (const [path, hash] of found) {
+    const name = basename(resolve(path));
+    let key = name;
+    for (let n = 2; Object.hasOwn(data, key); n++) key = `${name} (${n})`;
+    data[key] = hash;
+  }
+  return data;
 }
 
 /** The beginning of a file's SHA-256. */

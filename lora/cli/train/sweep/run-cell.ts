@@ -81,7 +81,7 @@ async function train(
   lock: Lock,
   terminal: Terminal,
 ): Promise<CellResult> {
-  const run = await prepareRun({ ...settings, sampleTokens: 0 }, terminal.io.stdin);
+  const run = await prepareRun({ ...settings, sampleTokens: 0 }, terminal.io.stdin, terminal.io.env);
   const progress = terminal.progress(`cell ${index}`, run.steps, "steps");
   try {
     const result = await runTraining(run, {
