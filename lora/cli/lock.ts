@@ -47,23 +47,8 @@ function held(path: string, text: string): Lock {
   };
 }
 
-/** Creates the file with its content at once, so that nobody reads half of it. */
+/** Creates the file; false when it is there. Who reads it before its text is there takes it for held. */
 function create(path: string, text: string): boolean {
-  const own = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(own, text, { flag: "wx" });
-  try {
-    linkSync(own, path);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    return writeNew(path, text); // a file system without links
-  } finally {
-    rmSync(own, { force: true });
-  }
-}
-
-function writeNew(path: string, text: string): boolean {
   try {
     writeFileSync(path, text, { flag: "wx" });
     return true;
