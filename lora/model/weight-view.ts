@@ -6,7 +6,7 @@
  *     convolution                  W = kernel [out, in/groups · k]     A x = the convolution with A's rows as kernels
  *
  * For a convolution that is PEFT's form: A has the layer's stride, padding and dilation, B is pointwise. With groups,
- * all groups share A (in PEFT, A and B are grouped themselves, and r is divided among the groups).
+ * all groups share A (in PEFT, A sees all channels, and B is grouped, so that r is divided among the groups).
  */
 
 import { concat, linear, matmul, mT, mul, reshape, type Tensor, takeRows } from "../../autograd/index.ts";

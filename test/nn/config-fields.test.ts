@@ -230,6 +230,44 @@ const published: Readonly<Record<string, Json>> = {
       num_key_value_heads: 2,
     },
   },
+  "Qwen3-0.6B": {
+    ...{
+      architectures: ["Qwen3ForCausalLM"],
+      attention_bias: false,
+      attention_dropout: 0,
+      bos_token_id: 151643,
+    },
+    ...{
+      eos_token_id: 151645,
+      head_dim: 128,
+      hidden_act: "silu",
+      hidden_size: 1024,
+      initializer_range: 0.02,
+    },
+    ...{
+      intermediate_size: 3072,
+      max_position_embeddings: 40960,
+      max_window_layers: 28,
+      model_type: "qwen3",
+    },
+    ...{ num_attention_heads: 16, num_hidden_layers: 28, num_key_value_heads: 8, rms_norm_eps: 1e-6 },
+    ...{ rope_scaling: null, rope_theta: 1000000, sliding_window: null, tie_word_embeddings: true },
+    ...{ torch_dtype: "bfloat16", transformers_version: "4.51.0", use_cache: true, vocab_size: 151936 },
+    use_sliding_window: false,
+  },
+  "Qwen3-8B, as transformers 5 writes it, with YaRN": {
+    ...{
+      dtype: "bfloat16",
+      head_dim: 128,
+      layer_types: new Array(36).fill("full_attention"),
+      model_type: "qwen3",
+    },
+    ...{ num_hidden_layers: 36, num_attention_heads: 32, num_key_value_heads: 8, pad_token_id: null },
+    rope_parameters: {
+      ...{ rope_theta: 1000000, rope_type: "yarn", factor: 4, original_max_position_embeddings: 32768 },
+    },
+    ...{ sliding_window: null, use_sliding_window: false },
+  },
   "deberta-v3-base": {
     ...{
       model_type: "deberta-v2",

@@ -59,7 +59,8 @@ function sizesOf(layer: Module, path: string) {
     return { out, in: columns, channels: columns, kernel: [] };
   if ((layer.options.groups ?? 1) > 1)
     throw new AdapterError(
-      `PEFT format: ${path} is a convolution with groups, whose adapters have another form there`,
+      `PEFT format: ${path} is a convolution with groups, whose adapters have another form there (A sees all channels, B is ` +
+        "grouped); expected target_modules without it",
     );
   const [, channels, ...kernel] = layer.weight.shape;
   return { out, in: columns, channels, kernel };
