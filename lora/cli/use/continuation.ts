@@ -1,6 +1,7 @@
 /** @file The text of a prompt's continuation while its tokens come: whole characters, cut before a stop string. */
 
-import { type PretrainedTokenizer, stopFilter } from "../../../nn/index.ts";
+import { stopFilter } from "../../../nn/index.ts";
+import type { Decoder } from "./ids.ts";
 
 /** Why a text ended: a token that ends texts, a stop string, the asked number of tokens, the model's context. */
 export type Finish = "eos" | "stop" | "length" | "context";
@@ -24,7 +25,7 @@ export interface Continuation {
 /** The continuation of a prompt. The prompt is decoded first, so that the space that begins the next word is there. */
 export function continuationOf(
   prompt: readonly number[],
-  tokenizer: PretrainedTokenizer,
+  tokenizer: Decoder,
   stops: readonly string[],
   stopTokens: readonly number[],
 ): Continuation {

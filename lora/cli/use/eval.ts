@@ -7,15 +7,26 @@ import {
   type TextLoss,
   textLoss,
 } from "../../../nn/index.ts";
-import { contextOf, decoderOf, loadBase, modelOptions, parseAdapter, putOn, tokenizerOf } from "../base.ts";
+import {
+  contextOf,
+  decoderOf,
+  type LoadedBase,
+  loadBase,
+  modelOptions,
+  parseAdapter,
+  putOn,
+  tokenizerOf,
+} from "../base.ts";
 import { defineCommand } from "../command.ts";
 import { integer, text } from "../flags.ts";
 import type { Terminal } from "../terminal/terminal.ts";
+import { parseIds } from "./ids.ts";
 
 export const command = defineCommand({
   options: {
     ...modelOptions,
-    text: text("file", "the text, in UTF-8", { required: true }),
+    text: text("file", "the text, in UTF-8"),
+    ids: text("file", "the tokens as ids, such as 1, 15, 9, in place of a text; needs no tokenizer"),
     length: integer("tokens", "tokens of a window (default: the model's context)", { min: 2 }),
     stride: integer("tokens", "tokens by which the next window begins later (default: half of length)", {
       min: 1,
@@ -31,13 +42,13 @@ token; bits per byte do not depend on the tokenizer. Standard errors take tokens
 is of the differences token by token.
 
 Fields of --json: text, tokens, bytes, length, stride, base { loss, standardError, perplexity, bitsPerByte },
-adapter (the same, or null), difference { loss, standardError } (or null), adapters.`,
+adapter (the same, or null; of --ids bytes and bitsPerByte are null), difference { loss, standardError } (or null), adapters.`,
   run({ options }, terminal) {
+    const file = fileOf(options);
     const adapters = options.adapter.map((given) => parseAdapter(given, terminal.io.env));
     const loaded = loadBase({ base: options.base, quantize: options.quantize }, terminal);
     const model = decoderOf("eval", loaded);
-    const tokenizer = tokenizerOf(loaded);
-    const { ids, bytes } = readText(options.text, tokenizer);
+    const { ids, bytes } = file.isIds ? readIds(file.path, loaded) : readText(file.path, tokenizerOf(loaded));
     const length = options.length ?? contextOf(loaded);
     if (length > contextOf(loaded))
       throw new LowrankError(
@@ -53,7 +64,7 @@ adapter (the same, or null), difference { loss, standardError } (or null), adapt
     const adapted =
       adapters.length > 0 ? measure("adapter", putOn(loaded.model, adapters) as LanguageModelHolder) : null;
     const report = {
-      text: options.text,
+      text: file.path,
       tokens: base.tokens,
       bytes,
       length,
@@ -66,6 +77,24 @@ adapter (the same, or null), difference { loss, standardError } (or null), adapt
     terminal.result(report, () => show(report, terminal));
   },
 });
+
+/** The file that --text or --ids names. @throws LowrankError unless it is one of them */
+function fileOf({ text, ids }: { readonly text?: string | undefined; readonly ids?: string | undefined }) {
+  if (text !== undefined && ids !== undefined)
+    throw new LowrankError("--text: expected either a text or --ids");
+  const path = text ?? ids;
+  if (path === undefined) throw new LowrankError("--text: expected the file of a text, or --ids");
+  return { path, isIds: ids !== undefined };
+}
+
+/** The ids of a file; what they are in bytes is not known. */
+function readIds(path: string, loaded: LoadedBase): { ids: Int32Array; bytes: null } {
+  if (!exists(path)) throw new LowrankError(`--ids: there is no file ${path}`);
+  const ids = parseIds(decodeUtf8(`--ids: ${path}`, readFile(path)), `--ids: ${path}`, loaded);
+  if (ids.length < 2)
+    throw new LowrankError(`--ids: expected at least 2 tokens, one to predict another from; got 1`);
+  return { ids: Int32Array.from(ids), bytes: null };
+}
 
 /** The ids of a text, and the bytes of what is predicted: all but the first token. */
 function readText(path: string, tokenizer: PretrainedTokenizer): { ids: Int32Array; bytes: number } {
@@ -97,11 +126,11 @@ function lossOf(
   }
 }
 
-const scores = ({ loss, standardError, perplexity, tokens }: TextLoss, bytes: number) => ({
+const scores = ({ loss, standardError, perplexity, tokens }: TextLoss, bytes: number | null) => ({
   loss,
   standardError,
   perplexity,
-  bitsPerByte: (loss * tokens) / Math.LN2 / bytes,
+  bitsPerByte: bytes === null ? null : (loss * tokens) / Math.LN2 / bytes,
 });
 
 /** The mean difference token by token, and its standard error. */
@@ -133,7 +162,7 @@ function show(
     loss.toFixed(4),
     `± ${standardError.toFixed(4)}`,
     perplexity.toPrecision(5),
-    bitsPerByte.toFixed(4),
+    bitsPerByte?.toFixed(4) ?? "–",
   ];
   const right = (title: string) => ({ title, align: "right" }) as const;
   const rows = [row("base", base)];

@@ -1,18 +1,20 @@
 /** @file `lowrank generate`: continues texts with a base and adapters, token by token as they come. */
 
 import { LowrankError } from "../../../core/index.ts";
-import { type GenerateOptions, generateTokens } from "../../../nn/index.ts";
+import { type GenerateOptions, generateTokens, type PretrainedTokenizer } from "../../../nn/index.ts";
 import { contextOf, decoderOf, type LoadedBase, loadBase, modelOptions, tokenizerOf } from "../base.ts";
 import { defineCommand } from "../command.ts";
 import { anyText, integer, number, repeated, text, toggle } from "../flags.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { type Continuation, continuationOf } from "./continuation.ts";
+import { decoderFor, hasTokenizer, parseIds } from "./ids.ts";
 import { encodePrompt, generationDefaults, type Prompt, promptTexts } from "./prompt.ts";
 
 export const command = defineCommand({
   options: {
     ...modelOptions,
-    prompt: { ...repeated(anyText("text", "the text to continue; - reads standard input")), required: true },
+    prompt: repeated(anyText("text", "the text to continue; - reads standard input")),
+    ids: repeated(text("ids", "a prompt as token ids, such as 1,15,9; needs no tokenizer")),
     maxTokens: integer("n", "most tokens to add", { min: 1, default: 100 }),
     temperature: number("t", "sample with the logits divided by t; 0 takes the most probable token", {
       min: 0,
@@ -46,7 +48,8 @@ export const command = defineCommand({
     "generate --base models/chat --chat --prompt - < question.txt",
   ],
   notes: `Without a sampling option the most probable token is taken, so that the same command prints the same text. Several
-prompts are continued together, as each of them would be alone, and printed when all have ended.
+prompts are continued together, as each of them would be alone, and printed when all have ended. Without a tokenizer, the
+text of ids is the ids.
 
 Fields of --json: base, adapters, results [{ prompt, promptTokens, ids (new tokens), text (new text), finish (eos, stop,
 length or context) }], seconds, tokensPerSecond; with one result its fields stand beside these, too.`,
@@ -57,11 +60,27 @@ length or context) }], seconds, tokensPerSecond; with one result its fields stan
       throw new LowrankError("--merge: expected without --quantize: merging would round the weights again");
     if (options.merge && options.adapter.length === 0)
       throw new LowrankError("--merge: expected with --adapter: there is nothing to merge");
+    const byIds = options.ids.length > 0;
+    if (byIds === options.prompt.length > 0)
+      throw new LowrankError(
+        `--prompt: expected ${byIds ? "either texts or --ids" : "a text to continue, or --ids"}`,
+      );
+    if (byIds && options.chat)
+      throw new LowrankError("--chat: expected with --prompt; --ids are taken as they are");
     const texts = await promptTexts(options.prompt, terminal);
     const loaded = loadBase(options, terminal);
     const model = decoderOf("generate", loaded);
-    const tokenizer = tokenizerOf(loaded);
-    const prompts = texts.map((one) => encodePrompt(one, options, tokenizer));
+    const tokenizer = byIds ? decoderFor(loaded) : tokenizerOf(loaded);
+    if (options.stop.length > 0 && !hasTokenizer(loaded))
+      throw new LowrankError(
+        `--stop: expected a base with a tokenizer, whose text it is; ${options.base} has none`,
+      );
+    const prompts = byIds
+      ? options.ids.map((one): Prompt => {
+          const ids = parseIds(one, "--ids", loaded);
+          return { text: tokenizer.decode(ids), ids };
+        })
+      : texts.map((one) => encodePrompt(one, options, tokenizer as PretrainedTokenizer));
     checkLengths(prompts, contextOf(loaded));
     const { stopTokens, suggested } = generationDefaults(loaded.folder, tokenizer);
 

@@ -79,7 +79,10 @@ export interface GenerationDefaults {
  * The ids of generation_config.json, or else of config.json, and the tokenizer's end of text.
  * @throws LowrankError when a file is malformed
  */
-export function generationDefaults(folder: string, { eosToken }: PretrainedTokenizer): GenerationDefaults {
+export function generationDefaults(
+  folder: string,
+  { eosToken }: Pick<PretrainedTokenizer, "eosToken">,
+): GenerationDefaults {
   const fieldsOf = (name: string): Readonly<Record<string, unknown>> => {
     const path = `${folder}/${name}`;
     return exists(path) ? parseJsonObject(path, readFile(path)) : {};

@@ -1,137 +1,177 @@
 /**
- * @file The oracles of tiny language models through the command line alone: greedy continuations of `generate`, losses of
- * `eval`, with each adapter beside the base and merged into it. Their tokens have numbers in place of texts.
+ * @file The tiny GPT-2 and Llama of the oracles through the command line, by token ids: greedy tokens of transformers and PEFT,
+ * and the loss that follows from their logits; merged and not. Files of transformers and PEFT beside the checkout, too.
  */
 
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { openSafetensors } from "lowrank/core";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { exists, loadSafetensors, makeTemporaryFolder, removeFile } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { lowrank } from "./run.ts";
 
-const oracles = suite("oracles on the command line");
-const home = mkdtempSync(join(tmpdir(), "lowrank-oracles-"));
-oracles.after(() => rmSync(home, { recursive: true, force: true }));
+const test = suite("oracles by command");
+const folder = makeTemporaryFolder("lowrank-ids-");
+test.after(() => removeFile(folder));
 
-const VOCABULARY = 61;
-
-/** The oracle's model in a folder, with a tokenizer whose tokens are the numbers of the ids. */
-function folderOf(model: string): string {
-  const folder = join(home, model);
-  for (const file of ["config.json", "model.safetensors"])
-    cpSync(join("test/oracles", model, file), join(folder, file));
-  const vocab = Object.fromEntries(Array.from({ length: VOCABULARY }, (_, id) => [String(id), id]));
-  const tokenizer = {
-    version: "1.0",
-    added_tokens: [],
-    normalizer: null,
-    pre_tokenizer: { type: "WhitespaceSplit" },
-    post_processor: null,
-    decoder: null,
-    model: { type: "WordLevel", vocab, unk_token: "0" },
-  };
-  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
-  return folder;
+interface Generated {
+  results: { ids: number[] }[];
 }
 
-interface Values {
-  readonly ids: readonly (readonly number[])[];
-  readonly logits: ArrayLike<number>;
-  readonly prompt: readonly number[];
-  readonly greedy: readonly number[];
+const generated = async (...words: string[]): Promise<number[][]> => {
+  const ran = await lowrank(["generate", "--json", "--quiet", "--ignore-eos", ...words]);
+  assert.is(ran.code, 0, ran.stderr);
+  return (ran.json<never>() as Generated).results.map(({ ids }) => ids);
+};
+
+/** The loss that `lowrank eval` finds for these ids, of the adapter when there is one. */
+async function lossOf(ids: readonly number[], ...words: string[]): Promise<number> {
+  const file = `${folder}/ids.txt`;
+  writeFileSync(file, JSON.stringify(ids));
+  const ran = await lowrank(["eval", "--json", "--quiet", "--ids", file, ...words]);
+  assert.is(ran.code, 0, ran.stderr);
+  const { base, adapter } = ran.json<{
+    base: { loss: number; bitsPerByte: null };
+    adapter: { loss: number } | null;
+  }>();
+  assert.is(base.bitsPerByte, null);
+  return (adapter ?? base).loss;
 }
 
-function valuesOf(model: string, name: string): Values {
-  const { tensors } = openSafetensors(join("test/oracles", model, `${name}.safetensors`));
-  const values = (key: string): number[] => Array.from(tensors.get(key)?.values() ?? [], Number);
-  const all = values("input_ids");
-  const [rows, time] = tensors.get("input_ids")?.shape ?? [];
-  return {
-    ids: Array.from({ length: rows }, (_, row) => all.slice(row * time, (row + 1) * time)),
-    logits: values("logits"),
-    prompt: values("prompt_ids"),
-    greedy: values("greedy_ids"),
-  };
-}
-
-/** Mean of −log p of each token after the first of a row. */
-function lossOf({ ids, logits }: Values, row: number): number {
-  const time = ids[row].length;
-  let total = 0;
-  for (let t = 0; t < time - 1; t++) {
-    const at = (row * time + t) * VOCABULARY;
-    const scores = Array.from({ length: VOCABULARY }, (_, id) => logits[at + id]);
-    const max = Math.max(...scores);
-    const norm = max + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - max), 0));
-    total += norm - scores[ids[row][t + 1]];
-  }
-  return total / (time - 1);
-}
-
-/** The greedy continuation of `generate`. */
-async function checkGreedy(words: readonly string[], values: Values, length: number): Promise<void> {
-  const prompt = values.prompt.join(" ");
-  const spoken = await lowrank([
-    "generate",
-    ...words,
-    "--prompt",
-    prompt,
-    "--max-tokens",
-    `${length}`,
-    "--json",
-  ]);
-  assert.is(spoken.code, 0, spoken.stderr);
-  const { ids, text } = spoken.json<{ ids: number[]; text: string }>();
-  const expected = values.greedy.slice(values.prompt.length);
-  assert.equal(ids, expected);
-  assert.is(text.trim(), expected.join(" "));
-}
-
-async function checked(base: string, adapter: readonly string[], values: Values, length = 8): Promise<void> {
-  const words = ["--base", base, ...adapter.flatMap((folder) => ["--adapter", folder])];
-  if (values.prompt.length > 0) await checkGreedy(words, values, length);
-  for (const row of values.ids.keys()) {
-    const file = join(home, "row.txt");
-    writeFileSync(file, values.ids[row].join(" "));
-    const measured = await lowrank(["eval", ...words, "--text", file, "--json"]);
-    assert.is(measured.code, 0, measured.stderr);
-    const { base: plain, adapter: adapted } = measured.json<Record<string, { loss: number }>>();
-    const { loss } = adapter.length > 0 ? adapted : plain;
-    assert.ok(Math.abs(loss - lossOf(values, row)) < 2e-5, `${loss} for ${lossOf(values, row)}`);
-  }
-}
-
-for (const model of ["gpt2-tiny", "llama-tiny"]) {
-  oracles(`${model} continues and measures texts as its oracle does`, async () => {
-    await checked(folderOf(model), [], valuesOf(model, model));
+/** The mean of −log p of each id after the first, from logits [time][vocab]. */
+function lossFrom(logits: readonly (readonly number[])[], ids: readonly number[]): number {
+  const losses = ids.slice(1).map((id, t) => {
+    const most = Math.max(...logits[t]);
+    return most + Math.log(logits[t].reduce((sum, x) => sum + Math.exp(x - most), 0)) - logits[t][id];
   });
-  const adapters = readdirSync(join("test/oracles", model), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name);
-  for (const adapter of adapters)
-    oracles(
-      `${model} with ${adapter} does as its oracle, beside the base and merged into a checkpoint`,
-      async () => {
-        const base = folderOf(model);
-        const values = valuesOf(model, `${model}-${adapter}`);
-        const folder = join("test/oracles", model, adapter);
-        await checked(base, [folder], values);
-        const merged = join(home, `${model}-${adapter}`);
-        const { code, stderr } = await lowrank([
-          "merge",
-          "--base",
-          base,
-          "--adapter",
-          folder,
-          "--out",
-          merged,
-        ]);
-        assert.is(code, 0, stderr);
-        await checked(merged, [], values);
-      },
-    );
+  return losses.reduce((sum, x) => sum + x, 0) / losses.length;
 }
 
-oracles.run();
+const rowsOf = <T>(values: ArrayLike<T>, width: number): T[][] =>
+  Array.from({ length: values.length / width }, (_, i) =>
+    Array.from(values).slice(i * width, (i + 1) * width),
+  );
+
+for (const kind of ["gpt2-tiny", "llama-tiny"]) {
+  const base = `test/oracles/${kind}`;
+  const cases = readdirSync(base).filter((name) => name.endsWith(".safetensors") && name.startsWith(kind));
+  for (const name of cases) {
+    const { tensors } = loadSafetensors(`${base}/${name}`);
+    const adapter = name.slice(kind.length + 1, -".safetensors".length);
+    const [ids, logits, greedy, prompt] = ["input_ids", "logits", "greedy_ids", "prompt_ids"].map((key) =>
+      tensors.get(key),
+    );
+    if (!ids || !logits || (adapter !== "" && !exists(`${base}/${adapter}`))) continue;
+    const on = adapter === "" ? [] : ["--adapter", `${base}/${adapter}`];
+    test(`${kind}${adapter && ` with ${adapter}`}: losses, and greedy tokens`, async () => {
+      const [, time, vocab] = logits.shape;
+      const each = rowsOf(rowsOf(Array.from(logits.floats()), vocab), time);
+      for (const [row, tokens] of rowsOf(Array.from(ids.integers()), time).entries()) {
+        const expected = lossFrom(each[row], tokens);
+        const loss = await lossOf(tokens, "--base", base, ...on);
+        assert.ok(Math.abs(loss - expected) < 1e-5 * Math.max(1, expected), `${loss} ${expected}`);
+      }
+      if (!greedy || !prompt) return;
+      const all = [...greedy.integers()];
+      const first = [...prompt.integers()];
+      const more = [
+        "--base",
+        base,
+        "--ids",
+        first.join(","),
+        "--max-tokens",
+        String(all.length - first.length),
+        ...on,
+      ];
+      assert.equal(await generated(...more), [all.slice(first.length)]);
+      if (on.length > 0) assert.equal(await generated(...more, "--merge"), [all.slice(first.length)]);
+    });
+  }
+}
+
+test("ids without a tokenizer: text is the ids, and what needs a text is refused", async () => {
+  const base = "test/oracles/llama-tiny";
+  const { stdout } = await lowrank([
+    "generate",
+    "--base",
+    base,
+    "--ids",
+    "[1, 2]",
+    "--ids",
+    "3",
+    "--max-tokens",
+    "1",
+  ]);
+  assert.match(stdout, /^\[1\] 1 2 \d+\n\n\[2\] 3 \d+\n$/);
+  for (const [words, problem] of [
+    [["--ids", "1,999"], /--ids: expected ids of tokens from 0 to 60, such as 1,15,9; got "999"/],
+    [["--ids", "one"], /got "one"/],
+    [["--ids", "-1"], /got "-1"/],
+    [["--ids", " "], /got none/],
+    [["--ids", "1", "--prompt", "a"], /--prompt: expected either/],
+    [["--ids", "1", "--chat"], /--chat/],
+    [["--ids", "1", "--stop", "a"], /--stop: expected a base with a tokenizer/],
+    [["--prompt", "a"], /no tokenizer.json/],
+    [[], /--prompt: expected a text to continue, or --ids/],
+  ] as const) {
+    const ran = await lowrank(["generate", "--base", base, ...words]);
+    assert.equal([ran.code, ran.stdout], [1, ""], words.join(" "));
+    assert.match(ran.stderr, problem);
+  }
+  writeFileSync(`${folder}/one.txt`, "7");
+  for (const [words, problem] of [
+    [["--ids", `${folder}/one.txt`], /at least 2 tokens/],
+    [["--ids", `${folder}/none.txt`], /--ids: there is no file/],
+    [["--ids", `${folder}/one.txt`, "--text", "x"], /either a text or --ids/],
+    [[], /--text: expected the file of a text, or --ids/],
+  ] as const) {
+    const ran = await lowrank(["eval", "--base", base, ...words]);
+    assert.equal([ran.code, ran.stdout], [1, ""]);
+    assert.match(ran.stderr, problem);
+  }
+});
+
+const shared = "../shared/interop";
+if (!exists(shared)) {
+  console.log(`skipped: files of transformers and PEFT: ${shared} is not there`);
+  test.skip("files of transformers and PEFT");
+} else {
+  const rows = [
+    [5, 9, 3, 17, 22, 8, 40, 2],
+    [7, 7, 31, 12, 4, 19, 25, 33],
+  ];
+  const decoders = { g: "gpt2", gu: "gpt2u", l: "llama", lt: "llamat" } as const;
+  const found = [
+    ...Object.values(decoders).map((name) => [name, ""] as const),
+    ...readdirSync(`${shared}/adapters`).flatMap((adapter) => {
+      const base = decoders[adapter.split("-")[0] as keyof typeof decoders];
+      return base &&
+        exists(`${shared}/adapters/${adapter}/adapter_model.safetensors`) &&
+        !adapter.includes("pissa_niter")
+        ? [[base, adapter] as const]
+        : [];
+    }),
+  ];
+  for (const [base, adapter] of found) {
+    test(`${base}${adapter && ` with ${adapter}`}: the losses of transformers' logits`, async () => {
+      const file = adapter
+        ? `${shared}/adapters/${adapter}/logits.json`
+        : `${shared}/base/${base}/logits.json`;
+      const json = JSON.parse(readFileSync(file, "utf8"));
+      const logits: number[][][] = json.logits ?? json;
+      const on = adapter ? ["--adapter", `${shared}/adapters/${adapter}`] : [];
+      for (const [i, ids] of rows.entries()) {
+        const expected = lossFrom(logits[i], ids);
+        const loss = await lossOf(ids, "--base", `${shared}/base/${base}`, ...on);
+        assert.ok(Math.abs(loss - expected) < 2e-5 * Math.max(1, expected), `${loss} ${expected}`);
+      }
+      const next = logits.map((row) => row[row.length - 1].indexOf(Math.max(...row[row.length - 1])));
+      const words = rows.flatMap((ids) => ["--ids", ids.join(" ")]);
+      assert.equal(
+        await generated("--base", `${shared}/base/${base}`, ...words, "--max-tokens", "1", ...on),
+        next.map((id) => [id]),
+      );
+    });
+  }
+}
+
+test.run();
