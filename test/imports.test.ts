@@ -111,6 +111,10 @@ arrows("a package that need not be installed is imported nowhere but by name, wh
         if (named.startsWith("node:")) continue;
         if (isOptional(named, file) || !(named in dependencies)) wrong.push(`${file}: ${from}`);
       }
+      for (const [, from] of readFileSync(file, "utf8").matchAll(/\bimport\("([^"'.#][^"']*)"\)/g)) {
+        const isThere = from in dependencies || from in peerDependencies || from.startsWith("node:");
+        if (!isThere) wrong.push(`${file}: import("${from}")`);
+      }
     }
   }
   assert.equal(wrong, []);

@@ -50,6 +50,22 @@ const managers: readonly Manager[] = [
   },
 ];
 
+/** Checks that each command of the command line loads what it needs, by its help. */
+function checkCommands(folder: string): string {
+  const program = join(folder, "node_modules/lowrank/dist/lora/cli/lowrank-cli.js");
+  const names = Array.from(
+    node(folder, program, ["--help"]).stdout.matchAll(/^ {2}([a-z]+) {2,}[A-Z]/gm),
+    ([, name]) => name,
+  );
+  for (const name of names) {
+    const outcome = node(folder, program, [name, "--help"]);
+    noWarnings(name, outcome);
+    expect(/\$ lowrank /.test(outcome.stdout), `lowrank ${name} --help shows no example`);
+  }
+  expect(names.length >= 5, `commands: ${names}`);
+  return names.join(", ");
+}
+
 /** Checks every package manager. */
 export async function checkManagers(root: string, archive: string, expected: Result): Promise<void> {
   for (const { name, install } of managers) {
@@ -70,4 +86,5 @@ export async function checkManagers(root: string, archive: string, expected: Res
       return `${size.toFixed(1)} MB in ${outcome.seconds.toFixed(1)} s; ${summary(result)}`;
     });
   }
+  await check("lowrank COMMAND --help, installed", () => checkCommands(join(root, "without")));
 }
