@@ -1,8 +1,8 @@
 /** @file npm, pnpm and yarn install the archive into an empty project: how large, how long, without a warning. */
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { check, expect } from "./checks.ts";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { check, expect, Skipped } from "./checks.ts";
 import { node, noWarnings, type Outcome, run } from "./command.ts";
 import { checkResult, megabytes, project, type Result, summary } from "./consumer.ts";
 import { tool } from "./tools.ts";
@@ -66,6 +66,37 @@ function checkCommands(folder: string): string {
   return names.join(", ");
 }
 
+/** Checks that an adapter of a published model is trained, used and merged by the installed command line. */
+function checkModel(folder: string): string {
+  const base = resolve("../shared/models/stories260K");
+  if (!existsSync(base)) throw new Skipped(`${base} is not there`);
+  const lowrank = (...args: string[]): string =>
+    run(folder, join(folder, "node_modules/.bin/lowrank"), args).stdout;
+  writeFileSync(
+    join(folder, "text.txt"),
+    "Once upon a time there was a robot who liked to paint the sea. ".repeat(80),
+  );
+  const options = ["--method", "dora", "--rank", "8", "--steps", "5", "--out", "adapter"];
+  lowrank("train", "--base", base, "--text", "text.txt", ...options);
+  const told = lowrank(
+    "generate",
+    "--base",
+    base,
+    "--adapter",
+    "adapter",
+    "--prompt",
+    "Once upon",
+    "--max-tokens",
+    "5",
+  );
+  expect(/^Once upon/.test(told), `generate prints ${told}`);
+  lowrank("merge", "--base", base, "--adapter", "adapter", "--out", "merged");
+  lowrank("eval", "--base", "merged", "--text", "text.txt");
+  const { method, rank } = JSON.parse(lowrank("inspect", "adapter", "--json"));
+  expect(method === "dora" && rank === 8, `inspect says ${method}, ${rank}`);
+  return JSON.stringify(told.trim());
+}
+
 /** Checks every package manager. */
 export async function checkManagers(root: string, archive: string, expected: Result): Promise<void> {
   for (const { name, install } of managers) {
@@ -87,4 +118,5 @@ export async function checkManagers(root: string, archive: string, expected: Res
     });
   }
   await check("lowrank COMMAND --help, installed", () => checkCommands(join(root, "without")));
+  await check("an adapter of a published model, installed", () => checkModel(join(root, "without")));
 }
