@@ -96,9 +96,9 @@ export function applyChatTemplate(
 function rendered(source: string, text: string, variables: Record<string, unknown>): string {
   let template: Template;
   try {
-    template = new Template(text);
+    template = new Template(text.replace(/\r\n?/g, "\n")); // as in Python, where lines end in one way
   } catch (error) {
-    throw new CheckpointError(`${source}: the chat template is not Jinja: ${oneLine(error)}`, {
+    throw new CheckpointError(`${source}: the chat template cannot be read as Jinja: ${oneLine(error)}`, {
       cause: error,
     });
   }

@@ -47,6 +47,13 @@ test("blocks are trimmed, special tokens are variables, filters and namespaces w
   assert.is(withTemplate(template).applyChatTemplate(messages), expected);
 });
 
+test("a template with the line ends of Windows is one with those of Unix, as in Python", () => {
+  const template = "a\n{% for m in messages %}\n  {{ m.role }}\n{% endfor %}\n";
+  const text = withTemplate(template).applyChatTemplate(messages);
+  assert.is(text, "a\n  system\n  user\n  assistant\n  user\n");
+  assert.is(withTemplate(template.replaceAll("\n", "\r\n")).applyChatTemplate(messages), text);
+});
+
 test("one of several templates is taken by its name, and a file comes before the configuration", () => {
   const list = [
     { name: "default", template: "one" },
@@ -94,7 +101,7 @@ test("no template, one that is not Jinja, one that fails, one that is no text: e
   );
   assert.match(
     refusal(CheckpointError, () => withTemplate("{% if %}").applyChatTemplate(messages)),
-    /made: the chat template is not Jinja: /,
+    /made: the chat template cannot be read as Jinja: /,
   );
   assert.match(
     refusal(CheckpointError, () => withTemplate("{{ messages | nothing }}").applyChatTemplate(messages)),
