@@ -1,6 +1,6 @@
 /** @file `lowrank train`: trains an adapter on a text or on examples, and writes it in PEFT's format. */
 
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import { LowrankError } from "../../../core/index.ts";
 import { perplexity } from "../../../nn/index.ts";
 import { megabytes } from "../base.ts";
@@ -13,7 +13,7 @@ import { watchInterrupt } from "./run/interrupt.ts";
 import { BASE, saveBase } from "./run/loftq.ts";
 import { quoted } from "./run/output/card.ts";
 import { checkOut, makeOut, removeBegun, writeRun } from "./run/output/out.ts";
-import { filesOf, type RunReport, reportOf } from "./run/output/report.ts";
+import { checkWritable, filesOf, type RunReport, reportOf } from "./run/output/report.ts";
 import { describeRun, hasRun, savedSettings, statePath } from "./run/output/resume.ts";
 import { type RunSettings, runOptions } from "./run/settings.ts";
 import { type PreparedRun, prepareRun, runTraining, type TrainingResult } from "./run/training.ts";
@@ -60,7 +60,8 @@ export const command = defineCommand({
   ].join("\n"),
 
   async run({ options, isGiven }, terminal) {
-    const { out, overwrite, resume, saveEvery } = options;
+    const { overwrite, resume, saveEvery } = options;
+    const out = normalize(options.out); // a/../b is b to the checks, as it is to the disk
     const values = Object.fromEntries(names.map((name) => [name, options[name]]));
     const given = Object.fromEntries(
       names.filter((name) => isGiven(name)).map((name) => [name, options[name]]),
@@ -70,6 +71,7 @@ export const command = defineCommand({
     checkSettings(settings);
     checkOut(out, settings.base, { overwrite, resume });
     const run = await prepareRun(settings, terminal.io.stdin, terminal.io.env);
+    checkWritable(run);
     for (const note of run.data.notes) terminal.note(note);
     const result = await trained(run, { out, resume, every: saveEvery }, terminal);
     if (!result.finished) return interrupted(result, run, out, terminal);
@@ -175,11 +177,12 @@ function show(report: RunReport, out: string, files: readonly string[], terminal
       "memory",
       `${megabytes(memory.peakBytes)} at the peak: weights ${megabytes(weights)}, adapters ${megabytes(adapters)}, gradients ${megabytes(gradients)}, optimizer ${megabytes(optimizer)}, activations ${megabytes(activations)}`,
     ],
-    [
+  ];
+  if (report.tokensPerSecond > 0)
+    rows.push([
       "speed",
       `${count(Math.round(report.tokensPerSecond))} tokens per second, ${report.seconds.toFixed(1)} s`,
-    ],
-  ];
+    ]);
   if (best)
     rows.push([
       "best",

@@ -83,7 +83,7 @@ export const runOptions = {
     ["adamw", "paged", "8bit", "sgd"],
     { default: "adamw" },
   ),
-  pagedBudget: number("MB", "paged: most megabytes of state in memory (64)", above0),
+  pagedBudget: number("MB", "paged: most megabytes of state in memory (64)", { min: 0.3 }),
   // That of the LoRA paper's GPT-2 runs: η 2e-4 with α/r = 8 is about η 2e-3 with α/r = 1. On a Llama of 260,000 parameters,
   // 60 steps on 10,000 tokens of another kind, the loss on held-out text fell from 5.40 to 4.50 with 5e-4, 4.30 with 1e-3,
   // 4.05 with 2e-3, 3.87 with 4e-3, 3.76 with 8e-3 and 3.70 with 1.6e-2: small models take more, large ones do not.

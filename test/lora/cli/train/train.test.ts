@@ -268,6 +268,12 @@ train("mistakes in options are one sentence, and nothing is written", async () =
     [["--method", "adalora", "--init", "pissa"], /--init: an option of .*; the method is adalora/],
     [["--method", "adalora", "--budget", "999"], /target budget up to the initial one/],
     [["--method", "adalora", "--tinit", "2", "--tfinal", "1"], /warmup \+ final < totalSteps/],
+    [
+      ["--method", "adalora", "--target", "embed_tokens"],
+      /model\.embed_tokens is an embedding, on which PEFT has no/,
+    ],
+    [["--method", "adalora", "--rank-pattern", "q_proj=5"], /PEFT's AdaLoRA has one rank/],
+    [["--out", "/proc/x"], /cannot make the folder \/proc\/x/],
     [["--keep-best"], /--keep-best: needs something to validate on/],
     [["--rank-pattern", "q_proj"], /--rank-pattern: expected name=number/],
     [["--rank-pattern", "q_porj=2"], /rankPattern.*q_porj/],
@@ -354,6 +360,14 @@ train(
     assert.is(readFileSync(join(out, "notes.txt"), "utf8"), "mine");
     const before = readdirSync(base).map((name) => readFileSync(join(base, name)).toString("hex"));
     await refused([...quick, "--out", base, "--overwrite"], /is the folder of a model/);
+    assert.equal(
+      readdirSync(base).map((name) => readFileSync(join(base, name)).toString("hex")),
+      before,
+    );
+    await refused(
+      [...quick, "--out", `${join(base, "none")}/../`, "--overwrite"],
+      /is the folder of a model/,
+    );
     assert.equal(
       readdirSync(base).map((name) => readFileSync(join(base, name)).toString("hex")),
       before,

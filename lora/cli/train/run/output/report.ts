@@ -74,6 +74,13 @@ export function filesOf(
   ]);
 }
 
+/**
+ * Writes the adapter to memory, as it is before training.
+ * @throws LowrankError when PEFT's format cannot hold it
+ */
+export const checkWritable = (run: PreparedRun): void =>
+  void writeAdapter(run.adapted, { fields: peftFields(run, run.settings.base) });
+
 /** The last part of a path. */
 const nameOf = (path: string): string =>
   path
