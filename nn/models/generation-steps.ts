@@ -44,17 +44,16 @@ export function* generationSteps({
   const rows = prompts.rows.map((row) => [...row]);
   const length = Math.max(0, ...rows.map((row) => row.length));
   const padding = rows.map((row) => length - row.length);
+  const isPadded = padding.some((n) => n > 0); // else what follows a row's end needs no mask: nobody reads it
   const ended = rows.map((row) => row.length === 0 || row.length >= model.contextLength);
   const cache = useCache ? new KeyValueCache() : undefined;
 
   for (let n = 0; n < maxNewTokens && ended.includes(false); n++) {
     const end = length + n;
     const start = cache?.length ?? 0;
-    // Without padding, tokens after a row's end need no mask, unless they have no place in the context.
-    const isMasked = padding.some((n) => n > 0) || end > model.contextLength;
     const next = scope(() => {
       const unread = columnsOf(rows, padding, start, end);
-      const masked = isMasked ? { attentionMask: maskOf(rows, padding, end) } : {};
+      const masked = isPadded ? { attentionMask: maskOf(rows, padding, end) } : {};
       const logits = model.forward(unread, { cache, lastOnly: true, ...masked });
       const last = lastLogits(logits, rows.length, end - start);
       if (n === 0) checkIndices("generate: ids", unread, last[0].length);

@@ -86,6 +86,19 @@ if (!exists(folder)) {
     });
   });
 
+  test("a stop string may begin with the space before the first new word", () => {
+    withDevice("cpu", () => {
+      const prompt = [...tokenizer.encode("Once upon a")];
+      const options = { maxNewTokens: 9, stopStrings: " time", tokenizer };
+      const { rows } = generate(model, [prompt], options);
+      assert.is(tokenizer.decode(rows[0]), "Once upon a time");
+      assert.is(
+        generate(model, [prompt], { ...options, stopStrings: "a time" }).rows[0].length,
+        prompt.length + 9,
+      );
+    });
+  });
+
   test("stops where the text after the prompt first has a stop string, and prints what comes before it", () => {
     withDevice("cpu", () => {
       const prompt = [...tokenizer.encode(texts[0])];
