@@ -311,6 +311,31 @@ test("a largest file divides the weights; another format rounds all of them; bot
   assert.not.ok(exists(`${expected}/model.safetensors.index.json`));
 });
 
+test("weights in 8-bit floats are merged into another format, and need one", () => {
+  const base = fresh();
+  savePretrained(newModel("llama", false), base);
+  const { tensors } = loadSafetensors(`${base}/model.safetensors`);
+  const eights = Array.from(tensors, ([name, { shape }], i) => {
+    const bytes = Uint8Array.from(
+      { length: shape.reduce((a, b) => a * b, 1) },
+      (_, j) => (37 * j + i) % 0x60,
+    );
+    return [name, { dtype: "F8_E4M3", shape, bytes }] as const;
+  });
+  saveSafetensors(`${base}/model.safetensors`, eights as never);
+  const adapter = newAdapter(base, { rank: 2, target: ["q_proj"] }, 5);
+  const out = fresh();
+  assert.throws(
+    () => mergeCheckpoint({ base, adapters: [{ folder: adapter }], out }),
+    /is F8_E4M3, which .* expected a dtype/,
+  );
+  assert.not.ok(exists(out));
+  mergeCheckpoint({ base, adapters: [{ folder: adapter }], out, dtype: "BF16" });
+  const expected = fresh();
+  savePretrained(loadAdapter(loadPretrained(base) as Llama, adapter).toPlain(), expected, { dtype: "BF16" });
+  sameState(loadPretrained(out), loadPretrained(expected));
+});
+
 test("a file without transformer. in its names, with the head alone of a tied pair, keeps its names", () => {
   for (const isHead of [false, true]) {
     const base = fresh();

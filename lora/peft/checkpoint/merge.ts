@@ -147,7 +147,7 @@ export function* mergeSteps(options: MergeOptions): Generator<CheckpointProgress
     const its = dtype ?? formatOf(change, opened);
     if (isFloatDtype(its)) return its;
     throw new CheckpointError(
-      `${change.name} of the base is ${its}, which merged weights cannot be rounded to; expected a dtype: F32, F16 or BF16`,
+      `${change.name} of the base is ${its}, which merged weights are not rounded to; expected a dtype: F32, F16 or BF16`,
     );
   };
   const tensors = newTensors(

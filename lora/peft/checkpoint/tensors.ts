@@ -4,7 +4,7 @@ import { type FloatArray, itemBytes, type SafeTensor, sizeOf } from "../../../co
 import { copied, type NewTensor, type OpenModel, PIECE } from "../../../nn/index.ts";
 import { AdaptedLayer } from "../../model/adapted-layer.ts";
 import type { Change, Changes } from "./changes.ts";
-import { CostSums, type FloatDtype, isFloatDtype, rounded } from "./rounding.ts";
+import { CostSums, type FloatDtype, rounded } from "./rounding.ts";
 import { type AdapterWeights, type MergedPart, mergedParts } from "./slices.ts";
 
 /** All tensors of the new checkpoint, by the base's files. */
@@ -21,7 +21,7 @@ export function newTensors(
       const change = changes.get(name);
       changes.delete(name);
       if (change) return make(change, name);
-      return dtype === undefined || !isFloatDtype(tensor.dtype) || tensor.dtype === dtype
+      return dtype === undefined || !/^B?F\d/.test(tensor.dtype) || tensor.dtype === dtype
         ? copied(name, tensor)
         : converted(name, tensor, dtype);
     });
