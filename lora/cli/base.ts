@@ -82,10 +82,13 @@ export function loadBase({ base, adapter = [], quantize }: BaseOptions, terminal
  * @throws CheckpointError as `loadPretrained` and `loadQuantizedModel`
  */
 export function loadModel(folder: string, options: { readonly rng?: Random } = {}): PretrainedModel {
+  return isQuantized(folder) ? loadQuantizedModel(folder, options) : loadPretrained(folder, options);
+}
+
+/** Whether the config.json of a folder says that its weights are quantized. */
+export function isQuantized(folder: string): boolean {
   const config = `${folder}/config.json`;
-  const isQuantized =
-    exists(config) && (parseJsonObject(config, readFile(config)).quantization_config ?? null) !== null;
-  return isQuantized ? loadQuantizedModel(folder, options) : loadPretrained(folder, options);
+  return exists(config) && (parseJsonObject(config, readFile(config)).quantization_config ?? null) !== null;
 }
 
 /**

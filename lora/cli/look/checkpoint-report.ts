@@ -23,6 +23,7 @@ export function checkpointReport(
 ) {
   const reports = reportTensors(tensors, headers, terminal);
   const parameters = reports.filter((one) => one.kind !== "buffer");
+  const isPacked = reports.some(({ name }) => /\.(absmax|quant_map|quant_state)(\.|$)/.test(name));
   return {
     kind,
     path,
@@ -39,7 +40,7 @@ export function checkpointReport(
       };
       return [{ kind: name, tensors: own.length, ...counts }];
     }),
-    memory: memoryOf(parameters),
+    memory: isPacked ? null : memoryOf(parameters),
     notFinite: notFinite(reports),
     tensors: reports,
   };
@@ -95,7 +96,9 @@ export function showCheckpoint(report: Report, terminal: Terminal): void {
     `${report.path}: ${what}, ${count(report.parameters)} parameters in ${tensors.length} tensors, ${formats.join(", ")}`,
   );
   print(
-    `memory of the weights: ${megabytes(memory.F32)} in F32, ${megabytes(memory.F16)} in F16, ${megabytes(memory.NF4)} with attention and MLP in NF4 and the rest in F16`,
+    memory
+      ? `memory of the weights: ${megabytes(memory.F32)} in F32, ${megabytes(memory.F16)} in F16, ${megabytes(memory.NF4)} with attention and MLP in NF4 and the rest in F16`
+      : "quantized weights: the numbers are those of stored values, two codes of 4 bits in one, scales included",
   );
   for (const sentence of report.notFinite) print(colors.red(printable(sentence)));
 }

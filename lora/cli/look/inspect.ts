@@ -28,7 +28,7 @@ export const command = defineCommand({
 Effective rank is exp of the entropy of the singular values as parts of their sum.
 
 Fields of --json, for a checkpoint or file: kind, path, modelType, parameters, bytes, dtypes, byKind, memory
-{ F32, F16, NF4 }, notFinite, tensors [{ name, kind, dtype, shape, parameters, bytes, norm, mean, deviation, min,
+{ F32, F16, NF4 } (null for quantized weights), notFinite, tensors [{ name, kind, dtype, shape, parameters, bytes, norm, mean, deviation, min,
 max, zeros, nan, infinite, firstNotFinite }]. For an adapter: kind, path, method, rank, alpha, rankStabilized, base,
 targetModules, parameters, bytes, layers [{ name, shape [out, in], rank, alpha, scaling, parameters, normA, normB,
 norm, singularValues, numericalRank, effectiveRank }], notFinite, notes, tensors.`,

@@ -19,6 +19,7 @@ import {
   type PretrainedModel,
 } from "../../../nn/index.ts";
 import { type FileFinding, loadAdapter, openAdapter, verifyAdapter } from "../../index.ts";
+import { isQuantized, loadModel } from "../base.ts";
 import { defineCommand } from "../command.ts";
 import { text, toggle } from "../flags.ts";
 import { resolveFolder } from "../hub/index.ts";
@@ -99,7 +100,7 @@ function verifyFolder(
   if (kind === "checkpoint") return verifyCheckpoint(path, found);
   found.push(...verifyAdapter(path));
   if (base !== null) {
-    const model = attempt(found, () => openPretrained(base).model);
+    const model = attempt(found, () => (isQuantized(base) ? loadModel(base) : openPretrained(base).model));
     if (model) attempt(found, () => loadAdapter(model, path));
   }
   // What keeps the folder from being opened has been found above.
@@ -113,7 +114,10 @@ function verifyFolder(
 }
 
 function verifyCheckpoint(path: string, found: FileFinding[]): Tensors | null {
-  const opened = attempt(found, () => openPretrained(path));
+  // Quantized weights are loaded, since they have no dense values to be read one by one.
+  const opened = attempt(found, () =>
+    isQuantized(path) ? { model: loadModel(path), fresh: [] } : openPretrained(path),
+  );
   if (opened) verifyTokens(path, opened.model, found);
   if (opened && opened.fresh.length > 0)
     found.push({ level: "note", message: `the files hold no ${opened.fresh.join(", ")}: a new classifier` });

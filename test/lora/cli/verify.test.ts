@@ -277,6 +277,25 @@ test("a file: its structure and its numbers; a pickle by another name", async ()
   assert.match((await verify(`${folder}/pickled`)).findings[0].message, /Python pickle/);
 });
 
+test("a quantized checkpoint is checked as --base loads it, and takes adapters", async () => {
+  const path = `${folder}/quantized`;
+  assert.is((await lowrank(["quantize", "--base", base, "--out", path, "--quiet"])).code, 0);
+  assert.equal((await verify(path)).findings, []);
+  assert.equal((await verify(`${folder}/lora`, "--base", path)).findings, []);
+  const inspected = await lowrank(["inspect", path, "--json", "--quiet"]);
+  assert.is(inspected.json().memory, null);
+  assert.match(
+    (await lowrank(["inspect", path])).stdout,
+    /quantized weights: the numbers are those of stored values/,
+  );
+  const weights = `${path}/model.safetensors`;
+  const tensors = new Map(loadSafetensors(weights).tensors);
+  const lost = [...tensors.keys()].find((name) => name.endsWith(".absmax"))!;
+  tensors.delete(lost);
+  saveSafetensors(weights, tensors);
+  assert.not.ok((await verify(path)).ok);
+});
+
 test("a path that is not there, or a base where none is asked for, is refused in one line", async () => {
   mkdirSync(`${folder}/empty`, { recursive: true });
   for (const [argv, problem] of [
