@@ -38,13 +38,19 @@ function bpe(path: string, json: JsonObject, vocabulary: Vocabulary): Model {
   const library = new BPE({ ...json, type: "BPE", vocab: {}, merges, byte_fallback: false } as never);
   const isWhole = flag(path, json, "ignore_merges", false);
   const { take, isLeftOut } = taker(path, json, vocabulary, flag(path, json, "fuse_unk", false));
-  return remembering((word) => {
+  const idsOf = remembering((word) => {
     const id = isWhole ? vocabulary.get(word) : undefined;
     if (id !== undefined) return [id];
     const characters = Array.from(word);
     if (!characters.some(isLeftOut)) return take(library.bpe(word));
     return take(library.bpe(characters.filter((one) => !isLeftOut(one)).join(""))); // what is beside it merges
   });
+  const isDivisible =
+    !json.end_of_word_suffix &&
+    vocabulary.has("▁") &&
+    !Array.from(vocabulary.keys()).some((token) => /[^▁]▁/.test(token));
+  // No token reaches over the beginning of a word, so that no merge does: a long text is as many short words.
+  return (word) => (isDivisible ? word.split(/(?<=[^▁])(?=▁)/).flatMap(idsOf) : idsOf(word));
 }
 
 /** The most words that are remembered, and their most characters. */
