@@ -1,6 +1,6 @@
 /** @file `lowrank handoff`: a folder in which a run continues in PEFT, with accelerate and FSDP, on more than one machine. */
 
-import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import {
   exists,
@@ -16,6 +16,7 @@ import { defineCommand } from "../command.ts";
 import { toggle } from "../flags.ts";
 import { checkEmpty, fillFolder } from "../folder.ts";
 import { isRepo, resolveFolder } from "../hub/index.ts";
+import { writeExamples } from "./handoff/examples.ts";
 import { fsdpConfig, page, requirements } from "./handoff/folder.ts";
 import { trainScript } from "./handoff/script.ts";
 import { order } from "./run/batches.ts";
@@ -284,19 +285,4 @@ function write(to: string, from: string, settings: RunSettings, handed: Handed):
     "requirements.txt": requirements,
   }))
     writeFileSync(join(to, name), text);
-}
-
-/** Writes examples as lines, one after the other: there may be many. */
-function writeExamples(path: string, count: number, example: (i: number) => Example): void {
-  const file = openSync(path, "w");
-  try {
-    for (let i = 0; i < count; i++) {
-      const { ids, labels } = example(i);
-      const counts = ids.every((id, j) => labels[j] === id);
-      const line = { input_ids: [...ids], ...(!counts && { labels: [...labels] }) };
-      writeSync(file, `${JSON.stringify(line)}\n`);
-    }
-  } finally {
-    closeSync(file);
-  }
 }
