@@ -3,7 +3,6 @@
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   renameSync,
@@ -12,7 +11,7 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { CheckpointError, LowrankError } from "../../core/index.ts";
+import { CheckpointError, LowrankError, makeFolder } from "../../core/index.ts";
 
 /**
  * Checks that a folder may be filled, before anything is done for it.
@@ -45,7 +44,7 @@ export function fillFolder(out: string, fill: (folder: string) => void, stale: r
   try {
     const isNew = !existsSync(target) || readdirSync(target).length === 0;
     const beside = isNew ? dirname(target) : target;
-    mkdirSync(beside, { recursive: true });
+    makeFolder(beside);
     staging = mkdtempSync(join(beside, `.${basename(target)}.partial-`));
     chmodSync(staging, 0o777 & ~process.umask()); // readable by whom other folders are
     fill(staging);

@@ -8,7 +8,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import {
   CheckpointError,
@@ -16,6 +16,7 @@ import {
   isJsonObject,
   type JsonObject,
   LowrankError,
+  makeFolder,
   parseJsonObject,
   readFile,
   writeFileAtomic,
@@ -90,7 +91,7 @@ export function openResults(sweep: Sweep, folder: string, env?: Environment): Re
       throw new LowrankError(
         `${folder}: expected a new or empty folder, or results of this sweep; it holds other files`,
       );
-    mkdirSync(join(folder, "cells"), { recursive: true });
+    makeFolder(join(folder, "cells"));
     writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(now, null, 2)}\n`));
   }
   const before = read(path);
@@ -156,11 +157,11 @@ function resultsIn(folder: string, { run, grids, cells }: Description): Results 
       }
     },
     write(record) {
-      mkdirSync(join(folder, "cells"), { recursive: true });
+      makeFolder(join(folder, "cells"));
       writeFileAtomic(pathOf(record.index), new TextEncoder().encode(`${JSON.stringify(record, null, 1)}\n`));
     },
     lock(index) {
-      mkdirSync(join(folder, "cells"), { recursive: true });
+      makeFolder(join(folder, "cells"));
       return tryLock(join(folder, "cells", `${nameOf(index)}.lock`));
     },
     adapter: (index) => join(folder, "adapters", nameOf(index)),
