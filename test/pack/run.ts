@@ -22,7 +22,7 @@ warning. Small programs train LoRA on an MLP there and merge it: in Node, Deno a
 webpack, rollup and esbuild, run in Chromium. All must give the numbers of the checkout, bit for bit. Then
 TypeScript's settings, publint and arethetypeswrong, and what is in the archive.
 
-The first run installs the tools into .ci/pack/node_modules (414 MB); what cannot be had is skipped, with the reason.
+The first run installs the tools into .ci/pack/node_modules (370 MB); what cannot be had is skipped, with the reason.
 
   TEXT     only checks whose name holds TEXT
   --help   this text`;

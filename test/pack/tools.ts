@@ -26,8 +26,9 @@ function install(): string {
     return existsSync(manifest) && JSON.parse(readFileSync(manifest, "utf8")).version === version;
   });
   if (isThere) return "";
-  console.log("Installing bundlers, runtimes and package managers into .ci/pack/node_modules (414 MB, once)");
-  const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+  console.log("Installing bundlers, runtimes and package managers into .ci/pack/node_modules (370 MB, once)");
+  // Not `npm ci`, which refuses a lock without optional packages for other systems that the registry does not have.
+  const args = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
   const npm = spawnSync("npm", args, { cwd: folder, encoding: "utf8", shell: process.platform === "win32" });
   if (npm.status === 0) return "";
   const complaint = npm.error?.message ?? npm.stderr.split("\n").find((line) => /^npm error/.test(line));
