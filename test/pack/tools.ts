@@ -31,6 +31,8 @@ function install(): string {
   const args = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
   const npm = spawnSync("npm", args, { cwd: folder, encoding: "utf8", shell: process.platform === "win32" });
   if (npm.status === 0) return "";
-  const complaint = npm.error?.message ?? npm.stderr.split("\n").find((line) => /^npm error/.test(line));
+  const complaint =
+    npm.error?.message ??
+    npm.stderr.split("\n").find((line) => /^npm error (?!code|syscall|errno)/.test(line));
   return `npm could not install the tools of .ci/pack (${complaint?.trim()})`;
 }
