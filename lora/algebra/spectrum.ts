@@ -48,8 +48,18 @@ export interface Truncation {
   readonly energy?: number;
 }
 
+/** @throws AdapterError when ΔW is not all that the adapter changes */
+function checkUnbiased(layer: AdaptedLayer, name: string): void {
+  if (noGrad(() => layer.adapters.get(name)?.deltaBias()))
+    throw new AdapterError(
+      "lora_bias: the adapter adds a bias to its layers beside ΔW; expected one without, to combine, convert or compare it; " +
+        "merge() and toPlain() hold it in full",
+    );
+}
+
 /** An adapter's ΔW on a layer as factors; null when its ΔW is no product of two factors. */
 export function factorsAt(layer: AdaptedLayer, name: string): Factors | null {
+  checkUnbiased(layer, name);
   if (layer.residuals.has(name)) return null; // ΔW is then R − W0 + B A
   const pair = noGrad(() => layer.adapters.get(name)?.factors());
   return pair ? { B: pair.B.value, A: pair.A.value } : null;
@@ -57,6 +67,7 @@ export function factorsAt(layer: AdaptedLayer, name: string): Factors | null {
 
 /** An adapter's ΔW on a layer [out, in]; zeros when the adapter is not on the layer. */
 export function deltaAt(layer: AdaptedLayer, name: string): NDArray {
+  checkUnbiased(layer, name);
   const shape = [layer.W0.out, layer.W0.in];
   return layer.adapters.has(name) ? noGrad(() => layer.delta(name).value) : zeros(shape);
 }

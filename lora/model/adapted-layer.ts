@@ -3,14 +3,24 @@
  *
  *     h = W0 x + Σ ΔW_i x + b        over the effective adapters: those that are active and not merged
  *
+ * Adapters that change the bias add Σ Δb_i, merged ones too: only `plain` makes a layer that holds b + Σ Δb.
+ *
  * Every adapter sees the original W0, also while others are merged: so W0 + Σ ΔW_i means the same however it came about.
  * An adapter with a residual weight R (PiSSA, OLoRA, LoftQ) sees R instead, and its ΔW is R + s B A − W0.
  */
 
 import { addRows, noGrad, Tensor, takeRows } from "../../autograd/index.ts";
 import { AdapterError, binary, type IndexLike, indices, type NDArray } from "../../core/index.ts";
-import { type Copier, isLinearLike, type LinearLike, Module } from "../../nn/index.ts";
+import {
+  type Copier,
+  isLinearLike,
+  type LinearLike,
+  Module,
+  parameterLike,
+  parametersIn,
+} from "../../nn/index.ts";
 import type { Adapter } from "./adapter.ts";
+import { checkBatch } from "./checks.ts";
 import { type LayerInput, viewWeight, type WeightView } from "./weight-view.ts";
 
 /** Which adapters are in use. One object, shared by all adapted layers of a model. */
@@ -89,10 +99,12 @@ export class AdaptedLayer extends Module {
     if (disabled) return (this.original as Callable).forward(x);
     if (rows) return this.W0.addBias(this.#byRow(x, rows));
     const names = this.effective();
-    if (names.length === 0) return (this.base as Callable).forward(x);
+    const db = this.deltaBias([...this.merged, ...names]);
+    if (names.length === 0 && !db) return (this.base as Callable).forward(x);
     const only = names.length === 1 && this.merged.length === 0 && !this.residuals.has(names[0]);
     if (only) return this.#adapter(names[0]).forward(this.W0, x);
-    return this.W0.addBias(this.#sum(x, names));
+    const y = this.W0.addBias(this.#sum(x, names));
+    return db ? this.W0.shiftOutput(y, db) : y;
   }
 
   /** The output without the bias. */
@@ -127,8 +139,34 @@ export class AdaptedLayer extends Module {
     });
   }
 
-  /** A layer of the original's kind that holds W0 + Σ ΔW over `names`; the original itself when none is here. */
+  /** Σ w Δb over `names` [out], each with its factor, 1 by default; null when none of them changes the bias. */
+  deltaBias(names: Iterable<string>, weights?: ReadonlyMap<string, number>): Tensor | null {
+    const chosen = [...names];
+    return [...this.adapters].reduce<Tensor | null>((sum, [name, adapter]) => {
+      const db = chosen.includes(name) ? adapter.deltaBias() : null;
+      const weight = weights?.get(name) ?? 1;
+      const weighted = weight === 1 ? db : (db?.mul(weight) ?? null);
+      return sum && weighted ? sum.add(weighted) : (weighted ?? sum);
+    }, null);
+  }
+
+  /** A layer of the original's kind that holds W0 + Σ ΔW and b + Σ Δb over `names`; the original when none is here. */
   plain(names: readonly string[]): Module {
+    const [layer, bias] = [this.#withMerged(names), this.mergedBias(names)];
+    const place = bias && Array.from(parametersIn(layer)).find(({ name }) => name === "bias");
+    place?.put(parameterLike(place.value, bias as NDArray));
+    return layer;
+  }
+
+  /** b + Σ Δb over `names` [out], without history; null when none of them changes the bias, or there is none to change. */
+  mergedBias(names: readonly string[]): NDArray | null {
+    const db = noGrad(() => this.deltaBias(names));
+    const place = Array.from(parametersIn(this.original)).find(({ name }) => name === "bias");
+    return db && place ? binary("add", place.value.value, db.value) : null;
+  }
+
+  /** A layer of the original's kind that holds W0 + Σ ΔW over `names`; the original itself when none is here. */
+  #withMerged(names: readonly string[]): Module {
     const here = names.some((name) => this.adapters.has(name));
     return here ? this.W0.withWeight(this.mergedWeight(names)) : this.original;
   }
@@ -139,7 +177,7 @@ export class AdaptedLayer extends Module {
    */
   setMerged(names: readonly string[]): void {
     if (this.base !== this.original) this.#views.delete(this.base);
-    this.base = this.plain(names);
+    this.base = this.#withMerged(names);
     this.merged = names.filter((name) => this.adapters.has(name));
   }
 
@@ -210,7 +248,10 @@ export class AdaptedLayer extends Module {
       const mine = groups.size === 1 ? x : rowsOf(x, at);
       const W = name === null ? this.W0 : this.#weightFor(name);
       const Wx = W.project(mine);
-      const y = name === null ? Wx : Wx.add(this.#adapter(name).delta(W, mine, Wx));
+      const adapter = name === null ? null : this.#adapter(name);
+      const h = adapter ? Wx.add(adapter.delta(W, mine, Wx)) : Wx;
+      const db = adapter?.deltaBias();
+      const y = db ? W.shiftOutput(h, db) : h;
       return groups.size === 1 ? y : addRows(y, at, rows.length);
     });
     return parts.reduce((sum, part) => sum.add(part));
@@ -228,7 +269,9 @@ export class AdaptedLinear extends AdaptedLayer implements LinearLike {
   }
 
   get bias(): Tensor | null {
-    return (this.original as LinearLike).bias;
+    const { bias } = this.original as LinearLike;
+    const db = this.deltaBias(this.selection.disabled ? [] : [...this.merged, ...this.effective()]);
+    return db && bias ? bias.add(db) : (db ?? bias);
   }
 
   /** W + Σ ΔW of the effective adapters [out, in]. */
@@ -245,15 +288,6 @@ export class AdaptedLinear extends AdaptedLayer implements LinearLike {
 /** `layer` ready to take adapters. @throws AdapterError when it is of no kind that an adapter can go on */
 export const adaptedLayer = (layer: Module, selection?: Selection): AdaptedLayer =>
   isLinearLike(layer) ? new AdaptedLinear(layer, selection) : new AdaptedLayer(layer, selection);
-
-/** @throws AdapterError unless the first of x's axes, two or more, has one entry per row */
-function checkBatch(x: LayerInput, rows: number): void {
-  const { shape } = x instanceof Tensor ? x : indices(x);
-  if (shape.length >= 2 && shape[0] === rows) return;
-  throw new AdapterError(
-    `withRows: expected a batch of ${rows} rows along the first of at least two axes; a layer got [${shape.join(", ")}]`,
-  );
-}
 
 /** The entries of x at `at` along its first axis. */
 function rowsOf(x: LayerInput, at: readonly number[]): LayerInput {

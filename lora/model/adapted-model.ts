@@ -12,7 +12,7 @@ import type { AdapterConfig } from "../methods.ts";
 import { AdaptedLayer, adaptedLayer, type Selection } from "./adapted-layer.ts";
 import type { Adapter } from "./adapter.ts";
 import { checkConfig } from "./check-config.ts";
-import { checkFinite, checkName } from "./checks.ts";
+import { checkBiases, checkFinite, checkName } from "./checks.ts";
 import type { ConfigOf, MethodDefinition } from "./method.ts";
 import { planAdapters } from "./plan.ts";
 import { checkTogether, type OwnParameter, ownCopies, type Place, settle } from "./saved-parameters.ts";
@@ -285,7 +285,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
    * merged, adapted layers are in memory twice.
    * @param names the active adapters by default
    * @param options safe: refuses when a merged weight would hold NaN or an infinity
-   * @throws AdapterError when one is merged already or there is none
+   * @throws AdapterError when one is merged already, there is none, or one changes the bias of a layer that has none
    */
   merge(names: Names = this.active, options: { readonly safe?: boolean } = {}): void {
     this.#checkOutside("merge");
@@ -301,6 +301,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
       throw new AdapterError("merge: expected adapters to merge; none is named or active");
     const merged = [...this.#merged, ...added];
     checkTogether(this.#own, [...new Set([...this.active, ...merged])]);
+    checkBiases(this.#layers, added);
     if (safe) this.#checkFinite(merged);
     this.#setMerged(merged);
   }
@@ -329,8 +330,12 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
 
   #checkFinite(names: readonly string[]): void {
     for (const [path, layer] of this.#layers) {
-      if (names.some((name) => layer.adapters.has(name)))
-        scope(() => checkFinite(`merge: ${path}`, layer.mergedWeight(names)));
+      if (!names.some((name) => layer.adapters.has(name))) continue;
+      scope(() => {
+        checkFinite(`merge: ${path}`, layer.mergedWeight(names));
+        const bias = layer.mergedBias(names);
+        if (bias) checkFinite(`merge: ${path}.bias`, bias);
+      });
     }
   }
 
@@ -343,6 +348,7 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
     const chosen = list(names);
     for (const name of chosen) this.#entry("toPlain", name);
     checkTogether(this.#own, chosen);
+    checkBiases(this.#layers, chosen);
     return this.#settled(chosen, () => {
       const plain = cloneModule(this.model, (module) =>
         module instanceof AdaptedLayer ? module.plain(chosen) : module,

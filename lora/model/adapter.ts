@@ -87,7 +87,9 @@ export abstract class Adapter extends Module {
   /** h = W0 x + ΔW x + b   [..., out] */
   forward(W0: WeightView, x: LayerInput): Tensor {
     const W0x = W0.project(x);
-    return W0.addBias(W0x.add(this.delta(W0, x, W0x)));
+    const y = W0.addBias(W0x.add(this.delta(W0, x, W0x)));
+    const db = this.deltaBias();
+    return db ? W0.shiftOutput(y, db) : y;
   }
 
   /**
@@ -101,6 +103,11 @@ export abstract class Adapter extends Module {
 
   /** ΔW [out, in], the update as a change of the weight: what merging adds to W0. */
   abstract deltaWeight(W0: WeightView): Tensor;
+
+  /** Δb [out], the update as a change of the layer's bias: what merging adds to it. Null: none. */
+  deltaBias(): Tensor | null {
+    return null;
+  }
 
   /** B [out, r] and A [r, in] with ΔW = B A, when ΔW is such a product whatever W0 is; else null. */
   factors(): { readonly A: Tensor; readonly B: Tensor } | null {

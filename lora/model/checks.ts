@@ -1,7 +1,11 @@
-/** @file Validation of adapters' names, options and values, before anything is changed. */
+/** @file Validation of adapters' names, options, values and places, before anything is changed. */
 
-import { AdapterError, type NDArray } from "../../core/index.ts";
+import { Tensor } from "../../autograd/index.ts";
+import { AdapterError, indices, type NDArray } from "../../core/index.ts";
+import { parametersIn } from "../../nn/index.ts";
+import type { AdaptedLayer } from "./adapted-layer.ts";
 import type { AdapterOptions } from "./adapter.ts";
+import type { LayerInput } from "./weight-view.ts";
 
 /**
  * Names become parts of parameter names and of paths.
@@ -24,6 +28,28 @@ export function checkFinite(who: string, { data, shape }: NDArray): void {
   if (index < 0) return;
   throw new AdapterError(
     `${who}: expected finite values; got ${data[index]} at element ${index} of [${shape.join(", ")}]`,
+  );
+}
+
+/** @throws AdapterError naming a layer without a bias, when one of the adapters `names` changes its bias */
+export function checkBiases(layers: ReadonlyMap<string, AdaptedLayer>, names: Iterable<string>): void {
+  const chosen = [...names];
+  for (const [path, { original, adapters }] of layers) {
+    if (!chosen.some((name) => adapters.get(name)?.deltaBias())) continue;
+    if (Array.from(parametersIn(original)).some(({ name }) => name === "bias")) continue;
+    throw new AdapterError(
+      `lora_bias: the adapter adds a bias to ${path}, which has none that could hold it; expected layers with a bias, to ` +
+        "merge it; beside its base it acts in full",
+    );
+  }
+}
+
+/** @throws AdapterError unless the first of x's axes, two or more, has one entry per row */
+export function checkBatch(x: LayerInput, rows: number): void {
+  const { shape } = x instanceof Tensor ? x : indices(x);
+  if (shape.length >= 2 && shape[0] === rows) return;
+  throw new AdapterError(
+    `withRows: expected a batch of ${rows} rows along the first of at least two axes; a layer got [${shape.join(", ")}]`,
   );
 }
 

@@ -52,6 +52,8 @@ export interface WeightView {
   up(z: Tensor, B: Tensor): Tensor;
   /** g ∘ y, with one factor g [out] for each output. */
   scaleOutput(y: Tensor, g: Tensor): Tensor;
+  /** y + v, with one summand v [out] for each output. */
+  shiftOutput(y: Tensor, v: Tensor): Tensor;
   /** y + b, b the layer's bias, if it has one. */
   addBias(y: Tensor): Tensor;
   /** A layer of the same kind, with the same bias, that holds W [out, in]. */
@@ -109,6 +111,7 @@ function ofLinear(layer: LinearLike): WeightView {
     down: (x, A) => times(x as Tensor, A),
     up: times,
     scaleOutput: (y, g) => mul(y, g),
+    shiftOutput: (y, v) => y.add(v),
     addBias: (y) => layer.addBias?.(y) ?? (layer.bias ? y.add(layer.bias) : y),
     withWeight: (W) => layer.withWeight(W),
   };
@@ -125,6 +128,7 @@ function ofEmbedding(layer: Embedding): WeightView {
     down: (ids, A) => takeRows(mT(A), ids as IndexLike),
     up: (z, B) => linear(z, B),
     scaleOutput: (y, g) => mul(y, g),
+    shiftOutput: (y, v) => y.add(v),
     addBias: (y) => y,
     withWeight: (W) => layer.withWeight(transposed(W)),
   };
@@ -154,6 +158,7 @@ function ofConvolution(layer: Conv1d | Conv2d, convolve: (x: Tensor, kernel: Ten
       return reshape(matmul(reshape(B, [groups, out / groups, r]), Z), [batch, out, ...extent]);
     },
     scaleOutput: (y, g) => mul(y, perUnit(g)),
+    shiftOutput: (y, v) => y.add(perUnit(v)),
     addBias: (y) => (layer.bias ? y.add(perUnit(layer.bias)) : y),
     withWeight: (W) => layer.withWeight(withShape(W, layer.weight.shape)),
   };

@@ -4,12 +4,12 @@
  *
  *     h = W0 x + s (B A x + b)           A [r, in]   B [out, r]   b [out], which starts at 0
  *
- * No weight can hold b, and many layers have no bias that could: such an adapter acts beside its base, and is not merged,
- * combined or compared.
+ * Merging adds s B A to the weight and s b to the layer's own bias; on a layer without one the adapter acts beside its base
+ * alone. Such adapters are not combined or compared, which is about ΔW.
  */
 
-import type { Parameter, Tensor } from "../../autograd/index.ts";
-import { AdapterError, zeros } from "../../core/index.ts";
+import { matmul, type Parameter, type Tensor } from "../../autograd/index.ts";
+import { zeros } from "../../core/index.ts";
 import { methods } from "../methods.ts";
 import { Adapter, type AdapterOptions, adapterParameter } from "../model/adapter.ts";
 import { defineMethod, type PeftForm } from "../model/method.ts";
@@ -32,19 +32,24 @@ export class LoRABias extends Adapter {
     this.residual = residual;
   }
 
-  /** What the adapter adds to the output: s (B A x + b)   [..., out] */
+  /** ΔW x = s B A x   [..., out] */
   override delta(W0: WeightView, x: LayerInput): Tensor {
-    const BAx = W0.up(W0.down(this.dropped(x), this.A).mul(this.scaling), this.B); // s B A x
-    const perUnit = this.b.reshape(W0.out, ...(W0.convolution?.kernel ?? []).map(() => 1));
-    return BAx.add(perUnit.mul(this.scaling));
+    return W0.up(W0.down(this.dropped(x), this.A).mul(this.scaling), this.B);
   }
 
-  /** @throws AdapterError: ΔW = s B A is not all that the adapter adds */
-  override deltaWeight(): Tensor {
-    throw new AdapterError(
-      "lora_bias: the adapter adds a bias to its layers, which no weight can hold; expected one without, to merge, combine " +
-        "or compare it; beside its base it acts in full",
-    );
+  /** ΔW = s B A   [out, in] */
+  override deltaWeight(_W0?: WeightView): Tensor {
+    return matmul(this.B, this.A).mul(this.scaling);
+  }
+
+  /** Δb = s b   [out] */
+  override deltaBias(): Tensor {
+    return this.b.mul(this.scaling);
+  }
+
+  /** A and s B. */
+  override factors(): { A: Tensor; B: Tensor } {
+    return { A: this.A, B: this.B.mul(this.scaling) };
   }
 }
 

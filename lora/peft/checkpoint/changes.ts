@@ -3,7 +3,7 @@
  * its table) and that adapters change differently get tensors of their own.
  */
 
-import type { Parameter } from "../../../autograd/index.ts";
+import { noGrad, Parameter } from "../../../autograd/index.ts";
 import {
   CheckpointError,
   type Dtype,
@@ -13,13 +13,20 @@ import {
   sameShape,
 } from "../../../core/index.ts";
 import { listModules, type OpenModel } from "../../../nn/index.ts";
-import { AdaptedLayer } from "../../model/adapted-layer.ts";
+import type { AdaptedLayer } from "../../model/adapted-layer.ts";
 import type { AdaptedModel } from "../../model/adapted-model.ts";
 import { type Place, placesIn } from "../../model/saved-parameters.ts";
 import type { AdapterWeights } from "./slices.ts";
 
-/** What a parameter becomes: a layer's merged weight, an adapter's own copy, or itself. */
-export type Source = AdaptedLayer | Parameter;
+/** What a parameter becomes: a layer's merged weight or bias, an adapter's own copy, or itself. */
+export type Source = AdaptedLayer | MergedBias | Parameter;
+
+/** b + Σ w Δb of a layer. */
+export interface MergedBias {
+  readonly biased: AdaptedLayer;
+  /** An adapter's own copy of b, which stands in place of the base's. */
+  readonly own: Parameter | null;
+}
 
 /** A parameter of the merged model, and the tensors that hold it. */
 export interface Change {
@@ -54,13 +61,14 @@ export function changesOf(opened: OpenModel, adapted: AdaptedModel, weights: Ada
   for (const place of placesOf(adapted))
     groups.set(place.original, [...(groups.get(place.original) ?? []), place]);
   const changed: Change[] = [];
+  const biases = new Map<AdaptedLayer, MergedBias>();
   let isUntied = false;
   for (const [original, places] of groups) {
     const found = places.flatMap(({ name }) => inFiles.get(name) ?? []);
     const tensor = found.length > 0 ? (tensors.get(found[0]) as SafeTensor) : null;
     const sources = new Map<Source, Place[]>();
     for (const place of places) {
-      const source = sourceOf(place, adapted, weights);
+      const source = sourceOf(place, adapted, weights, biases);
       sources.set(source, [...(sources.get(source) ?? []), place]);
     }
     if (sources.size > 1) isUntied = true;
@@ -88,11 +96,23 @@ const placesOf = (adapted: AdaptedModel): Place[] =>
     ]),
   );
 
-function sourceOf(place: Place, adapted: AdaptedModel, weights: AdapterWeights): Source {
-  for (const adapter of weights.keys()) {
-    const own = adapted.ownParameters(adapter).find(({ name }) => name === place.name);
-    if (own) return own.copy;
+function sourceOf(
+  place: Place,
+  adapted: AdaptedModel,
+  weights: AdapterWeights,
+  biases: Map<AdaptedLayer, MergedBias>,
+): Source {
+  const names = [...weights.keys()];
+  const [own = null] = names.flatMap(
+    (adapter) => adapted.ownParameters(adapter).find(({ name }) => name === place.name)?.copy ?? [],
+  );
+  const biased = place.field === "bias" ? layerAt(place, adapted) : undefined;
+  if (biased && noGrad(() => biased.deltaBias(names))) {
+    const source = biases.get(biased) ?? { biased, own };
+    biases.set(biased, source);
+    return source;
   }
+  if (own) return own;
   const layer = place.field === "weight" ? layerAt(place, adapted) : undefined;
   const isOn = layer && [...weights.keys()].some((name) => layer.adapters.has(name));
   return isOn ? layer : place.original;
@@ -121,4 +141,4 @@ export function formatOf({ tensor }: Change, { files }: Pick<OpenModel, "files">
 
 /** The shape of a new tensor. */
 export const shapeOf = ({ source, original }: Change): Shape =>
-  source instanceof AdaptedLayer ? original.shape : source.shape;
+  source instanceof Parameter ? source.shape : original.shape;

@@ -29,6 +29,7 @@ import {
   writeCheckpoint,
 } from "../../../nn/index.ts";
 import type { AdaptedModel } from "../../model/adapted-model.ts";
+import { checkBiases } from "../../model/checks.ts";
 import type { MethodDefinition } from "../../model/method.ts";
 import { loadAdapter } from "../index.ts";
 import { openAdapter } from "../open.ts";
@@ -140,6 +141,7 @@ export function mergeCheckpoint(options: MergeOptions): MergeReport {
 export function* mergeSteps(options: MergeOptions): Generator<CheckpointProgress, MergeReport> {
   const { base, adapters, out, dtype, step = 2 ** 21 } = checkMerge(options);
   const { opened, adapted, weights } = openAll(options);
+  checkBiases(adapted.layers, weights.keys());
   const changes = changesOf(opened, adapted, weights);
   const vocabulary = vocabularyOf(opened, adapted.model);
   const sums = new Map<Change, CostSums>();

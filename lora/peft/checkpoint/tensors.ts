@@ -1,9 +1,19 @@
 /** @file The tensors of a merged checkpoint: those that adapters change, the others as they are or in another format. */
 
-import { type FloatArray, itemBytes, type SafeTensor, sizeOf } from "../../../core/index.ts";
+import { noGrad, type Tensor } from "../../../autograd/index.ts";
+import {
+  binary,
+  type FloatArray,
+  fromHost,
+  itemBytes,
+  type SafeTensor,
+  scope,
+  sizeOf,
+  withPrecision,
+} from "../../../core/index.ts";
 import { copied, type NewTensor, type OpenModel, PIECE } from "../../../nn/index.ts";
 import { AdaptedLayer } from "../../model/adapted-layer.ts";
-import type { Change, Changes } from "./changes.ts";
+import type { Change, Changes, MergedBias } from "./changes.ts";
 import { CostSums, type FloatDtype, rounded } from "./rounding.ts";
 import { type AdapterWeights, type MergedPart, mergedParts } from "./slices.ts";
 
@@ -62,6 +72,7 @@ export function* partsOf(
   const read = (from: number, to: number): FloatArray =>
     isInFile ? tensor.floatsOf(from, to) : original.value.data.slice(from, to);
   if (source instanceof AdaptedLayer) yield* mergedParts(source, weights, original.shape, read, most);
+  else if ("biased" in source) yield mergedBias(source, weights, read(0, original.size));
   else {
     const values = source.value.data;
     const size = tensor ? sizeOf(tensor.shape) : 0;
@@ -77,4 +88,21 @@ export function* partsOf(
       };
     }
   }
+}
+
+/** b + Σ w Δb as one part, in the precision of b in the file. */
+function mergedBias({ biased, own }: MergedBias, weights: AdapterWeights, before: FloatArray): MergedPart {
+  const start = own ? own.value.data : before;
+  const merge = (): MergedPart =>
+    scope(() => {
+      const db = noGrad(() => biased.deltaBias(weights.keys(), weights)) as Tensor;
+      const after = binary("add", fromHost(start, [start.length]), db.value).data.slice();
+      return {
+        from: 0,
+        before,
+        delta: Float64Array.from(after, (value: number, i: number) => value - before[i]),
+        after,
+      };
+    });
+  return before instanceof Float64Array ? withPrecision("float64", merge) : merge();
 }
