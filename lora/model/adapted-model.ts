@@ -322,7 +322,12 @@ export class AdaptedModel<M extends AnyModel = AnyModel> extends Module {
   }
 
   #setMerged(merged: readonly string[]): void {
-    for (const layer of this.#layers.values()) scope(() => layer.setMerged(merged));
+    try {
+      for (const layer of this.#layers.values()) scope(() => layer.setMerged(merged));
+    } catch (error) {
+      for (const layer of this.#layers.values()) scope(() => layer.setMerged(this.#merged)); // one that cannot merge
+      throw error;
+    }
     this.#merged = merged;
     this.#settle();
     this.#applyTraining();

@@ -84,6 +84,11 @@ export interface TensorSizes {
   readonly channels: number;
   /** Lengths of a convolution's kernel; empty at other layers. */
   readonly kernel: readonly number[];
+  /**
+   * The groups of a convolution; `channels` is then the number in all of them.
+   * @default 1
+   */
+  readonly groups?: number;
 }
 
 /** One tensor of an adapter in PEFT's files. */
@@ -119,6 +124,11 @@ export interface PeftForm {
    * @default false
    */
   readonly loraBias?: boolean;
+  /**
+   * Whether it is the form on convolutions with groups.
+   * @default false
+   */
+  readonly onGroups?: boolean;
   /** False when PEFT has no adapters of this method on embeddings. */
   readonly onEmbeddings: boolean;
   /** The tensors of one layer, by the name of the adapter's parameter. */

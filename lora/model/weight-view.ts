@@ -6,7 +6,7 @@
  *     convolution                  W = kernel [out, in/groups · k]     A x = the convolution with A's rows as kernels
  *
  * For a convolution that is PEFT's form: A has the layer's stride, padding and dilation, B is pointwise. With groups,
- * all groups share A (in PEFT, A sees all channels, and B is grouped, so that r is divided among the groups).
+ * all groups share A; in PEFT's form there, A sees all channels and B is grouped (peft/forms/lora-grouped.ts).
  */
 
 import { concat, linear, matmul, mT, mul, reshape, type Tensor, takeRows } from "../../autograd/index.ts";
@@ -46,7 +46,8 @@ export interface WeightView {
   version(): number;
   /** W x, without the bias: [..., out]; images [batch, out, ...]. */
   project(x: LayerInput): Tensor;
-  /** A x for A [r, in]: [..., r]; images [batch, r, ...]. */
+  /** A x for A [r, in]: [..., r]; images [batch, r, ...]. With groups each applies A: [batch, groups r, ...], or A is
+   * [r, groups in] over all of them. */
   down(x: LayerInput, A: Tensor): Tensor;
   /** B z for B [out, r] and z = A x from `down`: [..., out]; images [batch, out, ...]. */
   up(z: Tensor, B: Tensor): Tensor;
@@ -70,10 +71,10 @@ export function viewWeight(layer: Module, name = layer.constructor.name): Weight
   if (isLinearLike(layer)) return ofLinear(layer);
   if (layer instanceof Embedding) return ofEmbedding(layer);
   if (layer instanceof Conv1d) {
-    return ofConvolution(layer, (x, W) => conv1d(x, W, null, layer.options));
+    return ofConvolution(layer, (x, W, groups) => conv1d(x, W, null, { ...layer.options, groups }));
   }
   if (layer instanceof Conv2d) {
-    return ofConvolution(layer, (x, W) => conv2d(x, W, null, layer.options));
+    return ofConvolution(layer, (x, W, groups) => conv2d(x, W, null, { ...layer.options, groups }));
   }
   throw new AdapterError(
     `inject: expected a linear, embedding or convolution layer at ${name}; got ${layer.constructor.name}`,
@@ -134,7 +135,10 @@ function ofEmbedding(layer: Embedding): WeightView {
   };
 }
 
-function ofConvolution(layer: Conv1d | Conv2d, convolve: (x: Tensor, kernel: Tensor) => Tensor): WeightView {
+function ofConvolution(
+  layer: Conv1d | Conv2d,
+  convolve: (x: Tensor, kernel: Tensor, groups: number) => Tensor,
+): WeightView {
   const [out, ...rest] = layer.weight.shape; //                  [out, in/groups, k...]
   const { groups = 1 } = layer.options;
   const into = rest.reduce((product, length) => product * length, 1);
@@ -146,10 +150,13 @@ function ofConvolution(layer: Conv1d | Conv2d, convolve: (x: Tensor, kernel: Ten
     convolution: { kernel: rest.slice(1), groups },
     weight: () => reshape(layer.weight, [out, into]),
     version: () => versionOf(layer),
-    project: (x) => convolve(x as Tensor, layer.weight),
+    project: (x) => convolve(x as Tensor, layer.weight, groups),
     down(x, A) {
-      const kernel = reshape(A, [A.shape[0], ...rest]); //       [r, in/groups, k...]
-      return convolve(x as Tensor, groups === 1 ? kernel : concat(Array(groups).fill(kernel), 0)); // [batch, groups r, ...]
+      const isAcross = A.shape[1] === groups * into; //          A over the channels of all groups
+      const [channels, ...lengths] = rest;
+      const kernel = reshape(A, [A.shape[0], isAcross ? groups * channels : channels, ...lengths]);
+      if (isAcross) return convolve(x as Tensor, kernel, 1); //  [batch, r, ...]
+      return convolve(x as Tensor, concat(Array(groups).fill(kernel), 0), groups); // [batch, groups r, ...]
     },
     up(z, B) {
       const [batch, , ...extent] = z.shape;

@@ -1,13 +1,14 @@
-/** @file The methods that PEFT's files can hold: those of lora/methods.ts with a form for PEFT, and LoRA with a bias. */
+/** @file The methods that PEFT's files can hold: those of lora/methods.ts with a form for PEFT, and those of forms/. */
 
 import { type Method, methods } from "../methods.ts";
 import type { MethodDefinition, PeftForm } from "../model/method.ts";
-import { loraBias } from "./lora-bias.ts";
+import { loraBias } from "./forms/lora-bias.ts";
+import { loraGrouped } from "./forms/lora-grouped.ts";
 
 /** The name of a method of PEFT's files. */
-export type PeftMethod = Method | "lora-bias";
+export type PeftMethod = Method | "lora-bias" | "lora-grouped";
 
-const definitions: readonly MethodDefinition[] = [...Object.values(methods), loraBias];
+const definitions: readonly MethodDefinition[] = [...Object.values(methods), loraBias, loraGrouped];
 const withForm = definitions.filter(({ peft }) => peft);
 
 /** Names of the methods that PEFT's files can hold. */
@@ -30,7 +31,7 @@ export const formOf = (method: PeftMethod): PeftForm => formFor(method) as PeftF
 
 /** A method as `inject` takes it. */
 export const methodFor = (method: PeftMethod): Method | MethodDefinition =>
-  method === "lora-bias" ? loraBias : method;
+  method === "lora-bias" ? loraBias : method === "lora-grouped" ? loraGrouped : method;
 
 /** The method as which a configuration is read; undefined when PEFT has none like it. */
 export const methodOfForm = (

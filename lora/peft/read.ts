@@ -75,13 +75,13 @@ export function readAdapter<M extends AnyModel>(
   const config = parsePeftConfig(files.config, `${source}: adapter_config.json`);
   const weights = `${source}: adapter_model.safetensors`;
   const file = new FileTensors(files.weights, weights);
-  if (method !== undefined && formOf(method) !== formOf(config.method))
-    throw new CheckpointError(`${source}: expected LoRA for the method ${method}; got ${config.method}`);
   const undoResize = fitVocabulary(model, file, weights);
   try {
     const base = model instanceof AdaptedModel ? model.model : model;
     const content = expectedContent(base, config, file, source);
     checkTensors(weights, content, file);
+    if (method !== undefined && formOf(method) !== formOf(content.method))
+      throw new CheckpointError(`${source}: expected LoRA for the method ${method}; got ${content.method}`);
     if (config.tied) checkTying(source, base, content, file);
 
     const settings = { ...settingsOf(config, content), ...(method && { method }), seed } as AdapterConfig;
@@ -131,8 +131,11 @@ function place<M extends AnyModel>(
 }
 
 /** The configuration in this library's words that makes such an adapter. */
-function settingsOf(config: PeftConfig, { layers, saved, embeddings }: Content): Record<string, unknown> {
-  const { method, rank, alpha, dropout, rankStabilized, init, bias } = config;
+function settingsOf(
+  config: PeftConfig,
+  { method, layers, saved, embeddings }: Content,
+): Record<string, unknown> {
+  const { rank, alpha, dropout, rankStabilized, init, bias } = config;
   const rankPattern = usedPattern("rank_pattern", config.rankPattern, layers);
   const alphaPattern = usedPattern("alpha_pattern", config.alphaPattern, layers);
   return {

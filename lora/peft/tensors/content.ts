@@ -11,6 +11,7 @@ import {
   nearestNames,
 } from "../../../nn/index.ts";
 import { type Place, placesIn } from "../../model/saved-parameters.ts";
+import { viewWeight } from "../../model/weight-view.ts";
 import {
   type ModuleFields,
   moduleOf,
@@ -19,7 +20,7 @@ import {
   targetedModules,
 } from "../config/modules.ts";
 import type { PeftConfig } from "../config/parse.ts";
-import { formOf } from "../methods.ts";
+import { formOf, type PeftMethod } from "../methods.ts";
 import { savedEmbeddings } from "./embeddings.ts";
 import { type FileTensors, sameValues } from "./file.ts";
 import { baseKey, layerOfKey, ownKey, PREFIX, type Slot, slotsOf } from "./keys.ts";
@@ -35,6 +36,8 @@ export interface Own {
 
 /** What a file of a configuration holds for a model. */
 export interface Content {
+  /** The method: the configuration's, or lora-grouped where LoRA is on convolutions with groups. */
+  readonly method: PeftMethod;
   /** Names of the layers that have an adapter. */
   readonly layers: readonly string[];
   /** The tensors of the adapters, by layer and by the name of the adapter's parameter. */
@@ -76,13 +79,14 @@ export function expectedContent(
   const byName = new Map(
     modules.filter(({ name }) => layers.includes(name)).map(({ name, module }) => [name, bareLayer(module)]),
   );
+  const hasGroups = [...byName].some(
+    ([name, layer]) => (viewWeight(layer, name).convolution?.groups ?? 1) > 1,
+  );
+  const method = config.method === "lora" && hasGroups ? "lora-grouped" : config.method;
   const ranks = patternValues("rank_pattern", config.rankPattern, config.rank);
   const slots = Array.from(byName, ([name, layer]) => {
     const kept = config.masks?.get(name)?.filter(Boolean).length;
-    return [
-      name,
-      slotsOf({ method: config.method, form: formOf(config.method) }, name, layer, kept ?? ranks(name)),
-    ] as const;
+    return [name, slotsOf({ method, form: formOf(method) }, name, layer, kept ?? ranks(name))] as const;
   });
   const saved = savedModules(modules, config.modules.save);
   const own = ownPlaces({ model, modules, saved, bias: config.bias, isAdapted }).map((place) => ({
@@ -103,6 +107,7 @@ export function expectedContent(
   const isTaken = (name: string): boolean => isAdapted(name) || saved.has(name);
   const tokens = tokenRows(source, model, config.tokens, isTaken);
   return {
+    method,
     layers,
     slots: new Map(slots),
     saved: [...saved],

@@ -28,17 +28,19 @@ export interface Slot {
  * @throws AdapterError when PEFT has no such adapter on a layer of this kind
  */
 export function slotsOf(
-  { method, form: { tensors, onEmbeddings } }: { readonly method: string; readonly form: PeftForm },
+  { method, form }: { readonly method: string; readonly form: PeftForm },
   path: string,
   layer: Module,
   rank: number,
 ): Readonly<Record<string, Slot>> {
+  const { tensors, onEmbeddings } = form;
   const isEmbedding = layer instanceof Embedding;
   if (isEmbedding && !onEmbeddings)
     throw new AdapterError(
       `PEFT format: ${path} is an embedding, on which PEFT has no adapter of the method ${method}`,
     );
   const sizes = { rank, ...sizesOf(layer, path) };
+  checkGroups(form, path, sizes);
   return Object.fromEntries(
     Object.entries(tensors).map(([parameter, { key, embeddingKey = key, shape }]) => [
       parameter,
@@ -56,14 +58,24 @@ export function parameterOf(adapter: Adapter, name: string): Parameter {
 function sizesOf(layer: Module, path: string) {
   const { out, in: columns } = viewWeight(layer, path);
   if (!(layer instanceof Conv1d || layer instanceof Conv2d))
-    return { out, in: columns, channels: columns, kernel: [] };
-  if ((layer.options.groups ?? 1) > 1)
-    throw new AdapterError(
-      `PEFT format: ${path} is a convolution with groups, whose adapters have another form there (A sees all channels, B is ` +
-        "grouped); expected target_modules without it",
-    );
+    return { out, in: columns, channels: columns, kernel: [], groups: 1 };
+  const { groups = 1 } = layer.options;
   const [, channels, ...kernel] = layer.weight.shape;
-  return { out, in: columns, channels, kernel };
+  return { out, in: columns, channels: groups * channels, kernel, groups };
+}
+
+/** @throws AdapterError on a convolution with groups, unless the form is the one there and the groups divide the rank */
+function checkGroups(form: PeftForm, path: string, { groups, rank }: { groups: number; rank: number }): void {
+  if (groups === 1) return;
+  if (!form.onGroups)
+    throw new AdapterError(
+      `PEFT format: ${path} is a convolution with groups, where PEFT has plain LoRA alone, in another form (A sees all ` +
+        "channels, B is grouped), which is read, and which other adapters cannot be written in; expected target_modules without it",
+    );
+  if (rank % groups !== 0)
+    throw new AdapterError(
+      `PEFT format: ${path} is a convolution with ${groups} groups, which divide the rank in PEFT; got rank ${rank}`,
+    );
 }
 
 /** What follows a layer's name in the keys of adapters' tensors. */

@@ -8,12 +8,12 @@
  * alone. Such adapters are not combined or compared, which is about ΔW.
  */
 
-import { matmul, type Parameter, type Tensor } from "../../autograd/index.ts";
-import { zeros } from "../../core/index.ts";
-import { methods } from "../methods.ts";
-import { Adapter, type AdapterOptions, adapterParameter } from "../model/adapter.ts";
-import { defineMethod, type PeftForm } from "../model/method.ts";
-import type { LayerInput, WeightView } from "../model/weight-view.ts";
+import { matmul, type Parameter, type Tensor } from "../../../autograd/index.ts";
+import { zeros } from "../../../core/index.ts";
+import { methods } from "../../methods.ts";
+import { Adapter, type AdapterOptions, adapterParameter } from "../../model/adapter.ts";
+import { defineMethod, type PeftForm } from "../../model/method.ts";
+import type { LayerInput, WeightView } from "../../model/weight-view.ts";
 
 /** LoRA with a bias on one layer: h = W0 x + s (B A x + b). */
 export class LoRABias extends Adapter {
