@@ -6,7 +6,8 @@
  *     convolution                  W = kernel [out, in/groups · k]     A x = the convolution with A's rows as kernels
  *
  * For a convolution that is PEFT's form: A has the layer's stride, padding and dilation, B is pointwise. With groups,
- * all groups share A; in PEFT's form there, A sees all channels and B is grouped (peft/forms/lora-grouped.ts).
+ * all groups share A; in PEFT's form there, A sees all channels and B is grouped (peft/forms/lora-grouped.ts),
+ * which the former is written as, of rank groups r.
  */
 
 import { concat, linear, matmul, mT, mul, reshape, type Tensor, takeRows } from "../../autograd/index.ts";

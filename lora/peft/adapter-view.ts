@@ -5,9 +5,10 @@ import { listModules, type NamedModule } from "../../nn/index.ts";
 import type { AdapterConfig } from "../methods.ts";
 import type { AdaptedLayer } from "../model/adapted-layer.ts";
 import type { AdaptedModel } from "../model/adapted-model.ts";
-import type { Adapter } from "../model/adapter.ts";
+import type { Adapter, AdapterOptions } from "../model/adapter.ts";
 import type { PeftForm } from "../model/method.ts";
 import type { OwnParameter } from "../model/saved-parameters.ts";
+import { groupedParts } from "./forms/lora-grouped.ts";
 import { formFor, peftMethods } from "./methods.ts";
 import { type Origin, originOf } from "./origin.ts";
 import { type Masks, masksOf } from "./tensors/masks.ts";
@@ -36,12 +37,17 @@ export interface AdapterView {
 
 /** @throws AdapterError when there is no such adapter, it is merged, or its method is none that PEFT's files can hold */
 export function viewAdapter(adapted: AdaptedModel, name: string): AdapterView {
-  const parts = adapted.adapter(name);
+  const found = adapted.adapter(name);
   if (adapted.merged.includes(name))
     throw new AdapterError(`saveAdapter: ${name} is merged; expected it in its layers; unmerge() first`);
-  const methods = new Set(Array.from(parts.values(), ({ method }) => method));
-  const [method] = methods;
-  const form = methods.size === 1 ? formFor(method, adapted.config(name).method) : undefined;
+  const methods = new Set(Array.from(found.values(), ({ method }) => method));
+  const [first] = methods;
+  const its = methods.size === 1 ? formFor(first, adapted.config(name).method) : undefined;
+  const isGrouped =
+    its === formFor("lora") &&
+    [...found.keys()].some((path) => (adapted.layers.get(path)?.W0.convolution?.groups ?? 1) > 1);
+  const method = isGrouped ? "lora-grouped" : first;
+  const form = isGrouped ? formFor(method) : its;
   if (!form)
     throw new AdapterError(
       `saveAdapter: expected one method of ${peftMethods.join(", ")}; ${name} is ${[...methods].join(" and ")}`,
@@ -50,6 +56,8 @@ export function viewAdapter(adapted: AdaptedModel, name: string): AdapterView {
   const origin = originOf(config);
   const { triplets } = form;
   const { model, layers } = adapted;
+  const isStabilized = (config as Partial<AdapterOptions>).rankStabilized ?? false;
+  const parts = isGrouped ? groupedParts(name, found, layers, isStabilized) : found;
   return {
     name,
     method,

@@ -9,7 +9,14 @@ import {
   type TensorBytes,
   tensorBytes,
 } from "lowrank/core";
-import { type AdapterFiles, compose, readAdapter, writeAdapter } from "lowrank/lora";
+import {
+  type AdaptedLayer,
+  type AdapterFiles,
+  compose,
+  inject,
+  readAdapter,
+  writeAdapter,
+} from "lowrank/lora";
 import { Conv1d, Conv2d, cloneModule, Linear, Module } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -235,6 +242,59 @@ for (const [what, sizes, is1d, fields] of cases) {
       }
   });
 }
+
+for (const [what, sizes, is1d] of cases)
+  for (const [r, rankStabilized] of [
+    [2, false],
+    [2, true],
+    [1, true],
+    [3, true],
+  ] as const)
+    test(`LoRA of this library is written in PEFT's form with the same ΔW: ${what}, rank ${r}${rankStabilized ? ", stabilized" : ""}`, () => {
+      const target = ["conv", "head"];
+      const adapted = inject(new Sound(sizes, is1d), { rank: r, alpha: 3, rankStabilized, target });
+      let seed = 30;
+      for (const part of adapted.adapter("default").values())
+        for (const parameter of part.parameters()) parameter.assign(noise(parameter.size, seed++));
+      const shape = [sizes.channels, is1d ? 1 : 5, 6];
+      const x = noise(sizeOf(shape), 3);
+      const input = tensor(x, is1d ? [1, sizes.channels, 6] : [1, ...shape]);
+      const expected = adapted.forward(input).toArray() as Float32Array;
+      const files = writeAdapter(adapted);
+      const { tensors } = parseSafetensors(files.weights);
+      const [A, B] = ["A", "B"].map((one) => tensors.get(`base_model.model.conv.lora_${one}.weight`)!);
+      const k = is1d ? [sizes.kernel[1]] : sizes.kernel;
+      const rank = r * sizes.groups;
+      assert.equal([...A.shape], [rank, sizes.channels, ...k]);
+      assert.equal([...B.shape], [sizes.out, r, ...k.map(() => 1)]);
+      const s = 3 / (rankStabilized ? Math.sqrt(r) : r);
+      const there = { A: A.floats() as Float32Array, B: B.floats() as Float32Array };
+      near(expected, expectedOf(new Sound(sizes, is1d), { ...sizes, rank }, there, s, x, shape));
+      const again = readAdapter(new Sound(sizes, is1d), files);
+      near(again.forward(input).toArray() as Float32Array, expected);
+      near(again.toPlain().forward(input).toArray() as Float32Array, expected);
+      const head = tensor(noise(3, 4), [1, 3]);
+      const ofHead = (model: typeof adapted) =>
+        (model.layers.get("head") as AdaptedLayer).forward(head).toArray() as Float32Array;
+      assert.equal(ofHead(again), ofHead(adapted));
+      assert.equal(writeAdapter(again).weights, files.weights);
+      assert.is(writeAdapter(again).config, files.config);
+    });
+
+test("what has no form there is not written: DoRA, and residual weights", () => {
+  const [, sizes] = cases[0];
+  for (const [config, message] of [
+    [{ method: "dora" }, /conv is a convolution with groups, where PEFT has plain LoRA alone/],
+    [
+      { init: "pissa" },
+      /conv has a residual weight, beside convolutions with groups; convert default to LoRA first/,
+    ],
+  ] as const)
+    assert.throws(
+      () => writeAdapter(inject(new Sound(sizes, false), { rank: 2, target: "conv", ...config } as never)),
+      message,
+    );
+});
 
 test("a rank that the groups do not divide, lora_bias, DoRA and LoRA-FA are refused, and the model is as it was", () => {
   const sizes = cases[0][1];

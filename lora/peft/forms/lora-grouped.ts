@@ -9,9 +9,10 @@
  */
 
 import { concat, matmul, mul, type Parameter, slice, type Tensor } from "../../../autograd/index.ts";
-import { AdapterError, zeros } from "../../../core/index.ts";
+import { AdapterError, array, type NDArray, zeros } from "../../../core/index.ts";
 import { kaimingUniform } from "../../../nn/index.ts";
 import { methods } from "../../methods.ts";
+import type { AdaptedLayer } from "../../model/adapted-layer.ts";
 import { Adapter, type AdapterOptions, adapterParameter } from "../../model/adapter.ts";
 import { defineMethod, type PeftForm } from "../../model/method.ts";
 import type { LayerInput, WeightView } from "../../model/weight-view.ts";
@@ -95,3 +96,50 @@ export const loraGrouped = defineMethod({
     },
   },
 });
+
+/**
+ * The parts of LoRA in PEFT's form, where layers have groups: the same ΔW, as A with a block for each group.
+ *
+ *     A [r, in/g · k], shared by the groups   →   diag(A, …, A) [g r, in · k]       B [out, r] as it is
+ *
+ * @throws AdapterError where a layer has a residual weight
+ */
+export function groupedParts(
+  name: string,
+  parts: ReadonlyMap<string, Adapter>,
+  layers: ReadonlyMap<string, AdaptedLayer>,
+  rankStabilized: boolean,
+): Map<string, Adapter> {
+  const grouped = Array.from(parts, ([path, part]): [string, Adapter] => {
+    const layer = layers.get(path) as AdaptedLayer;
+    const groups = layer.W0.convolution?.groups ?? 1;
+    if (layer.residuals.has(name))
+      throw new AdapterError(
+        `saveAdapter: ${path} has a residual weight, beside convolutions with groups; convert ${name} to LoRA first`,
+      );
+    const { A, B, rank, alpha } = part as GroupedLoRA;
+    const R = groups * rank;
+    const newAlpha = alpha * (rankStabilized ? Math.sqrt(groups) : groups);
+    const scaled = { alpha: newAlpha, scaling: newAlpha / (rankStabilized ? Math.sqrt(R) : R) };
+    const given = groups === 1 ? {} : { rank: R, ...scaled }; // the same s, but for rounding in double precision
+    const blocks = groups === 1 ? A : adapterParameter(blockDiagonal(A.value, groups));
+    return [
+      path,
+      Object.assign(Object.create(GroupedLoRA.prototype), part, given, {
+        A: blocks,
+        B,
+        method: "lora-grouped",
+      }),
+    ];
+  });
+  return new Map(grouped);
+}
+
+/** M [r, n] `times` times along the diagonal [times r, times n]. */
+function blockDiagonal(M: NDArray, times: number): NDArray {
+  const [r, n] = M.shape;
+  const data = new Float32Array(times * r * times * n);
+  for (let g = 0; g < times; g++)
+    for (let i = 0; i < r; i++) data.set(M.data.subarray(i * n, (i + 1) * n), ((g * r + i) * times + g) * n);
+  return array(data, [times * r, times * n]);
+}
