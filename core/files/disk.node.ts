@@ -4,8 +4,9 @@
 
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { attempt, unless } from "./attempt.node.ts";
+import { makeFolders } from "./folders.node.ts";
 
 export { fileSize, readFile, readPart } from "./read.node.ts";
 export { type DraftFile, draftFolder, type FolderDraft } from "./save/folder.node.ts";
@@ -34,18 +35,6 @@ export function list(folder: string): string[] {
 /** Makes a folder and those above it. Existing ones stay. @throws CheckpointError when it cannot be made */
 export function makeFolder(path: string): void {
   attempt(`cannot make the folder ${path}`, () => makeFolders(path));
-}
-
-/** One folder after the other: Node's own `recursive` does not end where the system knows no such place, as in /proc. */
-function makeFolders(path: string): void {
-  if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  const above = dirname(path);
-  if (above !== path && !fs.existsSync(above)) makeFolders(above);
-  try {
-    fs.mkdirSync(path);
-  } catch (error) {
-    if (!fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error; // another process was faster
-  }
 }
 
 /** Makes a new, empty folder among the system's temporary files, and returns its path. The caller removes it. */

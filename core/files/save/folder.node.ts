@@ -9,6 +9,7 @@ import * as fs from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { ArgumentError, CheckpointError } from "../../errors.ts";
 import { attempt, unless } from "../attempt.node.ts";
+import { makeFolders } from "../folders.node.ts";
 import { chunk } from "../read.node.ts";
 import { identity, isPlain, JOURNAL, removeTemporaries, type Step } from "./journal.node.ts";
 import { commit, settle } from "./save.node.ts";
@@ -58,7 +59,7 @@ export function draftFolder(
   attempt(`cannot write to ${path}`, () => {
     if (isThere) settle(target);
     else {
-      above = fs.mkdirSync(parent, { recursive: true });
+      above = makeFolders(parent);
       removeLeftovers(parent, [basename(target)], "folders");
       fs.mkdirSync(where);
     }

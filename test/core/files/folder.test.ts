@@ -115,5 +115,13 @@ test("what a killed process has left beside the place is removed by the next dra
   draft.discard();
 });
 
+test("a folder where the system lets none be made is refused, and does not wait for ever", () => {
+  if (!fs.existsSync("/proc/self")) return; // Linux alone has such a place
+  assert.throws(
+    () => draftFolder("/proc/lowrank/a/b"),
+    (e: Error) => e instanceof CheckpointError && /cannot write to/.test(e.message),
+  );
+});
+
 test.after(() => removeFile(root));
 test.run();

@@ -220,7 +220,7 @@ test("what cannot be handed over is refused in a sentence, and nothing is writte
     /its data, .*none\.txt, are not there: name them by --text or --data/,
   );
   await refused([run, at("no"), "--length", "100000"], /--length: expected at most 64/);
-  await refused([run, at("notes.txt", "x")], /cannot write to/);
+  await refused([run, at("notes.txt", "x")], /cannot make the folder/);
   const other = at("other");
   tinyFolder(other, { width: 24 });
   await refused([run, at("no"), "--base", other], /adapter_model\.safetensors/);

@@ -524,7 +524,7 @@ test("--out copies to a plain folder, whole or not at all, and touches nothing t
   );
   assert.match(
     (await download(context, ["org/m", "--out", join(cache, "file", "x")])).stderr,
-    /cannot write to/,
+    /cannot make the folder/,
   );
 });
 
