@@ -17,9 +17,10 @@ function found(pattern: RegExp, text: string): string {
   return group as string;
 }
 
-ci("the workflow has a job for each Node of .ci/run, which then runs on no other", () => {
+ci("the workflow has a job for each Node, the oldest and the newest of which .ci/run takes by itself", () => {
   const jobs = found(/^ +node: \[(.*)\]$/m, workflow).split(", ");
-  assert.equal(jobs, found(/^for major in \$\{LOWRANK_CI_NODES-(.*)\}; do$/m, script).split(" "));
+  const own = found(/^for major in \$\{LOWRANK_CI_NODES-(.*)\}; do$/m, script).split(" ");
+  assert.equal(own, [jobs[0], jobs.at(-1)]);
   assert.is(found(/LOWRANK_CI_NODES: (\S+)/, workflow), '""');
   assert.match(workflow, "run: bash .ci/run\n");
   const { engines } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -35,7 +36,7 @@ ci("LOWRANK_CI_NODES says on which Nodes .ci/run repeats the tests", () => {
     })
       .trim()
       .replaceAll("\n", " ");
-  assert.is(majors({}), "20 22 24 26");
+  assert.is(majors({}), "20 26");
   assert.is(majors({ LOWRANK_CI_NODES: "22 26" }), "22 26");
   assert.is(majors({ LOWRANK_CI_NODES: "" }), "");
 });
