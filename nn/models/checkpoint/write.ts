@@ -32,11 +32,11 @@ export const PIECE = 2 ** 23;
 export type Piece = readonly [bytes: Uint8Array, at: number];
 
 /** A tensor of the new checkpoint. */
-export interface NewTensor extends TensorPlan {
+export type NewTensor = TensorPlan & {
   readonly name: string;
   /** Its values, in pieces that cover it. What is computed between two pieces must not be kept. */
   pieces(): Iterable<Piece>;
-}
+};
 
 /** What the new checkpoint is. */
 export interface NewCheckpoint {
