@@ -14,6 +14,7 @@ import {
 import { quantizeModel } from "../../../../quant/index.ts";
 import { type AdaLoRA, type AdaptedModel, BudgetAllocator, inject } from "../../../index.ts";
 import { loadModel } from "../../base.ts";
+import { collectGarbage } from "../../garbage.ts";
 import { resolveFolder } from "../../hub/index.ts";
 import type { IO } from "../../terminal/terminal.ts";
 import { type Batch, batchOf, order } from "./batches.ts";
@@ -146,6 +147,7 @@ export async function runTraining(run: PreparedRun, options: RunningOptions = {}
     });
     return [loss, sampleOf(run)];
   };
+  await collectGarbage(); // of files that were read, and of weights that were quantized
   const [before, sampleBefore] = measure("before");
 
   const optimizer = optimizerOf(adapted, settings);
