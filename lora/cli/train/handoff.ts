@@ -29,42 +29,14 @@ import { exampleSource, type Source } from "./run/source.ts";
 import { paddingOf, stepsOf } from "./run/training.ts";
 
 /** The options of a run that may be others than they were. */
-const {
-  base,
-  text,
-  data,
-  lossOn,
-  length,
-  validation,
-  steps,
-  epochs,
-  batchSize,
-  accumulate,
-  lr,
-  schedule,
-  warmup,
-  seed,
-} = runOptions;
-const changeable = {
-  ...{
-    base,
-    text,
-    data,
-    lossOn,
-    length,
-    validation,
-    steps,
-    epochs,
-    batchSize,
-    accumulate,
-    lr,
-    schedule,
-    warmup,
-    seed,
-  },
-  weightDecay: runOptions.weightDecay,
-  maxGradNorm: runOptions.maxGradNorm,
-};
+const changeable = pick(runOptions, [
+  ...(["base", "text", "data", "lossOn", "length", "validation", "steps", "epochs"] as const),
+  ...(["batchSize", "accumulate", "lr", "schedule", "warmup", "seed", "weightDecay", "maxGradNorm"] as const),
+]);
+
+function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(names.map((name) => [name, from[name]])) as Pick<T, K>;
+}
 
 /**
  * How far the losses may be apart, relative to the loss: two programs that add the same float32 numbers in other orders
