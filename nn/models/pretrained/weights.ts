@@ -10,21 +10,14 @@ import {
   openSafetensors,
   openShards,
   pickles,
-  type SafeTensor,
-  type SafetensorsContent,
+  type Shards,
 } from "../../../core/index.ts";
 
 const WEIGHTS = "model.safetensors";
 const INDEX = `${WEIGHTS}.index.json`;
 
-/** The tensors of a model folder. */
-export interface FolderWeights {
-  /** The file or index that lists them, for messages. */
-  readonly path: string;
-  readonly tensors: ReadonlyMap<string, SafeTensor>;
-  /** The content of each file, by the name of the file. */
-  readonly files: ReadonlyMap<string, SafetensorsContent>;
-}
+/** The tensors of a model folder; of a single file as of shards. */
+export type FolderWeights = Shards;
 
 /**
  * Opens the weights in `folder`.
