@@ -1,10 +1,14 @@
 /** @file The names that every notebook uses; what one subject alone needs is imported from its own file. */
 
 export { farShift } from "./data/declarations.ts";
+export { above, below, every, higher, lower, noWorse } from "./experiments/verdicts.ts";
 export { defineSettings, settingsTable } from "./notebook/settings.ts";
 export { display, md } from "./show/display.ts";
+export { fold } from "./show/fold.ts";
 export { formatNumber, meanStd, type Spread } from "./show/format.ts";
+export { opening } from "./show/opening.ts";
 export { barPlot, heatmap, linePlot, Picture, plot } from "./show/plot.ts";
 export { type Claim, replication } from "./show/replication.ts";
+export { libraryLines } from "./show/source.ts";
 export { table } from "./show/table.ts";
 export { progress } from "./terminal/progress.ts";

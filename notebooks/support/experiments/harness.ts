@@ -4,7 +4,16 @@
  */
 import { add, type Tensor } from "lowrank/autograd";
 import { type Bytes, liveBytes, type NDArray, random, scope } from "lowrank/core";
-import { AdamW, fit, type GPT2, linearDecay, type Module, type Optimizer } from "lowrank/nn";
+import {
+  AdamW,
+  fit,
+  type GPT2,
+  type LanguageModel,
+  linearDecay,
+  type Module,
+  nextTokenLoss,
+  type Optimizer,
+} from "lowrank/nn";
 import type { Domain } from "../data/domain.ts";
 import { validationLoss } from "./evaluation.ts";
 import { measureOwn, release } from "./memory.ts";
@@ -70,9 +79,9 @@ export interface Run<T> {
  *   () => null,
  * );
  */
-export function runMethod<A, T>(
-  copy: () => GPT2,
-  prepare: (model: GPT2) => Prepared<A>,
+export function runMethod<M extends LanguageModel, A, T>(
+  copy: () => M,
+  prepare: (model: M) => Prepared<A>,
   { domain, steps, rows, seed, tick }: RunOptions,
   read: (adapted: A) => T,
 ): Run<T> {
@@ -88,7 +97,7 @@ export function runMethod<A, T>(
       steps,
       batch: (step) => domain.batch(rows, source.split(step)),
       loss: ({ ids, labels }) => {
-        const loss = model.loss(ids, labels);
+        const loss = nextTokenLoss(model, ids, labels);
         losses.push(loss.item());
         return loss;
       },

@@ -1,6 +1,6 @@
 /** @file Renders a cell's output as HTML, from the richest of its forms. */
 import { parseHTML } from "linkedom";
-import type { Verdict } from "../notebook/session.ts";
+import { VERDICTS, type Verdict } from "../notebook/session.ts";
 import { Html, html } from "./html.ts";
 import type { Output } from "./notebook.ts";
 import type { Renderer } from "./prose.ts";
@@ -56,8 +56,6 @@ function tables(source: string): Html {
   return new Html(document.body.innerHTML);
 }
 
-const VERDICTS: readonly Verdict[] = ["holds", "partly", "does not hold"];
-
 /** Labels each cell with its column and marks the verdicts. Returns whether it is a table of claims. */
 function markVerdicts(table: Element): boolean {
   const labels = Array.from(table.querySelectorAll("thead th"), (heading) => heading.textContent ?? "");
@@ -76,11 +74,6 @@ function verdictMark(verdict: Verdict): Html {
   return html`<span class="verdict ${verdict.replaceAll(" ", "-")}">${verdict}</span>`;
 }
 
-/** "1 holds", "2 hold". */
-function plural(verdict: Verdict, count: number): string {
-  return count === 1 ? verdict : verdict.replace("holds", "hold").replace("does", "do");
-}
-
 /** The number of claims by verdict, as a proportional bar and as text. */
 export function tally(verdicts: readonly Verdict[]): Html {
   const counts = VERDICTS.map((verdict) => ({
@@ -92,7 +85,7 @@ export function tally(verdicts: readonly Verdict[]): Html {
   return html`<div class="bar" aria-hidden="true">
 ${counts.map(({ name, count }) => html`<i class="${name}" style="flex-grow: ${count}"></i>`)}
 </div>
-<p class="tally"><span>${verdicts.length} ${verdicts.length === 1 ? "claim" : "claims"}</span>${counts.map(({ name, verdict, count }) => html`<span class="verdict ${name}">${count} ${plural(verdict, count)}</span>`)}</p>`;
+<p class="tally"><span>${verdicts.length} ${verdicts.length === 1 ? "claim" : "claims"}</span>${counts.map(({ name, verdict, count }) => html`<span class="verdict ${name}">${count} ${verdict}</span>`)}</p>`;
 }
 
 /** The marked verdicts of a page, in order. */

@@ -2,7 +2,7 @@
 import { availableParallelism, cpus } from "node:os";
 import { currentDevice } from "lowrank/core";
 import type { Execution } from "./execute.ts";
-import type { MimeBundle, SettingValue, Verdict } from "./session.ts";
+import { type MimeBundle, type SettingValue, VERDICTS, type Verdict } from "./session.ts";
 
 export interface RunRecord {
   readonly setting: "full" | "quick";
@@ -40,7 +40,7 @@ export function recordOf({ full, changed, settings, verdicts, seconds }: Executi
 
 function countVerdicts(verdicts: readonly Verdict[]): Readonly<Record<Verdict, number>> {
   const count = (verdict: Verdict) => verdicts.filter((v) => v === verdict).length;
-  return { holds: count("holds"), partly: count("partly"), "does not hold": count("does not hold") };
+  return Object.fromEntries(VERDICTS.map((verdict) => [verdict, count(verdict)])) as Record<Verdict, number>;
 }
 
 /** The record as a line of Markdown. */

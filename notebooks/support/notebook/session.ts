@@ -12,7 +12,11 @@ export type MimeBundle = Readonly<Record<string, string>> & { readonly "text/pla
 
 export type SettingValue = number | string | boolean | readonly number[];
 
-export type Verdict = "holds" | "partly" | "does not hold";
+/** What an experiment says about a claim. */
+export type Verdict = "supported" | "on a par" | "cannot tell" | "contradicted";
+
+/** All verdicts, in the order in which they are counted. */
+export const VERDICTS: readonly Verdict[] = ["supported", "on a par", "cannot tell", "contradicted"];
 
 export interface SessionOptions {
   readonly name: string;
@@ -77,9 +81,9 @@ export class Session {
     if (this.cell !== this.cells.length - 1) throw outOfOrder(this.name, this.cells[this.cell + 1]);
   }
 
-  /** Stores an output of the current cell and prints it as `text`. */
-  show(output: MimeBundle, text = output["text/plain"]): void {
-    this.outputs[this.current].push(output);
+  /** Stores an output of `cell`, by default of the current one, and prints it as `text`. */
+  show(output: MimeBundle, text = output["text/plain"], cell = this.current): void {
+    this.outputs[cell].push(output);
     this.terminal.print(text);
   }
 }

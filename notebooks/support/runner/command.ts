@@ -10,6 +10,7 @@ import { readNotebook } from "../gallery/notebook.ts";
 import { choose, listing, notebooksIn, settingsListing } from "../notebook/folder.ts";
 import type { RunRecord } from "../notebook/record.ts";
 import { type RunRequest, type RunResult, runNotebook } from "../notebook/run.ts";
+import { VERDICTS } from "../notebook/session.ts";
 import { NotebookError, report } from "../terminal/errors.ts";
 import { parseOptions, positiveInteger } from "../terminal/options.ts";
 import { processTerminal, type Terminal } from "../terminal/terminal.ts";
@@ -176,9 +177,9 @@ async function requireFolder(path: string): Promise<void> {
 }
 
 function summary({ name, tables, file, record: { verdicts, seconds } }: RunResult): string {
-  const { holds, partly, "does not hold": not } = verdicts;
-  const claims = holds + partly + not > 0 ? `, claims: ${holds} hold, ${partly} partly, ${not} do not` : "";
-  return `${name}: ${tables} table${tables === 1 ? "" : "s"}${claims}, ${seconds.toFixed(1)} s → ${here(file)}`;
+  const counted = VERDICTS.filter((verdict) => verdicts[verdict] > 0);
+  const claims = counted.map((verdict) => `${verdicts[verdict]} ${verdict}`).join(", ");
+  return `${name}: ${tables} table${tables === 1 ? "" : "s"}${claims && `, claims: ${claims}`}, ${seconds.toFixed(1)} s → ${here(file)}`;
 }
 
 async function openPage(page: string): Promise<void> {

@@ -1,6 +1,8 @@
 /** @file `display(value)`, with which a notebook shows every result. */
 import { inspect } from "node:util";
 import { currentSession, currentTerminal, type MimeBundle, type Session } from "../notebook/session.ts";
+import { Folded } from "./fold.ts";
+import { Picture } from "./plot.ts";
 import { Table } from "./table.ts";
 
 /** Deno's Jupyter kernel, if the notebook runs in it, cell by cell; it shows the rich forms. */
@@ -19,13 +21,27 @@ export interface Displayable {
  */
 export function display(value: unknown): void {
   const session = currentSession();
-  const output = toMime(value);
-  const text = value instanceof Table ? value.toText(currentTerminal().columns) : output["text/plain"];
-  if (session) session.show(output, text);
-  else if (kernel) kernel.display(output, { raw: true });
-  else currentTerminal().print(text);
-  if (session && value instanceof Table) finishTable(session, value);
+  if (session) displayIn(session, session.current, value);
+  else if (kernel) kernel.display(toMime(value), { raw: true });
+  else currentTerminal().print(textOf(value, toMime(value)));
 }
+
+/** `display` as an output of the given cell. */
+export function displayIn(session: Session, cell: number, value: unknown): void {
+  const output = toMime(value);
+  session.show(output, textOf(value, output), cell);
+  const tables = value instanceof Folded ? value.tables : value instanceof Table ? [value] : [];
+  for (const one of tables) finishTable(session, one);
+  if (value instanceof Picture && value.heading.caption) {
+    const text = value.heading.caption;
+    session.show({ "text/markdown": `*${text}*`, "text/plain": text }, text, cell);
+  }
+}
+
+const textOf = (value: unknown, output: MimeBundle): string =>
+  value instanceof Table || value instanceof Folded
+    ? value.toText(currentTerminal().columns)
+    : output["text/plain"];
 
 /** Markdown that depends on results, md`The best rank is **${rank}**.`, without its common indentation. */
 export function md(strings: TemplateStringsArray, ...values: readonly unknown[]): Displayable {

@@ -10,6 +10,8 @@ const document = new DOMParser().parseFromString("<svg/>", "image/svg+xml");
 
 export interface Heading {
   readonly title?: string;
+  /** A sentence below the picture that says what one sees in it. */
+  readonly caption?: string;
   /** Whether to draw a legend, for an ordinal colour scale. */
   readonly legend?: boolean;
 }

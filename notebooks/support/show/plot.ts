@@ -4,6 +4,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import type { MimeBundle } from "../notebook/session.ts";
+import { colorsOf, methodOf } from "./colors.ts";
 import { extent, formatNumber, isSpread, type Spread, shortNumber } from "./format.ts";
 import { type Heading, renderPng, renderSvg } from "./plot-image.ts";
 import { type Scales, type Series, textBars, textHeat, textLines } from "./plot-text.ts";
@@ -58,6 +59,8 @@ export interface LinePlotOptions<Row> extends Scales {
   /** The column whose values distinguish the lines. */
   readonly series?: Key<Row>;
   readonly title?: string;
+  /** A sentence below the picture that says what one sees in it. */
+  readonly caption?: string;
   readonly xLabel?: string;
   readonly yLabel?: string;
   /** Further options of Observable Plot; they take precedence. */
@@ -66,7 +69,8 @@ export interface LinePlotOptions<Row> extends Scales {
 
 /** Lines through points: a training curve, loss against rank. */
 export function linePlot<Row extends object>(rows: readonly Row[], options: LinePlotOptions<Row>): Picture {
-  const { x, y, series, title, xLabel = x, yLabel = y, xScale = "linear", yScale = "linear" } = options;
+  const { x, y, series, title, caption, xLabel = x, yLabel = y } = options;
+  const { xScale = "linear", yScale = "linear" } = options;
   const points = rows.map((row) => ({
     x: Number(row[x]),
     y: Number(row[y]),
@@ -100,7 +104,7 @@ export function linePlot<Row extends object>(rows: readonly Row[], options: Line
       tickFormat,
     },
     y: { type: yScale, label: yLabel, nice: true },
-    color: { type: "categorical", domain: names },
+    color: { type: "categorical", domain: names, range: colorsOf(names) },
     marks,
     ...options.plot,
   };
@@ -110,6 +114,7 @@ export function linePlot<Row extends object>(rows: readonly Row[], options: Line
   }));
   return new Picture(chart, {
     title,
+    caption,
     legend: series !== undefined,
     text: `${yLabel} against ${xLabel}\n${textLines(lines, { xScale, yScale })}`,
   });
@@ -121,18 +126,21 @@ export interface BarPlotOptions<Row> {
   /** The column of the values: numbers, or Spreads, which are drawn with their deviation. */
   readonly value: Key<Row>;
   readonly title?: string;
+  /** A sentence below the picture that says what one sees in it. */
+  readonly caption?: string;
   readonly valueLabel?: string;
   readonly plot?: Plot.PlotOptions;
 }
 
 /** Horizontal bars in the order of the rows, each with its value. */
 export function barPlot<Row extends object>(rows: readonly Row[], options: BarPlotOptions<Row>): Picture {
-  const { label, value, title, valueLabel = value } = options;
+  const { label, value, title, caption, valueLabel = value } = options;
   const bars = rows.map((row) => {
     const v = row[value] as number | Spread;
     const text = isSpread(v) ? v.toString() : shortNumber(v);
     return { label: String(row[label]), value: Number(v), std: isSpread(v) ? v.std : 0, text };
   });
+  const fills = bars.map(({ label }) => (methodOf(label) ? colorsOf([label])[0] : "#4269d0"));
   const spread = bars.filter(({ std }) => std > 0);
   const [, longest] = extent([...bars.map((bar) => bar.label.length), 0]);
   const [, widest] = extent([...bars.map((bar) => bar.text.length), 0]);
@@ -143,7 +151,7 @@ export function barPlot<Row extends object>(rows: readonly Row[], options: BarPl
     y: { label: null, domain: unique(bars.map((bar) => bar.label)) },
     height: 60 + 28 * bars.length,
     marks: [
-      Plot.barX(bars, { x: "value", y: "label", fill: "#4269d0" }),
+      Plot.barX(bars, { x: "value", y: "label", fill: (_, i) => fills[i] }),
       Plot.ruleY(spread, {
         y: "label",
         x1: (b) => b.value - b.std,
@@ -155,7 +163,7 @@ export function barPlot<Row extends object>(rows: readonly Row[], options: BarPl
     ],
     ...options.plot,
   };
-  return new Picture(chart, { title, text: `${valueLabel}\n${textBars(bars)}` });
+  return new Picture(chart, { title, caption, text: `${valueLabel}\n${textBars(bars)}` });
 }
 
 export interface HeatmapOptions<Row> {
@@ -163,6 +171,8 @@ export interface HeatmapOptions<Row> {
   readonly y: Key<Row>;
   readonly value: Key<Row>;
   readonly title?: string;
+  /** A sentence below the picture that says what one sees in it. */
+  readonly caption?: string;
   readonly xLabel?: string;
   readonly yLabel?: string;
   /** Decimals of the numbers in the cells. By default 2, and no numbers at all above 12 columns. */
@@ -177,7 +187,7 @@ export interface HeatmapOptions<Row> {
 
 /** A matrix of shaded cells, with rows and columns in the order of the data: subspace similarity, a grid of rates. */
 export function heatmap<Row extends object>(rows: readonly Row[], options: HeatmapOptions<Row>): Picture {
-  const { x, y, value, title, xLabel = x, yLabel = y, digits } = options;
+  const { x, y, value, title, caption, xLabel = x, yLabel = y, digits } = options;
   const cells = rows.map((row) => ({ x: String(row[x]), y: String(row[y]), value: Number(row[value]) }));
   const xs = unique(cells.map((cell) => cell.x));
   const ys = unique(cells.map((cell) => cell.y));
@@ -210,6 +220,7 @@ export function heatmap<Row extends object>(rows: readonly Row[], options: Heatm
   );
   return new Picture(chart, {
     title,
+    caption,
     text: `${yLabel} (down) by ${xLabel} (across)\n${textHeat(ys, xs, matrix)}`,
   });
 }

@@ -1,8 +1,9 @@
 /**
- * @file Tables of claims: what the paper reports, what this run measured, and whether the paper's claim holds here. A
- * claim that does not hold is shown as such.
+ * @file Tables of claims: what a paper says and where, what this run measured, and what that says of the claim. A claim
+ * that is contradicted is shown as such.
  */
 
+import type { Judgement } from "../experiments/verdicts.ts";
 import type { Verdict } from "../notebook/session.ts";
 import { isSpread, meanStd, type Spread } from "./format.ts";
 import { Table, table } from "./table.ts";
@@ -10,15 +11,21 @@ import { Table, table } from "./table.ts";
 export interface Claim {
   /** The claim, as a statement that numbers can decide. */
   readonly claim: string;
-  /** The paper's result and its place: "26.8 → 69.8 BLEU (table 3)". */
+  /** The paper's result and its place: "26.8 → 69.8 BLEU (table 3)". A claim that no paper makes is not one. */
   readonly paper: string | number;
-  /** The result of this run; an array holds one value per seed. */
-  readonly measured: string | number | Spread | readonly number[];
-  /** Whether the claim holds for the measured numbers. */
-  readonly holds: boolean | "partly";
+  /**
+   * The result of this run; an array holds one value per seed.
+   * @default the interval of the judgement
+   */
+  readonly measured?: string | number | Spread | readonly number[];
+  /**
+   * The judgement of `lower`, `noWorse`, `above` … on paired seeds; a boolean for a statement that is exact (a law, a
+   * count, a byte): true is *supported*, false *contradicted*.
+   */
+  readonly verdict: Judgement | boolean;
   /** Number of seeds; not needed if `measured` is an array or a spread. */
   readonly seeds?: number;
-  /** How the experiment is scaled down, or why the numbers differ. */
+  /** How the experiment is scaled down, or why the claim does not hold here. */
   readonly note?: string;
   /**
    * Whether the measured value is a time or otherwise differs from run to run. Such a claim gets no verdict, and its
@@ -32,21 +39,22 @@ export interface Claim {
 /**
  * The table of one claim or of several.
  *
- * @example display(replication({ claim, paper, measured, holds, note }))
+ * @example display(replication({ claim, paper, measured, verdict: lower(lora, full, { par: 0.01 }) }))
  */
 export function replication(
   claims: Claim | readonly Claim[],
-  title = "What the paper says, and what holds here",
+  title = "What the paper says, and what is seen here",
 ): Table {
   const list = "claim" in claims ? [claims] : claims;
-  const rows = list.map(({ claim, paper, measured, holds, seeds, note, volatile = false }) => {
-    const value = isArray(measured) ? meanStd(measured) : measured;
+  const rows = list.map(({ claim, paper, measured, verdict, seeds, note, volatile = false }) => {
+    const given = measured ?? (typeof verdict === "boolean" ? "" : verdict.why);
+    const value = isArray(given) ? meanStd(given) : given;
     return {
       claim,
       paper: String(paper),
       measured: String(value),
       seeds: seeds ?? (isSpread(value) ? value.n : null),
-      verdict: volatile ? TIMED : verdict(holds),
+      verdict: volatile ? TIMED : verdictOf(verdict),
       note: note ?? "",
     };
   });
@@ -56,7 +64,7 @@ export function replication(
   const volatile = list.map((claim) => shown.map((key) => claim.volatile === true && changing.has(key)));
   return new Table(
     { ...grid, volatile },
-    list.flatMap(({ holds, volatile }) => (volatile ? [] : [verdict(holds)])),
+    list.flatMap(({ verdict, volatile }) => (volatile ? [] : [verdictOf(verdict)])),
   );
 }
 
@@ -67,11 +75,11 @@ const changing: ReadonlySet<string> = new Set(["measured", "verdict", "note"]);
 
 const labels: Partial<Record<string, string>> = { paper: "paper reports", measured: "this run" };
 
-function verdict(holds: Claim["holds"]): Verdict {
-  if (holds === "partly") return "partly";
-  return holds ? "holds" : "does not hold";
+function verdictOf(verdict: Claim["verdict"]): Verdict {
+  if (typeof verdict === "boolean") return verdict ? "supported" : "contradicted";
+  return verdict.verdict;
 }
 
-function isArray(value: Claim["measured"]): value is readonly number[] {
+function isArray(value: NonNullable<Claim["measured"]>): value is readonly number[] {
   return Array.isArray(value);
 }
