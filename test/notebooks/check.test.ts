@@ -93,7 +93,7 @@ const RECORD: RunRecord = {
   date: "2026-01-01",
   seconds: 1,
   settings: { seeds: 3 },
-  verdicts: { holds: 1, partly: 0, "does not hold": 0 },
+  verdicts: { supported: 1, "on a par": 0, "cannot tell": 0, contradicted: 0 },
 };
 
 /** The notebook small.ts in a folder of its own, its full run beside it and a quick one in `run`. */
@@ -114,7 +114,7 @@ function small({
   writeFileSync(join(folder, "small.ts"), source);
   const outputs: MimeBundle[] = [
     table([{ r: 1, loss: meanStd(loss), seconds }], { title: "Loss", volatile: ["seconds"] }).toMime(),
-    replication({ claim: "it learns", paper: 1, measured: 2, holds: true }).toMime(),
+    replication({ claim: "it learns", paper: 1, measured: 2, verdict: true }).toMime(),
   ];
   const cells = parsePercent(SOURCE);
   const text = (record: RunRecord): string => toIpynb({ cells, outputs: [[], outputs], record });
@@ -166,7 +166,7 @@ check("volatile cells are not stored", async () => {
   const { folder } = small();
   const [loss, claims] = tablesIn(await readNotebook(join(folder, "small.ipynb")));
   assert.is(loss.rows[0][2], null);
-  assert.ok(claims.rows[0].includes("holds"));
+  assert.ok(claims.rows[0].includes("supported"));
   rmSync(folder, { recursive: true });
 });
 

@@ -70,7 +70,7 @@ command("a notebook is run and written, with one status line for each table", as
   assert.is(code, 0, status);
   assert.match(printed, /rank +2 /);
   assert.match(status, /^✓ smoke: Settings \(\d/m);
-  assert.match(status, /^smoke: 3 tables, claims: 1 hold, 0 partly, 1 do not, /m);
+  assert.match(status, /^smoke: 3 tables, claims: 1 supported, 1 contradicted, /m);
   assert.equal(await readdir(out), ["smoke.ipynb"]);
   assert.equal(violations(await readFile(join(out, "smoke.ipynb"), "utf8")), []);
 });
@@ -88,7 +88,7 @@ command("the run is recorded in the metadata and shown at the end", async ({ out
     text: "far",
     verbose: false,
   });
-  assert.equal(verdicts, { holds: 1, partly: 0, "does not hold": 1 });
+  assert.equal(verdicts, { supported: 1, "on a par": 0, "cannot tell": 0, contradicted: 1 });
   assert.is(node, process.version);
   assert.match(date, /^\d{4}-\d\d-\d\d$/);
   assert.match(machine, /, \d+ cores?$/);
@@ -104,7 +104,7 @@ command(
     assert.is(code, 1);
     assert.is(printed, "");
     assert.match(status, /^✓ smoke: Settings \(\d/m);
-    assert.match(status, /^smoke: 3 tables, claims: 1 hold, 0 partly, 1 do not, /m);
+    assert.match(status, /^smoke: 3 tables, claims: 1 supported, 1 contradicted, /m);
     assert.match(status, /^broken: Error: on purpose\n +at fail \(.*broken\.ts:14:9\)/m);
     assert.match(status, /\nerror: 1 of 2 notebooks failed: broken$/);
     assert.equal(await readdir(out), ["smoke.ipynb"]);

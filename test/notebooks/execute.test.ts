@@ -61,10 +61,10 @@ execution(
       ["A table and a plain value, shown by functions that other cells defined.", []],
       ["await Promise.resolve();", ["Squares", "Float32Array(2) [ 1, 0 ]"]],
       ["Plots", ["Loss against rank", "Memory", "Subspace similarity"]],
-      ["Claims", ["What the paper says, and what holds here", "The best rank was **4**."]],
+      ["Claims", ["What the paper says, and what is seen here", "The best rank was **4**."]],
     ]);
     assert.is(first.tables, 3);
-    assert.equal(first.verdicts, ["does not hold", "holds"]);
+    assert.equal(first.verdicts, ["contradicted", "supported"]);
   },
 );
 

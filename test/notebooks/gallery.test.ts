@@ -45,7 +45,11 @@ const first = write("first", [
       "One sentence, with $x^2$. Another.",
     ],
   },
-  { cell_type: "code", source: "const a = 1 < 2;", outputs: [claims("holds", "holds", "does not hold")] },
+  {
+    cell_type: "code",
+    source: "const a = 1 < 2;",
+    outputs: [claims("supported", "supported", "contradicted")],
+  },
 ]);
 const second = write(
   "second",
@@ -94,7 +98,7 @@ gallery("a card has title, byline, first sentence and verdicts; notebooks with a
   assert.match(index, /Hu, 2021/);
   assert.match(index, /One sentence, with <span class="katex">/);
   assert.not.match(index, /Another/);
-  assert.match(index, /2 hold<.*1 does not hold</);
+  assert.match(index, /2 supported<.*1 contradicted</);
   assert.match(index, /full setting · cpu · 3 s</);
 });
 
@@ -102,7 +106,7 @@ gallery("claims are marked, code is coloured and escaped, long imports are folde
   assert.match(page("first"), /<figure class="claims"><figcaption>Claims<\/figcaption>/);
   assert.match(
     page("first"),
-    /<td[^>]*data-label="verdict"[^>]*><span class="verdict does-not-hold">does not hold</,
+    /<td[^>]*data-label="verdict"[^>]*><span class="verdict contradicted">contradicted</,
   );
   assert.match(page("first"), /a &lt; b/);
   assert.match(page("first"), /<span style="color:light-dark\(/);

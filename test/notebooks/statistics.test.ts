@@ -3,13 +3,7 @@ import { random } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { deviation } from "../../notebooks/papers/dora/magnitude-direction.ts";
-import {
-  atLeast,
-  atMost,
-  leastSquares,
-  mean,
-  weakest,
-} from "../../notebooks/support/experiments/statistics.ts";
+import { leastSquares, mean } from "../../notebooks/support/experiments/statistics.ts";
 
 const statistics = suite("statistics of the notebooks");
 const close = (a: number, b: number, scale = 1): void =>
@@ -50,14 +44,6 @@ statistics("the correlation of four points, by hand", () => {
   assert.throws(() => leastSquares([1], [1]), /two or more/);
 });
 
-statistics("a comparison seed by seed gives true, partly within the spread, or false", () => {
-  assert.is(atMost([1, 2, 3], [1, 2, 3]), true);
-  assert.is(atMost([1, 2, 3], [2, 2, 2]), true);
-  assert.is(atMost([1, 2, 4], [2, 2, 2]), "partly");
-  assert.is(atMost([3, 3.1, 3], [2, 2, 2]), false);
-  assert.is(atLeast([3, 3.1, 3], [2, 2, 2]), true);
-});
-
 const matrices = fc.record({
   out: fc.integer({ min: 1, max: 6 }),
   into: fc.integer({ min: 1, max: 6 }),
@@ -85,15 +71,6 @@ statistics("turned rows have changed in direction only: by 2 when reversed, by 1
   assert.equal(deviation([1, 0, 0, 2], [0, 1, 0, 2], 2), { magnitude: 0, direction: 0.5 });
   assert.equal(deviation([0, 0], [3, 4], 2), { magnitude: 5, direction: 0 }); // a row of zeros has no direction
   assert.throws(() => deviation([1, 2, 3], [1, 2, 3], 2), /rows of 2/);
-});
-
-statistics("the joint verdict of several conditions is the weakest", () => {
-  const verdicts = [false, "partly", true] as const; // from weak to strong
-  fc.assert(
-    fc.property(fc.array(fc.nat(2), { minLength: 1, maxLength: 4 }), (strengths) => {
-      assert.is(weakest(strengths.map((i) => verdicts[i])), verdicts[Math.min(...strengths)]);
-    }),
-  );
 });
 
 statistics.run();

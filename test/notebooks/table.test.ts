@@ -229,19 +229,25 @@ tables("an empty table is marked as such", () => {
 
 tables("a replication shows paper, measurement, seeds and verdict, and hides empty columns", () => {
   const claims = replication([
-    { claim: "c1", paper: 73.4, measured: [2.31, 2.33, 2.29], holds: false },
-    { claim: "c2", paper: "free", measured: "0 ms", holds: "partly", seeds: 1 },
-    { claim: "c3", paper: "x", measured: 1, holds: true },
+    { claim: "c1", paper: 73.4, measured: [2.31, 2.33, 2.29], verdict: false },
+    {
+      claim: "c2",
+      paper: "free",
+      measured: "0 ms",
+      verdict: { verdict: "cannot tell", why: "-1 to 1" },
+      seeds: 1,
+    },
+    { claim: "c3", paper: "x", measured: 1, verdict: true },
   ]);
   assert.equal(claims.grid.header, ["claim", "paper reports", "this run", "seeds", "verdict"]);
-  assert.equal(claims.grid.rows[0], ["c1", "73.4", "2.31 ± 0.02", "3", "does not hold"]);
-  assert.equal(claims.verdicts, ["does not hold", "partly", "holds"]);
+  assert.equal(claims.grid.rows[0], ["c1", "73.4", "2.31 ± 0.02", "3", "contradicted"]);
+  assert.equal(claims.verdicts, ["contradicted", "cannot tell", "supported"]);
 });
 
 tables("a volatile claim gets no verdict, whatever was measured", () => {
-  for (const holds of [true, false, "partly"] as const) {
-    const timed = { claim: "c1", paper: "as long", measured: "1.22 times", holds, volatile: true };
-    const counted = { claim: "c2", paper: "as many", measured: "1.00 times", holds };
+  for (const verdict of [true, false, { verdict: "on a par", why: "0 to 1" } as const]) {
+    const timed = { claim: "c1", paper: "as long", measured: "1.22 times", verdict, volatile: true };
+    const counted = { claim: "c2", paper: "as many", measured: "1.00 times", verdict };
     const { grid, verdicts } = replication([timed, counted]);
     assert.is(grid.rows[0][3], "timed on this machine: no verdict");
     assert.is(verdicts.length, 1, "and does not count");
