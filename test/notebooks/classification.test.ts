@@ -11,7 +11,7 @@ import {
   sentiment,
 } from "../../notebooks/support/data/classification.ts";
 import { encode, taskDomain, VOCABULARY } from "../../notebooks/support/data/domain.ts";
-import { anyStyle } from "../../notebooks/support/data/house-style.ts";
+import { anyStyle, factsOf, sentence, VALUES } from "../../notebooks/support/data/house-style.ts";
 import { examples } from "../../notebooks/support/data/tasks.ts";
 import { accuracy } from "../../notebooks/support/experiments/evaluation.ts";
 
@@ -20,13 +20,31 @@ const classification = suite("classification tasks");
 const seed = fc.nat(1_000_000);
 const tasks = [sentiment, acceptability, entailment];
 
-/** What `anyStyle` can say of which facts. */
-const sayings = new Map(
-  examples(anyStyle, 400_000, random(0)).map(({ prompt, completion }) => [completion.trimEnd(), prompt]),
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+const restaurants = upTo(VALUES.name).flatMap((name) =>
+  upTo(VALUES.food).flatMap((food) =>
+    upTo(VALUES.price).flatMap((price) => upTo(VALUES.area).map((area) => ({ name, food, price, area }))),
+  ),
+);
+const styles = [false, true].flatMap((areaFirst) =>
+  upTo(27).map((i) => ({
+    areaFirst,
+    verb: i % 3,
+    priceWord: Math.floor(i / 3) % 3,
+    areaWord: Math.floor(i / 9),
+  })),
 );
 
-classification("the free styles give 540 × 54 different sentences", () => {
-  assert.is(sayings.size, 540 * 54);
+/** What can be said, and of which facts. */
+const sayings = new Map(
+  restaurants.flatMap((one) => styles.map((style) => [sentence(one, style), factsOf(one)] as const)),
+);
+
+classification("the free styles give 1,728 × 54 different sentences, and `anyStyle` says no other", () => {
+  assert.is(restaurants.length, 1728);
+  assert.is(sayings.size, 1728 * 54);
+  for (const { prompt, completion } of examples(anyStyle, 5000, random(0)))
+    assert.is(sayings.get(completion.trimEnd()), prompt);
 });
 
 for (const task of tasks) {

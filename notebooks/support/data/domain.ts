@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { Indices, Random } from "lowrank/core";
 import { type Example, examples, split, type Task } from "./tasks.ts";
-import { holdOut } from "./text.ts";
+import { type HoldOut, holdOut } from "./text.ts";
 
 /** Ids [rows, time + 1], and labels of the same shape, −100 where no prediction counts. */
 export interface Batch {
@@ -46,22 +46,35 @@ export function decode(ids: ArrayLike<number>): string {
   return Array.from(ids, (id) => (id === 0 ? "\n" : String.fromCharCode(id + 31))).join("");
 }
 
+export interface TextOptions {
+  /** Tokens of a window less one. */
+  readonly time: number;
+  /** Number of validation windows, evenly spaced in the held-out part; no two overlap. */
+  readonly windows: number;
+  /** The ids of a text. @default one for each character, as in `encode` */
+  readonly encode?: (text: string) => Int32Array;
+  /** How the text is divided. @default every tenth block of 2,000 characters is held out */
+  readonly held?: HoldOut;
+}
+
 /**
- * A text as windows of `time` + 1 characters. Validation uses `windows` evenly spaced ones of the held-out tenth.
+ * A text as windows of `time` + 1 tokens, at random places of its larger part for training.
  *
  * @throws RangeError if the text is too short for that
  */
 export function textDomain(
   name: string,
   text: string,
-  { time, windows }: { readonly time: number; readonly windows: number },
+  { time, windows, encode: idsOf = encode, held: how }: TextOptions,
 ): Domain {
-  const { train, validation } = holdOut(text);
-  const [learned, held] = [encode(train), encode(validation)];
+  const { train, validation } = holdOut(text, how);
+  const [learned, held] = [idsOf(train), idsOf(validation)];
   const width = time + 1;
-  const spacing = Math.floor((held.length - width) / windows);
-  if (spacing < 1)
-    throw new RangeError(`${name}: expected a text for ${windows} windows of ${width}; it is too short`);
+  const spacing = Math.floor(held.length / windows);
+  if (spacing < width || learned.length < width)
+    throw new RangeError(
+      `${name}: expected a text with ${windows} windows of ${width} tokens in its held-out part of ${held.length}`,
+    );
   const at = (ids: Int32Array, starts: readonly number[]): Batch => {
     const data = new Int32Array(starts.length * width);
     starts.forEach((start, row) => {

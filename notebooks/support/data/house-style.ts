@@ -5,7 +5,13 @@
  */
 import type { Integers, Task } from "./tasks.ts";
 
-const NAMES = ["Aromi", "Clowns", "Cocum", "Cotto", "Mill", "Olive", "Plough", "Strada", "Vaults", "Zizzi"];
+// biome-ignore format: eight in a line
+const NAMES = [
+  "Aromi", "Bistro", "Browns", "Clowns", "Cocum", "Cotto", "Drake", "Eagle",
+  "Falcon", "Fyne", "Garden", "Grove", "Heron", "Ivy", "Jasper", "Kings",
+  "Lotus", "Mill", "Nelson", "Olive", "Orchid", "Plough", "Punter", "Queens",
+  "Raven", "Spice", "Strada", "Tulip", "Vaults", "Willow", "Yard", "Zizzi",
+];
 const FOODS = ["Chinese", "English", "French", "Indian", "Italian", "Thai"];
 const PRICES = ["cheap", "modest", "pricey"] as const;
 const AREAS = ["centre", "river", "docks"] as const;
@@ -74,7 +80,7 @@ function task(name: string, choose: (restaurant: Restaurant, random: Integers) =
   };
 }
 
-/** One of the 540 restaurants. */
+/** One of the 1,728 restaurants. */
 export function anyRestaurant(random: Integers): Restaurant {
   return {
     name: random.integer(VALUES.name),

@@ -19,13 +19,17 @@ export function ownText(path: string): string {
   return text;
 }
 
-/**
- * Divides a text into a training and a validation part. Every tenth block of 2,000 characters is held out, so that both
- * parts represent the whole text.
- */
+export interface HoldOut {
+  /** Characters of a block. @default 2000 */
+  readonly block?: number;
+  /** One block of so many is held out. @default 10 */
+  readonly every?: number;
+}
+
+/** Divides a text into a training and a validation part, in turns of blocks, so that both represent the whole text. */
 export function holdOut(
   text: string,
-  { block = 2000, every = 10 } = {},
+  { block = 2000, every = 10 }: HoldOut = {},
 ): { train: string; validation: string } {
   const parts = { train: "", validation: "" };
   for (let start = 0, i = 1; start < text.length; start += block, i++) {
