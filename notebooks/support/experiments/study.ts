@@ -38,6 +38,11 @@ export interface StudyOptions {
   readonly seeds: number;
   /** Number of seeds by which a rate is chosen; they are none of the reported ones. @default 3 */
   readonly search?: number;
+  /**
+   * Steps of each run of the search. Half of `steps` makes the search the check of `halfway` at no further cost.
+   * @default steps
+   */
+  readonly searchSteps?: number;
 }
 
 /** The runs of one arm from one base. */
@@ -67,18 +72,22 @@ const REPORTED = 100;
 export function study<M extends LanguageModel, A, T = undefined>(
   arms: readonly Arm<M, A, T>[],
   shifts: readonly Shift<M>[],
-  { steps, rows, seeds, search = 3 }: StudyOptions,
+  { steps, rows, seeds, search = 3, searchSteps = steps }: StudyOptions,
 ): ArmResult<T>[] {
   const grids = new Set(arms.map(({ rates }) => rates.length));
   if (grids.size > 1)
     throw new RangeError(`study: expected equally many rates for every arm; got ${[...grids].join(", ")}`);
   const tries = (grids.values().next().value ?? 1) > 1 ? search * [...grids][0] : 0;
   const bar = progress(arms.length * shifts.length * (tries + seeds), "runs");
-  const once = (arm: Arm<M, A, T>, shift: Shift<M>, domain: Domain, rate: number, seed: number): Run<T> => {
+  const once = (
+    arm: Arm<M, A, T>,
+    shift: Shift<M>,
+    how: { domain: Domain; rate: number; seed: number; steps: number },
+  ): Run<T> => {
     const run = runMethod<M, A, T>(
       () => shift.copy(),
-      (model) => arm.prepare(model, { rate, seed }),
-      { domain, steps, rows, seed },
+      (model) => arm.prepare(model, how),
+      { domain: how.domain, steps: how.steps, rows, seed: how.seed },
       (adapted) => arm.read?.(adapted) as T,
     );
     bar.tick();
@@ -92,12 +101,17 @@ export function study<M extends LanguageModel, A, T = undefined>(
           ? [{ rate: arm.rates[0], loss: Number.NaN }]
           : arm.rates.map((rate) => ({
               rate,
-              loss: mean(Array.from({ length: search }, (_, s) => once(arm, shift, chosenOn, rate, s).loss)),
+              loss: mean(
+                Array.from(
+                  { length: search },
+                  (_, seed) => once(arm, shift, { domain: chosenOn, rate, seed, steps: searchSteps }).loss,
+                ),
+              ),
             }));
       const worth = ({ loss }: { loss: number }): number => (Number.isFinite(loss) ? loss : Infinity);
       const best = tried.reduce((a, b) => (worth(b) < worth(a) ? b : a));
       const runs = Array.from({ length: seeds }, (_, s) =>
-        once(arm, shift, shift.domain, best.rate, REPORTED + s),
+        once(arm, shift, { domain: shift.domain, rate: best.rate, seed: REPORTED + s, steps }),
       );
       const sorted = [...arm.rates].sort((a, b) => a - b);
       return {
@@ -126,6 +140,21 @@ export function apart(domain: Domain, batches: number): { domain: Domain; choosi
     domain: { ...domain, validation: domain.validation.slice(0, cut) },
     choosing: domain.validation.slice(cut),
   };
+}
+
+/**
+ * The search's own runs at the chosen rates, as results of `searchSteps` steps: with `searchSteps` half of `steps`,
+ * `reordered(halfway(results), results, …)` says which arms change places when the steps double. Arms without a search
+ * are left out.
+ */
+export function halfway(results: readonly ArmResult<unknown>[]): ArmResult<unknown>[] {
+  return results
+    .filter(({ tried }) => tried.length > 1)
+    .map((one) => ({
+      ...one,
+      runs: [],
+      losses: one.tried.filter(({ rate }) => rate === one.rate).map(({ loss }) => loss),
+    }));
 }
 
 /** Where twice the steps give another order of the arms, as pairs of names; pairs that are closer than δ do not count. */
