@@ -1,9 +1,14 @@
 /**
  * @file Verdicts: what paired measurements say about a claim, as supported, on a par, contradicted or cannot tell. Each
- * rests on the 95 % interval of a mean difference (Student's t), so a claim about nothing is seldom supported.
+ * rests on the 95 % interval of a mean difference (Student's t): of claims about nothing, one in twenty is decided, on
+ * either side together.
+ *
+ * What the interval assumes: pairs are independent, and differences are about as often above their mean as below it.
+ * Seeds on one base are such pairs; seeds on two bases are not one sample of twice the size, since the bases differ. So a
+ * claim is judged on each base, and `every` joins the judgements.
  */
 import type { Verdict } from "../notebook/session.ts";
-import { mean, sum } from "./statistics.ts";
+import { mean, studentQuantile, studentTail, sum } from "./statistics.ts";
 
 /** A 95 % confidence interval of a mean. */
 export interface Interval {
@@ -16,29 +21,18 @@ export interface Interval {
   toString(): string;
 }
 
-/** A verdict with the interval that it rests on. */
+/** A verdict with what it rests on. */
 export interface Judgement {
   readonly verdict: Verdict;
-  /** The interval of the differences, or of the values less the threshold, and δ: for the column *this run*. */
+  /** The interval of the differences, or of the values and the threshold, and δ: for the column *this run*. */
   readonly why: string;
-}
-
-/** Two-sided 95 % quantiles of Student's t by degrees of freedom, from 1 on. */
-const T = [
-  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,
-  2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
-];
-
-/** The 95 % interval of the mean of `values`. A single value says nothing of its spread: its interval is (−∞, ∞). */
-export function interval(values: readonly number[]): Interval {
-  const n = values.length;
-  if (n === 0) throw new RangeError("interval: expected at least one value; got none");
-  const center = mean(values);
-  const deviation = Math.sqrt(sum(values.map((value) => (value - center) ** 2)) / (n - 1));
-  const half = n === 1 ? Number.POSITIVE_INFINITY : ((T[n - 2] ?? 1.96) * deviation) / Math.sqrt(n);
-  const [low, high] = [center - half, center + half];
-  const text = n === 1 ? short(center) : `${short(center)} (${short(low)} to ${short(high)})`;
-  return { mean: center, low, high, n, toString: () => text };
+  /**
+   * Probability of a mean so far from zero, on either side, if the true one is zero; 1 where nothing can be told. `every`
+   * needs it.
+   *
+   * @default 0
+   */
+  readonly p?: number;
 }
 
 /** What a claim is decided by. */
@@ -47,80 +41,144 @@ export interface Decision {
   readonly par: number;
 }
 
+const LEVEL = 0.05;
+
+/** The 95 % interval of the mean of `values`. A single value says nothing of its spread: its interval is (−∞, ∞). */
+export function interval(values: readonly number[]): Interval {
+  const { n, center, error } = summary(values);
+  const half = n === 1 ? Number.POSITIVE_INFINITY : studentQuantile(1 - LEVEL / 2, n - 1) * error;
+  const [low, high] = [center - half, center + half];
+  const text = n === 1 ? short(center) : `${short(center)} (${short(low)} to ${short(high)})`;
+  return { mean: center, low, high, n, toString: () => text };
+}
+
+/** The mean and its standard error. */
+function summary(values: readonly number[]) {
+  const n = values.length;
+  if (n === 0) throw new RangeError("interval: expected at least one value; got none");
+  const center = mean(values);
+  const error = Math.sqrt(sum(values.map((value) => (value - center) ** 2)) / (n - 1) / n);
+  return { n, center, error };
+}
+
+/** The probability of a mean so far from zero, on either side, if the true one is zero. */
+function significance(values: readonly number[]): number {
+  const { n, center, error } = summary(values);
+  if (n === 1 || center === 0) return 1;
+  return error === 0 ? 0 : 2 * studentTail(Math.abs(center) / error, n - 1);
+}
+
 /**
  * Judges "the first is lower than the second" from one value of each per seed, made with the same seed:
  * *on a par* if the interval of the differences lies within ±δ, else *supported* if it lies below zero, *contradicted*
  * if it lies above, else *cannot tell*.
  *
- * @throws RangeError unless both have the same number of values
+ * A value that is not finite is of a run that diverged, the worst there is. Then the arms are compared by how many of
+ * their runs diverged, and are never on a par.
+ *
+ * @throws RangeError unless both have the same number of values, at least one
  */
-export function lower(first: readonly number[], second: readonly number[], { par }: Decision): Judgement {
-  const { low, high, why } = compared(first, second, par);
-  if (low >= -par && high <= par) return { verdict: "on a par", why };
-  if (high < 0) return { verdict: "supported", why };
-  return { verdict: low > 0 ? "contradicted" : "cannot tell", why };
+export function lower(first: readonly number[], second: readonly number[], decision: Decision): Judgement {
+  return judged(differences(first, second), decision.par);
 }
 
-function compared(first: readonly number[], second: readonly number[], par: number) {
-  if (first.length !== second.length)
-    throw new RangeError(`expected pairs of values; got ${first.length} and ${second.length}`);
-  const between = interval(first.map((value, i) => value - second[i]));
-  const { low, high } = between;
-  return { low, high, why: `difference ${between}${par > 0 ? `, δ = ${short(par)}` : ""}` };
-}
-
-/** Judges "the first is higher than the second", as `lower`. */
+/** Judges "the first is higher than the second", as `lower`; here, too, a value that is not finite is the worst. */
 export function higher(first: readonly number[], second: readonly number[], decision: Decision): Judgement {
-  const { verdict } = lower(second, first, decision);
-  return { verdict, why: lower(first, second, decision).why };
+  const { values, diverged } = differences(first, second);
+  // A diverged first arm counts against the claim, whichever way its values point.
+  return opposite(judged({ values: diverged ? values.map((value) => -value) : values, diverged }, decision.par));
 }
 
 /**
- * Judges "the first is no worse than the second", where lower is better, as `lower` does, but *on a par* also if the
- * interval of the differences is not known to lie below zero and ends below δ: no worse by more than δ.
+ * Judges "the first is no worse than the second", where lower is better: *supported* if it is better by `lower`, *on a
+ * par* also if the interval of the differences ends below δ, *contradicted* if it begins above δ.
  */
 export function noWorse(first: readonly number[], second: readonly number[], { par }: Decision): Judgement {
-  const { low, high, why } = compared(first, second, par);
-  if (high < 0 && low < -par) return { verdict: "supported", why };
-  if (high <= par) return { verdict: "on a par", why };
-  return { verdict: low > 0 ? "contradicted" : "cannot tell", why };
+  const { values, diverged } = differences(first, second);
+  const judgement = judged({ values, diverged }, par);
+  if (diverged || judgement.verdict === "supported") return judgement;
+  const { low, high } = interval(values);
+  if (high <= par) return { ...judgement, verdict: "on a par" };
+  return { ...judgement, verdict: low > par ? "contradicted" : "cannot tell" };
 }
 
-/** Judges "the mean of `values` is above `threshold`", as `higher`. */
+/** Judges "the mean of `values` is above `threshold`", as `higher`. With a value that is not finite nothing can be told. */
 export function above(
   values: readonly number[],
   threshold: number,
-  decision: Decision = { par: 0 },
+  { par }: Decision = { par: 0 },
 ): Judgement {
-  return higher(
-    values,
-    values.map(() => threshold),
-    decision,
-  );
+  return opposite(below(values, threshold, { par }));
 }
 
-/** Judges "the mean of `values` is below `threshold`", as `lower`. */
+/** Judges "the mean of `values` is below `threshold`", as `lower`. With a value that is not finite nothing can be told. */
 export function below(
   values: readonly number[],
   threshold: number,
-  decision: Decision = { par: 0 },
+  { par }: Decision = { par: 0 },
 ): Judgement {
-  return lower(
-    values,
-    values.map(() => threshold),
-    decision,
-  );
+  const infinite = values.filter((value) => !Number.isFinite(value)).length;
+  if (infinite > 0)
+    return { verdict: "cannot tell", why: `${infinite} of ${values.length} values are not finite`, p: 1 };
+  const why = `${interval(values)} against ${short(threshold)}${delta(par)}`;
+  return { ...judged({ values: values.map((value) => value - threshold), diverged: "" }, par), why };
 }
 
 /**
- * The judgement on a claim that has several parts, or that is tried on several bases: *contradicted* if one part is,
- * else *cannot tell* if one part is, else *on a par* if one is, else *supported*.
+ * The judgement on a claim that has several parts, or that is tried on several bases: *supported* if every part is, *on a
+ * par* if some are that instead, *contradicted* if a part is, and would be if it were the only one of so many parts to be
+ * far out by chance (Bonferroni), else *cannot tell*.
  */
 export function every(parts: readonly Judgement[]): Judgement {
-  const order: readonly Verdict[] = ["contradicted", "cannot tell", "on a par", "supported"];
-  const verdict = order.find((one) => parts.some((part) => part.verdict === one));
-  if (verdict === undefined) throw new RangeError("every: expected at least one judgement; got none");
-  return { verdict, why: parts.map(({ why }) => why).join("; ") };
+  if (parts.length === 0) throw new RangeError("every: expected at least one judgement; got none");
+  const why = [...new Set(parts.map((part) => part.why))].join("; ");
+  const p = Math.min(1, Math.max(...parts.map((part) => part.p ?? 0)));
+  const against = parts.filter((part) => part.verdict === "contradicted").map((part) => part.p ?? 0);
+  if (against.length > 0) {
+    const least = Math.min(...against) * parts.length;
+    return least <= LEVEL ? { verdict: "contradicted", why, p: least } : { verdict: "cannot tell", why, p: 1 };
+  }
+  const order: readonly Verdict[] = ["cannot tell", "on a par"];
+  const verdict = order.find((one) => parts.some((part) => part.verdict === one)) ?? "supported";
+  return { verdict, why, p };
 }
 
+interface Differences {
+  /** First less second, or, after a divergence, 1 where only the first diverged, −1 where only the second did, else 0. */
+  readonly values: readonly number[];
+  /** How many diverged, in words; empty if none did. */
+  readonly diverged: string;
+}
+
+function differences(first: readonly number[], second: readonly number[]): Differences {
+  if (first.length !== second.length)
+    throw new RangeError(`expected pairs of values; got ${first.length} and ${second.length}`);
+  const [one, other] = [first, second].map((values) => values.map((value) => Number(!Number.isFinite(value))));
+  const [n, k, l] = [first.length, sum(one), sum(other)];
+  if (k + l === 0) return { values: first.map((value, i) => value - second[i]), diverged: "" };
+  return { values: one.map((value, i) => value - other[i]), diverged: `diverged: ${k} of ${n} against ${l}` };
+}
+
+function judged({ values, diverged }: Differences, par: number): Judgement {
+  const between = interval(values);
+  const { low, high } = between;
+  const p = significance(values);
+  if (diverged) return { verdict: sign(low, high), why: diverged, p };
+  const why = `difference ${between}${delta(par)}`;
+  return { verdict: low >= -par && high <= par ? "on a par" : sign(low, high), why, p };
+}
+
+function sign(low: number, high: number): Verdict {
+  if (high < 0) return "supported";
+  return low > 0 ? "contradicted" : "cannot tell";
+}
+
+/** The judgement on the claim that says the opposite. */
+function opposite(judgement: Judgement): Judgement {
+  const { verdict } = judgement;
+  if (verdict === "supported") return { ...judgement, verdict: "contradicted" };
+  return verdict === "contradicted" ? { ...judgement, verdict: "supported" } : judgement;
+}
+
+const delta = (par: number): string => (par > 0 ? `, δ = ${short(par)}` : "");
 const short = (value: number): string => String(Number(value.toPrecision(2))).replace("-", "−");
