@@ -1,79 +1,236 @@
-import { random } from "lowrank/core";
-import { inject } from "lowrank/lora";
-import { GPT2 } from "lowrank/nn";
+/** @file `study` compares fairly: what it refuses, by which runs it chooses a rate, on which rows it reports. */
+import * as fc from "fast-check";
+import { type Random, random } from "lowrank/core";
+import { GPT2, SGD } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { taskDomain } from "../../notebooks/support/data/domain.ts";
-import { arithmetic } from "../../notebooks/support/data/tasks.ts";
+import type { Batch, Domain } from "../../notebooks/support/data/domain.ts";
 import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
-import { adamW } from "../../notebooks/support/experiments/harness.ts";
-import { type Arm, apart, halfway, reordered, study } from "../../notebooks/support/experiments/study.ts";
+import { validationLoss } from "../../notebooks/support/experiments/evaluation.ts";
+import {
+  type Arm,
+  type ArmResult,
+  apart,
+  halfway,
+  onEachShift,
+  reordered,
+  type Shift,
+  study,
+} from "../../notebooks/support/experiments/study.ts";
+import { lower } from "../../notebooks/support/experiments/verdicts.ts";
 
-const studies = suite("studies of several arms");
+const studies = suite("studies");
 
-const time = 11;
-const task = taskDomain(arithmetic({ digits: 2, operation: "+" }), { time, test: 64, random: random(1) });
-const base = new GPT2(gpt2Fields({ d: 8, layers: 1, heads: 2, time }), { rng: random(2) });
-const values = base.stateDict();
-const copy = (): GPT2 => {
-  const model = new GPT2(gpt2Fields({ d: 8, layers: 1, heads: 2, time }), { rng: random(2) });
-  model.loadStateDict(values);
-  return model;
+const time = 4;
+const rowOf = (first: number): Batch => {
+  const ids = {
+    data: Int32Array.from({ length: time + 1 }, (_, i) => (first + i) % 96),
+    shape: [1, time + 1],
+  };
+  return { ids, labels: ids };
 };
-const { domain, choosing } = apart(task, 1);
-const shift = { base: "tiny", copy, domain, choosing };
-/** An arm that writes down the seed of every run. */
-const arm = (rates: readonly number[], seen: number[]): Arm<GPT2, null, null> => ({
-  name: "LoRA",
-  rates,
-  prepare(model, { rate, seed }) {
-    seen.push(seed);
-    const module = inject(model, { method: "lora", rank: 2, target: "all-linear", seed });
-    return { module, adapted: null, optimizer: adamW(module, rate) };
-  },
+/** Training rows begin with 0 to 9, held-out ones as asked. */
+function domainOf(held: readonly number[], seen: Random[] = []): Domain {
+  return {
+    name: "counting",
+    hash: "",
+    batch(_, source) {
+      seen.push(source);
+      return rowOf(source.integer(10));
+    },
+    validation: held.map(rowOf),
+  };
+}
+const model = (): GPT2 => new GPT2(gpt2Fields({ d: 4, layers: 1, heads: 1, time }), { rng: random(2) });
+const shift = (reported = [20, 21], choosing = [30]): Shift<GPT2> => ({
+  base: "tiny",
+  copy: model,
+  domain: domainOf(reported),
+  choosing: choosing.map(rowOf),
 });
+/** An arm that notes the rates and seeds of its runs. */
+function noting(name: string, rates: readonly number[]) {
+  const runs: { rate: number; seed: number }[] = [];
+  const arm: Arm<GPT2, GPT2, number> = {
+    name,
+    rates,
+    prepare(adapted, how) {
+      runs.push(how);
+      return { module: adapted, adapted, optimizer: new SGD(adapted.parameters(), { lr: how.rate }) };
+    },
+    read: (adapted) => validationLoss(adapted, domainOf([20, 21])),
+  };
+  return { arm, runs };
+}
+const options = { steps: 2, rows: 1, seeds: 2, search: 2 };
 
-studies("the search has its own seeds and steps, and the best rate of it is reported", () => {
-  const seen: number[] = [];
-  const options = { steps: 4, searchSteps: 2, rows: 2, seeds: 2, search: 3 };
-  const [found] = study([arm([1e-9, 1e-2], seen)], [shift], options);
-  assert.equal(seen, [0, 1, 2, 0, 1, 2, 100, 101]);
-  assert.is(found.rate, 1e-2);
-  assert.ok(found.atEdge);
+studies("search seeds are the same for all arms, reported ones too, and none is both", () => {
+  const [a, b] = [noting("a", [0.01, 0.1]), noting("b", [0.02, 0.2])];
+  study([a.arm, b.arm], [shift()], options);
+  for (const { runs } of [a, b]) {
+    assert.is(runs.length, 2 * 2 + 2);
+    const [search, reported] = [runs.slice(0, 4), runs.slice(4)].map((some) => some.map(({ seed }) => seed));
+    assert.equal(search, [0, 1, 0, 1]);
+    assert.is(new Set([...search, ...reported]).size, 4);
+  }
   assert.equal(
-    found.runs.map(({ losses }) => losses.length),
-    [4, 4],
+    a.runs.map(({ seed }) => seed),
+    b.runs.map(({ seed }) => seed),
   );
-  const [half] = halfway([found]);
-  assert.equal(half.losses, [found.tried[1].loss]);
-  const [short] = study([arm([1e-2], [])], [{ ...shift, domain: { ...domain, validation: choosing } }], {
-    ...options,
-    steps: 2,
-  });
-  assert.not.equal(half.losses, short.losses); // other seeds
 });
 
-studies("halfway leaves out arms without a search, and reordered compares with the rest", () => {
-  const one = { base: "b", rate: 1, atEdge: false, runs: [] };
-  const tried = [
-    { rate: 1, loss: 2 },
-    { rate: 2, loss: 5 },
-  ];
-  const full = [
-    { ...one, arm: "a", tried, losses: [1] },
-    { ...one, arm: "b", tried: [{ rate: 1, loss: 3 }, tried[1]], losses: [0.5] },
-    { ...one, arm: "c", tried: [{ rate: 1, loss: Number.NaN }], losses: [0.1] },
-  ];
-  const half = halfway(full);
+studies("the rate is the best of the search on the choosing rows; the reported rows decide nothing", () => {
+  const { arm } = noting("a", [1e-3, 0.03, 1]);
+  const [one] = study([arm], [shift()], options);
+  const [other] = study([arm], [shift([40, 41])], options);
+  assert.equal(one.tried, other.tried);
+  assert.is(one.rate, one.tried.reduce((best, now) => (now.loss < best.loss ? now : best)).rate);
+  assert.not.equal(one.losses, other.losses);
   assert.equal(
-    half.map(({ arm, losses }) => [arm, ...losses]),
+    one.runs.map(({ read }) => read),
+    one.losses,
+    "the losses are those of the reported rows",
+  );
+  assert.not.equal(study([arm], [shift([20, 21], [50])], options)[0].tried, one.tried);
+});
+
+studies("a rate at the edge of its grid is marked, in whatever order the grid is", () => {
+  const edges = [
+    [1e-3, 1e-2, 0.1],
+    [0.1, 1e-3, 1e-2],
+  ].map((rates) => study([noting("a", rates).arm], [shift([20], [5])], { ...options, steps: 20 })[0]);
+  for (const { rate, atEdge } of edges) {
+    assert.is(rate, 0.1);
+    assert.ok(atEdge);
+  }
+  const [single] = study([noting("a", [0.1]).arm], [shift()], options);
+  assert.not.ok(single.atEdge);
+  assert.equal(single.tried, []);
+});
+
+studies("the search may take fewer steps, and is then the half of the runs", () => {
+  const { arm } = noting("a", [1e-3, 1e-2]);
+  const [half] = study([arm], [shift()], options);
+  const [long] = study([arm], [shift()], { ...options, steps: 4, searchSteps: 2 });
+  assert.equal(long.tried, half.tried);
+  assert.ok(long.runs.every(({ losses }) => losses.length === 4));
+  const [{ losses }] = halfway([long]);
+  assert.equal(losses, [Math.min(...long.tried.map(({ loss }) => loss))]);
+  assert.equal(halfway(study([noting("a", [1]).arm], [shift()], options)), []);
+});
+
+studies("a diverging rate is not chosen; an arm that diverges at every rate has the loss Infinity", () => {
+  const rates = [1e-2, 1e30];
+  const [mixed] = study([noting("a", rates).arm], [shift()], { ...options, steps: 6 });
+  assert.is(mixed.rate, 1e-2);
+  assert.is(mixed.tried[1].loss, Infinity);
+  assert.ok(mixed.losses.every(Number.isFinite));
+  const [lost] = study([noting("b", [1e29, 1e30]).arm], [shift()], { ...options, steps: 6 });
+  assert.equal(lost.losses, [Infinity, Infinity]);
+});
+
+studies("another error than divergence is thrown", () => {
+  const failing: Arm<GPT2, GPT2, null> = {
+    name: "failing",
+    rates: [1],
+    prepare: (adapted) => ({
+      module: adapted,
+      adapted,
+      optimizer: new SGD(adapted.parameters(), { lr: 1 }),
+      beforeStep: () => {
+        throw new Error("inside");
+      },
+    }),
+  };
+  assert.throws(() => study([failing], [shift()], options), "inside");
+});
+
+studies("unfair studies are refused: numbers of rates, fineness of grids, names, rows", () => {
+  const refused = (grids: readonly (readonly number[])[], message: RegExp, on = shift()): void => {
+    const arms = grids.map((rates, i) => noting(`arm ${i}`, rates));
+    assert.throws(
+      () =>
+        study(
+          arms.map(({ arm }) => arm),
+          [on],
+          options,
+        ),
+      message,
+    );
+    for (const { runs } of arms) assert.is(runs.length, 0);
+  };
+  refused([[1e-3, 1e-2], [1e-3]], /equally many rates.*2, 1/);
+  refused([[], []], /equally many rates/);
+  refused(
     [
-      ["a", 2],
-      ["b", 3],
+      [1e-3, 1e-2],
+      [1e-3, 1e-1],
     ],
+    /equally fine.*arm 0: 10, arm 1: 100/,
   );
-  assert.equal(reordered(half, full.slice(0, 2), { par: 0.1 }), ["a and b"]);
-  assert.equal(reordered(half, full.slice(0, 2), { par: 0.6 }), []);
+  refused([[1e-3, 1e-3]], /different positive rates/);
+  refused([[0, 1e-3]], /different positive rates/);
+  refused([[1e-3]], /other rows for choosing.*1 are both/, shift([20, 30], [30]));
+  assert.throws(
+    () => study([noting("a", [1]).arm, noting("a", [1]).arm], [shift()], options),
+    /names of their own/,
+  );
+});
+
+studies("apart gives away the last batches and keeps the others", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 8 }), fc.nat(), (count, seed) => {
+      const batches = 1 + (seed % (count - 1));
+      const whole = domainOf(Array.from({ length: count }, (_, i) => i));
+      const { domain, choosing } = apart(whole, batches);
+      assert.is(choosing.length, batches);
+      assert.equal([...domain.validation, ...choosing], whole.validation);
+    }),
+  );
+  for (const batches of [0, 2]) assert.throws(() => apart(domainOf([1, 2]), batches), /1 to 1 batches/);
+});
+
+const result = (arm: string, losses: number[], base = "a"): ArmResult<null> => ({
+  ...{ arm, base, losses, domain: "d", rate: 1, tried: [], atEdge: false, runs: [] },
+});
+
+studies("reordered names the pairs that are exchanged by more than δ, both times", () => {
+  const once = [result("A", [1, 1.2]), result("B", [2, 2.2]), result("C", [3, 3])];
+  const doubled = [result("A", [1, 1]), result("B", [0.5, 0.7]), result("C", [2, 2])];
+  assert.equal(reordered(once, doubled, { par: 0.1 }), ["A and B"]);
+  assert.equal(reordered(once, doubled, { par: 0.5 }), []); // 0.4 apart after twice the steps
+  assert.equal(reordered(doubled, once, { par: 0.1 }), ["A and B"]);
+  assert.equal(reordered(once, once, { par: 0 }), []);
+  assert.equal(reordered(once, doubled.slice(1), { par: 0.1 }), []); // A is not in both
+});
+
+studies("reordered compares means over all bases, and a diverged arm is last", () => {
+  const once = [result("A", [1]), result("A", [5], "b"), result("B", [2]), result("B", [3], "b")];
+  const doubled = [result("A", [1]), result("A", [1], "b"), result("B", [2]), result("B", [Infinity], "b")];
+  assert.equal(reordered(once, doubled, { par: 0.1 }), ["A and B"]);
+});
+
+studies("arms are compared on each shift, and bases are not taken for seeds", () => {
+  const noise = [0, 0.1, -0.1, 0.05];
+  const arms = (offsets: readonly number[]) =>
+    offsets.flatMap((offset, i) => [
+      result(
+        "A",
+        noise.map((value) => 1 + value),
+        `base ${i}`,
+      ),
+      result(
+        "B",
+        noise.map((value, s) => 1 + offset + value + s / 1000),
+        `base ${i}`,
+      ),
+    ]);
+  const judge = (offsets: readonly number[]) =>
+    onEachShift(arms(offsets), "A", "B", (a, b) => lower(a, b, { par: 0 })).verdict;
+  assert.is(judge([1, 1]), "supported");
+  assert.is(judge([1, -1]), "contradicted");
+  assert.is(judge([-1, -1]), "contradicted");
+  assert.throws(() => onEachShift(arms([1]), "A", "C", (a, b) => lower(a, b, { par: 0 })), /no arm "C"/);
 });
 
 studies.run();

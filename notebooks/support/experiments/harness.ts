@@ -50,7 +50,7 @@ export interface RunOptions {
 export interface Run<T> {
   /** Number of parameters that train. */
   readonly trainable: number;
-  /** Held-out loss after training, in nats. */
+  /** Held-out loss after training, in nats; Infinity if the training diverged. */
   readonly loss: number;
   /** Training loss of each step before its update, without the penalty. */
   readonly losses: readonly number[];
@@ -92,7 +92,8 @@ export function runMethod<M extends LanguageModel, A, T>(
   const source = random(seed);
   const losses: number[] = [];
   const times = [performance.now()];
-  const { memory, peak } = measureOwn(others, () =>
+  let diverged = false;
+  const train = (): void =>
     trainPrepared(prepared, {
       steps,
       batch: (step) => domain.batch(rows, source.split(step)),
@@ -105,11 +106,18 @@ export function runMethod<M extends LanguageModel, A, T>(
         times.push(performance.now());
         tick?.();
       },
-    }),
-  );
+    });
+  const { memory, peak } = measureOwn(others, () => {
+    try {
+      train();
+    } catch (error) {
+      if (!DIVERGED.test((error as Error).message)) throw error;
+      diverged = true;
+    }
+  });
   const run = {
     trainable: sizeOf(optimizer.parameters()),
-    loss: validationLoss(model, domain),
+    loss: diverged ? Number.POSITIVE_INFINITY : validationLoss(model, domain),
     losses,
     seconds: times.slice(1).map((time, i) => (time - times[i]) / 1000),
     memory,
@@ -119,6 +127,9 @@ export function runMethod<M extends LanguageModel, A, T>(
   release(module, optimizer, kept);
   return run;
 }
+
+/** What `fit` says when a loss or a gradient is not finite any more. */
+const DIVERGED = /^fit: the (loss|norm of the gradients) of step \d+ is /;
 
 /** One training run of a prepared method: gradients clipped to norm 1, warm-up over a tenth of the steps, linear decay. */
 export function trainPrepared<B>(

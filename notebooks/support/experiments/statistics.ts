@@ -33,6 +33,15 @@ export function studentTail(t: number, df: number): number {
 
 /** The value that Student's t with `df` degrees of freedom stays below with `probability`, at least ½. */
 export function studentQuantile(probability: number, df: number): number {
+  const key = `${probability} ${df}`;
+  const known = quantiles.get(key) ?? findQuantile(probability, df);
+  quantiles.set(key, known);
+  return known;
+}
+
+const quantiles = new Map<string, number>();
+
+function findQuantile(probability: number, df: number): number {
   let [low, high] = [0, 1];
   while (studentTail(high, df) > 1 - probability) high *= 2;
   for (let i = 0; i < 60; i++) {

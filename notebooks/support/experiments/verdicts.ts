@@ -4,7 +4,7 @@
  * either side together.
  *
  * What the interval assumes: pairs are independent, and differences are about as often above their mean as below it.
- * Seeds on one base are such pairs; seeds on two bases are not one sample of twice the size, since the bases differ. So a
+ * Against a threshold (`above`, `below`) skewed values break the latter, and more than one in twenty is decided. Seeds on one base are such pairs; seeds on two bases are not one sample of twice the size, since the bases differ. So a
  * claim is judged on each base, and `every` joins the judgements.
  */
 import type { Verdict } from "../notebook/session.ts";
@@ -86,7 +86,9 @@ export function lower(first: readonly number[], second: readonly number[], decis
 export function higher(first: readonly number[], second: readonly number[], decision: Decision): Judgement {
   const { values, diverged } = differences(first, second);
   // A diverged first arm counts against the claim, whichever way its values point.
-  return opposite(judged({ values: diverged ? values.map((value) => -value) : values, diverged }, decision.par));
+  return opposite(
+    judged({ values: diverged ? values.map((value) => -value) : values, diverged }, decision.par),
+  );
 }
 
 /**
@@ -136,7 +138,9 @@ export function every(parts: readonly Judgement[]): Judgement {
   const against = parts.filter((part) => part.verdict === "contradicted").map((part) => part.p ?? 0);
   if (against.length > 0) {
     const least = Math.min(...against) * parts.length;
-    return least <= LEVEL ? { verdict: "contradicted", why, p: least } : { verdict: "cannot tell", why, p: 1 };
+    return least <= LEVEL
+      ? { verdict: "contradicted", why, p: least }
+      : { verdict: "cannot tell", why, p: 1 };
   }
   const order: readonly Verdict[] = ["cannot tell", "on a par"];
   const verdict = order.find((one) => parts.some((part) => part.verdict === one)) ?? "supported";
@@ -153,7 +157,9 @@ interface Differences {
 function differences(first: readonly number[], second: readonly number[]): Differences {
   if (first.length !== second.length)
     throw new RangeError(`expected pairs of values; got ${first.length} and ${second.length}`);
-  const [one, other] = [first, second].map((values) => values.map((value) => Number(!Number.isFinite(value))));
+  const [one, other] = [first, second].map((values) =>
+    values.map((value) => Number(!Number.isFinite(value))),
+  );
   const [n, k, l] = [first.length, sum(one), sum(other)];
   if (k + l === 0) return { values: first.map((value, i) => value - second[i]), diverged: "" };
   return { values: one.map((value, i) => value - other[i]), diverged: `diverged: ${k} of ${n} against ${l}` };
