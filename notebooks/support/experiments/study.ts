@@ -16,8 +16,11 @@ export interface Arm<M extends LanguageModel, A, T> {
   readonly name: string;
   /** The learning rates to choose from; equally many in all arms, with the same ratio of the highest to the lowest. */
   readonly rates: readonly number[];
-  /** Prepares the method on a new copy of the base. @param seed of whatever the method draws */
-  prepare(model: M, how: { readonly rate: number; readonly seed: number }): Prepared<A>;
+  /** Prepares the method on a new copy of the base. @param how `seed` of whatever the method draws, `steps` of the run */
+  prepare(
+    model: M,
+    how: { readonly rate: number; readonly seed: number; readonly steps: number },
+  ): Prepared<A>;
   /** Takes out of the adapted model what is to be kept of a reported run. @default nothing */
   read?(adapted: A): T;
 }
@@ -46,6 +49,12 @@ export interface StudyOptions {
    * @default steps
    */
   readonly searchSteps?: number;
+  /**
+   * Most rates that a grid gets in addition: while the best rate is its lowest or its highest, it goes on by its own
+   * factor on that side.
+   * @default 0
+   */
+  readonly widen?: number;
 }
 
 /** The runs of one arm from one base. */
@@ -57,7 +66,7 @@ export interface ArmResult<T> {
   /** The chosen rate. */
   readonly rate: number;
   /** Mean loss of the search by rate, for the curve of rates; empty if there was one rate only. */
-  readonly tried: readonly { readonly rate: number; readonly loss: number }[];
+  readonly tried: readonly Tried[];
   /** Whether the chosen rate is the lowest or the highest tried, so that a better one may lie outside. */
   readonly atEdge: boolean;
   /** The reported runs, one for each seed. */
@@ -78,7 +87,7 @@ const REPORTED = 100;
 export function study<M extends LanguageModel, A, T = undefined>(
   arms: readonly Arm<M, A, T>[],
   shifts: readonly Shift<M>[],
-  { steps, rows, seeds, search = 3, searchSteps = steps }: StudyOptions,
+  { steps, rows, seeds, search = 3, searchSteps = steps, widen = 0 }: StudyOptions,
 ): ArmResult<T>[] {
   const count = checkGrids(arms);
   for (const shift of shifts) checkApart(shift);
@@ -95,7 +104,7 @@ export function study<M extends LanguageModel, A, T = undefined>(
     const { domain, steps, rate, seed } = how;
     const run = runMethod<M, A, R>(
       () => shift.copy(),
-      (model) => arm.prepare(model, { rate, seed }),
+      (model) => arm.prepare(model, { rate, seed, steps }),
       { domain, steps, rows, seed },
       read,
     );
@@ -105,7 +114,7 @@ export function study<M extends LanguageModel, A, T = undefined>(
   const tryRates = (arm: Arm<M, A, T>, shift: Shift<M>): ArmResult<T>["tried"] => {
     if (count === 1) return [];
     const domain = { ...shift.domain, validation: shift.choosing };
-    return arm.rates.map((rate) => ({
+    const tryOut = (rate: number): Tried => ({
       rate,
       loss: mean(
         Array.from(
@@ -113,7 +122,14 @@ export function study<M extends LanguageModel, A, T = undefined>(
           (_, seed) => once(arm, shift, { domain, steps: searchSteps, rate, seed }, () => null).loss,
         ),
       ),
-    }));
+    });
+    const tried = arm.rates.map(tryOut);
+    for (let more = 0; more < widen; more++) {
+      const beyond = nextRate(tried);
+      if (beyond === null) break;
+      tried.push(tryOut(beyond));
+    }
+    return tried.sort((one, other) => one.rate - other.rate);
   };
   const results = shifts.flatMap((shift) =>
     arms.map((arm): ArmResult<T> => {
@@ -129,7 +145,7 @@ export function study<M extends LanguageModel, A, T = undefined>(
         domain: shift.domain.name,
         rate,
         tried,
-        atEdge: count > 1 && (rate === Math.min(...arm.rates) || rate === Math.max(...arm.rates)),
+        atEdge: nextRate(tried) !== null,
         runs,
         losses: runs.map(({ loss }) => loss),
       };
@@ -139,8 +155,24 @@ export function study<M extends LanguageModel, A, T = undefined>(
   return results;
 }
 
+/** A rate with the mean loss of its search. */
+interface Tried {
+  readonly rate: number;
+  readonly loss: number;
+}
+
+/** The rate beyond the best one, if that is the lowest or the highest of several, at the grid's own factor; else null. */
+export function nextRate(tried: readonly Tried[]): number | null {
+  const rates = tried.map(({ rate }) => rate).sort((one, other) => one - other);
+  const best = bestOf(tried);
+  if (rates.length < 2 || best === undefined) return null;
+  if (best === rates[0]) return rates[0] * (rates[0] / rates[1]);
+  const [last, before] = [rates[rates.length - 1], rates[rates.length - 2]];
+  return best === last ? last * (last / before) : null;
+}
+
 /** The rate with the lowest loss, which is finite; of equal ones, the first. Undefined if there is none. */
-function bestOf(tried: readonly { readonly rate: number; readonly loss: number }[]): number | undefined {
+function bestOf(tried: readonly Tried[]): number | undefined {
   const finite = tried.filter(({ loss }) => Number.isFinite(loss));
   return finite.find(({ loss }) => finite.every((other) => loss <= other.loss))?.rate;
 }
