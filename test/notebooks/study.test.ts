@@ -12,6 +12,7 @@ import {
   type ArmResult,
   apart,
   halfway,
+  nextRate,
   onEachShift,
   reordered,
   type Shift,
@@ -106,6 +107,34 @@ studies("a rate at the edge of its grid is marked, in whatever order the grid is
   const [single] = study([noting("a", [0.1]).arm], [shift()], options);
   assert.not.ok(single.atEdge);
   assert.equal(single.tried, []);
+});
+
+studies("a grid goes on, by its own factor, for as long as the best rate is at its edge", () => {
+  const narrow = { ...options, steps: 20 };
+  const place = shift([20], [5]);
+  const [wide] = study([noting("a", [1e-3, 1e-2]).arm], [place], { ...narrow, widen: 4 });
+  const rates = wide.tried.map(({ rate }) => rate);
+  assert.ok(rates.length > 2 && !wide.atEdge, `${rates}`);
+  for (const [i, rate] of rates.slice(1).entries()) assert.ok(Math.abs(rate / rates[i] - 10) < 1e-9);
+  const [once] = study([noting("a", [1e-3, 1e-2]).arm], [place], { ...narrow, widen: 1 });
+  assert.equal(once.tried, wide.tried.slice(0, 3));
+  const at = (losses: readonly number[]) => nextRate(losses.map((loss, i) => ({ rate: 2 ** i, loss })));
+  assert.is(at([1, 2, 3]), 0.5);
+  assert.is(at([3, 2, 1]), 8);
+  assert.is(at([2, 1, 3]), null);
+  assert.is(at([2, 1, Number.POSITIVE_INFINITY]), null);
+  assert.is(at([1]), null);
+});
+
+studies("a run is prepared with its number of steps", () => {
+  const seen: number[] = [];
+  const { arm } = noting("a", [1e-3, 1e-2]);
+  const prepare: typeof arm.prepare = (model, how) => {
+    seen.push(how.steps);
+    return arm.prepare(model, how);
+  };
+  study([{ ...arm, prepare }], [shift()], { ...options, steps: 4, searchSteps: 2 });
+  assert.equal(seen, [2, 2, 2, 2, 4, 4]);
 });
 
 studies("the search may take fewer steps, and is then the half of the runs", () => {

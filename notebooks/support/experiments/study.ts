@@ -145,7 +145,7 @@ export function study<M extends LanguageModel, A, T = undefined>(
         domain: shift.domain.name,
         rate,
         tried,
-        atEdge: nextRate(tried) !== null,
+        atEdge: tried.length > 1 && (bestOf(tried) === undefined || nextRate(tried) !== null),
         runs,
         losses: runs.map(({ loss }) => loss),
       };
