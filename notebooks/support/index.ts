@@ -1,6 +1,9 @@
 /** @file The names that every notebook uses; what one subject alone needs is imported from its own file. */
 
 export { farShift } from "./data/declarations.ts";
+export { type CommittedBase, committedBase } from "./experiments/bases.ts";
+export { readersShift } from "./experiments/reader.ts";
+export { farShiftOf, type KnownShift, nearShift, taskShift } from "./experiments/shifts.ts";
 export { above, below, every, higher, lower, noWorse } from "./experiments/verdicts.ts";
 export { defineSettings, settingsTable } from "./notebook/settings.ts";
 export { display, md } from "./show/display.ts";

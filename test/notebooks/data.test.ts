@@ -1,12 +1,8 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { farShift, nodeTypes } from "../../notebooks/support/data/declarations.ts";
-import { holdOut, ownText } from "../../notebooks/support/data/text.ts";
-import { NotebookError } from "../../notebooks/support/terminal/errors.ts";
+import { holdOut } from "../../notebooks/support/data/text.ts";
 
 const data = suite("text data");
 
@@ -56,29 +52,6 @@ data("holding out loses nothing and takes a tenth of every region", () => {
   );
   const { train, validation } = holdOut(farShift().target);
   assert.ok(Math.abs(validation.length / (train.length + validation.length) - 0.1) < 0.01);
-});
-
-data("a reader's own file is read; an unsuitable one is refused", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "text-"));
-  const file = async (name: string, content: string | Uint8Array) => {
-    await writeFile(join(folder, name), content);
-    return join(folder, name);
-  };
-  const refused = (path: string, message: RegExp) =>
-    assert.throws(
-      () => ownText(path),
-      (error: Error) => error instanceof NotebookError && message.test(error.message),
-    );
-  try {
-    const mine = await file("mine.txt", "“Café”—naïve…\r\n".repeat(1000));
-    assert.is(ownText(mine).slice(0, 17), '"Cafe"-naive...\n"');
-    refused(await file("short.txt", "a few words"), /at least 10,000 characters; ".*short\.txt" has 11/);
-    refused(await file("binary", new Uint8Array(20_000)), /is binary/);
-    refused(join(folder, "missing"), /got ".*missing" \(ENOENT\)/);
-    refused(folder, /EISDIR/);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
 });
 
 data.run();

@@ -1,24 +1,4 @@
-/** @file Plain text as data: reduced to ASCII, read from a reader's own file, divided for training and validation. */
-import { readFileSync } from "node:fs";
-import { NotebookError } from "../terminal/errors.ts";
-
-/** A reader's own text file, reduced to ASCII. @throws NotebookError if it is unreadable, binary or shorter than 10,000 characters */
-export function ownText(path: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new NotebookError(`text: expected the path of a text file; got "${path}" (${reason})`);
-  }
-  if (bytes.includes(0)) throw new NotebookError(`text: expected a text file; "${path}" is binary`);
-  const text = toAscii(bytes.toString("utf8"));
-  if (text.length < 10_000) {
-    throw new NotebookError(`text: expected at least 10,000 characters; "${path}" has ${text.length}`);
-  }
-  return text;
-}
-
+/** @file Plain text as data: reduced to ASCII, divided for training and validation. */
 export interface HoldOut {
   /** Characters of a block. @default 2000 */
   readonly block?: number;

@@ -29,6 +29,9 @@ export interface HeldOut {
   readonly choosing?: number;
 }
 
+/** Rows of a validation batch. */
+const BATCH = 32;
+
 /** The restaurants' bases: `a` and `b` have d = 64, the tiny ones d = 16. */
 export type RestaurantsBase = "a" | "b" | "tiny-a" | "tiny-b";
 
@@ -52,7 +55,7 @@ export function taskShift(
 ): KnownShift {
   const name = base === "a" || base === "b" ? (`restaurants-${base}` as const) : base;
   const domain = taskDomain(task, { time, test: reported + choosing, random: random(11) });
-  return shiftOf(committedBase(name), task.name, domain, choosing);
+  return shiftOf(committedBase(name), task.name, domain, choosing / BATCH);
 }
 
 const far = {
@@ -78,23 +81,24 @@ export function farShiftOf(base: "declarations" | "english", held: HeldOut = {})
     encode: (part) => from.tokenizer.encode(part),
     held: { every },
   });
-  return shiftOf(from, name, domain, choosing);
+  return shiftOf(from, name, domain, choosing / BATCH);
 }
 
-function shiftOf<M extends LanguageModel>(
-  from: CommittedBase<M>,
+/** A shift from a base to a domain, of whose batches the last `batches` are for choosing. */
+export function shiftOf<M extends LanguageModel>(
+  from: Pick<CommittedBase<M>, "tokenizer" | "copy"> & { readonly name: string },
   name: string,
   whole: Domain,
-  choosing: number,
+  batches: number,
 ): KnownShift<M> {
-  const { domain, choosing: others } = apart(whole, choosing / 32);
+  const { domain, choosing } = apart(whole, batches);
   let before: number | undefined;
   return {
     base: from.name,
     name,
     copy: from.copy,
     domain,
-    choosing: others,
+    choosing,
     tokenizer: from.tokenizer,
     get before() {
       return (before ??= validationLoss(from.copy(), domain));

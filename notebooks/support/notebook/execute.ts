@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { register } from "node:module";
 import { basename } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { Reader } from "../experiments/reader.ts";
 import { NotebookError } from "../terminal/errors.ts";
 import { processTerminal, silentTerminal, type Terminal } from "../terminal/terminal.ts";
 import { type Cell, parsePercent } from "./percent.ts";
@@ -18,6 +19,8 @@ export interface ExecuteOptions {
   readonly overrides?: ReadonlyMap<string, string>;
   /** Value of the setting "seeds", for a notebook that has one. */
   readonly seeds?: string;
+  /** The reader's own text and model, for a notebook that takes them. */
+  readonly reader?: Reader;
   readonly terminal?: Terminal;
 }
 
@@ -45,18 +48,25 @@ let runs = 0; // a module is evaluated once per URL, so each run imports a new U
  */
 export async function executeNotebook(
   path: string,
-  { full = false, overrides = new Map(), seeds, terminal = processTerminal }: ExecuteOptions = {},
+  {
+    full = false,
+    overrides = new Map(),
+    seeds,
+    reader = {},
+    terminal = processTerminal,
+  }: ExecuteOptions = {},
 ): Promise<Execution> {
   const name = basename(path, ".ts");
   const cells = parsePercent(await readFile(path, "utf8"), path);
-  const session = new Session({ name, cells, full, overrides, seeds, terminal });
+  const session = new Session({ name, cells, full, overrides, seeds, reader, terminal });
   await evaluate(path, session);
   const given = [...overrides.keys()];
   if (given.length > 0 && !session.settings) {
     throw new NotebookError(`${name}: has no settings; given ${given.join(", ")}`);
   }
   const { outputs, tables, verdicts, seconds, settings } = session;
-  const changed = Object.fromEntries(overrides);
+  const own = Object.entries(reader).filter(([, value]) => value !== undefined);
+  const changed = Object.fromEntries([...overrides, ...own.map(([key, path]) => [key, basename(path)])]);
   if (seeds !== undefined && settings?.seeds !== undefined) changed.seeds = seeds;
   return { name, cells, outputs, tables, verdicts, full, settings: settings ?? {}, changed, seconds };
 }

@@ -21,11 +21,19 @@ export function choose(asked: readonly string[], names: readonly string[]): read
   return asked.length > 0 ? [...new Set(asked)] : names;
 }
 
-/** One line for each notebook: its name and its title. */
+/** One line for each notebook: its name, its title, and whether it takes a reader's text and base. */
 export async function listing(folder: string, names: readonly string[]): Promise<string> {
   const width = Math.max(...names.map((name) => name.length));
   const titles = await Promise.all(names.map((name) => title(join(folder, `${name}.ts`))));
-  return names.map((name, i) => `${name.padEnd(width)}  ${titles[i]}`.trimEnd()).join("\n");
+  const taking = await readersNotebooks(folder, names);
+  const mark = (name: string): string => (taking.includes(name) ? "  (text, base)" : "");
+  return names.map((name, i) => `${name.padEnd(width)}  ${titles[i]}${mark(name)}`.trimEnd()).join("\n");
+}
+
+/** Those of the notebooks that take a reader's text and base: they ask for them. */
+export async function readersNotebooks(folder: string, names: readonly string[]): Promise<string[]> {
+  const sources = await Promise.all(names.map((name) => readFile(join(folder, `${name}.ts`), "utf8")));
+  return names.filter((_, i) => /\breadersShift\(/.test(sources[i]));
 }
 
 /** The settings of each notebook, with their quick and full values, wrapped to `columns`. */

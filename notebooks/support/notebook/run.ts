@@ -1,6 +1,7 @@
 /** @file Runs one notebook and writes it with its outputs as `.ipynb`. */
 import { join } from "node:path";
 import { writeFileAtomic } from "lowrank/core";
+import type { Reader } from "../experiments/reader.ts";
 import { uninterrupted } from "../runner/interrupt.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { executeNotebook } from "./execute.ts";
@@ -17,6 +18,8 @@ export interface RunRequest {
   /** Changed settings by name, as text. */
   readonly overrides: Readonly<Record<string, string>>;
   readonly seeds?: string;
+  /** The reader's own text and model. */
+  readonly reader?: Reader;
 }
 
 export interface RunResult {
@@ -29,11 +32,12 @@ export interface RunResult {
 
 /** Runs a notebook. The file is written at the end, completely or not at all. */
 export async function runNotebook(request: RunRequest, terminal: Terminal): Promise<RunResult> {
-  const { name, folder, out, full, overrides, seeds } = request;
+  const { name, folder, out, full, overrides, seeds, reader } = request;
   const execution = await executeNotebook(join(folder, `${name}.ts`), {
     full,
     overrides: new Map(Object.entries(overrides)),
     seeds,
+    reader,
     terminal,
   });
   const { cells, tables } = execution;

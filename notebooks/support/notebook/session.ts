@@ -4,6 +4,7 @@
  * there is no session, and outputs are only printed.
  */
 
+import type { Reader } from "../experiments/reader.ts";
 import { processTerminal, type Terminal } from "../terminal/terminal.ts";
 import type { Cell } from "./percent.ts";
 
@@ -26,6 +27,8 @@ export interface SessionOptions {
   readonly overrides: ReadonlyMap<string, string>;
   /** Value of the setting "seeds", for a notebook that has one. */
   readonly seeds: string | undefined;
+  /** The reader's own text and model, for a notebook that takes them. */
+  readonly reader?: Reader;
   readonly terminal: Terminal;
   /** Called with the settings once the notebook has declared them. */
   readonly onSettings?: (settings: object) => void;
@@ -38,6 +41,7 @@ export class Session {
   readonly full: boolean;
   readonly overrides: ReadonlyMap<string, string>;
   readonly seeds: string | undefined;
+  readonly reader: Reader;
   readonly terminal: Terminal;
   readonly onSettings: (settings: object) => void;
   /** outputs[i]: the outputs of cell i, in order. */
@@ -49,12 +53,22 @@ export class Session {
   settings: Readonly<Record<string, SettingValue>> | null = null;
   private cell = -1;
 
-  constructor({ name, cells, full, overrides, seeds, terminal, onSettings = () => {} }: SessionOptions) {
+  constructor({
+    name,
+    cells,
+    full,
+    overrides,
+    seeds,
+    reader = {},
+    terminal,
+    onSettings = () => {},
+  }: SessionOptions) {
     this.name = name;
     this.cells = cells;
     this.full = full;
     this.overrides = overrides;
     this.seeds = seeds;
+    this.reader = reader;
     this.terminal = terminal;
     this.onSettings = onSettings;
     this.outputs = cells.map(() => []);

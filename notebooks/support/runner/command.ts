@@ -5,9 +5,10 @@ import { availableParallelism } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type DeviceName, setDevice } from "lowrank/core";
 import { kept } from "../check/quick.ts";
+import type { Reader } from "../experiments/reader.ts";
 import { mean } from "../experiments/statistics.ts";
 import { readNotebook } from "../gallery/notebook.ts";
-import { choose, listing, notebooksIn, settingsListing } from "../notebook/folder.ts";
+import { choose, listing, notebooksIn, readersNotebooks, settingsListing } from "../notebook/folder.ts";
 import type { RunRecord } from "../notebook/record.ts";
 import { type RunRequest, type RunResult, runNotebook } from "../notebook/run.ts";
 import { VERDICTS } from "../notebook/session.ts";
@@ -32,6 +33,8 @@ Git ignores out/ and gallery/. The files beside the notebooks are committed, and
   --full              the long setting; without it, the quick one
   --seeds N           independent runs to average over (the setting "seeds")
   --set NAME=VALUE    change a setting; may be repeated; needs one notebook
+  --text FILE         adapt to this text, any in UTF-8; needs one notebook, which --list marks with "text, base"
+  --base FOLDER       adapt this model, a GPT-2 or Llama in Hugging Face's format; likewise
   --device NAME       compute on this device (npm run devices lists them)
   --jobs N            run N notebooks at a time (default: the number of cores)
   --out DIR           write to this folder instead
@@ -85,15 +88,20 @@ async function run(
       `--set needs one notebook: npm start -- NAME --set ...; one of ${names.join(", ")}`,
     );
   }
+  const reader = await readerOf(values, chosen, folder, names);
   if (values.device !== undefined) {
     setDevice(values.device as DeviceName); // throws if it is unknown or does not work here
     process.env.LOWRANK_DEVICE = values.device; // for the notebooks' own processes
   }
-  const keep = values.full && values.set.length === 0 && !values.seeds && !values.device;
+  const keep = values.full && values.set.length === 0 && !values.seeds && !values.device && !reader;
   const out = resolve(values.out ?? (keep ? folder : runs));
+  if (reader && out === resolve(folder))
+    throw new NotebookError(
+      `--out: expected another folder than ${here(folder)}, whose files are of its own texts and bases`,
+    );
   await requireFolder(out);
 
-  const requests = chosen.map((name) => ({ name, folder, out, full: values.full, overrides, seeds }));
+  const requests = chosen.map((name) => ({ name, folder, out, full: values.full, overrides, seeds, reader }));
   const jobs = Math.min(
     chosen.length,
     values.jobs === undefined ? availableParallelism() : positiveInteger("jobs", values.jobs),
@@ -111,6 +119,28 @@ async function run(
   if (failed.length > 0) {
     throw new NotebookError(`${failed.length} of ${chosen.length} notebooks failed: ${failed.join(", ")}`);
   }
+}
+
+/** The reader's text and model, checked, for a notebook that takes them; undefined if there are none. */
+async function readerOf(
+  { text, base }: Reader,
+  chosen: readonly string[],
+  folder: string,
+  names: readonly string[],
+): Promise<Reader | undefined> {
+  if (text === undefined && base === undefined) return undefined;
+  const option = text === undefined ? "--base" : "--text";
+  const taking = await readersNotebooks(folder, names);
+  const list = taking.join(", ") || "none";
+  if (chosen.length > 1)
+    throw new NotebookError(`${option} needs one notebook: npm start -- NAME ${option} ...; one of ${list}`);
+  if (!taking.includes(chosen[0]))
+    throw new NotebookError(
+      `${option}: ${chosen[0]} runs on its own texts and bases only; those that take others: ${list}`,
+    );
+  const { checkReader } = await import("../experiments/reader.ts"); // loads the models' code, which --help need not
+  checkReader({ text, base });
+  return { text, base };
 }
 
 /** Runs a single notebook in this process, which shows its tables; several in processes of their own. Returns the failed ones. */
@@ -151,6 +181,8 @@ function parse(args: readonly string[]) {
       full: { type: "boolean", default: false },
       seeds: { type: "string" },
       set: { type: "string", multiple: true, default: [] },
+      text: { type: "string" },
+      base: { type: "string" },
       device: { type: "string" },
       jobs: { type: "string" },
       out: { type: "string" },
