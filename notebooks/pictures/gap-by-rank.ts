@@ -61,51 +61,53 @@ async function pointsOf(notebook: string): Promise<Point[]> {
 function draw(points: readonly Point[], { text, ...colours }: Colours): string {
   const ranks = [...new Set(points.map(({ rank }) => rank))];
   const [least, most] = [Math.min(...ranks), Math.max(...ranks)];
-  const svg = renderSvg({
-    width: 640,
-    height: 320,
-    marginTop: 36,
-    marginLeft: 52,
-    marginRight: 16,
-    marginBottom: 48,
-    ariaLabel: "What LoRA gains of what full fine-tuning gains, by rank",
-    x: { type: "log", domain: [least, most] },
-    y: {
-      domain: [70, 103],
-      ticks: [70, 80, 90, 100],
-      tickFormat: (y: number) => `${y} %`,
-      tickSize: 0,
-      grid: true,
-      label: "share of the gain of full fine-tuning",
-      labelArrow: "none",
+  const svg = renderSvg(
+    {
+      options: {
+        width: 640,
+        height: 320,
+        marginTop: 36,
+        marginLeft: 52,
+        marginRight: 16,
+        marginBottom: 48,
+        ariaLabel: "What LoRA gains of what full fine-tuning gains, by rank",
+        x: { type: "log", domain: [least, most] },
+        y: {
+          domain: [70, 103],
+          ticks: [70, 80, 90, 100],
+          tickFormat: (y: number) => `${y} %`,
+          tickSize: 0,
+          grid: true,
+          label: "share of the gain of full fine-tuning",
+          labelArrow: "none",
+        },
+        color: { domain: shifts.map(({ shift }) => shift), range: [colours.near, colours.far] },
+        marks: [
+          Plot.axisX(ranks, {
+            text: String,
+            tickSize: 0,
+            label: `rank r of the update ΔW = B A (full rank: ${most})`,
+            labelArrow: "none",
+            labelAnchor: "center",
+          }),
+          Plot.ruleY([100], { stroke: text, strokeDasharray: "4 4", strokeOpacity: 0.6 }),
+          Plot.ruleX(points, {
+            x: "rank",
+            y1: (p) => p.mean - p.std,
+            y2: (p) => p.mean + p.std,
+            stroke: "shift",
+            strokeOpacity: 0.5,
+          }),
+          Plot.line(points, { x: "rank", y: "mean", stroke: "shift", strokeWidth: 2 }),
+          Plot.dot(points, { x: "rank", y: "mean", fill: "shift", r: 3.5 }),
+          ...shifts.map(({ shift, words, rank, share, anchor }) =>
+            Plot.text([words], { x: rank, y: share, fill: colours[shift], textAnchor: anchor }),
+          ),
+        ],
+      },
     },
-    color: { domain: shifts.map(({ shift }) => shift), range: [colours.near, colours.far] },
-    marks: [
-      Plot.axisX(ranks, {
-        text: String,
-        tickSize: 0,
-        label: `rank r of the update ΔW = B A (full rank: ${most})`,
-        labelArrow: "none",
-        labelAnchor: "center",
-      }),
-      Plot.ruleY([100], { stroke: text, strokeDasharray: "4 4", strokeOpacity: 0.6 }),
-      Plot.ruleX(points, {
-        x: "rank",
-        y1: (p) => p.mean - p.std,
-        y2: (p) => p.mean + p.std,
-        stroke: "shift",
-        strokeOpacity: 0.5,
-      }),
-      Plot.line(points, { x: "rank", y: "mean", stroke: "shift", strokeWidth: 2 }),
-      Plot.dot(points, { x: "rank", y: "mean", fill: "shift", r: 3.5 }),
-      ...shifts.map(({ shift, words, rank, share, anchor }) =>
-        Plot.text([words], { x: rank, y: share, fill: colours[shift], textAnchor: anchor }),
-      ),
-    ],
-  });
-  // renderSvg draws small and on white; here the page shows through. The style sheet is for pages around an SVG.
-  return svg
-    .replace("background: white; color: black", `color: ${text}`)
-    .replace('font-size="10"', 'font-size="13"')
-    .replace(/<style>.*<\/style>/s, "");
+    { fontSize: 13 },
+  );
+  // renderSvg draws on white; here the page shows through. The style sheet is for pages around an SVG.
+  return svg.replace("background: white; color: black", `color: ${text}`).replace(/<style>.*<\/style>/s, "");
 }

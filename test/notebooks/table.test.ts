@@ -1,21 +1,26 @@
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { tablesIn } from "../../notebooks/support/check/tables.ts";
 import { parsePercent } from "../../notebooks/support/notebook/percent.ts";
 import { Session, withSession } from "../../notebooks/support/notebook/session.ts";
+import { card } from "../../notebooks/support/show/card.ts";
 import { display } from "../../notebooks/support/show/display.ts";
 import { formatNumber, meanStd } from "../../notebooks/support/show/format.ts";
 import { replication } from "../../notebooks/support/show/replication.ts";
+import { marked, samples } from "../../notebooks/support/show/samples.ts";
 import { table } from "../../notebooks/support/show/table.ts";
 import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 import { width } from "../../notebooks/support/terminal/text.ts";
 
 const tables = suite("tables");
 
-tables("mean ± spread: one significant digit of the deviation, two after a leading 1", () => {
+tables("mean ± spread: one significant digit of the deviation, at most four of the mean", () => {
   const spread = (center: number, d: number) => String(meanStd([center - d, center + d])); // deviation d √2
   assert.is(spread(2.31, 0.02 / Math.SQRT2), "2.31 ± 0.02");
-  assert.is(spread(2.31, 0.014 / Math.SQRT2), "2.310 ± 0.014");
+  assert.is(spread(2.31, 0.014 / Math.SQRT2), "2.31 ± 0.01");
+  assert.is(spread(4.2429851321, 2e-10 / Math.SQRT2), "4.243 ± 2e-10");
+  assert.is(spread(0.029, 0.0099 / Math.SQRT2), "0.03 ± 0.01");
   assert.is(spread(1234.5, 30 / Math.SQRT2), "1,235 ± 30");
   assert.is(String(meanStd([2.5])), "2.50");
   assert.is(String(meanStd([3, 3, 3])), "3 ± 0");
@@ -60,6 +65,75 @@ const sample = table(
     columns: ["method", "parameters", { key: "loss", label: "L" }, "spread", "ok"],
   },
 );
+
+tables("numbers have three significant digits; means and deviations of a column have equal decimals", () => {
+  const column = (values: readonly (number | ReturnType<typeof meanStd>)[]): readonly string[] =>
+    table(values.map((v) => ({ v }))).grid.rows.map(([text]) => text);
+  assert.equal(column([0.1234567, 0.98]), ["0.123", "0.980"]);
+  assert.equal(column([0.00123456, 1.23456, 145.678, 20_000.5, 0.5]), [
+    "0.00123",
+    "1.23",
+    "146",
+    "20,001",
+    "0.500",
+  ]);
+  assert.equal(column([834_432, 8]), ["834,432", "8"]);
+  assert.equal(column([98.76, 102.34]), ["98.8", "102.3"]);
+  const spreads = [0.0288, 0.0461].map((mean, i) =>
+    meanStd([mean - [2e-4, 2e-3][i], mean + [2e-4, 2e-3][i]]),
+  );
+  assert.equal(column(spreads), ["0.0288 ± 0.0003", "0.0461 ± 0.0028"]);
+});
+
+tables("subscripts in HTML are subscripts, as text they are plain", () => {
+  const { "text/html": html, "text/plain": text } = table([{ W_q: "W_v" }], { title: "r_q" }).toMime();
+  assert.match(html, /<b>r<sub>q<\/sub><\/b>.*<th[^>]*>W<sub>q<\/sub>.*<td[^>]*>W<sub>v<\/sub>/s);
+  assert.match(text, /W_q.*W_v/s);
+});
+
+tables("samples mark the words that are new after adaptation, in order", () => {
+  assert.equal(marked("by the river: fair food.", "by the old river: fair food."), [
+    { text: "by the", isNew: false },
+    { text: "old", isNew: true },
+    { text: "river: fair food.", isNew: false },
+  ]);
+  const words = fc.array(fc.constantFrom<string>("a", "b", "c", "<d>"), { maxLength: 8 });
+  fc.assert(
+    fc.property(words, words, (before, after) => {
+      const runs = marked(before.join(" "), after.join(" "));
+      assert.is(runs.map(({ text }) => text).join(" "), after.join(" "));
+      const kept = runs.flatMap(({ text, isNew }) => (isNew ? [] : text.split(" ")));
+      let at = 0;
+      for (const word of kept) assert.ok((at = before.indexOf(word, at) + 1) > 0, `${kept} in ${before}`);
+      if (before.join(" ") === after.join(" ")) assert.ok(runs.every(({ isNew }) => !isNew));
+    }),
+  );
+  const shown = samples([{ input: "Aromi", base: "a river", adapted: "by a <river>" }], { title: "T" });
+  const { "text/html": html, "text/plain": text } = shown.toMime();
+  assert.match(html, /<b>by<\/b> a <b>&lt;river&gt;<\/b>/);
+  assert.match(text, /adapted {2}«by» a «<river>»/);
+  assert.ok(
+    tablesIn({ cells: [{ outputs: [{ "text/html": html }] }] } as never)[0]
+      .rows[0].slice(1)
+      .every((cell) => cell === null),
+  );
+});
+
+tables("a card holds what people say, the number, and the verdict, once", () => {
+  const one = card({
+    statement: "r = 8 is enough",
+    number: "4",
+    depends: "the elbow",
+    verdict: true,
+    page: "lora",
+  });
+  assert.equal(one.verdicts, ["supported"]);
+  const { "text/html": html, "text/plain": text } = one.toMime();
+  assert.match(html, /data-page="lora"/);
+  const [found] = tablesIn({ cells: [{ outputs: [{ "text/html": html }] }] } as never);
+  assert.equal(found.rows, [["r = 8 is enough", "4", "supported", "the elbow"]]);
+  assert.match(text, /“r = 8 is enough”\n {2}4: the elbow\n {2}→ supported/);
+});
 
 tables("as text, columns are aligned, numbers to the right with equal decimals", () => {
   assert.is(

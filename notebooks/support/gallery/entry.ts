@@ -2,7 +2,7 @@
 import type { Verdict } from "../notebook/session.ts";
 import { type Html, html } from "./html.ts";
 import type { Cell, Notebook } from "./notebook.ts";
-import { outputHtml, picture, verdictsIn } from "./output.ts";
+import { isPicture, outputHtml, picture, verdictsIn } from "./output.ts";
 import type { Heading, Renderer } from "./prose.ts";
 
 export interface Entry {
@@ -36,7 +36,7 @@ export function createEntry({ name, path, cells, metadata }: Notebook, renderer:
   };
   const body = html`${rest !== "" && prose(rest)}
 ${cells.slice(title ? 1 : 0).map((cell) => (cell.type === "markdown" ? prose(cell.source) : codeCell(cell, renderer)))}`;
-  const plots = cells.flatMap(({ outputs }) => outputs).filter((output) => output["image/svg+xml"]);
+  const plots = cells.flatMap(({ outputs }) => outputs).filter(isPicture);
   return {
     name,
     path,

@@ -1,20 +1,25 @@
 /** @file Renders a cell's output as HTML, from the richest of its forms. */
 import { parseHTML } from "linkedom";
 import { VERDICTS, type Verdict } from "../notebook/session.ts";
+import { SVG } from "../show/picture.ts";
 import { Html, html } from "./html.ts";
 import type { Output } from "./notebook.ts";
 import type { Renderer } from "./prose.ts";
 
 export function outputHtml(output: Output, { markdown }: Renderer): Html {
-  if (output["image/svg+xml"]) return html`<figure class="plot">${picture(output)}</figure>`;
+  if (isPicture(output)) return html`<figure class="plot">${picture(output)}</figure>`;
   if (output["text/html"]) return tables(output["text/html"]);
   if (output["text/markdown"]) return markdown(output["text/markdown"]).html;
   return html`<pre class="scroll" tabindex="0"><samp>${output["text/plain"] ?? ""}</samp></pre>`;
 }
 
+const svgOf = (output: Output): string | undefined => output[SVG] ?? output["image/svg+xml"];
+
+export const isPicture = (output: Output): boolean => svgOf(output) !== undefined;
+
 /** The plot as inline SVG, whose text and axes take the page's colour, also in dark mode. */
 export function picture(output: Output): Html {
-  const svg = output["image/svg+xml"].replace(' style="background: white; color: black"', "");
+  const svg = svgOf(output)!.replace(' style="background: white; color: black"', "");
   const label = /^<svg[^>]* aria-label=/.test(svg)
     ? html``
     : html` aria-label="${output["text/plain"] ?? "plot"}"`;

@@ -48,7 +48,13 @@ function displayData(bundle: MimeBundle) {
       .sort()
       .map((type) => [type, type === "image/png" ? bundle[type] : lines(bundle[type])]),
   );
-  return { data, metadata: {}, output_type: "display_data" };
+  return { data, metadata: pngSize(bundle["image/png"]), output_type: "display_data" };
+}
+
+/** A PNG is drawn at twice its size; its header has the width at byte 16, of which a viewer is to show half. */
+function pngSize(png: string | undefined): object {
+  if (!png) return {};
+  return { "image/png": { width: Math.round(Buffer.from(png.slice(0, 32), "base64").readUInt32BE(16) / 2) } };
 }
 
 /** Lines with their ends; Jupyter stores text so, which keeps differences readable. */

@@ -2,7 +2,7 @@
 import { inspect } from "node:util";
 import { currentSession, currentTerminal, type MimeBundle, type Session } from "../notebook/session.ts";
 import { Folded } from "./fold.ts";
-import { Picture } from "./plot.ts";
+import { Picture } from "./picture.ts";
 import { Table } from "./table.ts";
 
 /** Deno's Jupyter kernel, if the notebook runs in it, cell by cell; it shows the rich forms. */
@@ -26,17 +26,22 @@ export function display(value: unknown): void {
   else currentTerminal().print(textOf(value, toMime(value)));
 }
 
-/** `display` as an output of the given cell. */
-export function displayIn(session: Session, cell: number, value: unknown): void {
-  const output = toMime(value);
+/** `display` as an output of the given cell; a picture also in its form for a card, if asked. */
+export function displayIn(session: Session, cell: number, value: unknown, card = false): void {
+  const output = card && value instanceof Picture ? value.toCard() : toMime(value);
   session.show(output, textOf(value, output), cell);
   const tables = value instanceof Folded ? value.tables : value instanceof Table ? [value] : [];
   for (const one of tables) finishTable(session, one);
   if (value instanceof Picture && value.heading.caption) {
-    const text = value.heading.caption;
-    session.show({ "text/markdown": `*${text}*`, "text/plain": text }, text, cell);
+    session.show(captionOf(value.heading.caption), value.heading.caption, cell);
   }
 }
+
+/** A caption as an output of its own, in italics, as GitHub needs it; the gallery puts it into the figure above. */
+const captionOf = (text: string): MimeBundle => ({
+  "text/markdown": `*${text.trim()}*`,
+  "text/plain": text.trim(),
+});
 
 const textOf = (value: unknown, output: MimeBundle): string =>
   value instanceof Table || value instanceof Folded

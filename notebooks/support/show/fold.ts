@@ -1,6 +1,6 @@
 /** @file `fold`: tables behind one sentence, which a click opens. */
 import type { MimeBundle } from "../notebook/session.ts";
-import type { Table } from "./table.ts";
+import { escapeHtml, type Table } from "./table.ts";
 
 /**
  * Several tables behind one sentence that says what is in them, for exact tables that most readers pass over.
@@ -37,6 +37,3 @@ export class Folded {
 export function fold(sentence: string, ...tables: readonly Table[]): Folded {
   return new Folded(sentence, tables);
 }
-
-const escapeHtml = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

@@ -14,8 +14,8 @@ export interface Spread {
 }
 
 /**
- * Mean ± standard deviation of `values`, one value per seed. By default the spread is printed with one significant
- * digit (two if the first is a 1), and the mean to the same decimal.
+ * Mean ± standard deviation of `values`, one value per seed. By default the spread is printed with one significant digit
+ * and the mean to the same decimal, but with at most four digits: 4.243 ± 2e-5.
  */
 export function meanStd(values: ArrayLike<number>): Spread {
   const n = values.length;
@@ -23,11 +23,30 @@ export function meanStd(values: ArrayLike<number>): Spread {
   const x = Array.from(values);
   const mean = x.reduce((sum, v) => sum + v, 0) / n;
   const std = n === 1 ? 0 : Math.sqrt(x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (n - 1));
-  const format = (digits = std > 0 ? spreadDecimals(std) : decimalsFor([mean])) =>
-    n === 1 || !Number.isFinite(std) // the spread of diverged runs is not a number
-      ? formatNumber(mean, digits)
-      : `${formatNumber(mean, digits)} ± ${std.toFixed(digits)}`;
-  return { mean, std, n, format, toString: () => format(), valueOf: () => mean };
+  const spread: Spread = {
+    mean,
+    std,
+    n,
+    format(digits = spreadsDecimals([spread])) {
+      const center = formatNumber(mean, digits);
+      if (n === 1 || !Number.isFinite(std)) return center; // the spread of diverged runs is not a number
+      return `${center} ± ${std > 0 && std < 0.5 * 10 ** -digits ? std.toExponential(0) : std.toFixed(digits)}`;
+    },
+    toString: () => spread.format(),
+    valueOf: () => mean,
+  };
+  return spread;
+}
+
+/** Number of decimals for a column of means with their spreads. */
+export function spreadsDecimals(spreads: readonly Spread[]): number {
+  const finite = spreads.filter(({ mean }) => Number.isFinite(mean));
+  const stds = finite.flatMap(({ std }) => (std > 0 && Number.isFinite(std) ? [std] : []));
+  const means = finite.map(({ mean }) => mean);
+  if (stds.length === 0) return decimalsFor(means);
+  const [, most] = extent(means.flatMap((mean) => (mean === 0 ? [] : [exponentOf(mean)])));
+  const [, wanted] = extent(stds.map((std) => -exponentOf(Number(std.toPrecision(1)))));
+  return clamp(Math.min(wanted, 3 - most), 0, 6);
 }
 
 export function isSpread(value: unknown): value is Spread {
@@ -46,17 +65,32 @@ export function extent(values: Iterable<number>): [low: number, high: number] {
 
 /**
  * Number of decimals that shows the smallest of `values` with three significant digits and the largest with at most
- * five. It is 0 if all are integers, and at most 6.
+ * four. It is 0 if all are integers, and at most 6.
  */
 export function decimalsFor(values: readonly number[]): number {
   const finite = values.filter((value) => Number.isFinite(value));
   if (finite.every(Number.isInteger)) return 0;
-  const exponents = finite
-    .filter((value) => value !== 0)
-    .map((value) => Math.floor(Math.log10(Math.abs(value))));
+  const exponents = finite.filter((value) => value !== 0).map(exponentOf);
   const [least, most] = extent(exponents);
-  return clamp(Math.min(2 - least, 4 - most), 1, 6);
+  return clamp(Math.min(2 - least, 3 - most), most < 2 ? 1 : 0, 6);
 }
+
+/** Whether one number of decimals cannot show all of `values` with three digits: they differ by more than a decade. */
+export function isWide(values: readonly number[]): boolean {
+  const finite = values.filter((value) => Number.isFinite(value) && value !== 0);
+  if (finite.every(Number.isInteger)) return false;
+  const [least, most] = extent(finite.map(exponentOf));
+  return most - least > 1;
+}
+
+/** Three significant digits; whole numbers, and numbers from 100 on, in full. */
+export function significant(value: number): string {
+  if (!Number.isFinite(value) || Number.isInteger(value)) return formatNumber(value, 0);
+  if (Math.abs(value) < 1e-4) return value.toExponential(2);
+  return formatNumber(value, clamp(2 - exponentOf(Number(value.toPrecision(3))), 0, 6));
+}
+
+const exponentOf = (value: number): number => Math.floor(Math.log10(Math.abs(value)));
 
 /** Three significant digits without trailing zeros, for the number beside a bar. */
 export function shortNumber(value: number): string {
@@ -76,12 +110,6 @@ export function formatNumber(value: number | bigint, digits = decimalsFor([Numbe
     signDisplay: "negative",
   } as const;
   return new Intl.NumberFormat("en-US", options).format(value);
-}
-
-function spreadDecimals(std: number): number {
-  const exponent = Math.floor(Math.log10(std));
-  const leading = Math.floor(std / 10 ** exponent);
-  return clamp((leading === 1 ? 1 : 0) - exponent, 0, 9);
 }
 
 function clamp(value: number, low: number, high: number): number {

@@ -10,7 +10,7 @@
  */
 import { currentSession } from "../notebook/session.ts";
 import { type Displayable, display, displayIn } from "./display.ts";
-import type { Picture } from "./plot.ts";
+import type { Picture } from "./picture.ts";
 
 export interface Opening {
   /**
@@ -28,7 +28,7 @@ export function opening(): Opening {
   return {
     show(sentences, picture) {
       for (const one of [sentences, picture]) {
-        if (session && cell !== undefined) displayIn(session, cell, one);
+        if (session && cell !== undefined) displayIn(session, cell, one, true);
         else display(one);
       }
     },

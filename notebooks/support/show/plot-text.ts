@@ -7,8 +7,15 @@ export interface Series {
 }
 
 export interface Scales {
+  /** @default "linear" */
   readonly xScale?: "linear" | "log";
+  /** @default "linear" */
   readonly yScale?: "linear" | "log";
+}
+
+export interface TextLinesOptions extends Scales {
+  /** Whether no points are joined. @default false */
+  readonly scattered?: boolean;
 }
 
 const WIDTH = 60;
@@ -16,8 +23,11 @@ const HEIGHT = 12;
 const MARKS = "●○▲△■□◆◇";
 
 /** A line plot: each series has its own mark, dots join the points of up to three series, and a key stands below. */
-export function textLines(series: readonly Series[], { xScale, yScale }: Scales = {}): string {
-  const points = series.flatMap((s) => s.points);
+export function textLines(
+  series: readonly Series[],
+  { xScale, yScale, scattered = false }: TextLinesOptions = {},
+): string {
+  const points = series.flatMap((s) => s.points).filter(([, y]) => Number.isFinite(y));
   if (points.length === 0) return "(no points)";
   const xs = points.map(([x]) => x);
   const ys = points.map(([, y]) => y);
@@ -28,7 +38,7 @@ export function textLines(series: readonly Series[], { xScale, yScale }: Scales 
   const put = (c: number, r: number, mark: string) => {
     if (Number.isFinite(c) && Number.isFinite(r)) grid[HEIGHT - 1 - Math.round(r)][Math.round(c)] = mark;
   };
-  for (const { points } of series.length <= 3 ? series : []) {
+  for (const { points } of series.length <= 3 && !scattered ? series : []) {
     const at = points.map(([x, y]) => [column(x), row(y)]);
     for (let i = 1; i < at.length; i++) joinDots(at[i - 1], at[i], put);
   }
@@ -66,11 +76,16 @@ export function textBars(
     .join("\n");
 }
 
-/** A matrix with each value shaded between the smallest and the largest; values[i][j] is in row i, column j. */
+/**
+ * A matrix with each value shaded between the smallest and the largest; values[i][j] is in row i, column j.
+ *
+ * @param missing what "?" means, a value that is not finite
+ */
 export function textHeat(
   rows: readonly string[],
   columns: readonly string[],
   values: readonly (readonly number[])[],
+  missing = "no value",
 ): string {
   const all = values.flat().filter((value) => Number.isFinite(value));
   if (all.length === 0) return "(no values)";
@@ -88,7 +103,8 @@ export function textHeat(
   });
   const header = " ".repeat(margin) + columns.map((label) => label.padStart(cell)).join("");
   const [from, to] = [low, high].map((value) => formatNumber(value, decimalsFor([low, high])));
-  return [header, ...lines, `${" ".repeat(margin)} · ${from}   █ ${to}`].join("\n");
+  const lost = values.flat().length > all.length ? `   ? ${missing}` : "";
+  return [header, ...lines, `${" ".repeat(margin)} · ${from}   █ ${to}${lost}`].join("\n");
 }
 
 /** A function that maps the range of `values` to 0 … `cells`. */
@@ -109,5 +125,6 @@ function joinDots(
   put: (c: number, r: number, mark: string) => void,
 ): void {
   const steps = Math.ceil(Math.max(Math.abs(c1 - c0) / 2, Math.abs(r1 - r0)));
+  if (!Number.isFinite(steps)) return;
   for (let s = 1; s < steps; s++) put(c0 + ((c1 - c0) * s) / steps, r0 + ((r1 - r0) * s) / steps, "·");
 }

@@ -75,7 +75,7 @@ const changing: ReadonlySet<string> = new Set(["measured", "verdict", "note"]);
 
 const labels: Partial<Record<string, string>> = { paper: "paper reports", measured: "this run" };
 
-function verdictOf(verdict: Claim["verdict"]): Verdict {
+export function verdictOf(verdict: Claim["verdict"]): Verdict {
   if (typeof verdict === "boolean") return verdict ? "supported" : "contradicted";
   return verdict.verdict;
 }

@@ -1,7 +1,16 @@
 /** @file Tables of rows, shown as aligned text, as Markdown and as HTML. */
 
 import type { MimeBundle, Verdict } from "../notebook/session.ts";
-import { decimalsFor, formatNumber, isSpread, type Spread } from "./format.ts";
+import {
+  decimalsFor,
+  formatNumber,
+  isSpread,
+  isWide,
+  type Spread,
+  significant,
+  spreadsDecimals,
+} from "./format.ts";
+import { subscripts } from "./subscripts.ts";
 import { asText } from "./table-text.ts";
 
 export type CellValue = string | number | bigint | boolean | Spread | null | undefined;
@@ -15,7 +24,10 @@ export interface Column<Row> {
   readonly label?: string;
   /** @default "right" for numbers, otherwise "left" */
   readonly align?: "left" | "right";
-  /** Number of decimals. By default the column's smallest number gets three significant digits. */
+  /**
+   * Number of decimals. By default the column's smallest number gets three significant digits, or each its own three if
+   * they differ by more than a decade.
+   */
   readonly digits?: number;
   /** Formats the value, instead of the default rules. */
   readonly format?: (value: unknown, row: Row) => string;
@@ -117,18 +129,25 @@ function columnTexts<Row extends object>(
   { key, digits, format }: Column<Row>,
 ): string[] {
   const values = rows.map((row) => row[key] as unknown);
-  const decimals = digits ?? decimalsFor(values.filter((value) => typeof value === "number"));
+  const numbers = values.filter((value) => typeof value === "number");
+  const spreads = values.filter(isSpread);
+  const number: (value: number) => string =
+    digits === undefined && isWide(numbers)
+      ? significant
+      : (value) => formatNumber(value, digits ?? decimalsFor(numbers));
+  const wide = digits === undefined && isWide(spreads.flatMap(({ mean, std }) => (std > 0 ? [mean] : [])));
+  const decimals = digits ?? (wide ? undefined : spreadsDecimals(spreads));
   return values.map((value, i) =>
-    (format ? format(value, rows[i]) : cellText(value, decimals, digits)).replace(/\s*\n\s*/g, " "),
+    (format ? format(value, rows[i]) : cellText(value, number, decimals)).replace(/\s*\n\s*/g, " "),
   );
 }
 
-function cellText(value: unknown, decimals: number, given: number | undefined): string {
+function cellText(value: unknown, number: (value: number) => string, decimals: number | undefined): string {
   if (value === null || value === undefined) return "";
-  if (typeof value === "number") return formatNumber(value, decimals);
+  if (typeof value === "number") return number(value);
   if (typeof value === "bigint") return formatNumber(value, 0);
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (isSpread(value)) return value.format(given);
+  if (isSpread(value)) return value.format(decimals);
   return String(value);
 }
 
@@ -149,18 +168,18 @@ function asHtml({ title, note, header, align, rows, volatile, tolerance }: Grid)
     texts
       .map((text, j) => {
         const mark = marks?.[j] ? " data-volatile" : "";
-        return `<${tag} align="${align[j]}"${mark}>${escapeHtml(text)}</${tag}>`;
+        return `<${tag} align="${align[j]}"${mark}>${withSubscripts(text)}</${tag}>`;
       })
       .join("");
   return [
     tolerance > 0 ? `<table data-tolerance="${tolerance}">` : "<table>",
-    ...(title ? [`<caption><b>${escapeHtml(title)}</b></caption>`] : []),
+    ...(title ? [`<caption><b>${withSubscripts(title)}</b></caption>`] : []),
     `<thead><tr>${cells("th", header)}</tr></thead>`,
     "<tbody>",
     ...rows.map((row, i) => `<tr>${cells("td", row, volatile[i])}</tr>`),
     "</tbody>",
     "</table>",
-    ...(note ? [`<p><small>${escapeHtml(note)}</small></p>`] : []),
+    ...(note ? [`<p><small>${withSubscripts(note)}</small></p>`] : []),
   ].join("\n");
 }
 
@@ -168,6 +187,12 @@ function escapeMarkdown(text: string): string {
   return text.replace(/\\/g, "\\\\").replace(/\|/g, "\\|");
 }
 
-function escapeHtml(text: string): string {
+/** The text as HTML, `W_q` with a subscript. */
+const withSubscripts = (text: string): string =>
+  subscripts(text)
+    .map(({ text: part, sub }) => (sub ? `<sub>${escapeHtml(part)}</sub>` : escapeHtml(part)))
+    .join("");
+
+export function escapeHtml(text: string): string {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
 }
