@@ -6,18 +6,28 @@ import { orthogonality } from "lowrank/lora";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
+  alike,
+  averageRank,
+  inMlp,
+  inUpper,
+  placesOf,
+  turnedRound,
+} from "../../notebooks/papers/adalora/places.ts";
+import {
   bestRanks,
   bestResidual,
   type Planted,
   runPlanted,
   SideBySide,
 } from "../../notebooks/papers/adalora/planted-allocation.ts";
+import { misplaced, type PlantedResult, turnedOrders } from "../../notebooks/papers/adalora/planted-study.ts";
 import {
   adaLora,
   distanceToOrthonormal,
   lora,
   prunedLora,
   type Recipe,
+  unevenLora,
 } from "../../notebooks/papers/adalora/runs.ts";
 import { livesOf } from "../../notebooks/papers/adalora/triplet-history.ts";
 
@@ -30,7 +40,7 @@ const planted: readonly Planted[] = [
 ];
 const recipe: Recipe = { rank: 2, target: "all-linear", lr: 0.03, seed: 1, orthogonal: { form: "code" } };
 const steps = 30;
-const pruning = { budget: 3, totalSteps: steps, warmup: 4, final: 8 };
+const pruning = { budget: 3, totalSteps: steps, warmup: 4, final: 8, record: true };
 const run = { steps, rows: 16, seed: 3 };
 
 adalora(
@@ -153,7 +163,6 @@ adalora(
       lambda: [inUse.map((steps) => Number(steps[at]))],
       left: [],
       right: [],
-      recording: 0,
     }));
     const lives = livesOf(moments, 1);
     assert.equal(
@@ -171,5 +180,71 @@ adalora(
     assert.equal(livesOf([], 0), []);
   },
 );
+
+adalora("noise in the targets does not count in the residual, and keeps the gradient alive", () => {
+  const trained = (noise: number): number =>
+    runPlanted(
+      planted,
+      (model) => lora(model, { ...recipe, lr: 0, orthogonal: undefined }),
+      { ...run, noise },
+      () => 0,
+    ).residual;
+  assert.is(trained(5), trained(0));
+});
+
+adalora("planted triplets that lack one in their matrix are counted, spare ones are not", () => {
+  assert.is(misplaced([0, 1, 2, 4, 5, 6]), 0);
+  assert.is(misplaced([3, 3, 3, 3, 3, 3]), 1 + 2 + 3);
+  assert.is(misplaced([6, 1, 2, 4, 5, 0]), 6);
+});
+
+adalora("an uneven LoRA has the given ranks, and none where the rank is zero", () => {
+  const layers = ["layers.0", "layers.1", "layers.2"];
+  const { adapted } = unevenLora(
+    new SideBySide(planted, random(1)),
+    new Map(layers.map((layer, i) => [layer, [2, 0, 1][i]])),
+    { lr: 0.1, seed: 1 },
+  );
+  assert.equal(adapted.layers, ["layers.0", "layers.2"]);
+  assert.equal(
+    adapted.parts.map(({ rank, scaling }) => [rank, scaling]),
+    [
+      [2, 2],
+      [1, 2],
+    ],
+  );
+});
+
+adalora("patterns of ranks: alike, unlike, turned round", () => {
+  const pattern = new Map([
+    ["h.0.mlp.c_fc", 3],
+    ["h.0.attn.c_proj", 1],
+    ["h.1.mlp.c_fc", 2],
+  ]);
+  const turned = turnedRound(pattern);
+  assert.equal([...turned.values()].sort(), [1, 2, 3]);
+  assert.is(turned.get("h.0.mlp.c_fc"), 1);
+  assert.ok(Math.abs(alike(pattern, pattern) - 1) < 1e-12);
+  assert.ok(Math.abs(alike(pattern, turned) + 1) < 1e-12);
+  assert.is(alike(pattern, new Map([...pattern.keys()].map((layer) => [layer, 2]))), 0);
+  assert.is(averageRank(pattern, inMlp), 2.5);
+  assert.is(averageRank(pattern, inUpper(2)), 2);
+  assert.equal(
+    placesOf([pattern]).map(({ matrix, block, rank }) => [matrix, block, rank]),
+    [
+      ["attention output", 1, 1],
+      ["MLP, first", 1, 3],
+      ["MLP, first", 2, 2],
+    ],
+  );
+});
+
+adalora("the order of methods that twice the steps turn is named, unless they are close", () => {
+  const result = (name: string, error: number) => ({ name, residuals: [error] }) as unknown as PlantedResult;
+  const once = [result("a", 0.1), result("b", 0.2)];
+  assert.equal(turnedOrders(once, [result("a", 0.2), result("b", 0.1)], 0.01), ["a and b"]);
+  assert.equal(turnedOrders(once, [result("a", 0.105), result("b", 0.1)], 0.01), []);
+  assert.equal(turnedOrders(once, [result("a", 0), result("b", 0.1)], 0.01), []);
+});
 
 adalora.run();

@@ -155,7 +155,7 @@ export const papers: readonly Paper[] = [
     by: "Hayou, Ghosh & Yu, 2024",
     version: "2402.12354v2",
     also: /Hayou et al\.,? \(?2024/,
-    home: ["notebooks/lora-plus.ts"],
+    home: ["notebooks/lora-plus.ts", "notebooks/papers/lora-plus/"],
     check: "text",
     labels: {
       "§4": "Stability and Feature Learning with LoRA in the Infinite Width Limit: the update with η_A and η_B (not numbered); η_A = Θ(1/n), η_B = Θ(1) (Theorem 1)",

@@ -1,8 +1,8 @@
 /**
  * @file A task whose best allocation of ranks is known. Layers stand side by side. Each must learn, from white inputs, a
- * planted change ΔW_k of known singular values, so that the expected loss of an update is Σ_k ‖ΔW_k − s P_k Λ_k Q_k‖²_F.
- * By the Eckart–Young theorem the best b triplets are those of the b largest singular values of all layers, and the
- * least loss is the sum of the squares of the other singular values.
+ * planted change ΔW_k of known singular values, so that the expected loss of an update, less that of the noise in the
+ * targets, is Σ_k ‖ΔW_k − s P_k Λ_k Q_k‖²_F. By the Eckart–Young theorem the best b triplets are those of the b largest
+ * singular values of all layers, and the least loss is the sum of the squares of the other singular values.
  */
 import { add, noGrad, Tensor } from "lowrank/autograd";
 import { array, qr, type Random, random, scope } from "lowrank/core";
@@ -34,18 +34,53 @@ export class SideBySide extends Module {
   }
 }
 
+export const identity = (n: number): Tensor =>
+  new Tensor(
+    array(
+      Float32Array.from({ length: n * n }, (_, i) => Number(i % (n + 1) === 0)),
+      [n, n],
+    ),
+  );
+
+/** A model of one linear layer, `layer`, with the given weight [out, in]. */
+export class OneLayer extends Module {
+  readonly layer: Linear;
+
+  constructor(weight: Tensor) {
+    super();
+    const [out, into] = weight.shape;
+    this.layer = new Linear(into, out, { bias: false, rng: random(0) });
+    this.layer.weight.assign(weight);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.layer.forward(x);
+  }
+}
+
 export interface PlantedRun<T> {
   readonly trainable: number;
-  /** Σ_k ‖ΔW_k − learned change‖²_F / Σ_k ‖ΔW_k‖²_F; 1 before training. */
+  /** Σ_k ‖ΔW_k − learned change‖²_F / Σ_k ‖ΔW_k‖²_F, without the noise; 1 before training. */
   readonly residual: number;
   readonly read: T;
+}
+
+export interface PlantedOptions {
+  readonly steps: number;
+  readonly rows: number;
+  readonly seed: number;
+  /**
+   * Standard deviation of the noise in every output of the targets.
+   * @default 0
+   */
+  readonly noise?: number;
 }
 
 /** Trains the method that `prepare` puts on the layers, and measures the remaining error. */
 export function runPlanted<A, T>(
   planted: readonly Planted[],
   prepare: (model: SideBySide) => Prepared<A>,
-  { steps, rows, seed }: { readonly steps: number; readonly rows: number; readonly seed: number },
+  { steps, rows, seed, noise = 0 }: PlantedOptions,
   read: (adapted: A) => T,
 ): PlantedRun<T> {
   const rng = random(seed);
@@ -55,9 +90,12 @@ export function runPlanted<A, T>(
     weight.assign(weight.toArray().map((w, i) => w + change[i]));
   }
   const total = sum(planted.map(({ singularValues }) => energy(singularValues)));
-  /** Σ_k of the mean over rows of ‖y_k − goal_k‖², as a fraction of Σ_k ‖ΔW_k‖²_F. */
-  const distance = (inputs: readonly Tensor[]): Tensor => {
-    const goals = noGrad(() => teacher.forward(inputs));
+  /** Σ_k of the mean over rows of ‖y_k − goal_k‖², as a fraction of Σ_k ‖ΔW_k‖²_F; `disturb` adds the noise. */
+  const distance = (
+    inputs: readonly Tensor[],
+    disturb = (goal: Tensor, _: number): Tensor => goal,
+  ): Tensor => {
+    const goals = noGrad(() => teacher.forward(inputs).map(disturb));
     return model
       .forward(inputs)
       .map((y, k) => mseLoss(y, goals[k]).mul(planted[k].out / total))
@@ -69,9 +107,10 @@ export function runPlanted<A, T>(
     steps,
     batch: (step) => {
       const source = rng.split("batches").split(step);
-      return planted.map((one) => new Tensor(array(source.normal(rows * one.in, 0, 1), [rows, one.in])));
+      const draw = (width: number): Tensor => new Tensor(array(source.normal(rows * width), [rows, width]));
+      return { inputs: planted.map((one) => draw(one.in)), errors: planted.map((one) => draw(one.out)) };
     },
-    loss: distance,
+    loss: ({ inputs, errors }) => distance(inputs, (goal, k) => goal.add(errors[k].mul(noise))),
   });
   // Rows √in e_i are white: the mean over them of ‖D x‖² is ‖D‖²_F.
   const basis = planted.map((one) => {

@@ -36,6 +36,11 @@ export interface Pruning extends BudgetSchedule {
   /** b(T). */
   readonly budget: number;
   readonly measure?: Measure;
+  /**
+   * Whether every step's decisions are recorded as a `Moment`.
+   * @default false
+   */
+  readonly record?: boolean;
 }
 
 /** The state after the allocator's work at one step. The lists have one entry per adapted layer. */
@@ -51,8 +56,6 @@ export interface Moment {
   /** ‖Pᵀ P − I‖²_F and ‖Q Qᵀ − I‖²_F. */
   readonly left: readonly number[];
   readonly right: readonly number[];
-  /** Seconds that recording this moment took. */
-  readonly recording: number;
 }
 
 /** A model with adapters of one kind, layer by layer, and the recorded moments of its training. */
@@ -77,6 +80,26 @@ export function lora(model: AnyModel, { lr, orthogonal, ...config }: Recipe): Pr
     optimizer: adamW(module, lr),
     ...(orthogonal ? { penalty: () => orthogonality(pairs, orthogonal) } : {}),
   };
+}
+
+/** LoRA with a rank of its own for each layer; layers of rank zero are left as they are. */
+export function unevenLora(
+  model: AnyModel,
+  ranks: ReadonlyMap<string, number>,
+  { lr, seed }: Pick<Recipe, "lr" | "seed">,
+): Prepared<Subject<LoRA>> {
+  const used = [...ranks].filter(([, rank]) => rank > 0);
+  const module = inject(model, {
+    method: "lora",
+    target: used.map(([layer]) => layer),
+    rank: 1,
+    alpha: SCALING,
+    rankPattern: Object.fromEntries(used),
+    alphaPattern: Object.fromEntries(used.map(([layer, rank]) => [layer, SCALING * rank])),
+    seed,
+  });
+  const [layers, parts] = partsOf<LoRA>(module);
+  return { module, adapted: { model: module, parts, layers, moments: [] }, optimizer: adamW(module, lr) };
 }
 
 /** AdaLoRA. Without `pruning`, it is Table 5's SVD-LoRA. */
@@ -121,7 +144,7 @@ export function prunedLora(model: AnyModel, recipe: Recipe, pruning: Pruning): P
 
 function allocation(
   parts: readonly AdaLoRA[],
-  { budget, measure = "smoothed", ...schedule }: Pruning,
+  { budget, measure = "smoothed", record = false, ...schedule }: Pruning,
   moments: Moment[],
 ): Pick<Prepared<unknown>, "beforeStep" | "afterStep" | "kept"> {
   const allocator = new BudgetAllocator(parts, { ...schedule, target: budget, measure });
@@ -130,16 +153,15 @@ function allocation(
     afterStep(step) {
       const t = step + 1;
       allocator.allocate(t);
-      const began = performance.now();
-      const moment = {
+      if (!record) return;
+      moments.push({
         step: t,
         budget: allocator.budget(t),
         scores: parts.map((part, k) => tripletScores(part, allocator.scores[k], measure)),
         lambda: parts.map(({ lambda }) => Array.from(lambda.toArray())),
         left: parts.map(({ P }) => distanceToOrthonormal(columns(P))),
         right: parts.map(({ Q }) => distanceToOrthonormal(rows(Q))),
-      };
-      moments.push({ ...moment, recording: (performance.now() - began) / 1000 });
+      });
     },
     kept: allocator.scores.flatMap((scores) => Object.values(scores).flatMap(Object.values) as NDArray[]),
   };
