@@ -265,7 +265,7 @@ display(
 
 // %% Inject, train, allocate, merge
 
-const shift = readersShift({ models: ["gpt2"] }) ?? farShiftOf("declarations");
+const shift = page.readersShift({ models: ["gpt2"] }) ?? page.farShiftOf("declarations");
 const heldOut = page.heldOutText(shift);
 const model = page.separateAttention(shift.copy()); // queries, keys and values apart
 const blocks = model.transformer.h.length;

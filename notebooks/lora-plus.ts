@@ -16,7 +16,6 @@ import { AdamW, nextTokenLoss, SGD } from "lowrank/nn";
 import { OneLayer } from "./papers/adalora/planted-allocation.ts";
 import * as page from "./papers/lora-plus/index.ts";
 import { accuracy } from "./support/experiments/evaluation.ts";
-import { proseShift } from "./support/experiments/prose-shift.ts";
 import { halfway, reordered, study } from "./support/experiments/study.ts";
 import {
   defineSettings,
@@ -260,15 +259,15 @@ display(md`
 
 // %% Four ratios, equally many tries
 
-const shift = proseShift();
+const shift = page.readersShift({ models: ["gpt2"] }) ?? page.farShiftOf("declarations");
 const ratios = [1, 4, 16, 1 / 4];
 const arms = ratios.map((λ) => page.withRatio(λ, 4, search));
-const length = { steps, rows, seeds, search, searchSteps: Math.round(steps / 2) };
+const length = { steps, rows, seeds, search, searchSteps: Math.round(steps / 2), widen: 1 };
 const runs = study(arms, [shift], length);
 const names = ratios.map(page.armName);
 display(
   table(page.armRows(runs), {
-    title: `From code to English, ${steps} steps (before: ${shift.before.toFixed(2)})`,
+    title: `From ${shift.base} to ${shift.name}, ${steps} steps (before: ${shift.before.toFixed(2)})`,
     note: "Differences are paired by seed, with 95 % intervals.",
     tolerance: 0.01,
   }),

@@ -1,4 +1,6 @@
 /** @file What the LoRA+ page uses of its own. Hayou, Ghosh & Yu, 2024, arXiv:2402.12354. */
+
+export { farShiftOf, readersShift } from "../../support/index.ts";
 export { armName, withRatio } from "./arms.ts";
 export * from "./claims.ts";
 export { hiddenLoss, hiddenToy } from "./hidden-toy.ts";
