@@ -37,7 +37,8 @@ export class Comparison<T> {
   losses = (arm: string): readonly number[] => this.of(arm).losses;
   rate = (arm: string): number => this.of(arm).rate;
   trained = (arm: string): number => this.of(arm).runs[0].trainable;
-  peak = (arm: string): number => this.of(arm).runs[0].peak;
+  /** Bytes that a step keeps for the backward pass. */
+  saved = (arm: string): number => this.of(arm).runs[0].memory.saved;
 
   /** The part of the gap that each run closes, in percent: (before − loss) / (before − full fine-tuning). */
   closed(arm: string): number[] {

@@ -115,7 +115,7 @@ export function duels(results: readonly Result[], words: Words): Picture {
       .map((column) => {
         const { mean, low, high } = interval(of(row).map((loss, i) => loss - of(column)[i]));
         const sure = low > 0 || high < 0;
-        const text = `${mean < 0 ? "−" : "+"}${formatNumber(Math.abs(1000 * mean), 0)}`;
+        const text = `${mean < 0 ? "−" : "+"}${Math.round(Math.abs(1000 * mean))}`;
         return {
           row,
           column,
@@ -142,7 +142,15 @@ export function duels(results: readonly Result[], words: Words): Picture {
     },
     {
       ...words,
-      text: cells.map(({ row, column, text }) => `${row} − ${column}: ${text}`).join("\n"),
+      text: order
+        .map(
+          (row) =>
+            `${row}: ${cells
+              .filter((cell) => cell.row === row)
+              .map(({ column, text }) => `${text} to ${column}`)
+              .join(", ")}`,
+        )
+        .join("\n"),
     },
   );
 }

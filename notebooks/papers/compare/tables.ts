@@ -71,22 +71,37 @@ export function resultTable(
 ): Table {
   const lora = times.get("LoRA") ?? 1;
   const merges = (kept: Kept | null): string => {
-    if (!kept || kept.merge === null) return "nothing to merge";
+    if (!kept || kept.merge === null) return "nothing to";
     return kept.merge < 1e-4 ? "yes" : "no";
   };
-  return table(
-    comparison.results.map(({ arm, losses, runs }) => ({
-      method: arm,
-      "loss, nats": meanStd(losses),
-      "gap closed, %": Math.round(mean(comparison.closed(arm))),
-      trained: runs[0].trainable,
-      "MiB of a step": Number((runs[0].peak / 2 ** 20).toPrecision(3)),
-      "time of a step": Number(((times.get(arm) ?? Number.NaN) / lora).toFixed(2)),
-      merges: merges(runs[0].read),
-    })),
-    { title, volatile: ["time of a step"], tolerance: 0.02 },
-  );
+  const rows = comparison.results.map(({ arm, losses, runs: [run] }) => ({
+    method: arm,
+    loss: meanStd(losses),
+    gap: Math.round(mean(comparison.closed(arm))),
+    trained: run.trainable,
+    peak: run.peak / MIB,
+    saved: run.memory.saved / MIB,
+    time: (times.get(arm) ?? Number.NaN) / lora,
+    merges: merges(run.read),
+  }));
+  return table(rows, {
+    title,
+    columns: [
+      { key: "method" },
+      { key: "loss", label: "loss, nats" },
+      { key: "gap", label: "gap closed, %" },
+      { key: "trained" },
+      { key: "peak", label: "peak, MiB", digits: 1 },
+      { key: "saved", label: "kept for backward", digits: 1 },
+      { key: "time", label: "time", digits: 2 },
+      { key: "merges" },
+    ],
+    volatile: ["time"],
+    tolerance: 0.02,
+  });
 }
+
+const MIB = 2 ** 20;
 
 /** Two arms, and their differences seed by seed. */
 export function pairedTable(first: string, second: string, comparison: Comparison<unknown>): Table {
@@ -159,7 +174,7 @@ export function whenTable(comparison: Comparison<unknown>): Table {
   const here = (arm: string, difference: number, side: keyof typeof words): string => {
     const loss = side === "level" ? words.level : `${Math.abs(difference).toFixed(3)} ${words[side]}`;
     const numbers = part(comparison.trained(arm) / comparison.trained("LoRA"));
-    return `${loss}; ${numbers} of its numbers, ${part(comparison.peak(arm) / comparison.peak("LoRA"))} of its bytes`;
+    return `${loss}; ${numbers} of its numbers, ${part(comparison.saved(arm) / comparison.saved("LoRA"))} of what it keeps for backward`;
   };
   return table(
     [

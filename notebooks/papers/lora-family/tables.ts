@@ -45,20 +45,25 @@ export function directionsTable(
     const squares = Array.from(values, (value) => value * value);
     return (100 * sum(squares.slice(0, rank))) / sum(squares);
   };
-  return table(
-    changed.map(({ name, loss, updates }) => ({
-      method: name,
-      "rank of ΔW": ranksIn(updates),
-      "‖ΔW‖ / ‖W₀‖, %": Number((100 * mean(updates.map(({ size }) => size))).toPrecision(2)),
-      [`of ΔW in ${rank} directions, %`]: Math.round(mean(updates.map(({ values }) => first(values)))),
-      "held-out loss, nats": Number(loss.toPrecision(3)),
-    })),
-    {
-      title: "How much changed, and in how many directions",
-      note: `Before: ${before.toFixed(3)} nats. One seed, at rates that are good but not searched: the comparison is the page compare.`,
-      tolerance: 0.2,
-    },
-  );
+  const rows = changed.map(({ name, loss, updates }) => ({
+    method: name,
+    rank: ranksIn(updates),
+    size: 100 * mean(updates.map(({ size }) => size)),
+    part: Math.round(mean(updates.map(({ values }) => first(values)))),
+    loss,
+  }));
+  return table(rows, {
+    title: "How much changed, and in how many directions",
+    columns: [
+      { key: "method" },
+      { key: "rank", label: "rank of ΔW", align: "right" },
+      { key: "size", label: "‖ΔW‖ / ‖W₀‖, %", digits: 1 },
+      { key: "part", label: `of ΔW in its first ${rank} directions, %` },
+      { key: "loss", label: "held-out loss, nats", digits: 4 },
+    ],
+    note: `Before: ${before.toFixed(3)} nats. One seed, at rates that are good but not searched: the comparison is the page compare.`,
+    tolerance: 0.2,
+  });
 }
 
 /** The losses of two halves of a style and their sum. */
