@@ -51,9 +51,10 @@ const found = opening();
 // %% [markdown]
 // ## By hand, before the library
 //
-// One small layer with numbers in all matrices, as after training. Each line of the cell is a line of the table above.
+// One small layer with numbers in all matrices, as after training. Each line of the cell is a line of the table above;
+// LoRA+ has no weight of its own.
 
-// %% Eight weights in plain tensors
+// %% Seven weights in plain tensors
 
 const settings = defineSettings(family.choices);
 const { rank, ratio, steps, rows } = settings;
@@ -165,29 +166,31 @@ const trained = recipes.map(({ name, rate, prepare }) => {
 // %% [markdown]
 // ## What they leave in the weights
 //
-// The singular values of ΔW say how many directions a method used. The form decides how many it *can* use: $r$ for a product
-// $B A$, $2r$ for PiSSA (it also takes $B_0 A_0$ away), all of them for DoRA, since every row gets a new length.
+// The singular values of ΔW say how many directions a method used: the picture is at the top of the page. The form decides
+// how many it *can* use: $r$ for a product $B A$, $2r$ for PiSSA (it also takes $B_0 A_0$ away), $16 r$ for VeRA, whose matrices
+// are wide because they cost nothing, and all of them for DoRA, since every row gets a new length.
 
 // %% The singular values of ΔW
 
 const picture = family.spectra(trained, {
   title: "Singular values of ΔW, mean over the layers",
-  caption: `Same base, same batches, ${steps} steps. A bar is a direction in which the weights changed; logarithmic. Products of two thin matrices stop at a wall, full fine-tuning and DoRA do not.`,
+  caption: `Same base, same batches, ${steps} steps. A bar is a direction in which the weights changed; logarithmic. Products of two thin matrices stop at a wall; full fine-tuning and DoRA do not.`,
 });
-display(picture);
 display(family.directionsTable(trained, rank, near.before));
 
 // %% [markdown]
-// AdaLoRA is the only one whose rank differs from layer to layer: it starts with more triplets than it may keep, and strikes
+// AdaLoRA is the only one that chooses its rank layer by layer: it starts with more triplets than it may keep, and strikes
 // out the ones that matter least. Where does it, and where do the others, change the model?
 
 // %% Which matrices change
 
+const sizeOf = ({ updates }: (typeof trained)[number]): number =>
+  family.mean(updates.map(({ size }) => size));
+const bySize = [...trained].sort((a, b) => sizeOf(b) - sizeOf(a)).map(({ name }) => name);
 display(
   family.whereItChanges(trained, {
     title: "‖ΔW‖ / ‖W₀‖ in percent, mean over the blocks",
-    caption:
-      "Darker is more. Frozen at random (LoRA-FA) or free (full fine-tuning), the methods agree on which matrices must move.",
+    caption: `Darker is more. ${bySize[0]} moves the weights most, ${bySize[bySize.length - 1]} least; losses are in the table above, and a larger ΔW is not a better one.`,
   }),
 );
 const inLayer = trained.find(({ name }) => name === "AdaLoRA")?.updates.map((one) => one.rank) ?? [];
@@ -350,8 +353,8 @@ found.show(
   VeRA), the start (PiSSA), the rank (AdaLoRA), the lengths of the rows (DoRA). The picture shows the trace each leaves: with r = ${rank},
   LoRA's ΔW has rank ${whole("LoRA")}, PiSSA's ${whole("PiSSA")}, AdaLoRA's ${whole("AdaLoRA")} by layer, DoRA's ${whole("DoRA")}, full fine-tuning's ${whole("full fine-tuning")} of ${Math.min(...trained[0].updates.map(({ values }) => values.length))}.
 
-  rsLoRA and LoRA+ with λ = √r turn out to be the same run, to ${apart.toExponential(0)}. Whatever the method, ΔW is a matrix: all ${merges.length} merge into the
-  weights. Two adapters that each learned half of a style, added up, bring the loss on the whole style to ${summed.toFixed(3)} nats; the base has ${none.toFixed(3)}, the better half alone ${least.toFixed(3)}.
+  rsLoRA and LoRA+ with λ = √r turn out to be one method: from the same start their ΔW differ by ${apart.toExponential(0)} of the largest entry. Whatever the method, ΔW is a matrix: all ${merges.length} merge into the
+  weights. Two adapters that each learned half of a style, added up, give a loss of ${summed.toFixed(3)} nats on the whole style; the base has ${none.toFixed(3)}, the better half alone ${least.toFixed(3)}, an adapter trained on the whole ${(lora?.loss ?? 0).toFixed(3)}.
   `,
   picture,
 );

@@ -8,7 +8,7 @@ export { asClaims } from "./claims.ts";
 export { Comparison } from "./comparison.ts";
 export { kept } from "./keep.ts";
 export { duels, frontier, inOrder, searched } from "./pictures.ts";
-export { declarationsToProse, restaurantsToHouse, speechesToMobyDick } from "./shifts.ts";
+export { comparedOn, restaurantsToHouse, speechesToMobyDick, thatApply } from "./shifts.ts";
 export { stepTimes } from "./step-times.ts";
 export {
   beforeAndAfter,

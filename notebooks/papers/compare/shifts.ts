@@ -1,5 +1,6 @@
 /** @file What the methods are compared on: two bases with texts that are far from what they know, and one near task. */
 import { generate, type LanguageModel } from "lowrank/nn";
+import { readersShift } from "../../support/experiments/reader.ts";
 import { farShiftOf, type HeldOut, type KnownShift, nearShift } from "../../support/experiments/shifts.ts";
 
 /** A shift, and what is needed to show it. */
@@ -8,6 +9,15 @@ export interface Compared extends KnownShift<LanguageModel> {
   readonly title: string;
   /** The beginning of a text, to be continued. */
   readonly prompt: string;
+}
+
+/** What the page compares on: the reader's own base and text if they named one, else code → English. */
+export function comparedOn(held: HeldOut): { readonly shift: Compared; readonly isOwn: boolean } {
+  const own = readersShift();
+  if (!own) return { shift: declarationsToProse(held), isOwn: false };
+  const { data } = own.domain.validation[0].ids;
+  const prompt = own.tokenizer.decode(Array.from(data.subarray(0, 8)));
+  return { shift: compared(own, `${own.base} → ${own.name}`, prompt), isOwn: true };
 }
 
 /** Code → English: the base knows TypeScript declarations and learns the prose of their comments. */
@@ -43,4 +53,13 @@ export function continued(model: LanguageModel, shift: Compared, length = 60): s
     seed: 3,
   });
   return shift.tokenizer.decode(Array.from(data)).replace(/\s*\n\s*/g, " ⏎ ");
+}
+
+/** The recipes that a base can take: BitFit needs biases, and Llama has none. */
+export function thatApply<R extends { readonly name: string }>(
+  shift: KnownShift<LanguageModel>,
+  recipes: readonly R[],
+): R[] {
+  const hasBiases = [...shift.copy().namedParameters()].some(([name]) => name.endsWith(".bias"));
+  return recipes.filter(({ name }) => name !== "BitFit" || hasBiases);
 }

@@ -17,7 +17,7 @@ export function byHandTable(
   return table(
     Object.entries(byHand).map(([method, W]) => ({
       method,
-      [differ]: relativeDistance(W.value.data, library[method]).toExponential(0),
+      [differ]: asPart(relativeDistance(W.value.data, library[method])),
     })),
     {
       title: "Seven weights",
@@ -26,6 +26,8 @@ export function byHandTable(
     },
   );
 }
+
+const asPart = (distance: number): string => (distance === 0 ? "nothing" : distance.toExponential(0));
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
