@@ -249,13 +249,8 @@ const elsewhere = [
   if (!settings.more || isOwn) return [];
   const one = shift();
   const found = compare.study(some, [one], options);
-  return [
-    {
-      title: one.title,
-      results: found,
-      by: new compare.Comparison(found, { before: one.before, par: DELTA }),
-    },
-  ];
+  const its = new compare.Comparison(found, { before: one.before, par: DELTA });
+  return [{ title: one.title, results: found, by: its }];
 });
 display(
   elsewhere.length > 0

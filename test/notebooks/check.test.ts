@@ -9,7 +9,7 @@ import { checkNotebooks } from "../../notebooks/support/check/command.ts";
 import { agree, differences } from "../../notebooks/support/check/compare.ts";
 import { type ShownTable, tablesIn } from "../../notebooks/support/check/tables.ts";
 import { readNotebook } from "../../notebooks/support/gallery/notebook.ts";
-import { meanStd, replication, table } from "../../notebooks/support/index.ts";
+import { fold, meanStd, replication, table } from "../../notebooks/support/index.ts";
 import { toIpynb } from "../../notebooks/support/notebook/ipynb.ts";
 import { parsePercent } from "../../notebooks/support/notebook/percent.ts";
 import type { RunRecord } from "../../notebooks/support/notebook/record.ts";
@@ -35,6 +35,29 @@ check("a mean may differ by its spread and no more; a number without a spread mu
       },
     ),
   );
+});
+
+check("an interval may move by half of its length, and no more", () => {
+  const cell = (a: number, b: number, c: number): string =>
+    `difference ${a} (${b} to ${c}), δ = 0.01`.replaceAll("-", "−");
+  const before = cell(-0.012, -0.016, -0.008);
+  assert.ok(agree(before, cell(-0.014, -0.018, -0.01)));
+  assert.ok(agree(before, before));
+  assert.not.ok(agree(before, cell(-0.019, -0.023, -0.015)));
+  assert.not.ok(agree(before, cell(0.012, 0.008, 0.016)));
+  assert.not.ok(agree(before, cell(-0.012, -0.03, 0.006)));
+  assert.not.ok(agree(before, before.replace("0.01", "0.02")), "δ is exact");
+  assert.not.ok(agree(before, before.replace("difference", "difference of")));
+  assert.not.ok(agree(before, "difference −0.012, δ = 0.01"));
+});
+
+check("folded tables are read like others", () => {
+  const folded = fold("Two of the 2 counts come out.", table([{ r: 1, loss: 2 }], { title: "Inside" }));
+  const output = { ...folded.toMime() };
+  const cells = [{ type: "code" as const, outputs: [output] }];
+  const [inside] = tablesIn({ cells } as unknown as Parameters<typeof tablesIn>[0]);
+  assert.is(inside.title, "Inside");
+  assert.equal(inside.rows, [["1", "2"]]);
 });
 
 check("a tolerance is relative and applies to decimals only", () => {
@@ -92,7 +115,7 @@ const RECORD: RunRecord = {
   node: "v20.0.0",
   date: "2026-01-01",
   seconds: 1,
-  settings: { seeds: 3 },
+  settings: { seeds: 5 },
   verdicts: { supported: 1, "on a par": 0, "cannot tell": 0, contradicted: 0 },
 };
 
@@ -171,14 +194,14 @@ check("volatile cells are not stored", async () => {
 });
 
 check(
-  "a committed notebook is a full, unchanged run of its source with three seeds and its verdicts",
+  "a committed notebook is a full, unchanged run of its source with five seeds and its verdicts",
   async () => {
     const cases: [Parameters<typeof small>[0], RegExp][] = [
       [{ source: SOURCE.replace("rank = 2", "rank = 3") }, /older than small\.ts: npm start -- small --full/],
       [{ source: SOURCE.replace("{ a }", "{ b as a }") }, /older than small\.ts: npm start -- small --full/],
       [{ full: { setting: "quick" } }, /of the quick setting/],
       [{ full: { changed: "rank=2" } }, /of a run with rank=2/],
-      [{ full: { settings: { seeds: 2 } } }, /of 2 seeds; expected at least 3/],
+      [{ full: { settings: { seeds: 4 } } }, /of 4 seeds; expected at least 5/],
       [{ full: { verdicts: undefined } }, /without its verdicts/],
     ];
     for (const [options, message] of cases) {

@@ -16,9 +16,10 @@ const HELP = `Usage: npm run notebooks:check -- [NAME ...] [options]
 
 Checks the named notebooks, or all of them:
 
-  committed   notebooks/NAME.ipynb is a full run of the present NAME.ts, with its verdicts and at least three seeds
+  committed   notebooks/NAME.ipynb is a full run of the present NAME.ts, with its verdicts and at least five seeds
   numbers     a quick run shows the tables of notebooks/quick/NAME.json: text and numbers equal, a ± b within b,
-              decimals within a table's tolerance; volatile values such as times are not compared
+              an interval within half of its length, decimals within a
+              table's tolerance; folded tables count, too; volatile values such as times are not compared
 
 The quick run is written to out/, as by npm start.
 

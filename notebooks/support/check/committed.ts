@@ -7,7 +7,7 @@ import type { RunRecord } from "../notebook/record.ts";
 import type { MimeBundle } from "../notebook/session.ts";
 
 /** The fewest seeds that a committed run may average over. */
-const SEEDS = 3;
+const SEEDS = 5;
 
 /** The faults of a committed run of the notebook at `source`, each as a phrase; empty if there are none. */
 export async function faults(notebook: Notebook, source: string): Promise<string[]> {

@@ -1,12 +1,16 @@
 /**
- * @file Compares the tables of two runs. Text and numbers must be equal, with two exceptions: a mean with its spread,
- * `a ± b`, may differ by b, the deviation that other seeds would cause; and decimals may differ by a table's tolerance,
- * where it declares one.
+ * @file Compares the tables of two runs. Text and numbers must be equal, with three exceptions: a mean with its spread,
+ * `a ± b`, may differ by b, the deviation that other seeds would cause; an interval, `a (b to c)`, may differ by half of
+ * its length; and decimals may differ by a table's tolerance, where it declares one.
  */
 import type { ShownTable } from "./tables.ts";
 
 /** A number, with its spread if it has one. */
 const NUMBER = /(-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?: ± (\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?))?/g;
+
+/** A mean with the ends of its interval, `−0.012 (−0.015 to −0.009)`. */
+const INTERVAL =
+  /([−-]?[\d.,]+(?:e[+-]?\d+)?) \(([−-]?[\d.,]+(?:e[+-]?\d+)?) to ([−-]?[\d.,]+(?:e[+-]?\d+)?)\)/g;
 
 /** The differences, one sentence each; empty if there are none. */
 export function differences(before: readonly ShownTable[], now: readonly ShownTable[]): string[] {
@@ -43,9 +47,17 @@ function inTable(before: ShownTable, now: ShownTable): string[] {
   );
 }
 
-/** Whether two cells agree: their words are equal, and each number is within its spread or the tolerance. */
+/** Whether two cells agree: their words are equal, and each number is within its spread, interval or the tolerance. */
 export function agree(before: string, now: string, tolerance = 0): boolean {
   if (before === now) return true;
+  const [intervals, found] = [before, now].map((text) => [...text.matchAll(INTERVAL)]);
+  if (intervals.length > 0) {
+    if (intervals.length !== found.length) return false;
+    const [rest, other] = [before, now].map((text) => text.replaceAll(INTERVAL, "(interval)"));
+    return (
+      intervals.every((one, i) => isNear(one.slice(1), found[i].slice(1))) && agree(rest, other, tolerance)
+    );
+  }
   if (before.replaceAll(NUMBER, "#") !== now.replaceAll(NUMBER, "#")) return false;
   const [old, present] = [before, now].map((text) => [...text.matchAll(NUMBER)]);
   return old.every(([text, value, spread], i) => {
@@ -57,6 +69,13 @@ export function agree(before: string, now: string, tolerance = 0): boolean {
   });
 }
 
+/** Whether a mean and the ends of its interval are within half of its length of what they were, but for the last digit. */
+function isNear(before: readonly string[], now: readonly string[]): boolean {
+  const [old, present] = [before, now].map((texts) => texts.map(number));
+  const [, low, high] = old;
+  return old.every((value, i) => Math.abs(value - present[i]) <= (high - low) / 2 + 0.05 * Math.abs(value)); // two digits
+}
+
 function number(text: string): number {
-  return Number(text.replaceAll(",", ""));
+  return Number(text.replaceAll(",", "").replace("−", "-"));
 }

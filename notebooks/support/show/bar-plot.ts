@@ -80,9 +80,10 @@ function drawing<Row extends object>(
   const labels = unique(bars.map((bar) => bar.label));
   const parts = unique(bars.map((bar) => bar.series));
   const [labelColors, partColors] = [labels, parts].map(colorsOf);
+  const plain = colorsOf([...labels.filter(methodOf), "other"]).at(-1) as string; // no method's that is here
   const colorOf = (bar: Bar): string => {
     if (series) return partColors[parts.indexOf(bar.series)];
-    return methodOf(bar.label) ? labelColors[labels.indexOf(bar.label)] : "#4269d0";
+    return methodOf(bar.label) ? labelColors[labels.indexOf(bar.label)] : plain;
   };
   const grouped = series !== undefined && kind === "bars";
   const facet = grouped ? { fy: "label" } : {};

@@ -41,11 +41,12 @@ export function methodOf(label: string): string | undefined {
 }
 
 /**
- * One colour for each label: its method's; shades of it where several labels are of one method; in order those of no
- * method, where three or more that differ in a number alone ("r = 1", "r = 2", "r = 4") are shades of one, too.
+ * One colour for each label: its method's; shades of it where several labels are of one method; in order those that no
+ * method among the labels has, where three or more that differ in a number alone ("r = 1", "r = 2", "r = 4") are shades of one, too.
  */
 export function colorsOf(labels: readonly string[]): string[] {
   const families = labels.map((label) => methodOf(label) ?? label.replace(/\d+(?:[.,]\d+)*/g, "#"));
+  const free = OTHERS.filter((color) => !families.some((family) => COLORS[family] === color));
   let next = 0;
   const others = new Map<string, string>();
   return labels.map((label, i) => {
@@ -54,8 +55,8 @@ export function colorsOf(labels: readonly string[]): string[] {
     const shaded = members.length >= (family in COLORS ? 2 : 3);
     if (family in COLORS)
       return shaded ? shade(COLORS[family], members.indexOf(label), members.length) : COLORS[family];
-    if (!shaded) return OTHERS[next++ % OTHERS.length];
-    if (!others.has(family)) others.set(family, OTHERS[next++ % OTHERS.length]);
+    if (!shaded) return free[next++ % free.length];
+    if (!others.has(family)) others.set(family, free[next++ % free.length]);
     return shade(others.get(family)!, members.indexOf(label), members.length);
   });
 }
