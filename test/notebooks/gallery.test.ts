@@ -5,6 +5,14 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { writeGallery } from "../../notebooks/support/gallery/index.ts";
+import { inStory, STORY } from "../../notebooks/support/notebook/story.ts";
+import { card } from "../../notebooks/support/show/card.ts";
+import { md } from "../../notebooks/support/show/display.ts";
+import { fold } from "../../notebooks/support/show/fold.ts";
+import { CARD } from "../../notebooks/support/show/picture.ts";
+import { linePlot } from "../../notebooks/support/show/plot.ts";
+import { samples } from "../../notebooks/support/show/samples.ts";
+import { table } from "../../notebooks/support/show/table.ts";
 
 const gallery = suite("gallery");
 const root = mkdtempSync(join(tmpdir(), "lowrank-gallery-"));
@@ -42,7 +50,9 @@ const first = write("first", [
       "\n",
       "Hu, 2021, [arXiv:2106.09685](https://arxiv.org/abs/2106.09685).\n",
       "\n",
-      "One sentence, with $x^2$. Another.",
+      "One sentence, with $x^2$. Another.\n",
+      "\n",
+      "Nothing of it on the card.",
     ],
   },
   {
@@ -83,6 +93,7 @@ gallery(
       "first.html",
       "fonts",
       "index.html",
+      "page.js",
       "second.html",
       "style.css",
     ]);
@@ -91,13 +102,14 @@ gallery(
   },
 );
 
-gallery("a card has title, byline, first sentence and verdicts; notebooks with a paper come first", () => {
+gallery("a card has title, byline, what the page is about, and verdicts", () => {
   const index = page("index");
-  assert.match(index, /<h2><a href="first.html">On A &lt; B<\/a><\/h2>/);
+  assert.match(index, /<h2><span class="place"[^>]*>1<\/span> <a href="first.html">On A &lt; B<\/a><\/h2>/);
   assert.ok(index.indexOf("first.html") < index.indexOf("second.html"));
   assert.match(index, /Hu, 2021/);
   assert.match(index, /One sentence, with <span class="katex">/);
-  assert.not.match(index, /Another/);
+  assert.match(index, /Another\./);
+  assert.not.match(index, /Nothing of it on the card/);
   assert.match(index, /2 supported<.*1 contradicted</);
   assert.match(index, /full setting · cpu · 3 s</);
 });
@@ -120,7 +132,7 @@ gallery("each output is shown in its richest form, without a script", () => {
   assert.match(second, /<samp>RangeError: too &lt;large&gt;/);
   assert.match(second, /<strong>bold<\/strong>/);
   assert.match(second, /<svg role="img" aria-label="a plot" viewBox/);
-  assert.not.match(second, /<script/);
+  assert.equal(second.match(/<script[^>]*>/g), ['<script src="page.js" defer>']);
 });
 
 gallery("equal headings get different ids", () => {
@@ -166,6 +178,103 @@ gallery("an earlier gallery is replaced; any other folder is refused", async () 
   const message = await writeGallery({ notebooks: [first], out: other }).catch((error) => `${error}`);
   assert.match(message, /photos: exists and is no gallery/);
   assert.equal(readdirSync(other), ["index.html"]);
+});
+
+const display = (data: object): object => ({ output_type: "display_data", data, metadata: {} });
+const svg = (name: string): string => `<svg viewBox='0 0 1 1' aria-label='${name}'/>`;
+
+gallery(
+  "the findings stand on top with their plot and its caption; their picture for a card is on the index",
+  async () => {
+    const plot = linePlot(
+      [
+        { x: 1, y: 2 },
+        { x: 2, y: 3 },
+      ],
+      { x: "x", y: "y", title: "Elbow", caption: "Flat from $r = 4$." },
+    );
+    const found = [
+      display(md`Rank **4** is enough.`.toMime()),
+      display(plot.toCard()),
+      display({ "text/markdown": "*Flat from $r = 4$.*", "text/plain": "Flat from $r = 4$." }),
+    ];
+    const path = write("tour", [
+      { cell_type: "markdown", source: "# Tour\n\nAbout." },
+      { cell_type: "markdown", source: "## Before" },
+      {
+        cell_type: "code",
+        source: "other();",
+        outputs: [display({ "image/svg+xml": svg("other"), "text/plain": "p" })],
+      },
+      { cell_type: "code", source: "const found = opening();", outputs: found },
+    ]);
+    await writeGallery({ notebooks: [path, second, first], out });
+    const tour = page("tour");
+    assert.match(tour, /<section class="found"[^>]*><h2 id="what-was-found">/);
+    assert.ok(tour.indexOf('class="found"') < tour.indexOf('id="before"'));
+    assert.is(tour.match(/Rank <strong>4/g)?.length, 1);
+    assert.match(
+      tour,
+      /<figure><div class="plot"><svg[^>]*aria-label="Elbow".*<figcaption class="caption">Flat from <span class="katex">/s,
+    );
+    assert.not.match(tour, /<em>Flat/);
+    const index = page("index");
+    assert.match(index, new RegExp(`viewBox="0 -[\\d.]+ ${CARD.width} `));
+    assert.not.match(index, /aria-label="other"/);
+    assert.ok(index.indexOf('href="tour.html"') < index.indexOf('href="first.html"'), "the story's order");
+    rmSync(path);
+  },
+);
+
+gallery("statements are cards on their page, and short ones with links on the index", async () => {
+  const statements = ["Rank 8 is enough.", "84 GB <are> needed."].map((said) =>
+    display(
+      card({
+        said,
+        number: "4",
+        of: "the elbow",
+        depends: "On the task.",
+        verdict: false,
+        more: "lora",
+      }).toMime(),
+    ),
+  );
+  const path = write("claims", [
+    { cell_type: "markdown", source: "# Claims" },
+    { cell_type: "code", source: "1;", outputs: [...statements, claims("supported")] },
+  ]);
+  await writeGallery({ notebooks: [path], out });
+  assert.match(page("claims"), /<div class="statements"><article [^>]*id="says-rank-8-is-enough"/);
+  assert.match(page("claims"), /On the task\. <a href="lora.html">/);
+  assert.match(
+    page("index"),
+    /<h3><a href="claims.html#says-84-gb-are-needed">84 GB &lt;are&gt; needed\.<\/a><\/h3>/,
+  );
+  assert.not.match(page("index"), /On the task/);
+  assert.match(page("index"), /1 supported<.*2 contradicted</);
+  rmSync(path);
+});
+
+gallery("folds are folded, samples keep their marks, subscripts are subscripts", async () => {
+  const outputs = [
+    display(fold("All counts agree.", table([{ W_q: 1 }], { title: "of r_q" })).toMime()),
+    display(samples([{ input: "x", before: "a b", after: "a c" }]).toMime()),
+  ];
+  const path = write("folds", [{ cell_type: "code", source: "1;", outputs }]);
+  await writeGallery({ notebooks: [path], out });
+  assert.match(
+    page("folds"),
+    /<details class="fold"><summary>All counts agree.<\/summary>\s*<figure><figcaption>of r<sub>q<\/sub>/,
+  );
+  assert.match(page("folds"), /<figure class="samples">.*<td[^>]*data-label="after"[^>]*>a <b>c<\/b>/s);
+  rmSync(path);
+});
+
+gallery("the story has every notebook once, and others come last", () => {
+  assert.is(new Set(STORY).size, STORY.length);
+  for (const file of readdirSync("notebooks"))
+    if (file.endsWith(".ts")) assert.ok(STORY.includes(file.slice(0, -3)), `${file} is not in the story`);
+  assert.equal(["zz", "claims", "aa", "lora", "tour"].sort(inStory), ["tour", "lora", "claims", "aa", "zz"]);
 });
 
 gallery.run();

@@ -121,18 +121,19 @@ tables("samples mark the words that are new after adaptation, in order", () => {
 
 tables("a card holds what people say, the number, and the verdict, once", () => {
   const one = card({
-    statement: "r = 8 is enough",
+    said: "r = 8 is enough",
     number: "4",
-    depends: "the elbow",
+    of: "the elbow",
+    depends: "the task",
     verdict: true,
-    page: "lora",
+    more: "lora",
   });
   assert.equal(one.verdicts, ["supported"]);
   const { "text/html": html, "text/plain": text } = one.toMime();
   assert.match(html, /data-page="lora"/);
   const [found] = tablesIn({ cells: [{ outputs: [{ "text/html": html }] }] } as never);
-  assert.equal(found.rows, [["r = 8 is enough", "4", "supported", "the elbow"]]);
-  assert.match(text, /“r = 8 is enough”\n {2}4: the elbow\n {2}→ supported/);
+  assert.equal(found.rows, [["r = 8 is enough", "4", "the elbow", "supported", "the task"]]);
+  assert.match(text, /“r = 8 is enough”\n {2}4: the elbow\n {2}the task\n {2}→ supported/);
 });
 
 tables("as text, columns are aligned, numbers to the right with equal decimals", () => {

@@ -3,6 +3,7 @@ import { access, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } fro
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { inStory } from "../notebook/story.ts";
 import { NotebookError } from "../terminal/errors.ts";
 import { createEntry, type Entry } from "./entry.ts";
 import { readNotebook } from "./notebook.ts";
@@ -30,7 +31,9 @@ export async function writeGallery({ notebooks, out, reference }: GalleryOptions
   await refuseOthers(target);
   const renderer = await createRenderer();
   const read = await Promise.all(notebooks.map(readNotebook));
-  const entries = read.map((notebook) => createEntry(notebook, renderer)).sort(byPaper);
+  const entries = read
+    .map((notebook) => createEntry(notebook, renderer))
+    .sort((a, b) => inStory(a.name, b.name));
 
   await mkdir(dirname(target), { recursive: true });
   const folder = await mkdtemp(`${target}-`);
@@ -51,12 +54,6 @@ export async function writeGallery({ notebooks, out, reference }: GalleryOptions
   return join(target, "index.html");
 }
 
-/** Orders notebooks by the arXiv number of their papers; those without a paper come last. */
-function byPaper(a: Entry, b: Entry): number {
-  const [left, right] = [a, b].map(({ arxiv, name }) => (arxiv ?? "last") + name);
-  return left < right ? -1 : 1;
-}
-
 /** @throws NotebookError if `folder` exists and holds anything but a gallery */
 async function refuseOthers(folder: string): Promise<void> {
   if (!(await exists(folder))) return;
@@ -66,8 +63,9 @@ async function refuseOthers(folder: string): Promise<void> {
   }
 }
 
-/** Writes one stylesheet, including everything that it imports, and the fonts. */
+/** Writes one stylesheet, including everything that it imports, the fonts, and the script. */
 async function writeStyle(folder: string): Promise<void> {
+  await copyFile(fileURLToPath(new URL("style/page.js", import.meta.url)), join(folder, "page.js"));
   await build({
     entryPoints: [fileURLToPath(new URL("style.css", import.meta.url))],
     outfile: join(folder, "style.css"),

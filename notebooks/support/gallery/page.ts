@@ -18,7 +18,7 @@ ${sections.map(({ id, level, title }) => html`<li class="level-${level}"><a href
   return document(
     entry.title,
     html`<header class="top container">
-<nav aria-label="Site"><ul><li><a href="index.html">← All notebooks</a></li></ul>
+<nav aria-label="Site"><ul><li><a href="index.html">← All lectures</a></li></ul>
 <ul><li><label><input type="checkbox" role="switch" id="code" checked>Code</label></li></ul></nav>
 <hgroup><h1>${entry.title}</h1>
 ${entry.byline && html`<p>${entry.byline}</p>`}</hgroup>
@@ -33,7 +33,7 @@ ${entry.body}
 </main>
 </div>
 <footer class="container">
-<nav aria-label="Notebooks">
+<nav aria-label="Next and previous">
 <ul><li>${previous && html`<a rel="prev" href="${previous.name}.html">← ${previous.title}</a>`}</li></ul>
 <ul><li>${next && html`<a rel="next" href="${next.name}.html">${next.title} →</a>`}</li></ul>
 </nav>
@@ -43,17 +43,30 @@ ${entry.body}
 
 /** `reference`: the address of the API reference, where there is one. */
 export function indexPage(entries: readonly Entry[], reference?: string): Html {
+  const statements = entries.flatMap((entry) => entry.statements);
+  const source = entries.find((entry) => entry.statements.length > 0);
   return document(
-    "lowrank: the notebooks",
+    "lowrank: the lectures",
     html`<header class="top container">
 <hgroup><h1>lowrank</h1>
-<p>LoRA, its variants and QLoRA, read beside their papers: each notebook derives a method, recomputes the paper's exact
-tables, and repeats its experiments scaled down. Each claim is turned into a condition on measured numbers; the condition
-is fixed before the run, and the verdict is shown even if it goes against the paper.</p></hgroup>
+<p>LoRA, its variants and QLoRA, read beside their papers. Each lecture derives a method, shows it in a few lines of plain
+tensors, and repeats the paper's experiments scaled down. Each claim is turned into a condition on measured numbers; the
+condition is fixed before the run, and the verdict is shown even if it goes against the paper.</p></hgroup>
 ${tally(entries.flatMap(({ verdicts }) => verdicts))}
+${statements.length > 0 && html`<p><a href="#said">What is said of LoRA: ${statements.length} statements and the number that decides each</a></p>`}
 </header>
-<main class="cards container">
-${entries.map(card)}
+<main class="container">
+<ol class="cards" aria-label="Lectures, in the order of a story">
+${entries.map((entry, i) => card(entry, i + 1))}
+</ol>
+${
+  source &&
+  html`<section class="said" id="said"><h2>What is said of LoRA</h2>
+<p>What people repeat, and the number on which it depends. A statement links to its place in
+<a href="${source.name}.html">${source.title}</a>.</p>
+<div class="statements">${statements}</div>
+</section>`
+}
 </main>
 <footer class="container">
 <p>Each page shows the last run of its notebook. <code>npm start -- NAME --set rank=2</code> runs one again with another
@@ -66,15 +79,15 @@ number, and <code>npm run gallery</code> rewrites these pages.${
   );
 }
 
-function card({ name, title, byline, summary, verdicts, made, thumbnail }: Entry): Html {
-  return html`<article>
+function card({ name, title, byline, summary, verdicts, made, thumbnail }: Entry, number: number): Html {
+  return html`<li><article>
 ${thumbnail && html`<div class="plot thumbnail" aria-hidden="true">${thumbnail}</div>`}
-<h2><a href="${name}.html">${title}</a></h2>
+<h2><span class="place" aria-hidden="true">${number}</span> <a href="${name}.html">${title}</a></h2>
 ${byline && html`<p class="byline">${byline}</p>`}
 <p>${summary}</p>
 ${tally(verdicts)}
 ${made && html`<p class="made">${made}</p>`}
-</article>
+</article></li>
 `;
 }
 
@@ -92,6 +105,7 @@ function document(title: string, body: Part): Html {
 <title>${title}</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="style.css">
+<script src="page.js" defer></script>
 </head>
 <body>
 ${body}

@@ -25,10 +25,16 @@ export interface Renderer {
   code(source: string): Html;
 }
 
+/** Made once in a process: it takes a second and much memory. */
+let shared: ReturnType<typeof createHighlighter> | undefined;
+
 export async function createRenderer(): Promise<Renderer> {
   const themes = { light: "github-light-high-contrast", dark: "github-dark-high-contrast" };
   const languages = ["ts", "sh", "json"];
-  const highlighter = await createHighlighter({ themes: Object.values(themes), langs: languages });
+  const highlighter = await (shared ??= createHighlighter({
+    themes: Object.values(themes),
+    langs: languages,
+  }));
   const highlight = (source: string, language: string): string =>
     highlighter.codeToHtml(source, {
       lang: languages.includes(language) ? language : "text",
@@ -63,7 +69,7 @@ export async function createRenderer(): Promise<Renderer> {
   };
 }
 
-function slug(title: string): string {
+export function slug(title: string): string {
   return title
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, "-")

@@ -6,13 +6,14 @@ import { unknownName } from "../terminal/names.ts";
 import { declaredSettings } from "./execute.ts";
 import { parsePercent } from "./percent.ts";
 import { declaredTable } from "./settings.ts";
+import { inStory } from "./story.ts";
 
-/** Names of the notebooks: the `.ts` files directly in the folder. */
+/** Names of the notebooks, the `.ts` files directly in the folder, in the order of the story. */
 export async function notebooksIn(folder: string): Promise<string[]> {
   const files = await readdir(folder);
   const names = files.filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3));
   if (names.length === 0) throw new NotebookError(`no notebooks in ${folder}`);
-  return names.sort();
+  return names.sort(inStory);
 }
 
 /** The notebooks asked for, or all if none is. @throws NotebookError for a name that does not exist */

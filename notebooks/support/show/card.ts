@@ -9,23 +9,23 @@ import { verdictOf } from "./replication.ts";
 import { escapeHtml, Table, table } from "./table.ts";
 
 export interface Statement {
-  /** What people say, as one sentence: "r = 8 is enough." */
-  readonly statement: string;
-  /** The number of this run that decides it, with its unit: "r = 4", "0.976 of the gap". */
+  /** What people say, as a sentence: "Rank 8 is enough." */
+  readonly said: string;
+  /** The number that decides it, with its unit: "9,285 ×". */
   readonly number: string;
-  /** What that number is: "the rank from which the loss falls no more". */
+  /** What that number is of: "GPT-3 175B, r = 4 on q and v". */
+  readonly of: string;
+  /** What the number depends on, in a sentence; where the statement is not true in general, when it is. */
   readonly depends: string;
-  /** The judgement on paired seeds, or a boolean for an exact statement. */
+  /** A boolean where arithmetic or a law decides, and a judgement where measurements do. */
   readonly verdict: Judgement | boolean;
-  /** When it is true and when not, in a sentence. */
-  readonly answer?: string;
-  /** The page that shows it, "lora". @default the page of the card */
-  readonly page?: string;
+  /** The page that says more, by its name: "lora". */
+  readonly more?: string;
 }
 
 /**
- * @example display(card({ statement: "Rank 8 is enough.", depends: "the rank from which the loss falls no more",
- *   number: "4", verdict: below(elbows, 8), answer: "For a style; facts need as many numbers as bits.", page: "lora" }))
+ * @example display(card({ said: "Rank 8 is enough.", number: "4", of: "the rank from which the loss falls no more",
+ *   depends: "For a style; facts need as many numbers as bits.", verdict: below(elbows, 8), more: "lora" }))
  */
 export function card(statement: Statement): Card {
   return new Card(statement);
@@ -36,18 +36,16 @@ export class Card extends Table {
   readonly statement: Statement;
 
   constructor(statement: Statement) {
-    const { page, verdict: judgement, ...texts } = statement;
-    const verdict = verdictOf(judgement);
-    const row = { statement: texts.statement, number: texts.number, verdict, "depends on": texts.depends };
-    const { grid } = table([{ ...row, ...(texts.answer ? { answer: texts.answer } : {}) }]);
-    super({ ...grid, title: texts.statement }, [verdict]);
+    const verdict = verdictOf(statement.verdict);
+    const { said, number, of, depends } = statement;
+    const { grid } = table([{ said, number, of, verdict, depends }]);
+    super({ ...grid, title: said }, [verdict]);
     this.statement = statement;
   }
 
   override toText(): string {
-    const { statement, number, depends, verdict, answer } = this.statement;
-    const lines = [`“${statement}”`, `${number}: ${depends}`, answer ?? "", `→ ${verdictOf(verdict)}`];
-    return lines.filter((line) => line !== "").join("\n  ");
+    const { said, number, of, depends, verdict } = this.statement;
+    return [`“${said}”`, `${number}: ${of}`, depends, `→ ${verdictOf(verdict)}`].join("\n  ");
   }
 
   override toString(): string {
@@ -58,7 +56,8 @@ export class Card extends Table {
     const { header, rows } = this.grid;
     const cells = rows[0].map((text, j) => `<td data-part="${header[j]}">${escapeHtml(text)}</td>`).join("");
     const heads = header.map((label) => `<th>${escapeHtml(label)}</th>`).join("");
-    const page = this.statement.page ? ` data-page="${escapeHtml(this.statement.page)}"` : "";
+    const { more } = this.statement;
+    const page = more ? ` data-page="${escapeHtml(more)}"` : "";
     const html = `<table class="card"${page}>
 <caption><b>${escapeHtml(this.grid.title)}</b></caption>
 <thead><tr>${heads}</tr></thead>
