@@ -7,7 +7,7 @@ import { join } from "node:path";
 import * as Plot from "@observablehq/plot";
 import { tablesIn } from "../support/check/tables.ts";
 import { readNotebook } from "../support/gallery/notebook.ts";
-import { renderSvg } from "../support/show/plot-image.ts";
+import { renderSvg } from "../support/plots/plot-image.ts";
 
 const TABLE = "LoRA on all linear layers, by rank";
 

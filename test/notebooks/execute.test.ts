@@ -10,9 +10,9 @@ import {
   executeNotebook,
 } from "../../notebooks/support/notebook/execute.ts";
 import { toIpynb } from "../../notebooks/support/notebook/ipynb.ts";
+import { SVG } from "../../notebooks/support/plots/picture.ts";
+import { canDrawText } from "../../notebooks/support/plots/plot-image.ts";
 import { display } from "../../notebooks/support/show/display.ts";
-import { SVG } from "../../notebooks/support/show/picture.ts";
-import { canDrawText } from "../../notebooks/support/show/plot-image.ts";
 import { silentTerminal } from "../../notebooks/support/terminal/terminal.ts";
 import { joined, violations } from "./nbformat.ts";
 

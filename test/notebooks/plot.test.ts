@@ -4,11 +4,13 @@ import * as fc from "fast-check";
 import { parseHTML } from "linkedom";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { axis, textWidth } from "../../notebooks/support/show/axes.ts";
+import { axis, textWidth } from "../../notebooks/support/plots/axes.ts";
+import { spread } from "../../notebooks/support/plots/marks.ts";
+import { CARD, SVG, THUMBNAIL } from "../../notebooks/support/plots/picture.ts";
+import { canDrawText, renderPng, renderSvg } from "../../notebooks/support/plots/plot-image.ts";
+import { textBars, textHeat, textLines } from "../../notebooks/support/plots/plot-text.ts";
 import { colorsOf } from "../../notebooks/support/show/colors.ts";
 import { meanStd } from "../../notebooks/support/show/format.ts";
-import { spread } from "../../notebooks/support/show/marks.ts";
-import { CARD, SVG, THUMBNAIL } from "../../notebooks/support/show/picture.ts";
 import {
   barPlot,
   dotPlot,
@@ -18,8 +20,6 @@ import {
   plot,
   scatterPlot,
 } from "../../notebooks/support/show/plot.ts";
-import { canDrawText, renderPng, renderSvg } from "../../notebooks/support/show/plot-image.ts";
-import { textBars, textHeat, textLines } from "../../notebooks/support/show/plot-text.ts";
 import { subscripts } from "../../notebooks/support/show/subscripts.ts";
 
 const plots = suite("plots");

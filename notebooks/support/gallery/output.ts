@@ -1,7 +1,7 @@
 /** @file Renders a cell's output as HTML, from the richest of its forms. */
 import { parseHTML } from "linkedom";
 import { VERDICTS, type Verdict } from "../notebook/session.ts";
-import { SVG, THUMBNAIL } from "../show/picture.ts";
+import { SVG, THUMBNAIL } from "../plots/picture.ts";
 import { Html, html } from "./html.ts";
 import type { Output } from "./notebook.ts";
 import { type Renderer, slug } from "./prose.ts";

@@ -1,8 +1,8 @@
 /** @file `display(value)`, with which a notebook shows every result. */
 import { inspect } from "node:util";
 import { currentSession, currentTerminal, type MimeBundle, type Session } from "../notebook/session.ts";
+import { Picture } from "../plots/picture.ts";
 import { Folded } from "./fold.ts";
-import { Picture } from "./picture.ts";
 import { Table } from "./table.ts";
 
 /** Deno's Jupyter kernel, if the notebook runs in it, cell by cell; it shows the rich forms. */

@@ -9,8 +9,8 @@
  *     found.show(md`Rank 4 is enough: …`, elbow);
  */
 import { currentSession } from "../notebook/session.ts";
+import type { Picture } from "../plots/picture.ts";
 import { type Displayable, display, displayIn } from "./display.ts";
-import type { Picture } from "./picture.ts";
 
 export interface Opening {
   /**

@@ -3,12 +3,12 @@
  * `barPlot`, `dotPlot` and `heatmap` plot rows of data; `plot` takes any options of Observable Plot.
  */
 import type * as Plot from "@observablehq/plot";
-import { Picture, type PlotText } from "./picture.ts";
+import { Picture, type PlotText } from "../plots/picture.ts";
 
-export { barPlot, dotPlot } from "./bar-plot.ts";
-export { heatmap } from "./heatmap.ts";
-export { linePlot, scatterPlot } from "./line-plot.ts";
-export { Picture } from "./picture.ts";
+export { barPlot, dotPlot } from "../plots/bar-plot.ts";
+export { heatmap } from "../plots/heatmap.ts";
+export { linePlot, scatterPlot } from "../plots/line-plot.ts";
+export { Picture } from "../plots/picture.ts";
 
 /**
  * A plot with any options of Observable Plot.

@@ -1,5 +1,5 @@
 /** @file Plots in plain text for the terminal: points and lines on a grid, bars, a shaded matrix. */
-import { decimalsFor, extent, formatNumber, shortNumber } from "./format.ts";
+import { decimalsFor, extent, formatNumber, shortNumber } from "../show/format.ts";
 
 export interface Series {
   readonly name: string;

@@ -1,5 +1,5 @@
 /** @file Axes: which ticks, as many as fit beside each other, and their text. */
-import { extent } from "./format.ts";
+import { extent } from "../show/format.ts";
 
 export interface Axis {
   readonly type: "linear" | "log";

@@ -1,7 +1,7 @@
 /** @file `heatmap`: a matrix of shaded cells with its scale. */
 import * as Plot from "@observablehq/plot";
+import { extent, formatNumber, shortNumber } from "../show/format.ts";
 import { numbersText, textWidth } from "./axes.ts";
-import { extent, formatNumber, shortNumber } from "./format.ts";
 import type { Key } from "./line-plot.ts";
 import { Picture, type Size } from "./picture.ts";
 import type { Drawing } from "./plot-image.ts";

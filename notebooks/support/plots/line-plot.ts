@@ -1,8 +1,8 @@
 /** @file `linePlot` and `scatterPlot`: points with and without lines between them, in one panel or several. */
 import * as Plot from "@observablehq/plot";
+import { colorsOf } from "../show/colors.ts";
+import { extent, isSpread } from "../show/format.ts";
 import { type Axis, axis } from "./axes.ts";
-import { colorsOf } from "./colors.ts";
-import { extent, isSpread } from "./format.ts";
 import {
   axisMarks,
   type EndLabel,

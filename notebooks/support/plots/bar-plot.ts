@@ -1,8 +1,8 @@
 /** @file `barPlot` and `dotPlot`: one value, or one of each series, beside each name. */
 import * as Plot from "@observablehq/plot";
+import { colorsOf, methodOf } from "../show/colors.ts";
+import { isSpread, type Spread, shortNumber } from "../show/format.ts";
 import { type Axis, axis, place, textWidth } from "./axes.ts";
-import { colorsOf, methodOf } from "./colors.ts";
-import { isSpread, type Spread, shortNumber } from "./format.ts";
 import type { Key } from "./line-plot.ts";
 import { HALO, type Reference } from "./marks.ts";
 import { Picture, type Size } from "./picture.ts";

@@ -4,8 +4,8 @@ import * as Plot from "@observablehq/plot";
 import { Resvg, type ResvgRenderOptions } from "@resvg/resvg-js";
 import { DOMParser } from "linkedom";
 import { currentTerminal } from "../notebook/session.ts";
+import { subscripts } from "../show/subscripts.ts";
 import { textWidth } from "./axes.ts";
-import { subscripts } from "./subscripts.ts";
 
 /** An XML document; an HTML document would not escape the text of attributes. */
 const document = new DOMParser().parseFromString("<svg/>", "image/svg+xml");
