@@ -52,7 +52,7 @@ function findQuantile(probability: number, df: number): number {
   return (low + high) / 2;
 }
 
-/** The regularized incomplete beta function I_x(a, b) by its continued fraction (Numerical Recipes §6.4). */
+/** The regularized incomplete beta function I_x(a, b) by its continued fraction (Lentz). */
 function incompleteBeta(x: number, a: number, b: number): number {
   if (x === 0 || x === 1) return x;
   const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(1 - x));
