@@ -3,1068 +3,498 @@
 //
 // Zhang, Zhang, Shi, Chu & Li, 2023, [arXiv:2308.03303](https://arxiv.org/abs/2308.03303).
 //
-// LoRA-FA freezes $A$ at its random start and trains only $B$. That halves the trainable parameters. More important:
-// the backward pass then needs only $A x$, $r$ numbers per token, and no longer the whole input $x$. This page derives
-// both beside the library's code, verifies the gradient correction of the paper's later version, recomputes the exact
-// quantities, and meters a small GPT.
-//
-// Of the paper, only its abstracts (of the first version, August 2023, and of a later, retitled one) and public
-// implementations were available, **not its tables: none of their values appears here**, and no table below claims to
-// repeat one. The claims tested are the abstract's: accuracy close to that of LoRA and of full fine-tuning, no storage
-// of full-rank input activations, memory up to 1.4 times lower. Every number was measured by this run unless its column
-// says otherwise.
-//
-// **To run it:** `npm start -- lora-fa` (`--full` for the long setting, `--set rank=2` to change a number). VS Code and
-// Jupyter open `lora-fa.ipynb` as it is; to execute it there, install the Deno kernel (`npm install --global deno`,
-// `deno jupyter --install`) and build the library once (`npm run build`).
+// LoRA-FA freezes $A$ as it was drawn and trains $B$ alone, so that the backward pass no longer needs the layers'
+// inputs. This page predicts to the byte what must be kept in memory, measures it, and asks what the frozen $A$ costs in
+// quality. Of the paper only the abstracts of its two versions were at hand: the claims tested are theirs, and none of
+// its tables is quoted or repeated.
 
-// %% Settings
+// %% What was found
 
-import * as Plot from "@observablehq/plot";
-import { matmul, noGrad, savedBytes, type Tensor, tensor } from "lowrank/autograd";
-import { type Bytes, currentDevice, inverse, qr, random, withPrecision } from "lowrank/core";
-import {
-  type AdaptedModel,
-  type AdapterConfig,
-  countParameters,
-  inject,
-  LoRA,
-  LoraFA,
-  LoraFAAdamW,
-  siteOf,
-} from "lowrank/lora";
-import { AdamW, configurations, type GPT2, Linear, type Module, type Optimizer } from "lowrank/nn";
-import { acceptability, entailment, sentiment } from "./support/data/classification.ts";
-import { type Domain, taskDomain } from "./support/data/domain.ts";
-import { anyStyle, houseStyle } from "./support/data/house-style.ts";
-import { pretrained } from "./support/experiments/base-model.ts";
-import { fullFineTuning } from "./support/experiments/baselines.ts";
-import { checkpointBlocks } from "./support/experiments/checkpointed.ts";
-import { accuracy, validationLoss } from "./support/experiments/evaluation.ts";
-import { adamW, type Prepared, type Run, runMethod, trainingMemory } from "./support/experiments/harness.ts";
-import { separateAttention } from "./support/experiments/separate-attention.ts";
-import { atMost, mean } from "./support/experiments/statistics.ts";
-import {
-  defineSettings,
-  display,
-  linePlot,
-  meanStd,
-  plot,
-  progress,
-  replication,
-  settingsTable,
-  table,
-} from "./support/index.ts";
+import { defineSettings, display, md, meanStd, opening, replication, table } from "./support/index.ts";
 
+const found = opening();
 const settings = defineSettings({
-  rank: { quick: 8, about: "r of the trainings", min: 1 },
+  rank: { quick: 4, about: "r of LoRA and LoRA-FA; LoRA-FA is tried at twice the rank, too", min: 1 },
   ranks: {
-    quick: [1, 8, 64],
-    full: [1, 2, 4, 8, 16, 32, 64],
+    quick: [1, 8, 32],
+    full: [1, 2, 4, 8, 16, 32],
     about: "ranks at which memory is measured",
     min: 1,
   },
-  seeds: { quick: 1, full: 3, about: "independent runs", min: 1 },
-  d: { quick: 64, about: "width of the small GPT", min: 8 },
-  layers: { quick: 2, full: 4, about: "its blocks", min: 1 },
-  pretraining: { quick: 400, full: 1500, about: "steps of pretraining", min: 1 },
-  tasks: { quick: 1, full: 3, about: "classification tasks beside house style, at most 3" },
-  steps: { quick: 40, full: 100, about: "steps of each adaptation", min: 2 },
-  rows: { quick: 8, about: "rows of a batch", min: 1 },
-  sweep: { quick: false, full: true, about: "search each method's rate, with a seed of its own" },
+  width: { quick: 256, about: "width d of the model whose memory is measured", min: 32 },
+  steps: { quick: 60, full: 200, about: "steps on text; the rates are chosen at half of them", min: 4 },
+  rates: { quick: [1.4e-2], full: [7e-3, 1.4e-2, 2.8e-2], about: "LoRA's learning rates tried" },
+  seeds: { quick: 1, full: 5, about: "runs of each method from each base", min: 1 },
+  bases: { quick: 1, full: 2, about: "bases that know the restaurants, at most 2", min: 1 },
+  held: { quick: 64, full: 512, about: "held-out rows that are reported", min: 32 },
+  turns: { quick: 5, full: 20, about: "turns in which steps are timed", min: 1 },
 });
-display(settingsTable(settings));
-const started = performance.now();
+const { rank, steps, seeds, width: d } = settings;
 
 // %% [markdown]
-// ## The method
+// ## What does the backward pass need?
 //
-// LoRA-FA is LoRA, $h = W_0 x + s B A x$ with $s = \alpha/r$, where $A$ is drawn once and frozen; $B$ starts at zero.
-// With $g = \partial L/\partial h$ and $z = A x$, the backward pass computes
+// A layer with LoRA computes $h = W_0 x + s B A x$, where $s = \alpha / r$. Write $z = A x$, which is $r$ numbers for
+// each token, and $g = \partial L / \partial h$. Then
 //
-// $$\frac{\partial L}{\partial B} = s \, g \, z^\top, \qquad \frac{\partial L}{\partial A} = s \, B^\top g \, x^\top, \qquad \frac{\partial L}{\partial x} = W_0^\top g + s A^\top B^\top g$$
+// $$\frac{\partial L}{\partial B} = s \, g \, z^\top, \qquad \frac{\partial L}{\partial A} = s \, B^\top g \, x^\top, \qquad \frac{\partial L}{\partial x} = W_0^\top g + s \, A^\top B^\top g.$$
 //
-// The first needs $z$, $r$ numbers per token. The third needs only weights. Only the second needs $x$, $d_{in}$ numbers
-// per token, and it is the one that LoRA-FA does without. (Full fine-tuning needs $x$, too, for
-// $\partial L / \partial W = g x^\top$.)
-//
-// In the library (`lora/lora-fa.ts`) this needs no code except the freezing. Each op declares the values that each
-// derivative needs. If an input is frozen, the engine drops its derivative, and with it the values that only this
-// derivative saves (here the lines of `matmul` in `autograd/ops/matmul.ts`, and their comments in short):
-//
-// ```ts
-// A.requiresGrad = false;
-//
-// { input: a, saves: [b], vjp: (dY, B) => matmul(dY, mT(B)) },   // Ā = Ȳ Bᵀ
-// { input: b, saves: [a], vjp: (dY, A) => matmul(mT(A), dY) },   // B̄ = Aᵀ Ȳ   b frozen: a is not kept
-// ```
+// The first needs $z$. The third needs only weights. The second alone needs $x$, all $d_{in}$ numbers for each token, and
+// a frozen $A$ does without it. (Full fine-tuning needs $x$, too: $\partial L / \partial W = g x^\top$.)
 
-// %% What one layer keeps for backward
+// %% Which arrays live until the backward pass
 
-const [D_IN, D_OUT, TOKENS] = [96, 80, 10];
-/** Numbers kept for backward per token by one layer whose input has a gradient; parameters are not counted. */
-function keptPerToken(method: "full" | "lora" | "lora-fa", r: number): number {
-  const layer = new Linear(D_IN, D_OUT, { bias: false, rng: random(1) });
-  const site = siteOf(layer);
-  const x = tensor(random(2).normal(TOKENS * D_IN), [TOKENS, D_IN]);
-  x.requiresGrad = true; // as behind another adapted layer
-  layer.requiresGrad_(method === "full");
-  const options = { rank: r, rng: random(3) };
-  const part =
-    method === "full" ? null : method === "lora" ? new LoRA(site, options) : new LoraFA(site, options);
-  const Wx = site.project(x);
-  const y = part ? Wx.add(part.update(site, x)) : Wx;
-  const weights = [...layer.parameters(), ...(part?.parameters() ?? [])].reduce(
-    (sum, { size }) => sum + size,
-    0,
-  );
-  return (savedBytes(y) / 4 - weights) / TOKENS;
-}
-const layerRanks = [1, 4, 16];
-const perToken = [
-  {
-    method: "full fine-tuning",
-    formula: "d_in",
-    of: (r: number) => keptPerToken("full", r),
-    expected: () => D_IN,
-  },
-  {
-    method: "LoRA",
-    formula: "d_in + r",
-    of: (r: number) => keptPerToken("lora", r),
-    expected: (r: number) => D_IN + r,
-  },
-  {
-    method: "LoRA-FA",
-    formula: "r",
-    of: (r: number) => keptPerToken("lora-fa", r),
-    expected: (r: number) => r,
-  },
-];
-display(
-  table(
-    perToken.map(({ method, formula, of }) => ({
-      method,
-      formula,
-      ...Object.fromEntries(layerRanks.map((r) => [`r = ${r}`, of(r)])),
-    })),
-    {
-      title: `Numbers kept per token by a layer of ${D_IN} inputs and ${D_OUT} outputs`,
-      note: "Counted in the graph: every array kept, once, without the parameters.",
-    },
-  ),
-);
+import { arraysPicture } from "./papers/lora-fa/pictures.ts";
 
-// %% [markdown]
-// ## The gradient correction
-//
-// Let $G = \partial L/\partial W$. Training computes $g_B = s \, G A^\top$ (from $W = W_0 + s B A$). A step $g'$ of $B$
-// changes $W$ by $s \, g' A$. The step whose effect is nearest to $G$ solves a least-squares problem:
-//
-// $$\min_{g'} \lVert s\, g' A - G \rVert_F^2 \;\Rightarrow\; s\,(s\, g' A - G) A^\top = 0 \;\Rightarrow\; g' = \tfrac1s \, G A^\top (A A^\top)^{-1} = \tfrac1{s^2} \, g_B (A A^\top)^{-1}$$
-//
-// Its effect is $s \, g' A = G A^\top (A A^\top)^{-1} A = G P$: the gradient of full fine-tuning, projected onto the
-// span of $A$'s rows, independently of $s$ and of the scale of $A$. With orthonormal rows and $s = 1$ there is nothing
-// to correct. After any number of steps every row of $\Delta W = s B A$ is a combination of $A$'s rows. In short:
-//
-// ```ts
-// correctGradient() { grad.assign(matmul(grad, inverseGram())); }      // g_B ← g_B (A Aᵀ + 1e-8 I)⁻¹/s²
-// new LoraFAAdamW(model, { lr, correctGradient: true })                 // corrects before each step
-// ```
+display(arraysPicture(d, 8));
 
-// %% Verified in double precision
+// %% By hand: B's gradient after x is gone
 
-interface Corrected {
-  readonly plain: Tensor;
-  readonly corrected: Tensor;
-  readonly A: Tensor;
-  readonly s: number;
-}
-const [OUT, IN, R] = [9, 14, 4];
-const largest = (a: Tensor, b: Tensor): number => a.sub(b).abs().max().item();
-const relative = (a: Tensor, b: Tensor): number => largest(a, b) / b.abs().max().item();
-/** Plain and corrected gradients of B, by the library, for L = ⟨G, W'⟩; A times `factor`, or with orthonormal rows. */
-function corrected(
-  G: Tensor,
-  { alpha, factor = 1, orthonormal = false }: { alpha: number; factor?: number; orthonormal?: boolean },
-): Corrected {
-  const site = siteOf(new Linear(IN, OUT, { bias: false, rng: random(1) }));
-  const part = new LoraFA(site, { rank: R, alpha, rng: random(2) });
-  const A = orthonormal
-    ? tensor(qr(random(3).normal(IN * R), IN, R).Q, [IN, R]).permute(1, 0)
-    : part.A.mul(factor);
-  part.A.assign(A.value.data);
-  part.B.assign(random(4).normal(OUT * R));
-  part.deltaWeight(site).mul(G).sum().backward();
-  const gradient = (): Tensor => tensor(Float64Array.from((part.B.grad as Tensor).value.data), [OUT, R]);
-  const plain = gradient();
-  part.correctGradient();
-  return { plain, corrected: gradient(), A: part.A.detach(), s: part.scaling };
-}
-const correction = withPrecision("float64", () => {
-  const G = tensor(Float64Array.from(random(5).normal(OUT * IN)), [OUT, IN]);
-  const of = (options: Parameters<typeof corrected>[1]) => {
-    const found = corrected(G, options);
-    return { ...found, effect: matmul(found.corrected, found.A).mul(found.s) };
-  };
-  const base = of({ alpha: 6 });
-  const At = base.A.permute(1, 0);
-  const gram = inverse(matmul(base.A, At).value.data, R);
-  const P = matmul(matmul(At, tensor(gram, [R, R])), base.A); // projection onto the span of A's rows [in, in]
-  const distance = (step: Tensor): number => matmul(step, base.A).mul(base.s).sub(G).norm().item();
-  const nearest = distance(base.corrected);
-  const others = Array.from({ length: 200 }, (_, i) => {
-    const nudge = tensor(
-      Float64Array.from(
-        random(6)
-          .split(i)
-          .normal(OUT * R, 0, 10 ** -(1 + (i % 4))),
-      ),
-      [OUT, R],
-    );
-    return distance(base.corrected.add(nudge));
-  });
-  const orthonormal = of({ alpha: R, orthonormal: true });
-  return {
-    formula: relative(base.corrected, matmul(base.plain, tensor(gram, [R, R])).div(base.s ** 2)),
-    plain: relative(base.plain, matmul(G, At).mul(base.s)),
-    beaten: others.filter((other) => other < nearest).length,
-    tried: others.length,
-    projection: relative(base.effect, matmul(G, P)),
-    identity: relative(orthonormal.corrected, orthonormal.plain),
-    scales: Math.max(
-      relative(of({ alpha: 60 }).effect, base.effect),
-      relative(of({ alpha: 6, factor: 5 }).effect, base.effect),
-    ),
-    plainScale: relative(
-      matmul(of({ alpha: 60 }).plain, base.A).mul(15),
-      matmul(base.plain, base.A).mul(base.s),
-    ),
-  };
+import { matmul, noGrad, type Tensor, tensor } from "lowrank/autograd";
+import { random } from "lowrank/core";
+
+const rng = random(1);
+const draw = (...shape: [number, number]): Tensor =>
+  tensor(rng.normal(shape[0] * shape[1]), shape, { requiresGrad: true });
+const [W0, A, B] = [draw(5, 6).detach(), draw(2, 6), draw(5, 2)]; // [out, in], [r, in], [out, r]
+const x = draw(3, 6); //                                           three tokens [3, in]
+const z = matmul(x, A.T); //                                       A x           [3, r]
+const h = matmul(x, W0.T).add(matmul(z, B.T)); //                  W0 x + B A x  [3, out]
+h.square().sum().mul(0.5).backward(); //                           L = ½‖h‖², so that g = h
+const byHand = noGrad(() => {
+  const g = h.detach();
+  const gB = matmul(g, B); //                                      Bᵀ g          [3, r]
+  return { B: matmul(g.T, z), x: matmul(g, W0).add(matmul(gB, A)), A: matmul(gB.T, x) };
 });
-const RIDGE = 1e-6; // 1e-8 on the diagonal of A Aᵀ, whose eigenvalues are about 1/3
+const gap = (of: Tensor, hand: Tensor): number => (of.grad as Tensor).sub(hand).abs().max().item();
 display(
-  replication(
-    [
-      {
-        claim: "Plain training sees g_B = s G Aᵀ",
-        paper: "chain rule",
-        measured: `relative difference ${correction.plain.toExponential(1)}`,
-        holds: correction.plain < 1e-12,
-      },
-      {
-        claim: "The library's correction is g_B (A Aᵀ)⁻¹/s²",
-        paper: "PEFT's optimizer",
-        measured: `relative difference ${correction.formula.toExponential(1)}`,
-        holds: correction.formula < RIDGE,
-        note: "with 1e-8 on the diagonal of A Aᵀ, as in PEFT",
-      },
-      {
-        claim: "No step near it has an effect nearer to G",
-        paper: "least squares",
-        measured: `${correction.beaten} of ${correction.tried} random neighbours are nearer`,
-        holds: correction.beaten === 0,
-      },
-      {
-        claim: "Its effect s g′ A is G projected onto the span of A's rows",
-        paper: "G Aᵀ (A Aᵀ)⁻¹ A",
-        measured: `relative difference ${correction.projection.toExponential(1)}`,
-        holds: correction.projection < RIDGE,
-      },
-      {
-        claim: "which depends neither on α nor on the scale of A",
-        paper: "follows",
-        measured: `relative difference ${correction.scales.toExponential(1)}; uncorrected, 10 α makes it ${(1 + correction.plainScale).toFixed(0)} times as large`,
-        holds: correction.scales < RIDGE,
-      },
-      {
-        claim: "With orthonormal rows and s = 1 it is the identity",
-        paper: "A Aᵀ = I",
-        measured: `relative difference ${correction.identity.toExponential(1)}`,
-        holds: correction.identity < RIDGE,
-      },
-    ],
-    "The gradient correction",
-  ),
+  table([
+    { gradient: "∂L/∂B", needs: "g and z: r numbers for each token", "by hand − backward": gap(B, byHand.B) },
+    { gradient: "∂L/∂x", needs: "g and weights", "by hand − backward": gap(x, byHand.x) },
+    { gradient: "∂L/∂A", needs: "g, weights and x", "by hand − backward": gap(A, byHand.A) },
+  ]),
 );
 
 // %% [markdown]
-// ## Exact quantities
+// ## The library's lines
 //
-// For each adapted layer and token LoRA keeps $d_{in} + r$ numbers and LoRA-FA keeps $r$. LoRA trains
-// $r(d_{in} + d_{out})$ parameters and LoRA-FA $r\,d_{out}$, exactly half where the layer is square. LLaMA-7B has seven
-// linear layers in a block, but not seven inputs: $q$, $k$, $v$ share one, and so do $gate$ and $up$. That makes
-// $3d + f$ numbers for each token and block.
+// LoRA-FA needs no code of its own for this. Each operation declares, for every input, its derivative and the values
+// that this needs. If an input is frozen, its derivative is dropped, and with it the values that nobody else asks for.
+// In a matrix product $A B$, the factor $A$ is kept for $\bar B$ alone:
 
-// %% LLaMA-7B, and PEFT's benchmark
+// %% A is frozen; the product drops what only A's gradient needs
 
-const llama = configurations["llama-7b"];
-const { hidden_size: d, intermediate_size: f, num_hidden_layers: L } = llama;
-const GIB = 2 ** 30;
-const MIB = 2 ** 20;
-const seven = { r: 8, tokens: 2048, bytes: 2 };
-const distinct = 3 * d + f;
-const inputs7b = distinct * L * seven.tokens * seven.bytes;
-const projections7b = 7 * seven.r * L * seven.tokens * seven.bytes;
-const quantities = [
-  {
-    what: "distinct inputs per block, numbers per token",
-    formula: "3 d + f",
-    here: distinct,
-    reference: 23_296,
-  },
-  {
-    what: "LoRA: inputs, bytes",
-    formula: "(3 d + f) L tokens × 2",
-    here: inputs7b,
-    reference: 3_053_453_312,
-  },
-  { what: "and A x, bytes", formula: "7 r L tokens × 2", here: projections7b, reference: 7_340_032 },
-  {
-    what: "LoRA-FA: A x alone, bytes",
-    formula: "7 r L tokens × 2",
-    here: projections7b,
-    reference: 7_340_032,
-  },
-];
-display(
-  table(
-    quantities.map(({ reference, ...row }) => ({
-      ...row,
-      "reference arithmetic": reference,
-      agrees: row.here === reference,
-    })),
-    {
-      title:
-        "Saved for backward by the adapters of LLaMA-7B: batch 1, length 2048, 16 bits, r = 8 on all seven layers",
-      note: `LoRA ${((inputs7b + projections7b) / GIB).toFixed(2)} GiB, LoRA-FA ${(projections7b / MIB).toFixed(0)} MiB.`,
-    },
-  ),
-);
-const benchmark = { config: "llama-3.2-3b", target: ["q_proj", "v_proj"] } as const;
-const published = [
-  {
-    method: "LoRA",
-    formula: "28 · 32 · (6144 + 4096)",
-    count: countParameters("lora", { ...benchmark, rank: 32 }),
-    paper: 9_175_040,
-    memory: 22_292_725_760,
-    accuracy: 0.478,
-  },
-  {
-    method: "LoRA-FA",
-    formula: "28 · 32 · (3072 + 1024)",
-    count: countParameters("lora-fa", { ...benchmark, rank: 32 }),
-    paper: 3_670_016,
-    memory: 22_240_296_960,
-    accuracy: 0.404,
-  },
-  {
-    method: "DoRA",
-    formula: "LoRA + 28 · (3072 + 1024)",
-    count: countParameters("dora", { ...benchmark, rank: 32 }),
-    paper: 9_289_728,
-    memory: 24_532_484_096,
-    accuracy: 0.469,
-  },
-  {
-    method: "AdaLoRA, from r = 64",
-    formula: "2 LoRA + 64 · 56",
-    count: countParameters("adalora", { ...benchmark, rank: 64 }),
-    paper: 18_353_664,
-    memory: 22_781_362_176,
-    accuracy: 0.373,
-  },
-];
-display(
-  table(
-    published.map(({ method, formula, count, paper, memory, accuracy: right }) => ({
-      method,
-      formula,
-      "trainable, counted here": count.trainable,
-      "PEFT printed": paper,
-      agrees: count.trainable === paper,
-      "PEFT: peak memory, bytes": memory,
-      "PEFT: accuracy": right,
-    })),
-    {
-      title: "PEFT's MetaMathQA benchmark: Llama-3.2-3B, r = 32 on queries and values",
-      note: "Learning rates differ from entry to entry there, so that its accuracies are no ranking of methods.",
-    },
-  ),
-);
-const square = countParameters("lora-fa", { config: "llama-7b", rank: 8, target: "q_proj" }).trainable;
-const squareLora = countParameters("lora", { config: "llama-7b", rank: 8, target: "q_proj" }).trainable;
-const all7 = { config: "llama-7b", rank: 8, target: "all-linear" } as const;
-const [loraAll, faAll] = [
-  countParameters("lora", all7).trainable,
-  countParameters("lora-fa", all7).trainable,
-];
-const optimizerOnly = published[0].memory - published[1].memory;
-const stateOfA = (published[0].paper - published[1].paper) * (4 + 8);
-const inputsPerToken = 28 * 3072 * 2;
-display(
-  replication(
-    [
-      {
-        claim: "LoRA keeps 2.85 GiB for its adapters in LLaMA-7B, LoRA-FA 7 MiB",
-        paper: "2.85 GiB, 7 MiB (arithmetic)",
-        measured: `${((inputs7b + projections7b) / GIB).toFixed(2)} GiB, ${projections7b / MIB} MiB`,
-        holds: quantities.every(({ here, reference }) => here === reference),
-      },
-      {
-        claim: "The published parameter counts follow",
-        paper: published.map(({ paper }) => paper.toLocaleString("en")).join("; "),
-        measured: published.map(({ count }) => count.trainable.toLocaleString("en")).join("; "),
-        holds: published.every(({ count, paper }) => count.trainable === paper),
-      },
-      {
-        claim: "LoRA-FA trains exactly half of LoRA's parameters on a square layer",
-        paper: "r d of 2 r d",
-        measured: `${square.toLocaleString("en")} of ${squareLora.toLocaleString("en")} (LLaMA-7B, q)`,
-        holds: 2 * square === squareLora,
-      },
-      {
-        claim: "and about half on a whole model",
-        paper: "2 times fewer parameters",
-        measured: `${(loraAll / faAll).toFixed(2)} times fewer on all seven layers; ${(published[0].paper / published[1].paper).toFixed(2)} times in PEFT's benchmark`,
-        holds: Math.abs(loraAll / faAll - 2) < 0.2,
-        note: "grouped values are wider than high, so there A is the larger part",
-      },
-      {
-        claim: "A LoRA-FA optimizer alone saves under 0.3 % of peak memory in PEFT's benchmark",
-        paper: `${optimizerOnly.toLocaleString("en")} of ${published[0].memory.toLocaleString("en")} bytes`,
-        measured: `${((100 * optimizerOnly) / published[0].memory).toFixed(3)} %`,
-        holds: optimizerOnly / published[0].memory < 0.003,
-        note: `A's gradient and moments in 32 bits are ${stateOfA.toLocaleString("en")} bytes; the inputs of q and v in 16 bits would be ${inputsPerToken.toLocaleString("en")} a token, so the difference is that of ${Math.round(optimizerOnly / inputsPerToken)} tokens: in a batch of more, the inputs were still kept`,
-      },
-    ],
-    "Exact",
-  ),
-);
+import { libraryLines } from "./support/index.ts";
+
+display(libraryLines("lora/lora-fa.ts", "this.A.requiresGrad = false"));
+display(libraryLines("autograd/ops/matmul.ts", "{ input: a, saves: [b]", "{ input: b, saves: [a]"));
 
 // %% [markdown]
-// ## A base, and tasks
+// ## A prediction
 //
-// The base has learned to put a restaurant's facts into words in any of 54 styles. It is adapted to the one style of a
-// house, and to classifications about the same restaurants in the manner of GLUE. A row counts as right when every
-// symbol of its completion is the likeliest. Adapters are on every linear layer, $\alpha = 2r$.
+// So for each token a layer keeps $d_{in}$ numbers with full fine-tuning, $d_{in} + r$ with LoRA, and $r$ with LoRA-FA.
+// A block of GPT-2 of width $d$ has four linear layers, whose inputs are $d$, $d$, $d$ and $4 d$ wide. Nothing else
+// keeps these arrays. **LoRA should keep exactly $7 d$ numbers more than LoRA-FA for each token and block, at every
+// rank**, and LoRA-FA's adapters should keep $4 r$. The meter counts bytes as they are allocated.
 
-// %% Pretraining, or the cache
+// %% Predicted and measured, by rank
 
-const time = 79;
-const { rank, steps, rows, seeds } = settings;
-const source = taskDomain(anyStyle, { time, test: 64, random: random(10) });
-const tasks: readonly Domain[] = [
-  taskDomain(houseStyle, { time, test: 64, random: random(11) }),
-  ...[sentiment, acceptability, entailment]
-    .slice(0, settings.tasks)
-    .map((task) => taskDomain(task, { time, test: 64, random: random(11) })),
-];
-const [house] = tasks;
-const base = pretrained({
-  domain: source,
-  size: { d: settings.d, layers: settings.layers, heads: 4, time },
-  steps: settings.pretraining,
-  rows: 12,
-  lr: 3e-3,
-  seed: 20,
-});
-display(
-  table(
-    tasks.map((domain) => {
-      const model = base.copy();
-      return {
-        task: domain.name,
-        "loss before": validationLoss(model, domain),
-        "% right before": 100 * accuracy(model, domain),
-      };
-    }),
-    {
-      title: `The base, pretrained on ${source.name} to a loss of ${base.loss.toFixed(3)}`,
-      note: "Losses in nats per character of the completion, on held-out rows.",
-    },
-  ),
-);
+import { captions, claims, notes } from "./papers/lora-fa/claims.ts";
+import { keptByRank } from "./papers/lora-fa/memory.ts";
+import { linePlot } from "./support/index.ts";
 
-// %% The methods
-
-const target = "all-linear";
-type Adapted = (r: number, dropout?: number) => (model: GPT2, seed: number) => AdaptedModel<GPT2>;
-const adapters =
-  (method: "lora" | "lora-fa"): Adapted =>
-  (r, dropout = 0) =>
-  (model, seed) =>
-    inject(model, { method, rank: r, alpha: 2 * r, target, dropout, seed } as AdapterConfig);
-const [lora, loraFA] = [adapters("lora"), adapters("lora-fa")];
-
-interface Method {
-  readonly name: string;
-  lr: number;
-  readonly prepare: (model: GPT2, seed: number) => Module;
-  readonly optimizer: (module: Module, lr: number) => Optimizer<{ lr: number }>;
-}
-const corrector = (module: Module, lr: number): AdamW =>
-  new LoraFAAdamW(module, { lr, weightDecay: 0, correctGradient: true });
-const methods: readonly Method[] = [
-  { name: "full fine-tuning", lr: 1e-3, prepare: fullFineTuning, optimizer: adamW },
-  { name: "LoRA", lr: 1e-2, prepare: lora(rank), optimizer: adamW },
-  { name: "LoRA-FA", lr: 3e-2, prepare: loraFA(rank), optimizer: adamW },
-  { name: "LoRA-FA, corrected", lr: 3e-2, prepare: loraFA(rank), optimizer: corrector },
-];
-const [full, withLora, withFA, withCorrection] = methods;
-const doubled: Method = {
-  name: `LoRA-FA, r = ${2 * rank}`,
-  lr: 3e-2,
-  prepare: loraFA(2 * rank),
-  optimizer: adamW,
-};
-
-// %% [markdown]
-// ## Saved for backward, to the byte
-//
-// In a block of width $d$ the four linear layers have inputs of widths $d$, $d$, $d$ and $4d$, and nothing else keeps
-// these inputs. So at every rank LoRA should save exactly $7d$ numbers more than LoRA-FA for each token and block. Both
-// should grow with the rank by $4$ numbers for each token and block, the width of the four $A x$.
-
-// %% By rank
-
-const memoryOf = (
-  prepare: Method["prepare"],
-  {
-    copy = base.copy,
-    batch = rows,
-    optimizer = adamW,
-  }: { copy?: () => GPT2; batch?: number; optimizer?: Method["optimizer"] } = {},
-) =>
-  trainingMemory(
-    copy,
-    (model): Prepared<null> => {
-      const module = prepare(model, 1);
-      return { module, adapted: null, optimizer: optimizer(module, 1e-3) };
-    },
-    { domain: house, rows: batch },
-  );
-const tokens = rows * time;
-const numbers = settings.layers * tokens * 4; // bytes of one number for each block and token
-const inputBytes = 7 * settings.d * numbers;
-const fitting = [...new Set(settings.ranks.map((r) => Math.min(r, settings.d)))].sort((a, b) => a - b);
-const bySaved = fitting.map((r) => {
-  const [l, fa] = [lora(r), loraFA(r)].map((prepare) => memoryOf(prepare).memory.saved);
-  return { r, lora: l, fa };
-});
-const rest = bySaved[0].fa - 4 * bySaved[0].r * numbers; // what a frozen model keeps by itself
-display(
-  table(
-    bySaved.map(({ r, lora: l, fa }) => ({
-      r,
-      "LoRA, bytes": l,
-      "LoRA-FA, bytes": fa,
-      "LoRA, less what all keep": (l - rest) / numbers,
-      "LoRA-FA, less what all keep": (fa - rest) / numbers,
-      "LoRA / LoRA-FA": l / fa,
-    })),
-    {
-      title: "Saved for backward",
-      note: `Columns 4 and 5 in numbers per token and block: 7 d + 4 r and 4 r are expected, with d = ${settings.d}. What all keep: ${rest.toLocaleString("en")} bytes (attention, layer norms, activations, the loss). ${tokens} tokens.`,
-    },
-  ),
-);
+const kept = keptByRank(d, settings.ranks);
 display(
   linePlot(
-    bySaved.flatMap(({ r, lora: l, fa }) => [
-      { r, method: "LoRA", numbers: (l - rest) / numbers },
-      { r, method: "LoRA-FA", numbers: (fa - rest) / numbers },
-    ]),
-    {
-      x: "r",
-      y: "numbers",
-      series: "method",
-      xScale: "log",
-      title: "What the adapters keep for backward, by rank",
-      yLabel: "numbers per token and block",
-    },
-  ),
-);
-const [narrow, wide] = [bySaved[0], bySaved[bySaved.length - 1]];
-const growth = wide.fa / narrow.fa - 1;
-display(
-  replication(
-    [
-      {
-        claim: "LoRA saves 7 d numbers per token and block more than LoRA-FA, to the byte, at every rank",
-        paper: "full-rank input activations need not be stored (abstract)",
-        measured: `${[...new Set(bySaved.map(({ lora: l, fa }) => l - fa))].map((bytes) => bytes.toLocaleString("en")).join("; ")} bytes`,
-        holds: bySaved.every(({ lora: l, fa }) => l - fa === inputBytes),
-        note: `expected ${inputBytes.toLocaleString("en")}`,
-      },
-      {
-        claim: "What LoRA-FA's adapters save is 4 r numbers per token and block, to the byte",
-        paper: "r per layer",
-        measured: bySaved.map(({ fa }) => (fa - rest) / numbers).join(", "),
-        holds: bySaved.every(({ r, fa }) => fa - rest === 4 * r * numbers),
-        note: "relative to the first rank",
-      },
-      {
-        claim: "LoRA-FA's saved activations are flat in the rank",
-        paper: "not sensitive to r (PEFT's README)",
-        measured: `+${(100 * growth).toFixed(1)} % from r = ${narrow.r} to ${wide.r}`,
-        holds: growth <= 0.1,
-        note: `holds up to 10 %; r = ${wide.r} is all of d = ${settings.d} here, and 1.6 % of LLaMA-7B's`,
-      },
-    ],
-    "Saved for backward: what holds here",
-  ),
-);
-
-// %% [markdown]
-// ## All of the memory, with and without checkpointing
-//
-// Gradient checkpointing keeps only the input of a block and computes the block again in backward. The inputs of its
-// layers then exist for one block at a time, with any method.
-
-// %% Weights, adapters, gradients, optimizer, saved
-
-const wrapped =
-  (prepare: Method["prepare"]): Method["prepare"] =>
-  (model, seed) => {
-    const module = prepare(model, seed);
-    checkpointBlocks(model);
-    return module;
-  };
-/** LoRA as it is, but only B is given to the optimizer: x is kept, and A has a gradient that nobody uses. */
-const onlyB = (module: Module, lr: number): AdamW =>
-  new AdamW(
-    [...module.namedParameters()].flatMap(([name, parameter]) =>
-      /\.B$/.test(name) && parameter.requiresGrad ? [parameter] : [],
+    (["LoRA", "LoRA-FA"] as const).flatMap((method) =>
+      kept.rows.map((row) => ({ r: row.r, method, numbers: row[method] })),
     ),
-    { lr, weightDecay: 0 },
-  );
-const layouts = [
-  { name: "full fine-tuning", prepare: full.prepare },
-  { name: "LoRA", prepare: withLora.prepare },
-  { name: "LoRA, optimizer for B alone", prepare: withLora.prepare, optimizer: onlyB },
-  { name: "LoRA-FA", prepare: withFA.prepare },
-  { name: "full, checkpointed", prepare: wrapped(full.prepare) },
-  { name: "LoRA, checkpointed", prepare: wrapped(withLora.prepare) },
-  { name: "LoRA-FA, checkpointed", prepare: wrapped(withFA.prepare) },
-].map(({ name, prepare, optimizer }) => ({ name, ...memoryOf(prepare, { optimizer }) }));
-const KIB = 1024;
-const parts = [
-  "weights",
-  "adapters",
-  "gradients",
-  "optimizer",
-  "saved",
-] as const satisfies readonly (keyof Bytes)[];
-display(
-  table(
-    layouts.map(({ name, memory, peak }) => ({
-      method: name,
-      ...Object.fromEntries(parts.map((part) => [part, memory[part] / KIB])),
-      "peak of everything": peak / KIB,
-    })),
     {
-      title: `Memory of training, KiB (r = ${rank}, ${rows} rows of ${time} tokens)`,
-      note: "Each category at its own peak; the last column, at one moment, has temporaries too. The optimizer for B alone leaves A's gradient to be computed.",
+      ...{ x: "r", y: "numbers", series: "method", xScale: "log", yScale: "log", xTicks: settings.ranks },
+      ...{ xLabel: "rank r", yLabel: "numbers kept for each token and block", caption: captions.byRank },
+      title: `What the adapters keep for backward, d = ${d}`,
     },
   ),
 );
-const stacked = layouts.flatMap(({ name, memory }) =>
-  parts.map((part) => ({ name, part, MiB: memory[part] / MIB })),
-);
+// %% To the byte
+
+const most = settings.ranks[settings.ranks.length - 1];
 display(
-  plot(
+  replication([
     {
-      marginLeft: 180,
-      height: 60 + 28 * layouts.length,
-      x: { label: "MiB", grid: true },
-      y: { label: null, domain: layouts.map(({ name }) => name) },
-      color: { type: "categorical", domain: [...parts] },
-      marks: [Plot.barX(stacked, { x: "MiB", y: "name", fill: "part" }), Plot.ruleX([0])],
+      ...claims.inputs,
+      measured: `7 d numbers fewer for each token and block: ${kept.exact ? "every byte is as predicted" : "not as predicted"}`,
+      verdict: kept.exact,
     },
     {
-      title: "Weights, adapters, gradients, optimizer state, saved for backward",
-      legend: true,
-      text: layouts
-        .map(
-          ({ name, memory }) =>
-            `${name.padEnd(28)} ${parts.map((part) => `${part} ${(memory[part] / MIB).toFixed(2)}`).join(", ")} MiB`,
-        )
-        .join("\n"),
+      ...claims.flat,
+      measured: `+${kept.growth.toFixed(1)} % of all that is saved, from r = ${settings.ranks[0]} to ${most}`,
+      verdict: kept.growth < 10,
+      note: `under 10 % counts as hardly; r = ${most} is d/${d / most}`,
     },
-  ),
+  ]),
 );
-const layoutOf = (name: string): (typeof layouts)[number] => {
-  const found = layouts.find((layout) => layout.name === name);
-  if (!found) throw new RangeError(`no layout ${name}`);
-  return found;
-};
-const [mLora, mOnlyB, mFA, mLoraCk, mFACk] = [
-  "LoRA",
-  "LoRA, optimizer for B alone",
-  "LoRA-FA",
-  "LoRA, checkpointed",
-  "LoRA-FA, checkpointed",
-].map(layoutOf);
 
 // %% [markdown]
 // ## When is memory 1.4 times lower?
 //
-// The ratio of all memory is $(F + t\,(C + I))/(F + t\,C)$. Here $F$ is the memory that does not depend on the number
-// of tokens $t$ (weights, adapters, optimizer), $C$ is what all methods keep for a token, and $I$ are the layers'
-// inputs. The ratio grows with $t$ towards $1 + I/C$. What raises $I$? Separate layers for $q$, $k$, $v$ alone do not,
-// since they share their input. Dropout on LoRA's branch does: each module drops elements of its own, so each keeps a
-// copy. LoRA-FA keeps no copy; but with dropout it must keep the mask, as large as $x$, for $\partial L/\partial x$,
-// which every layer after the first block needs.
+// Not only inputs are kept. Let $F$ be what does not depend on the number of tokens $t$ (weights, adapters, optimizer),
+// $C$ what every method keeps for a token, and $I$ the layers' inputs. Then
+//
+// $$\frac{\text{memory of LoRA}}{\text{memory of LoRA-FA}} = \frac{F + t\,(C + I)}{F + t\,C} \;\longrightarrow\; 1 + \frac{I}{C} \quad \text{for many tokens.}$$
 
-// %% Overall ratios
+// %% The ratio against the number of tokens
 
-const P = 0.05;
-const separate = (): GPT2 => separateAttention(base.copy());
-const cases = [
-  { attention: "fused q k v", copy: base.copy, dropout: [0, 0] },
-  { attention: "separate q, k, v", copy: separate, dropout: [0, 0] },
-  { attention: "separate q, k, v", copy: separate, dropout: [P, P] },
-  { attention: "separate q, k, v", copy: separate, dropout: [P, 0] },
-] as const;
-const batches = [...new Set([1, 4, rows])].sort((a, b) => a - b);
-const ratios = cases.flatMap(({ attention, copy, dropout: [pLora, pFA] }) =>
-  batches.map((batch) => {
-    const l = memoryOf(lora(rank, pLora), { copy, batch });
-    const fa = memoryOf(loraFA(rank, pFA), { copy, batch });
-    return {
-      attention,
-      pLora,
-      pFA,
-      tokens: batch * time,
-      savedLora: l.memory.saved,
-      savedFA: fa.memory.saved,
-      saved: l.memory.saved / fa.memory.saved,
-      kept: sumOf(l.memory) / sumOf(fa.memory),
-      peak: l.peak / fa.peak,
-    };
+import { compared, TIME } from "./papers/lora-fa/memory.ts";
+
+const small = d / 4;
+const ratios = [1, 2, 4, 8, 16].flatMap((rows) =>
+  [1, small / 8].map((r) => ({
+    "tokens / d": (rows * TIME) / small,
+    rank: `LoRA, r = ${r}`,
+    ratio: compared({ d: small, rank: r, rows }).ratio,
+  })),
+);
+const highest = ratios.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+display(
+  linePlot(ratios, {
+    ...{ x: "tokens / d", y: "ratio", series: "rank", xScale: "log", yLabel: "memory of LoRA / of LoRA-FA" },
+    title: `Weights, adapters, gradients, optimizer and what is saved, d = ${small}`,
+    references: [{ y: 1.4, name: "the abstract: up to 1.4" }],
+    caption: captions.ratio,
   }),
 );
-/** What stays through a step: everything but temporaries. */
-function sumOf(memory: Readonly<Bytes>): number {
-  return parts.reduce((sum, part) => sum + memory[part], 0);
-}
+
+// %% Dropout and checkpointing
+
+const size = { d: small, rank: 8, rows: 8 };
+const variants = [
+  { variant: "as above", ...compared(size) },
+  { variant: "dropout 0.05 in both", ...compared({ ...size, dropout: 0.05 }) },
+  { variant: "blocks checkpointed", ...compared({ ...size, checkpointed: true }) },
+];
 display(
   table(
-    ratios.map((row) => ({
-      attention: row.attention,
-      "dropout of LoRA": String(row.pLora),
-      "dropout of LoRA-FA": String(row.pFA),
-      tokens: row.tokens,
-      "LoRA saves, KiB": row.savedLora / KIB,
-      "LoRA-FA saves, KiB": row.savedFA / KIB,
-      "ratio, saved": row.saved,
-      "ratio, all but temporaries": row.kept,
-      "ratio, peak of everything": row.peak,
+    variants.map(({ variant, lora, fa, ratio }) => ({
+      variant,
+      "LoRA saves, KiB": Math.round(lora.saved / 1024),
+      "LoRA-FA saves, KiB": Math.round(fa.saved / 1024),
+      "all memory, ratio": ratio.toFixed(2),
     })),
-    { title: `LoRA's memory over LoRA-FA's (r = ${rank})` },
+    { title: `d = ${small}, r = 8, ${8 * TIME} tokens` },
   ),
 );
-const reaching = ratios.filter(({ kept }) => kept >= 1.4);
-const describe = ({ attention, pLora, pFA, tokens: t, kept }: (typeof ratios)[number]): string =>
-  `${attention}, dropout ${pLora} and ${pFA}, ${t} tokens: ${kept.toFixed(2)}`;
-const best = ratios.reduce((a, b) => (b.kept > a.kept ? b : a));
-const atBatch = (attention: string, pLora: number, pFA: number) =>
-  ratios.find(
-    (row) => row.attention === attention && row.pLora === pLora && row.pFA === pFA && row.tokens === tokens,
-  ) ?? best;
-const fused = atBatch("fused q k v", 0, 0);
-const split = atBatch("separate q, k, v", 0, 0);
-const droppedBoth = atBatch("separate q, k, v", P, P);
-const readme = { tokens: 8 * 1024, lora: 60e9, fa: 36e9 };
-const perTokenBytes = L * 2 * readme.tokens;
-const copies = 6 * d + f;
+const reached = `${highest.ratio.toFixed(2)} times at ${highest["tokens / d"]} tokens / d`;
 display(
-  replication(
-    [
-      {
-        claim: "Training keeps up to 1.4 times less memory than with LoRA",
-        paper: "up to 1.4 (abstract)",
-        measured: `${fused.kept.toFixed(2)} (fused, no dropout, ${tokens} tokens)`,
-        holds: fused.kept >= 1.35 ? true : fused.kept > 1.05 ? "partly" : false,
-        note: "weights, adapters, gradients, optimizer state and what is saved; holds from 1.35, partly from 1.05",
-      },
-      {
-        claim: "and so does its peak, temporaries included",
-        paper: "the same",
-        measured: `${fused.peak.toFixed(2)} (fused, no dropout, ${tokens} tokens)`,
-        holds: fused.peak >= 1.35 ? true : fused.peak > 1.05 ? "partly" : false,
-        note: "here a step's temporaries live until its scope ends, x among them, whoever needs it; an engine that frees each after its last use is nearer to the row above",
-      },
-      {
-        claim: "Which configuration reaches 1.4?",
-        paper: "not said in the abstract",
-        measured:
-          reaching.length > 0 ? reaching.map(describe).join("; ") : `none; the best is ${describe(best)}`,
-        holds: reaching.length > 0,
-        note: "holds if one does, temporaries not counted",
-      },
-      {
-        claim: "Separate layers for q, k and v save no more than a fused one, since they share their input",
-        paper: "3 d + f, not 6 d + f",
-        measured: `LoRA − LoRA-FA: ${(split.savedLora - split.savedFA).toLocaleString("en")} bytes against ${(fused.savedLora - fused.savedFA).toLocaleString("en")}`,
-        holds: split.savedLora - split.savedFA === fused.savedLora - fused.savedFA,
-      },
-      {
-        claim: "LoRA's dropout makes a copy for each module",
-        paper: "raises LoRA's side",
-        measured: `LoRA keeps ${((droppedBoth.savedLora - split.savedLora) / numbers / settings.d).toFixed(2)} d numbers per token and block more with dropout; LoRA-FA ${((droppedBoth.savedFA - split.savedFA) / numbers / settings.d).toFixed(2)} d`,
-        holds: droppedBoth.savedLora > split.savedLora,
-      },
-      {
-        claim: "LoRA-FA keeps its advantage when both have dropout",
-        paper: "",
-        measured: `ratio of saved ${droppedBoth.saved.toFixed(2)} with dropout, ${split.saved.toFixed(2)} without`,
-        holds: droppedBoth.saved >= split.saved ? true : droppedBoth.saved > 1 ? "partly" : false,
-        note: "partly: it saves less of the whole; the mask is as large as x",
-      },
-      {
-        claim: "With checkpointing LoRA-FA saves the inputs of one block instead of all, to the byte",
-        paper: "not in the abstract",
-        measured: `${(mLoraCk.memory.saved - mFACk.memory.saved).toLocaleString("en")} bytes; LoRA over LoRA-FA, temporaries not counted: ${(sumOf(mLoraCk.memory) / sumOf(mFACk.memory)).toFixed(2)} against ${(sumOf(mLora.memory) / sumOf(mFA.memory)).toFixed(2)} without`,
-        holds: mLoraCk.memory.saved - mFACk.memory.saved === inputBytes / settings.layers,
-        note: `expected ${(inputBytes / settings.layers).toLocaleString("en")}; the more blocks, the less that is of the whole`,
-      },
-      {
-        claim: "An optimizer for B alone, over LoRA's layer, saves next to nothing: x is still kept",
-        paper: `−${((100 * optimizerOnly) / published[0].memory).toFixed(2)} % of the peak (PEFT's benchmark)`,
-        measured: `−${(100 * (1 - mOnlyB.peak / mLora.peak)).toFixed(2)} % of the peak; saved for backward ${mOnlyB.memory.saved === mLora.memory.saved ? "the same to the byte" : `${mOnlyB.memory.saved} against ${mLora.memory.saved}`}; freezing A in the layer: −${(100 * (1 - mFA.peak / mLora.peak)).toFixed(2)} %`,
-        holds: 1 - mOnlyB.peak / mLora.peak < 0.02 && mOnlyB.memory.saved === mLora.memory.saved,
-        note: "holds below 2 %: the weights are few here, so the optimizer's part is larger",
-      },
-      {
-        claim: "At least 60 against 36 GB of activations for Llama-2-7b, batch 8, length 1024",
-        paper: "PEFT's README: 24 GB or more apart",
-        measured: `formula, 16 bits: distinct inputs ${((distinct * perTokenBytes) / 1e9).toFixed(1)} GB; a copy for each of seven modules ${((copies * perTokenBytes) / 1e9).toFixed(1)} GB; and a byte of mask each ${((1.5 * copies * perTokenBytes) / 1e9).toFixed(1)} GB`,
-        holds: 1.5 * copies * perTokenBytes >= readme.lora - readme.fa ? "partly" : false,
-        note: "not measurable here; partly: copies and masks of dropout would explain it, distinct inputs alone would not",
-      },
-    ],
-    "Memory: what holds here",
-  ),
+  replication({ ...claims.overall, measured: reached, verdict: highest.ratio >= 1.35, note: notes.counted }),
 );
 
 // %% [markdown]
-// ## Quality
+// Dropout keeps a mask as large as $x$ in every adapted layer, with both methods, so what LoRA-FA saves is a smaller part
+// of the whole. Checkpointing keeps the input of each block only and computes the rest again in the backward pass, so
+// LoRA-FA saves the inputs of one block instead of all.
 //
-// Every method trains on the same batches, seed by seed. Each has a learning rate of its own, the best of a grid, found
-// with a seed that is not among those reported. LoRA-FA at twice the rank has, on square layers, as many trained
-// parameters as LoRA.
+// ## And the peak?
+//
+// What is *kept for backward* is not all that is in memory at the worst moment. Each operation of the forward pass makes
+// an array, and this library gives it back at the end of a training step, whether the backward pass needs it or not.
 
-// %% The rates
+// %% The highest moment of a step
 
-const done = new Map<string, Run<number>>();
-/** Trains a method on a domain and reads the percent of held-out rows that are right; a run is made once. */
-function train(method: Method, domain: Domain, seed: number, lr = method.lr): Run<number> {
-  const key = [method.name, domain.name, seed, lr].join();
-  const known = done.get(key);
-  if (known) return known;
-  const run = runMethod(
-    base.copy,
-    (model) => {
-      const module = method.prepare(model, 100 + seed);
-      return { module, adapted: model, optimizer: method.optimizer(module, lr) };
-    },
-    { domain, steps, rows, seed: 200 + seed },
-    (model) => 100 * accuracy(model, domain),
-  );
-  done.set(key, run);
-  return run;
-}
-const SEARCH_SEED = 999;
-const neighbours = (lr: number): number[] =>
-  [3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1].filter((other) => other / lr > 0.2 && other / lr < 5);
-const searchBar = progress(settings.sweep ? 3 * (methods.length + 1) : 0, "rates");
-const rates = [...methods, doubled].map((method) => {
-  const tried = (settings.sweep ? neighbours(method.lr) : []).map((lr) => {
-    const { loss } = train(method, house, SEARCH_SEED, lr);
-    searchBar.tick();
-    return { lr, loss };
-  });
-  tried.sort((a, b) => a.loss - b.loss);
-  method.lr = tried[0]?.lr ?? method.lr;
-  return {
-    method: method.name,
-    rate: String(method.lr),
-    found:
-      tried.length > 0
-        ? tried.map(({ lr, loss }) => `${loss.toFixed(4)} at ${lr}`).join(", ")
-        : "before, in the long setting",
-  };
+import { LAYERS, measure } from "./papers/lora-fa/memory.ts";
+
+const MIB = 2 ** 20;
+const peaks = [1, 4, 16].map((rows) => {
+  const of = { d: small, rank: 8, rows };
+  return { rows, full: measure({ ...of, method: "full" }), ...compared(of) };
 });
-searchBar.done();
-display(table(rates, { title: `Learning rates (${house.name})` }));
-
-// %% Full fine-tuning, LoRA, LoRA-FA, LoRA-FA corrected
-
-const bar = progress(methods.length * tasks.length, "quality");
-const results = methods.map((method) => ({
-  method,
-  runs: tasks.map((domain) => {
-    const runs = Array.from({ length: seeds }, (_, seed) => train(method, domain, seed));
-    bar.tick();
-    return runs;
-  }),
-}));
-bar.done();
-const doubledRuns = Array.from({ length: seeds }, (_, seed) => train(doubled, house, seed));
-const losses = (runs: readonly Run<number>[]): number[] => runs.map(({ loss }) => loss);
-const rights = (runs: readonly Run<number>[]): number[] => runs.map(({ read }) => read);
-/** Mean over the tasks, seed by seed. */
-const acrossTasks = (runs: readonly Run<number>[][], of: (run: Run<number>) => number): number[] =>
-  Array.from({ length: seeds }, (_, seed) => mean(runs.map((task) => of(task[seed]))));
-const loss = (run: Run<number>): number => run.loss;
-const right = (run: Run<number>): number => run.read;
 display(
   table(
-    [
-      ...results.map(({ method, runs }) => ({
-        method: method.name,
-        trainable: runs[0][0].trainable,
-        "saved, bytes": runs[0][0].memory.saved,
-        "optimizer, bytes": runs[0][0].memory.optimizer,
-        [`${house.name}: loss`]: meanStd(losses(runs[0])),
-        ...Object.fromEntries(tasks.map(({ name }, i) => [`${name}: % right`, meanStd(rights(runs[i]))])),
-        "mean % right": meanStd(acrossTasks(runs, right)),
-        "mean loss": meanStd(acrossTasks(runs, loss)),
-      })),
-      {
-        method: doubled.name,
-        trainable: doubledRuns[0].trainable,
-        "saved, bytes": doubledRuns[0].memory.saved,
-        "optimizer, bytes": doubledRuns[0].memory.optimizer,
-        [`${house.name}: loss`]: meanStd(losses(doubledRuns)),
-        [`${house.name}: % right`]: meanStd(rights(doubledRuns)),
-      },
-    ],
-    {
-      title: `After ${steps} steps (r = ${rank})`,
-      note: `Seeds: ${seeds}; mean ± standard deviation. Memory from ${house.name}; the corrected optimizer also keeps (A Aᵀ)⁻¹ of each layer.`,
-    },
+    peaks.map(({ rows, full, lora, fa }) => ({
+      "tokens / d": (rows * TIME) / small,
+      "full, MiB": (full.peak / MIB).toFixed(1),
+      "LoRA, MiB": (lora.peak / MIB).toFixed(1),
+      "LoRA-FA, MiB": (fa.peak / MIB).toFixed(1),
+      "LoRA / LoRA-FA": (lora.peak / fa.peak).toFixed(2),
+    })),
+    { title: `Peak of all memory, d = ${small}, r = 8` },
   ),
 );
-const [ofFull, ofLora, ofFA, ofCorrected] = results.map(({ runs }) => runs);
-const behind = mean(acrossTasks(ofLora, right)) - mean(acrossTasks(ofFA, right));
-const close = (
-  first: Run<number>[][],
-  second: Run<number>[][],
-): { measured: string; holds: boolean | "partly" } => {
-  const gap = mean(acrossTasks(first, right)) - mean(acrossTasks(second, right));
-  return {
-    measured: `${meanStd(acrossTasks(first, right))} against ${meanStd(acrossTasks(second, right))} % right; loss ${meanStd(acrossTasks(first, loss))} against ${meanStd(acrossTasks(second, loss))}`,
-    holds: gap >= -2 ? true : gap >= -5 ? "partly" : false,
-  };
-};
+// %% The peak of the abstract
+
+const best = Math.max(...peaks.map(({ lora, fa }) => lora.peak / fa.peak));
 display(
-  replication(
-    [
-      {
-        claim: "LoRA-FA is about as often right as LoRA",
-        paper: "close (abstract)",
-        ...close(ofFA, ofLora),
-        seeds,
-        note: "mean over tasks; holds if at most 2 points behind, partly if at most 5",
-      },
-      {
-        claim: "and as full fine-tuning",
-        paper: "close (abstract)",
-        ...close(ofFA, ofFull),
-        seeds,
-        note: "the same",
-      },
-      {
-        claim: "It has half of the parameters and is slightly worse",
-        paper: "2 times fewer parameters, slightly lower performance (common summary)",
-        measured: `${(ofLora[0][0].trainable / ofFA[0][0].trainable).toFixed(2)} times fewer; ${behind.toFixed(1)} points behind, mean over tasks`,
-        holds: behind > 0 && behind <= 5 ? true : behind <= 0 ? "partly" : false,
-        seeds,
-        note: "holds if it is behind LoRA by at most 5 points; partly if it is not behind",
-      },
-      {
-        claim: "At twice the rank LoRA-FA is at least as good as LoRA",
-        paper: "memory does not depend on r, so r may be larger",
-        measured: `loss ${meanStd(losses(doubledRuns))} against ${meanStd(losses(ofLora[0]))} (${house.name}); ${doubledRuns[0].trainable.toLocaleString("en")} against ${ofLora[0][0].trainable.toLocaleString("en")} trained`,
-        holds: atMost(losses(doubledRuns), losses(ofLora[0])),
-        seeds,
-        note: "partly: within the spread over seeds",
-      },
-      {
-        claim: "The gradient correction makes LoRA-FA better, or at least no worse",
-        paper: "added in the later version (abstract)",
-        measured: `loss ${meanStd(acrossTasks(ofCorrected, loss))} against ${meanStd(acrossTasks(ofFA, loss))}, mean over tasks`,
-        holds: atMost(acrossTasks(ofCorrected, loss), acrossTasks(ofFA, loss)),
-        seeds,
-        note: "under Adam, which forgets the gradient's scale, only the part of A Aᵀ off its diagonal matters",
-      },
-    ],
-    "Quality: what holds here",
-  ),
+  replication({
+    ...claims.peak,
+    measured: `${best.toFixed(2)} times at most`,
+    verdict: best >= 1.35,
+    note: notes.peak,
+  }),
 );
+
+// %% LoRA's peak and full fine-tuning's
+
+const { rows, full: fullStep, lora: loraStep } = peaks[peaks.length - 1];
+const temporaries = loraStep.memory.workspace - fullStep.memory.workspace;
+const extra = temporaries / (4 * LAYERS * rows * TIME) / small;
+display(md`
+  With few tokens LoRA's peak is far below full fine-tuning's, which has gradients and two moments for every weight. At
+  ${(rows * TIME) / small} tokens / d it is ${loraStep.peak > fullStep.peak ? "above" : "below"} it. Each adapted layer makes
+  two more arrays of its output's size, B z and the sum W₀x + s B z. The outputs of a block are 3 d + d + 4 d + d = 9 d
+  wide: 18 d numbers for each token and block. Measured are ${extra.toFixed(1)} d more temporaries. No gradient needs them.
+`);
 
 // %% [markdown]
-// ## ΔW stays in the span of A's rows
+// > **Change this and run again.** `npm start -- lora-fa --set ranks=1,64,256` goes on to $r = d$: LoRA-FA's line meets
+// > LoRA's, and nothing is saved that matters. `--set width=512` moves every ratio towards 1 at the same batch.
 //
-// After training with the optimizer that corrects gradients: how much of each $\Delta W$ lies outside the span of $A$'s
-// rows?
+// ## Training it
+//
+// The base knows how to put a restaurant's facts into words in any of 54 styles; a house has one style, given by four
+// rules. `Aromi Thai cheap river>` is to be followed by `by the river: Aromi cooks fair Thai.` in this house.
 
-// %% After training
+// %% The base, before
 
-const outside = (() => {
-  const model = base.copy();
-  const adapted = loraFA(rank)(model, 1);
-  const optimizer = corrector(adapted, withCorrection.lr);
-  for (let step = 0; step < 5; step++) {
-    const { ids, labels } = house.batch(rows, random(300 + step));
-    model.loss(ids, labels).backward();
+import { houseAnswer, nearShifts, orderSentence, written } from "./papers/dora/texts.ts";
+
+const reported = settings.held;
+const houses = nearShifts(settings.bases, reported);
+const [near] = houses;
+const model = near.copy();
+const prompts = ["Aromi Thai cheap river>", "Zizzi French pricey docks>"];
+const before = prompts.map((prompt) => written(near, model, prompt, { line: true }));
+
+// %% Inject, loss, backward, step, merge
+
+import { scope } from "lowrank/core";
+import { inject } from "lowrank/lora";
+import { AdamW, linearDecay, nextTokenLoss } from "lowrank/nn";
+
+const adapted = inject(model, { method: "lora-fa", rank, alpha: 2 * rank, target: "all-linear", seed: 1 });
+const trained = adapted.parameters().filter((one) => one.requiresGrad); // B of every layer
+const optimizer = new AdamW(trained, { lr: 2e-2, weightDecay: 0 });
+const decay = linearDecay({ warmup: steps / 10, total: steps });
+for (let step = 0; step < steps; step++)
+  scope(() => {
+    const { ids, labels } = near.domain.batch(4, random(7).split(step));
+    nextTokenLoss(model, ids, labels).backward(); // A has no gradient: no layer keeps its input
+    optimizer.groups[0].lr = 2e-2 * decay(step);
     optimizer.step();
     optimizer.zeroGrad();
-  }
-  return withPrecision("float64", () =>
-    noGrad(() =>
-      [...adapted.adapter("default")].map(([layer, part]) => {
-        const { A, B } = part as LoraFA;
-        const [r, into] = A.shape;
-        const double = ({ value, shape }: Tensor): Tensor => tensor(Float64Array.from(value.data), shape);
-        const [A64, B64] = [double(A), double(B)];
-        const At = A64.permute(1, 0);
-        const P = matmul(matmul(At, tensor(inverse(matmul(A64, At).value.data, r), [r, r])), A64);
-        const dW = matmul(B64, A64).mul(part.scaling);
-        return { layer, r, into, norm: dW.norm().item(), outside: dW.sub(matmul(dW, P)).norm().item() };
-      }),
-    ),
-  );
-})();
-const worst = Math.max(...outside.map((row) => row.outside / row.norm));
+  });
+adapted.merge();
+const after = prompts.map((prompt) => written(near, model, prompt, { line: true }));
+
+// %% Before and after
+
+import { samples } from "./support/index.ts";
+
 display(
-  replication(
-    {
-      claim: "Every row of every ΔW lies in the span of A's rows",
-      paper: "the change of weight stays in a low-rank space (abstract)",
-      measured: `at most ${worst.toExponential(1)} of ‖ΔW‖ lies outside, over ${outside.length} layers`,
-      holds: worst < 1e-12 && outside.every(({ norm }) => norm > 0),
-      note: "5 steps, then in double precision",
-    },
-    "The span",
+  samples(
+    prompts.map((facts, i) => ({
+      facts,
+      "the base writes": before[i],
+      [`after ${steps} steps`]: after[i],
+      "this house writes": houseAnswer(facts),
+    })),
   ),
 );
 
-// %% What ran
+// %% [markdown]
+// ## What does the frozen A cost?
+//
+// The measure, fixed before the first run, is the **held-out loss in nats per token** (a token is a character); losses
+// that differ by less than δ = 0.005 count as equal. Every method chooses among equally many learning rates by runs of
+// half the steps, on seeds and held-out text used for nothing else, and trains on the same batches, seed by seed. At
+// twice the rank LoRA-FA trains about as many numbers as LoRA. *Corrected*: the later version's method, see below.
+//
+// First a far shift: the base has read TypeScript declarations, and is adapted to the English of their comments.
+
+// %% From code to English
+
+import { qualityArms } from "./papers/lora-fa/arms.ts";
+import { mean } from "./support/experiments/statistics.ts";
+import { study } from "./support/experiments/study.ts";
+import { farShiftOf, readersShift } from "./support/index.ts";
+
+const δ = 0.005;
+const far = readersShift({ models: ["gpt2"] }) ?? farShiftOf("declarations", { reported });
+const arms = qualityArms(rank, settings.rates);
+const training = { steps, searchSteps: Math.ceil(steps / 2), widen: 1, rows: 4, seeds };
+const onFar = study(Object.values(arms), [far], training);
+const [full, lora, fa, doubled, corrected] = onFar;
+const gain = (losses: readonly number[]): number =>
+  (100 * (far.before - mean(losses))) / (far.before - mean(full.losses));
+
+// %% What each gains
 
 display(
   table(
-    [
-      { what: "device", value: `${currentDevice().name}: ${currentDevice().adapter}` },
-      { what: "Node", value: process.version },
-      { what: "seeds", value: `${seeds}, from 100 (adapters) and 200 (batches)` },
-      { what: "trainings", value: `${done.size}, of ${steps} steps each` },
-      { what: "seconds", value: ((performance.now() - started) / 1000).toFixed(0) },
-    ],
-    { title: "What ran", volatile: true },
+    onFar.map(({ arm, rate, runs, losses }) => ({
+      method: arm,
+      "numbers trained": runs[0].trainable,
+      "learning rate": String(Number(rate.toPrecision(2))),
+      "saved, KiB": Math.round(runs[0].memory.saved / 1024),
+      "held-out loss": meanStd(losses),
+      "gain, % of full's": gain(losses),
+    })),
+    {
+      title: `From ${far.base} to ${far.name}: ${far.before.toFixed(2)} before, ${steps} steps`,
+      tolerance: 0.02,
+    },
   ),
+);
+
+// %% Quality against memory
+
+import { outcomePicture } from "./papers/lora-fa/pictures.ts";
+
+const picture = outcomePicture(
+  [full, lora, fa, doubled].map(({ arm, runs, losses }) => ({
+    method: arm,
+    loss: mean(losses),
+    saved: runs[0].memory.saved / 1024,
+  })),
+  `From ${far.base} to ${far.name}, ${steps} steps: quality against memory`,
+);
+display(picture);
+
+// %% [markdown]
+// Now the near shift, the house of above. It asks for little, so a frozen $A$ may be enough.
+
+// %% To the style of a house
+
+import { every, lower, noWorse } from "./support/index.ts";
+
+const onNear = study([arms.lora, arms.fa], houses, training);
+const pairs = houses.map(({ base }) => onNear.filter((one) => one.base === base));
+display(
+  table(
+    pairs.map(([l, f], i) => ({
+      base: l.base,
+      "loss before": houses[i].before,
+      LoRA: meanStd(l.losses),
+      "LoRA-FA": meanStd(f.losses),
+      "LoRA-FA − LoRA": meanStd(f.losses.map((loss, s) => loss - l.losses[s])),
+    })),
+    { title: `To the style of a house, r = ${rank}, ${steps} steps`, tolerance: 0.1 },
+  ),
+);
+display(md`${orderSentence([onFar, ...pairs], δ)}`);
+
+// %% The abstracts' claims on quality
+
+import { inWords } from "./papers/lora-fa/claims.ts";
+
+const par = { par: δ };
+const vsLora = noWorse(fa.losses, lora.losses, par);
+const quality = [
+  { ...claims.near, verdict: every(pairs.map(([l, f]) => noWorse(f.losses, l.losses, par))), seeds },
+  { ...claims.far, verdict: vsLora, seeds, note: notes.far },
+  { ...claims.full, verdict: noWorse(fa.losses, full.losses, par), seeds },
+  { ...claims.better, verdict: lower(corrected.losses, fa.losses, par), seeds },
+];
+display(replication(quality, `Held-out losses, δ = ${δ} nats per token`));
+const vsDoubled = noWorse(doubled.losses, lora.losses, par);
+display(md`
+  And at twice the rank, with about as many trained numbers as LoRA? There LoRA-FA ${inWords[vsDoubled.verdict]} LoRA
+  (${vsDoubled.why}). More rank gives more directions of the input to see, and costs hardly any memory.
+`);
+
+// %% [markdown]
+// ## The gradient correction
+//
+// The paper's later version corrects the gradient of $B$. With $G = \partial L / \partial W$ and $W = W_0 + s B A$,
+// training sees $g_B = s\, G A^\top$. A step $g'$ of $B$ changes $W$ by $s\, g' A$. The step whose effect is nearest to
+// $G$ solves a least-squares problem:
+//
+// $$\min_{g'} \lVert s\, g' A - G \rVert^2 \;\Rightarrow\; g' = \tfrac1{s^2} \, g_B (A A^\top)^{-1}, \qquad s\, g' A = G A^\top (A A^\top)^{-1} A,$$
+//
+// and its effect is $G$ projected onto the span of $A$'s rows: the gradient of full fine-tuning, as far as a frozen $A$
+// can follow it, whatever $\alpha$ and the size of $A$. Adam divides each number of the gradient by its usual size, so
+// under Adam only the part of $A A^\top$ off its diagonal makes a difference. For a random $A$ that part is small.
+
+// %% The correction, and the space of ΔW
+
+import { correctionError, outsideOf } from "./papers/lora-fa/correction.ts";
+
+display(libraryLines("lora/lora-fa.ts", "correctGradient(): void", "assign(product(gradValue"));
+const worst = Math.max(correctionError({ alpha: 6 }), correctionError({ alpha: 60 }));
+const outside = Math.max(...Array.from(adapted.adapter("default").values(), outsideOf));
+display(
+  replication([
+    {
+      ...claims.correction,
+      measured: `relative difference ${worst.toExponential(0)}, α = 6 and 60`,
+      verdict: worst < 1e-6,
+      note: notes.ridge,
+    },
+    {
+      ...claims.span,
+      measured: `at most ${outside.toExponential(0)} of ‖ΔW‖ is outside, in the model trained above`,
+      verdict: outside < 1e-12,
+    },
+  ]),
+);
+
+// %% [markdown]
+// ## Time
+//
+// Without $\partial L / \partial A$ each layer saves one product of $r\, d_{in}$ multiplications for each token, of about
+// $2\, d_{in} d_{out}$. The first layer saves another: nothing before it trains, so not even $B^\top g$ is needed.
+
+// %% Counted, and timed in turns
+
+import { multiplications, products, times } from "./papers/lora-fa/memory.ts";
+
+const timed = (["full", "lora", "lora-fa"] as const).map((method) => ({ method, d, rank: 8, rows: 2 }));
+const counts = timed.map(products);
+const milliseconds = times(timed, settings.turns);
+display(
+  table(
+    ["full fine-tuning", "LoRA", "LoRA-FA"].map((method, i) => ({
+      method,
+      "matrix products": counts[i],
+      "multiplications, millions": Math.round(multiplications(timed[i])),
+      "fastest decile, ms": Number(milliseconds[i].toFixed(1)),
+    })),
+    { title: `A training step, d = ${d}, r = 8, ${2 * TIME} tokens`, volatile: ["fastest decile, ms"] },
+  ),
+);
+display(md`
+  LoRA-FA runs ${counts[1] - counts[2]} products fewer than LoRA: one for each of the ${4 * LAYERS} layers, and one more for
+  the first. That is ${(100 * (1 - multiplications(timed[2]) / multiplications(timed[1]))).toFixed(0)} % of the
+  multiplications. The times were taken step by step in turns, and say no more than that about this machine.
+`);
+
+// %% [markdown]
+// > **Change this and run again.** `npm start -- lora-fa --full --set rank=16` gives LoRA-FA four times the numbers: at
+// > which rank does it reach LoRA of rank 4?
+//
+// ## On other pages, and in use
+//
+// *[Compare](compare.html)* has LoRA-FA beside every other method on the same far shift. A warning for users of other
+// libraries: memory falls only if the *layer* drops $x$. An optimizer that leaves $A$ alone, over LoRA's layer, still
+// keeps every input; in PEFT's benchmark the peak is then lower by 0.2 %.
+
+// %% Large models, and the settings of this run
+
+import { llamaBytes, peftBenchmark } from "./papers/lora-fa/published.ts";
+import { fold, settingsTable } from "./support/index.ts";
+
+const [ofLora, ofFA] = llamaBytes().map(({ bytes }) => bytes / 2 ** 20);
+const large = `The adapters of LLaMA-7B keep ${(ofLora / 1024).toFixed(2)} GiB with LoRA and ${ofFA} MiB with LoRA-FA; PEFT's benchmark.`;
+display(fold(large, table(llamaBytes()), table(peftBenchmark())));
+display(fold("The settings of this run.", settingsTable(settings)));
+const nearGap = mean(pairs.map(([l, f]) => mean(f.losses) - mean(l.losses)));
+found.show(
+  md`
+    **Freezing A frees the backward pass from the layers' inputs${kept.exact ? ", to the byte as predicted" : ", but not as predicted"}.** For
+    each token and block of GPT-2, LoRA keeps 7 d numbers more than LoRA-FA, at every rank. All that stays in memory through
+    a step shrinks up to ${highest.ratio.toFixed(2)} times here, the more the more tokens there are for the width. The price
+    is quality on new text: from ${far.base} to ${far.name} LoRA-FA ${inWords[vsLora.verdict]} LoRA of the same rank (it gains
+    ${gain(fa.losses).toFixed(0)} % of what full fine-tuning gains, LoRA ${gain(lora.losses).toFixed(0)} %), and at twice the rank,
+    with as many trained numbers, it ${inWords[vsDoubled.verdict]} it. On a near task the two differ by ${nearGap.toFixed(3)} nats.
+  `,
+  picture,
 );

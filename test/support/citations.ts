@@ -222,7 +222,7 @@ export const papers: readonly Paper[] = [
     title: "LoRA-FA: Memory-efficient Low-rank Adaptation by Freezing A",
     by: "Zhang et al., 2023",
     version: "2308.03303v2",
-    home: ["notebooks/lora-fa.ts"],
+    home: ["notebooks/lora-fa.ts", "notebooks/papers/lora-fa/"],
     check: "unseen", // only its abstracts were at hand: nothing of it is cited by number
     labels: {},
   },
