@@ -4,7 +4,7 @@ export { farShift } from "./data/declarations.ts";
 export { type CommittedBase, committedBase } from "./experiments/bases.ts";
 export { readersShift } from "./experiments/reader.ts";
 export { farShiftOf, type KnownShift, nearShift, taskShift } from "./experiments/shifts.ts";
-export { above, below, every, higher, lower, noWorse } from "./experiments/verdicts.ts";
+export { above, below, every, higher, lower, noWorse, within } from "./experiments/verdicts.ts";
 export { defineSettings, settingsTable } from "./notebook/settings.ts";
 export { card } from "./show/card.ts";
 export { display, md } from "./show/display.ts";

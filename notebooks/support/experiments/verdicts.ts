@@ -127,6 +127,18 @@ export function below(
 }
 
 /**
+ * Judges "the mean of `values` is `target`, within δ": *supported* if the interval lies within δ of it, *contradicted* if
+ * it lies outside, else *cannot tell*.
+ */
+export function within(values: readonly number[], target: number, { par }: Decision): Judgement {
+  const found = interval(values);
+  const [low, high] = [found.low - target, found.high - target];
+  const why = `${found}, δ = ${short(par)}`;
+  if (low >= -par && high <= par) return { verdict: "supported", why };
+  return { verdict: low > par || high < -par ? "contradicted" : "cannot tell", why };
+}
+
+/**
  * The judgement on a claim that has several parts, or that is tried on several bases: *supported* if every part is, *on a
  * par* if some are that instead, *contradicted* if a part is, and would be if it were the only one of so many parts to be
  * far out by chance (Bonferroni), else *cannot tell*.

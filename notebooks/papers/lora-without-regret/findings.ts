@@ -1,0 +1,149 @@
+/** @file What the page says of its numbers: notes of verdicts, and the sentences at its top. */
+import { leastSquares, mean } from "../../support/experiments/statistics.ts";
+import type { Judgement } from "../../support/experiments/verdicts.ts";
+import { linePlot, md, type Picture } from "../../support/index.ts";
+import type { Stored } from "./capacity.ts";
+import { factor } from "./curves.ts";
+
+const unique = (values: readonly number[]): number[] => [...new Set(values)];
+
+/** Bits recalled against bits to be learned, one line a rank, beside the line on which everything is recalled. */
+export function capacityPicture(stored: readonly Stored[]): Picture {
+  const ranks = unique(stored.map(({ rank }) => rank));
+  const counts = unique(stored.map(({ count }) => count));
+  const at = (rank: number, count: number): Stored[] =>
+    stored.filter((one) => one.rank === rank && one.count === count);
+  const rows = ranks.flatMap((rank) =>
+    counts.map((count) => ({
+      bits: at(rank, count)[0].bits,
+      recalled: mean(at(rank, count).map(({ recalled }) => recalled)),
+      what: `LoRA, r = ${rank}: ${at(rank, count)[0].parameters} numbers`,
+    })),
+  );
+  const all = counts.map((count) => {
+    const { bits } = at(ranks[0], count)[0];
+    return { bits, recalled: bits, what: "all of them" };
+  });
+  return linePlot([...rows, ...all], {
+    x: "bits",
+    y: "recalled",
+    series: "what",
+    title: "What is recalled of what was shown",
+    xLabel: "bits in the facts",
+    yLabel: "bits recalled",
+    caption:
+      "With few facts all are recalled, whatever the rank. With more, the curves leave the line, the lowest rank first.",
+    plot: {
+      color: {
+        type: "categorical",
+        domain: [
+          ...ranks.map((r) => rows.find((row) => row.what.includes(`r = ${r}:`))?.what ?? ""),
+          "all of them",
+        ],
+        range: ["#9dbaf2", "#4269d0", "#1d3478"].slice(0, ranks.length).concat("#8a8f98"),
+      },
+    },
+  });
+}
+
+/** The most bits that each rank recalled, for each seed. */
+export function capacities(stored: readonly Stored[]) {
+  return unique(stored.map(({ rank }) => rank)).flatMap((rank) =>
+    unique(stored.map(({ seed }) => seed)).map((seed) => {
+      const own = stored.filter((one) => one.rank === rank && one.seed === seed);
+      return {
+        rank,
+        seed,
+        parameters: own[0].parameters,
+        bits: Math.max(...own.map(({ recalled }) => recalled)),
+      };
+    }),
+  );
+}
+
+/** The power of the number of parameters with which the most bits recalled grow, for each seed. */
+export function growth(stored: readonly Stored[]): number[] {
+  const most = capacities(stored);
+  return unique(most.map(({ seed }) => seed)).map((seed) => {
+    const own = most.filter((one) => one.seed === seed);
+    return leastSquares(
+      own.map(({ parameters }) => Math.log(parameters)),
+      own.map(({ bits }) => Math.log(Math.max(bits, 1))),
+    ).slope;
+  });
+}
+
+export function capacityNote({ verdict }: Judgement, exposures: number): string {
+  return verdict === "supported"
+    ? ""
+    : `Each fact was shown ${exposures} times here, and only a product of low rank beside frozen layers trains. The 2 bits are of whole networks trained for very long; this is what a run of ordinary length stores.`;
+}
+
+export function ratioNote({ verdict }: Judgement, alpha: number): string {
+  return verdict === "supported"
+    ? ""
+    : `A ratio belongs to an α (${alpha} here and there) and to a width: by the first step it grows with the width over α. At widths of thousands it would exceed 10 by far; the article says that this does not happen and that it cannot explain why.`;
+}
+
+/** The numbers and verdicts that the opening rests on. */
+export interface Found {
+  readonly ratio: readonly number[];
+  readonly tenfold: Judgement;
+  readonly firstUpdate: Judgement;
+  readonly sameRate: Judgement;
+  readonly attentionWorse: Judgement;
+  readonly mlpEnough: Judgement;
+  readonly batchWorse: Judgement;
+  readonly perParameter: readonly number[];
+  /** Operations of LoRA as a share of full fine-tuning's, at N = 4096 and r = 8. */
+  readonly large: number;
+  readonly alpha: number;
+  readonly rank: number;
+}
+
+/** The first word counts the seeds: what one seed says is said as such. */
+const told = ({ verdict }: Judgement, yes: string, no: string, open: string): string =>
+  verdict === "supported" || verdict === "on a par" ? yes : verdict === "contradicted" ? no : open;
+
+/** Four sentences, each true of this run. */
+export function opening(found: Found) {
+  const { ratio, tenfold, alpha, rank } = found;
+  const law = told(
+    found.firstUpdate,
+    "With the factor α/r, what Adam's first step saves is the same at every rank (derived, and measured in plain tensors), although the step itself is smaller at higher ranks",
+    "What Adam's first step saves with the factor α/r depends on the rank here",
+    "Whether Adam's first step with α/r saves the same at every rank stays open here",
+  );
+  const rate = told(
+    found.sameRate,
+    "and the best learning rate of whole runs hardly depends on the rank",
+    "but the best learning rate of whole runs does depend on the rank",
+    "and the best rates of whole runs are too close to the noise of this run to tell ranks apart",
+  );
+  const ten = told(
+    tenfold,
+    "which is the tenfold of the article",
+    "not the tenfold of the article: the ratio depends on α and on the width",
+    "too uncertain in this run to confirm or refute the tenfold of the article",
+  );
+  const place = told(
+    found.attentionWorse,
+    "At equal numbers of parameters LoRA on attention alone learns less than LoRA on the MLPs alone",
+    "At equal numbers of parameters LoRA on attention alone does not learn less than LoRA on the MLPs alone",
+    "Attention alone and the MLPs alone are not told apart at equal numbers of parameters",
+  );
+  const batch = told(
+    found.batchWorse,
+    found.batchWorse.verdict === "on a par"
+      ? "a larger batch costs LoRA as much as full fine-tuning"
+      : "a larger batch costs LoRA more than full fine-tuning",
+    "a larger batch does not cost LoRA more than full fine-tuning",
+    "what a larger batch costs is too close to tell",
+  );
+  return md`
+    ${law}, ${rate}. LoRA's best rate (r = ${rank}, α = ${alpha}) is **${factor(ratio)} times** that of full
+    fine-tuning, ${ten}. ${place}; ${batch}. An adapter recalls ${mean(found.perParameter).toPrecision(2)} bits of
+    arbitrary facts for each number that trains. A step of LoRA takes ${Math.round(1000 * found.large) / 10} % of the
+    operations of full fine-tuning in a layer of 4,096 × 4,096 at r = 8.
+  `;
+}
