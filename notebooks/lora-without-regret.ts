@@ -166,7 +166,7 @@ const tiny = nearShift("tiny-a", few);
 const others = settings.near ? [near, { ...tiny, name: "the same, d = 16" }] : [];
 for (const shift of others) tried.push(...regret.tryRates([full(fullRates), LoRA], shift, nearSteps));
 const curves = regret.gainCurves(tried, [far, ...others]);
-const ratePicture = regret.panels(curves, {
+const ratePicture = show.panels(curves, {
   title: "What is learned, by learning rate",
   caption:
     "A dot marks each arm's best rate: LoRA's lie to the right of full fine-tuning's, those of all ranks close together.",
@@ -311,7 +311,7 @@ const title = `Loss after ${seen} rows, by rows in a batch`;
 const caption =
   "All arms lose by larger batches, which take fewer steps. Lines that part would show who loses more.";
 const labels = { xLabel: "rows in a batch", yLabel: "held-out loss, nats", xTicks: batches };
-display(regret.panels(points, { title, caption, ...labels }));
+display(show.panels(points, { title, caption, ...labels }));
 
 // %% Verdicts on the batch
 

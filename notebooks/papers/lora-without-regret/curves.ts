@@ -3,7 +3,7 @@ import type { KnownShift } from "../../support/experiments/shifts.ts";
 import { mean } from "../../support/experiments/statistics.ts";
 import { interval, type Judgement, within } from "../../support/experiments/verdicts.ts";
 import { meanStd, type Picture, table } from "../../support/index.ts";
-import { type Point, panels } from "./pictures.ts";
+import { type Point, panels } from "../../support/show/panels.ts";
 import { bestRates, curveOf, FULL, firstSteps, full, lora, type Tried, tryRates } from "./runs.ts";
 
 /** A held-out row: its text, or what is given and what is to be written. */
