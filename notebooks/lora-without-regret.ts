@@ -17,6 +17,8 @@ import { random } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import { AdamW, nextTokenLoss } from "lowrank/nn";
 import * as regret from "./papers/lora-without-regret/index.ts";
+import { factRows } from "./support/data/facts.ts";
+import { committedBase } from "./support/experiments/bases.ts";
 import { farShiftOf, nearShift } from "./support/experiments/shifts.ts";
 import { mean } from "./support/experiments/statistics.ts";
 import { study } from "./support/experiments/study.ts";
@@ -337,13 +339,13 @@ display(
 // ## How much an adapter can hold
 //
 // “LoRA works well when not capacity constrained.” Capacity can be measured with facts that nothing explains: `qvx?` is
-// always answered by `407`, and 1,000 answers are equally likely, so a fact holds $\log_2 1000 = 9.97$ bits. The base, 32
-// wide, knows 128 other facts and so how they are asked for. It gets a lesson of new ones. This is the whole training:
+// always answered by `407`, and 1,000 answers are equally likely, so a fact holds $\log_2 1000 = 9.97$ bits. The base
+// `facts`, 32 wide, knows 256 others and so how they are asked for. It gets a lesson of new ones. This is the whole training:
 
 // %% A lesson
 
-const base = regret.factsBase();
-const lesson = regret.factRows(settings.facts[0], 1);
+const base = committedBase("facts");
+const lesson = factRows(settings.facts[0], 1);
 const model = base.copy();
 const adapted = inject(model, { method: "lora", rank: 4, alpha: 8, target: "all-linear", seed: 1 });
 const before = lesson.known.all.slice(0, 5).map(({ prompt }) => regret.answer(model, prompt));

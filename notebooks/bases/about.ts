@@ -16,6 +16,9 @@ export const ABOUT: Readonly<Record<BaseName, string>> = {
   declarations:
     "It writes TypeScript declarations, those of Node's API. It has hardly seen an English sentence, so the prose of the " +
     "comments in the same files is a far shift for it.",
+  facts:
+    "It knows 256 arbitrary facts by heart: `qvx?` is continued by three digits. Nothing can be inferred, so what it learns " +
+    "of new facts measures how much an adapter can store.",
   english:
     "It writes sentences of American politics, learned from the State of the Union addresses since 1790. A novel is a far " +
     "shift for it.",

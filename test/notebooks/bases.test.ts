@@ -27,7 +27,15 @@ import { NotebookError } from "../../notebooks/support/terminal/errors.ts";
 const bases = suite<{ folder: string }>("committed bases");
 
 const FOLDER = fileURLToPath(new URL("../../notebooks/bases/", import.meta.url));
-const all = ["restaurants-a", "restaurants-b", "tiny-a", "tiny-b", "declarations", "english"] as const;
+const all = [
+  "restaurants-a",
+  "restaurants-b",
+  "tiny-a",
+  "tiny-b",
+  "declarations",
+  "facts",
+  "english",
+] as const;
 const there = all.filter((name) => existsSync(join(FOLDER, name, "README.md")));
 
 bases.before.each((context) => {

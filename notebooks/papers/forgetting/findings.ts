@@ -17,14 +17,12 @@ export function sample(
 export interface Found {
   readonly learnsLess: Judgement;
   readonly forgetsLess: Judgement;
-  /** At equal learning on the far shift, at the lowest and the highest rank. */
-  readonly atEqual: readonly Judgement[];
-  /** The same on the near shift, highest rank, one for each base. */
-  readonly near: readonly Judgement[];
+  /** At equal learning on the far shift: the lowest and the highest rank, and the highest at a quarter of the rates. */
+  readonly atLow: Judgement;
+  readonly atHigh: Judgement;
+  readonly gently: Judgement;
   readonly more: Judgement;
-  readonly together: Judgement;
   readonly ρ: number;
-  readonly cause: Judgement;
   readonly byKnob: readonly number[];
   readonly byIntruders: readonly number[];
   /** Whether switching the adapter off restores the base to the last bit. */
@@ -38,8 +36,7 @@ const told = ({ verdict }: Judgement, yes: string, no: string, par: string, open
 
 /** Four sentences, each true of this run. */
 export function opening(found: Found) {
-  const { low, high } = found;
-  const [atLow, atHigh] = found.atEqual;
+  const { low, high, atLow, atHigh, gently } = found;
   const learning = told(
     found.learnsLess,
     "learns less",
@@ -55,7 +52,7 @@ export function opening(found: Found) {
     "forgets not measurably less",
   );
   const equally = (judgement: Judgement): string =>
-    told(judgement, "less", "more", "as much", "not measurably less");
+    told(judgement, "less", "more", "as much, no less", "not measurably less");
   const intruders = told(
     found.more,
     "LoRA leaves new directions in the weights that full fine-tuning does not",
@@ -68,7 +65,8 @@ export function opening(found: Found) {
   );
   return md`
     After equally many steps ${low} ${learning} than full fine-tuning and ${forgetting}. **At equal learning** on the far
-    shift it forgets ${equally(atLow)} than full fine-tuning, and ${high} ${equally(atHigh)}. ${intruders[0].toUpperCase()}${intruders.slice(1)};
+    shift it forgets ${equally(atLow)} than full fine-tuning, and ${high} ${equally(atHigh)}; at a quarter of all rates ${high}
+    forgets ${equally(gently)}. ${intruders[0].toUpperCase()}${intruders.slice(1)};
     over rates and lengths of one rank their number goes with forgetting at a rank correlation of ${found.ρ.toFixed(2)}. Scaling the
     whole update to one half removes ${knob} more of the forgetting than of the learning, scaling the top intruders ${top}.
     ${found.restored ? "An adapter that is kept apart can be switched off, and the base is back to the last bit." : ""}

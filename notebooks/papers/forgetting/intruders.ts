@@ -39,6 +39,11 @@ export function weightsOf(model: GPT2): Map<string, Weight> {
   return weights;
 }
 
+/** A diagonal matrix, row by row. */
+export function diagonal(entries: readonly number[]): number[] {
+  return entries.flatMap((entry, row) => entries.map((_, column) => (row === column ? entry : 0)));
+}
+
 export function spectrumOf({ values, out, into }: Weight): Spectrum {
   return svd(values, out, into) as Spectrum;
 }

@@ -8,7 +8,7 @@ import type { Ground, Point } from "./runs.ts";
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
 
 /** What is forgotten against what is learned: a dot for each duration, the mean over seeds, from the base at (0, 0). */
-export function tradeOff(points: readonly Point[], grounds: readonly Ground[], caption: string): Picture {
+export function tradeOff(points: readonly Point[], grounds: readonly Ground[]): Picture {
   const rows = grounds.flatMap(({ shift, newLoss }) => {
     const here = points.filter(({ base }) => base === shift.base);
     const least = Math.min(...averages(here).map(({ learned }) => learned));
@@ -25,7 +25,9 @@ export function tradeOff(points: readonly Point[], grounds: readonly Ground[], c
   });
   return panels(rows, {
     title: "What is forgotten against what is learned",
-    caption,
+    caption:
+      "Each line is a method, each dot the mean of its runs of one length, from the base at the lower left. A line below " +
+      "another forgets less for as much learned.",
     xLabel: "learned, as a share of the most",
     yLabel: "forgotten, nats",
     xScale: "linear",

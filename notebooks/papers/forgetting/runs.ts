@@ -52,6 +52,12 @@ export interface Ground {
   readonly spectra: ReadonlyMap<string, Spectrum>;
 }
 
+/** `domain` with only the first held-out rows, a multiple of 32. */
+export const firstRows = (domain: Domain, rows: number): Domain => ({
+  ...domain,
+  validation: domain.validation.slice(0, rows / 32),
+});
+
 export function groundOf(shift: KnownShift, own: Domain): Ground {
   const model = shift.copy();
   const weights = weightsOf(model);
@@ -76,6 +82,9 @@ export interface Point {
   /** ‖ΔW‖ of all linear layers together, relative to ‖W₀‖. */
   readonly change: number;
 }
+
+/** What a run is measured by. */
+export type Measure = "learned" | "forgotten" | "intruders" | "change";
 
 /** A run together with its model, plain and merged. */
 export interface Kept {
@@ -165,6 +174,10 @@ export function chooseRates(
   );
   return arms.map((arm, i) => ({ ...arm, rates: [results[i].rate] }));
 }
+
+/** The arms with their rates divided by `factor`. */
+export const slower = (arms: readonly Arm[], factor: number): Arm[] =>
+  arms.map((arm) => ({ ...arm, rates: arm.rates.map((rate) => rate / factor) }));
 
 /** Every arm for every duration and seed; the models of the longest runs are given to `keep` before they go. */
 export function learnAndForget(

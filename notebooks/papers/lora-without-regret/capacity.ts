@@ -2,35 +2,14 @@
  * @file How much an adapter can store. Facts that cannot be inferred are trained until they are known, and counted in
  * bits: a fact of log₂ 1000 bits that the model predicts with probability p is recalled to log₂ 1000 + log₂ p bits.
  */
-import { type Indices, random, scope } from "lowrank/core";
+import { scope } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import { type GPT2, generate, nextTokenLoss } from "lowrank/nn";
-import { type Domain, decode, encode, IGNORED } from "../../support/data/domain.ts";
-import { type Facts, facts } from "../../support/data/tasks.ts";
-import { type BaseModel, pretrained } from "../../support/experiments/base-model.ts";
+import { decode, encode } from "../../support/data/domain.ts";
+import { DIGITS, type FactRows, factRows } from "../../support/data/facts.ts";
 import { adamW, trainPrepared } from "../../support/experiments/harness.ts";
 import { release } from "../../support/experiments/memory.ts";
 import { sum } from "../../support/experiments/statistics.ts";
-
-/** Facts as rows `qvx?407`, of which the three digits are predicted. */
-export interface FactRows {
-  readonly known: Facts;
-  readonly ids: Indices;
-  readonly labels: Indices;
-}
-
-const DIGITS = 3;
-
-/** `count` facts, drawn with `seed`. */
-export function factRows(count: number, seed: number): FactRows {
-  const known = facts({ count }, random(seed));
-  const lines = known.all.map(({ prompt, completion }) => encode(prompt + completion.trimEnd()));
-  const width = lines[0].length;
-  const ids = Int32Array.from(lines.flatMap((line) => [...line]));
-  const labels = ids.map((id, i) => (i % width < width - DIGITS ? IGNORED : id));
-  const shape = [count, width];
-  return { known, ids: { data: ids, shape }, labels: { data: labels, shape } };
-}
 
 /** Bits that the model knows of the facts' answers; at least 0, at most `known.bits`. */
 export function bitsRecalled(model: GPT2, { known, ids, labels }: FactRows): number {
@@ -42,22 +21,6 @@ export function bitsRecalled(model: GPT2, { known, ids, labels }: FactRows): num
 export function answer(model: GPT2, prompt: string): string {
   const [row] = generate(model, [[...encode(prompt)]], { maxNewTokens: DIGITS }).rows;
   return decode(row.slice(-DIGITS));
-}
-
-/**
- * A small model that knows how facts are asked for: it has learned other facts. Its own answers to new ones are wrong, and
- * it has to be taught nothing but these.
- */
-export function factsBase(): BaseModel {
-  const other = factRows(96, 999);
-  const domain: Domain = {
-    name: "other facts",
-    hash: JSON.stringify(other.known.all),
-    batch: () => other,
-    validation: [other],
-  };
-  const size = { d: 32, layers: 2, heads: 4, time: 8 };
-  return pretrained({ domain, size, steps: 150, rows: other.known.all.length, lr: 5e-3, seed: 20 });
 }
 
 export interface Stored {

@@ -18,6 +18,7 @@ import {
 } from "lowrank/nn";
 import { farShift } from "../data/declarations.ts";
 import { type Domain, decode, encode, taskDomain, textDomain, VOCABULARY } from "../data/domain.ts";
+import { factDomain } from "../data/facts.ts";
 import { anyStyle } from "../data/house-style.ts";
 import { stateOfTheUnion } from "../data/literature.ts";
 import { NotebookError } from "../terminal/errors.ts";
@@ -33,6 +34,8 @@ interface Bases {
   "tiny-b": GPT2;
   /** TypeScript declarations: GPT-2, d = 64, 4 blocks. */
   declarations: GPT2;
+  /** 256 arbitrary facts: GPT-2, d = 32, 2 blocks. */
+  facts: GPT2;
   /** State of the Union addresses, with a vocabulary of 1,024 pieces of words: Llama, d = 128, 5 blocks. */
   english: Llama;
 }
@@ -72,6 +75,7 @@ const texts: Readonly<Record<BaseName, (folder: string) => Pick<CommittedBase, "
     tokenizer: characters,
     domain: textDomain("declarations", farShift().source, { time: TIME, windows: 512 }),
   }),
+  facts: () => ({ tokenizer: characters, domain: factDomain(256, 999) }),
   english(folder) {
     const tokenizer = loadTokenizer(folder);
     const encode = (text: string): Int32Array => tokenizer.encode(text);
