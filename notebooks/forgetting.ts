@@ -324,7 +324,7 @@ display(
 // %% [markdown]
 // ## Do they go with forgetting?
 //
-// As in the paper's figure 7: one rank at several rates and lengths, all on the far shift. A larger rate makes both
+// As in figure 7 of Shuttleworth: one rank at several rates and lengths, all on the far shift. A larger rate makes both
 // larger, so a correlation alone says little about a cause: both also grow with the size of the update.
 
 // %% Rates and lengths of one rank

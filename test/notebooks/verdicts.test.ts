@@ -12,6 +12,7 @@ import {
   type Judgement,
   lower,
   noWorse,
+  within,
 } from "../../notebooks/support/experiments/verdicts.ts";
 import { VERDICTS } from "../../notebooks/support/notebook/session.ts";
 
@@ -253,6 +254,14 @@ verdicts("a part that is contradicted decides only if it is too far out for one 
 
 verdicts("arms of different length are no pairs", () => {
   assert.throws(() => lower([1, 2], [1], { par: 0 }), /pairs/);
+});
+
+verdicts("within a distance of a number, outside, or on both sides of the border", () => {
+  const of = (center: number) => within([center - 0.1, center, center + 0.1], 1, { par: 0.5 }).verdict;
+  assert.equal([1, 1.2, 0.8].map(of), ["supported", "supported", "supported"]);
+  assert.equal([2, 0].map(of), ["contradicted", "contradicted"]);
+  assert.equal([1.5, 0.5].map(of), ["cannot tell", "cannot tell"]);
+  assert.is(within([1], 1, { par: 0.5 }).verdict, "cannot tell"); // one value says nothing of its spread
 });
 
 verdicts.run();

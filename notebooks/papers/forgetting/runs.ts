@@ -251,11 +251,16 @@ function ranksOf(values: readonly number[]): number[] {
   });
 }
 
-/** Whether a rank correlation of n runs is above zero, by Fisher's interval with the variance of Fieller et al., 1957. */
+/**
+ * Whether a rank correlation of n runs is above zero, by Fisher's interval with the variance of Fieller et al., 1957. With
+ * fewer than ten runs nothing can be told.
+ */
 export function correlated(rho: number, n: number): Judgement {
+  if (n < 10 || !Number.isFinite(rho))
+    return { verdict: "cannot tell", why: `ρ = ${rho.toFixed(2)} of ${n} runs` };
+  const center = Math.atanh(Math.min(0.999, Math.max(-0.999, rho)));
   const half = 1.96 * Math.sqrt(1.06 / (n - 3));
-  const [low, high] = [Math.tanh(Math.atanh(rho) - half), Math.tanh(Math.atanh(rho) + half)];
+  const [low, high] = [Math.tanh(center - half), Math.tanh(center + half)];
   const why = `ρ = ${rho.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
-  if (!(n > 3) || !Number.isFinite(low) || !Number.isFinite(high)) return { verdict: "cannot tell", why };
   return { verdict: low > 0 ? "supported" : high < 0 ? "contradicted" : "cannot tell", why };
 }
