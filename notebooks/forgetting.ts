@@ -404,7 +404,12 @@ const none = {
   "loss on the new text": off.fresh,
   writes: texts[1].before,
 };
-display(table([none, ...strength], { title: "(λ α / r) B A: the knob, and what the model then writes" }));
+display(
+  table([none, ...strength], {
+    title: "λ (α / r) B A: the knob, and what the model then writes",
+    volatile: ["writes"],
+  }),
+);
 
 // %% [markdown]
 // ## Change this and run again

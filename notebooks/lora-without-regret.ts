@@ -42,7 +42,7 @@ const settings = show.defineSettings({
   near: { quick: false, full: true, about: "the best rates on the near shift, too, at two widths" },
   batches: { quick: [4, 32], full: [4, 16, 64], about: "rows of a batch where it varies", min: 1 },
   seen: { quick: 128, full: 640, about: "rows that a run sees where the batch varies", min: 1 },
-  facts: { quick: [16, 48], full: [32, 64, 128, 256], about: "numbers of facts to store", min: 1 },
+  facts: { quick: [8, 24], full: [32, 64, 128, 256], about: "numbers of facts to store", min: 1 },
   exposures: { quick: 120, full: 600, about: "how often each fact is shown", min: 1 },
 });
 const { alpha, steps, rows, ranks } = settings;
@@ -168,15 +168,16 @@ const tiny = nearShift("tiny-a", few);
 const others = settings.near ? [near, { ...tiny, name: "the same, d = 16" }] : [];
 for (const shift of others) tried.push(...regret.tryRates([full(fullRates), LoRA], shift, nearSteps));
 const curves = regret.gainCurves(tried, [far, ...others]);
-const ratePicture = show.panels(curves, {
+const ratePicture = show.linePlot(curves, {
+  ...regret.PANELS,
+  xScale: "log",
   title: "What is learned, by learning rate",
   caption:
-    "A dot marks each arm's best rate: LoRA's lie to the right of full fine-tuning's, those of all ranks close together.",
+    "The highest point of a curve is its best rate. Curves whose highest points lie above each other have the same best rate.",
   xLabel: "learning rate",
   yLabel: "share of the gain",
   xTicks: [1e-3, 1e-2],
   yDomain: [0, 1.1],
-  dots: "highest",
 });
 display(ratePicture);
 
@@ -312,8 +313,13 @@ const points = sized.flatMap((arm) =>
 const title = `Loss after ${seen} rows, by rows in a batch`;
 const caption =
   "All arms lose by larger batches, which take fewer steps. Lines that part would show who loses more.";
-const labels = { xLabel: "rows in a batch", yLabel: "held-out loss, nats", xTicks: batches };
-display(show.panels(points, { title, caption, ...labels }));
+const labels = {
+  xLabel: "rows in a batch",
+  yLabel: "held-out loss, nats",
+  xTicks: batches,
+  xScale: "log",
+} as const;
+display(show.linePlot(points, { ...regret.PANELS, title, caption, ...labels }));
 
 // %% Verdicts on the batch
 
@@ -360,11 +366,11 @@ for (let step = 0; step < settings.exposures; step++) {
 adapted.merge(); // W₀ + (α/r) B A: a plain model again
 const lines = lesson.known.all.slice(0, 5).map(({ prompt, completion }, i) => ({
   asked: prompt,
-  "to be said": completion.trim(),
   "the base says": before[i],
   "after the lesson": regret.answer(model, prompt),
+  "to be said": completion.trim(),
 }));
-display(table(lines, { title: `Five of ${settings.facts[0]} facts, before and after` }));
+display(show.samples(lines, { title: `Five of ${settings.facts[0]} facts, before and after` }));
 
 // %% Bits recalled, by bits to be learned
 

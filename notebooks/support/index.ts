@@ -11,7 +11,6 @@ export { display, md } from "./show/display.ts";
 export { fold } from "./show/fold.ts";
 export { formatNumber, meanStd, type Spread } from "./show/format.ts";
 export { opening } from "./show/opening.ts";
-export { panels } from "./show/panels.ts";
 export { barPlot, dotPlot, heatmap, linePlot, Picture, plot, scatterPlot } from "./show/plot.ts";
 export { type Claim, replication } from "./show/replication.ts";
 export { samples } from "./show/samples.ts";

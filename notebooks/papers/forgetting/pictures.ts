@@ -1,9 +1,11 @@
 /** @file The plots of the page on learning and forgetting. */
 import * as Plot from "@observablehq/plot";
 import { mean } from "../../support/experiments/statistics.ts";
-import { type Picture, panels, plot } from "../../support/index.ts";
-import { shadesOf } from "../../support/show/panels.ts";
+import { linePlot, type Picture, plot, scatterPlot } from "../../support/index.ts";
 import type { Ground, Point } from "./runs.ts";
+
+/** The columns of a point in a plot. */
+const PANELS = { x: "x", y: "y", series: "arm", panels: "panel" } as const;
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)];
 
@@ -23,14 +25,14 @@ export function tradeOff(points: readonly Point[], grounds: readonly Ground[]): 
       })),
     ]);
   });
-  return panels(rows, {
+  return linePlot(rows, {
+    ...PANELS,
     title: "What is forgotten against what is learned",
     caption:
       "Each line is a method, each dot the mean of its runs of one length, from the base at the lower left. A line below " +
       "another forgets less for as much learned.",
     xLabel: "learned, as a share of the most",
     yLabel: "forgotten, nats",
-    xScale: "linear",
   });
 }
 
@@ -79,29 +81,15 @@ export function similarityPicture(
 
 /** Forgetting against the number of intruders, one dot a run. */
 export function scatter(points: readonly Point[], caption: string): Picture {
-  const arms = unique(points.map(({ arm }) => arm));
-  return plot(
-    {
-      width: 640,
-      height: 320,
-      grid: true,
-      marginLeft: 50,
-      x: { label: "intruder dimensions in the model" },
-      y: { label: "forgotten, nats" },
-      color: { type: "categorical", domain: arms, range: shadesOf(arms) },
-      marks: [Plot.dot(points as Point[], { x: "intruders", y: "forgotten", fill: "arm", r: 3.5 })],
-    },
-    {
-      title: "Forgetting and intruder dimensions, one dot a run",
-      caption,
-      legend: true,
-      text: points
-        .map(
-          ({ arm, intruders, forgotten }) => `${arm}: ${intruders} intruders, ${forgotten.toFixed(3)} nats`,
-        )
-        .join("\n"),
-    },
-  );
+  return scatterPlot(points, {
+    x: "intruders",
+    y: "forgotten",
+    series: "arm",
+    title: "Forgetting and intruder dimensions, one dot a run",
+    caption,
+    xLabel: "intruder dimensions in the model",
+    yLabel: "forgotten, nats",
+  });
 }
 
 /** A model scaled in one of several ways. */
@@ -140,11 +128,11 @@ export function scalingPicture(rows: readonly ScaledLoss[], newLoss: number, cap
       ];
     }),
   );
-  return panels(points, {
+  return linePlot(points, {
+    ...PANELS,
     title: "Parts of the update, scaled after training",
     caption,
     xLabel: "factor λ",
     yLabel: "share of the unscaled",
-    xScale: "linear",
   });
 }

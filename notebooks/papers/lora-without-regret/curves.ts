@@ -2,8 +2,7 @@
 import type { KnownShift } from "../../support/experiments/shifts.ts";
 import { mean } from "../../support/experiments/statistics.ts";
 import { interval, type Judgement, within } from "../../support/experiments/verdicts.ts";
-import { meanStd, type Picture, table } from "../../support/index.ts";
-import { type Point, panels } from "../../support/show/panels.ts";
+import { linePlot, meanStd, type Picture, table } from "../../support/index.ts";
 import { bestRates, curveOf, FULL, firstSteps, full, lora, type Tried, tryRates } from "./runs.ts";
 
 /** A held-out row: its text, or what is given and what is to be written. */
@@ -12,6 +11,17 @@ export function sampleOf({ domain, tokenizer }: KnownShift): string {
   const [from, to] = [labels.data.findIndex((label) => label >= 0), ids.shape[1]];
   const text = (a: number, b: number): string => tokenizer.decode(Array.from(ids.data.slice(a, b))).trim();
   return from > 0 ? `${text(0, from)} → ${text(from, to)}` : text(0, to).replaceAll("\n", " ");
+}
+
+/** The columns of `Point` in a plot. */
+export const PANELS = { x: "x", y: "y", series: "arm", panels: "panel" } as const;
+
+/** A point of a curve: its panel and its arm. */
+export interface Point {
+  readonly panel: string;
+  readonly arm: string;
+  readonly x: number;
+  readonly y: number;
 }
 
 /** The share of full fine-tuning's gain by rate: 0 is the base's loss, 1 that of full fine-tuning at its best rate. */
@@ -86,15 +96,14 @@ export function earlyCurves(
       return (Math.max(...values) - Math.min(...values)) / (own[0][0] - mean(values));
     });
   const [plain, stabilized] = panelsOf.map(({ panel }) => apart(panel));
-  const picture = panels(points, {
+  const picture = linePlot(points, {
+    ...PANELS,
     title: "The first steps with one rate, by rank",
     caption:
       "With α/r the curves of all ranks begin as one line. With α/√r a higher rank takes larger steps, and at this rate " +
       "the curves part at once.",
     xLabel: "step",
     yLabel: "training loss, nats",
-    xScale: "linear",
-    dots: "none",
   });
   const share = Math.round(100 * mean(plain));
   const other = Math.round(100 * mean(stabilized));

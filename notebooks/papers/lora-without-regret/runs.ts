@@ -72,7 +72,7 @@ export function tryRates(
       arm.rates.map((rate): Tried => {
         const { loss } = runMethod(
           () => shift.copy(),
-          (model) => arm.prepare(model, { rate, seed }),
+          (model) => arm.prepare(model, { rate, seed, steps }),
           { domain: shift.domain, steps, rows, seed, tick: undefined },
           () => undefined,
         );
@@ -139,7 +139,7 @@ export function firstSteps(
   { steps, rows, seed }: { readonly steps: number; readonly rows: number; readonly seed: number },
 ): number[] {
   const model = shift.copy();
-  const { module, optimizer } = arm.prepare(model, { rate: arm.rates[0], seed });
+  const { module, optimizer } = arm.prepare(model, { rate: arm.rates[0], seed, steps });
   const held = random(seed);
   const losses = Array.from({ length: steps }, (_, step) => {
     const { ids, labels } = shift.domain.batch(rows, held.split(step));
