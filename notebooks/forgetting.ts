@@ -22,7 +22,7 @@ import { AdamW, generate, linearDecay, nextTokenLoss } from "lowrank/nn";
 import * as study from "./papers/forgetting/index.ts";
 import { taskDomain } from "./support/data/domain.ts";
 import { anyStyle } from "./support/data/house-style.ts";
-import { committedBase, TIME } from "./support/experiments/bases.ts";
+import { TIME } from "./support/experiments/bases.ts";
 import { validationLoss } from "./support/experiments/evaluation.ts";
 import { farShiftOf, nearShift } from "./support/experiments/shifts.ts";
 import * as show from "./support/index.ts";
@@ -59,13 +59,13 @@ const detection = { threshold: settings.threshold, k: settings.k };
 // %% The two texts of each base
 
 const reported = { reported: held, choosing: 32 };
-const code = study.firstRows(committedBase("declarations").domain, held);
+const farShift = show.readersShift({ models: ["gpt2"] }) ?? farShiftOf("declarations", reported);
 const styles = taskDomain(anyStyle, { time: TIME, test: held, random: random(12) });
-const far = study.groundOf(farShiftOf("declarations", reported), code);
+const far = study.groundOf(farShift, study.ownText(farShift.base, held));
 const nears = (["a", "b"] as const)
   .slice(0, settings.near)
   .map((name) => study.groundOf(nearShift(name, reported), styles));
-const gentle = { ...far, shift: { ...far.shift, base: "declarations, ¼ of the rates" } };
+const gentle = { ...far, shift: { ...far.shift, base: `${far.shift.base}, ¼ of the rates` } };
 const grounds = [far, gentle, ...nears];
 display(
   table(
@@ -329,7 +329,7 @@ display(
 
 // %% Rates and lengths of one rank
 
-const bold = { ...far, shift: { ...far.shift, base: "declarations, twice the rate" } };
+const bold = { ...far, shift: { ...far.shift, base: `${far.shift.base}, twice the rate` } };
 const twice = farArms
   .filter(({ name }) => name === high)
   .map((arm) => ({ ...arm, rates: [2 * arm.rates[0]] }));
@@ -385,25 +385,18 @@ display(
 
 // %% The adapter from above, at several strengths
 
+const turned = (λ: number, { own, fresh } = both(), writes = write(prompts["the new text"])) => ({
+  λ,
+  "loss on its own text": own,
+  "loss on the new text": fresh,
+  writes,
+});
+const none = turned(0, off, texts[1].before);
 const strength = [0.25, 0.5, 0.75, 1, 1.5].map((λ) => {
   const name = `times-${100 * λ}-percent`;
-  compose(adapted, name, { default: λ });
-  return adapted.withAdapters(name, () => {
-    const { own, fresh } = both();
-    return {
-      λ,
-      "loss on its own text": own,
-      "loss on the new text": fresh,
-      writes: write(prompts["the new text"]),
-    };
-  });
+  compose(adapted, name, { default: λ }); // an adapter whose ΔW is λ times that of "default"
+  return adapted.withAdapters(name, () => turned(λ));
 });
-const none = {
-  λ: 0,
-  "loss on its own text": off.own,
-  "loss on the new text": off.fresh,
-  writes: texts[1].before,
-};
 display(
   table([none, ...strength], {
     title: "λ (α / r) B A: the knob, and what the model then writes",

@@ -19,7 +19,7 @@ import { AdamW, nextTokenLoss } from "lowrank/nn";
 import * as regret from "./papers/lora-without-regret/index.ts";
 import { factRows } from "./support/data/facts.ts";
 import { committedBase } from "./support/experiments/bases.ts";
-import { farShiftOf, nearShift } from "./support/experiments/shifts.ts";
+import { farShiftOf, type HeldOut, nearShift } from "./support/experiments/shifts.ts";
 import { mean } from "./support/experiments/statistics.ts";
 import { study } from "./support/experiments/study.ts";
 import * as show from "./support/index.ts";
@@ -59,7 +59,9 @@ const { alpha, steps, rows, ranks } = settings;
 
 const rank = ranks.find((r) => r >= 8) ?? ranks[ranks.length - 1];
 const few = { reported: Math.min(settings.held, 128), choosing: 32 };
-const far = farShiftOf("declarations", few);
+const farWith = (held: HeldOut) =>
+  show.readersShift({ models: ["gpt2"] }) ?? farShiftOf("declarations", held);
+const far = farWith(few);
 const near = nearShift("a", few);
 display(
   table(
@@ -259,10 +261,10 @@ const placed = [
   one(most, `all layers, r = ${most}`, {}),
 ];
 const pairs = { rows, seeds: settings.seeds, search: 3 };
-const bases = settings.near
-  ? [farShiftOf("declarations", held), nearShift("a", held)]
-  : [farShiftOf("declarations", held)];
-const results = bases.flatMap((shift, i) => study(placed, [shift], { ...pairs, steps: (i + 1) * steps }));
+const bases = settings.near ? [farWith(held), nearShift("a", held)] : [farWith(held)];
+const results = bases.flatMap((shift, i) =>
+  study(placed, [shift], { ...pairs, steps: (i + 1) * steps, searchSteps: Math.ceil(((i + 1) * steps) / 2) }),
+);
 
 // %% Verdicts on the layers
 
@@ -274,6 +276,7 @@ const rowsOf = placed.map(({ name }, arm) => ({
   ...Object.fromEntries(bases.map((shift, i) => [`loss, ${shift.name}`, meanStd(lossesOf(arm, i))])),
 }));
 display(table(rowsOf, { title: "Equal numbers of parameters in different places" }));
+display(regret.halfTime(results, 0.01));
 const δ = (i: number): number => 0.01 * (bases[i].before - mean(lossesOf(0, i))); // 1 % of full's gain
 const onAll = (a: number, b: number, judge: typeof show.lower, par = δ) =>
   show.every(bases.map((_, i) => judge(lossesOf(a, i), lossesOf(b, i), { par: par(i) })));
@@ -313,13 +316,8 @@ const points = sized.flatMap((arm) =>
 const title = `Loss after ${seen} rows, by rows in a batch`;
 const caption =
   "All arms lose by larger batches, which take fewer steps. Lines that part would show who loses more.";
-const labels = {
-  xLabel: "rows in a batch",
-  yLabel: "held-out loss, nats",
-  xTicks: batches,
-  xScale: "log",
-} as const;
-display(show.linePlot(points, { ...regret.PANELS, title, caption, ...labels }));
+const axes = { xLabel: "rows in a batch", yLabel: "held-out loss", xTicks: batches, xScale: "log" } as const;
+display(show.linePlot(points, { ...regret.PANELS, title, caption, ...axes }));
 
 // %% Verdicts on the batch
 

@@ -6,12 +6,14 @@ import { inject } from "lowrank/lora";
 import type { GPT2 } from "lowrank/nn";
 import type { Domain } from "../../support/data/domain.ts";
 import { fullFineTuning } from "../../support/experiments/baselines.ts";
+import { committedBase } from "../../support/experiments/bases.ts";
 import { validationLoss } from "../../support/experiments/evaluation.ts";
 import { adamW, runMethod } from "../../support/experiments/harness.ts";
 import type { KnownShift } from "../../support/experiments/shifts.ts";
 import { mean, sum } from "../../support/experiments/statistics.ts";
 import { study } from "../../support/experiments/study.ts";
 import type { Judgement } from "../../support/experiments/verdicts.ts";
+import { NotebookError } from "../../support/terminal/errors.ts";
 import { progress } from "../../support/terminal/progress.ts";
 import {
   type Detection,
@@ -57,6 +59,15 @@ export const firstRows = (domain: Domain, rows: number): Domain => ({
   ...domain,
   validation: domain.validation.slice(0, rows / 32),
 });
+
+/** Held-out text of the kind that a base was trained on. @throws NotebookError for a base of which it is not known */
+export function ownText(base: string, rows: number): Domain {
+  if (base !== "declarations")
+    throw new NotebookError(
+      `forgetting: expected a base whose own text is known; of ${base} it is not. Give a text alone (--text FILE)`,
+    );
+  return firstRows(committedBase(base).domain, rows);
+}
 
 export function groundOf(shift: KnownShift, own: Domain): Ground {
   const model = shift.copy();

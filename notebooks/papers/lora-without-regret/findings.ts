@@ -1,5 +1,6 @@
 /** @file What the page says of its numbers: notes of verdicts, and the sentences at its top. */
 import { leastSquares, mean } from "../../support/experiments/statistics.ts";
+import { type ArmResult, halfway, reordered } from "../../support/experiments/study.ts";
 import type { Judgement } from "../../support/experiments/verdicts.ts";
 import { linePlot, md, type Picture } from "../../support/index.ts";
 import type { Stored } from "./capacity.ts";
@@ -146,4 +147,19 @@ export function opening(found: Found) {
     arbitrary facts for each number that trains. A step of LoRA takes ${Math.round(1000 * found.large) / 10} % of the
     operations of full fine-tuning in a layer of 4,096 × 4,096 at r = 8.
   `;
+}
+
+/** Whether the order of the arms was another after half of the steps; arms closer than δ nats have no order. */
+export function halfTime(results: readonly ArmResult<unknown>[], par: number) {
+  const bases = [...new Set(results.map(({ base }) => base))].map((base) =>
+    results.filter((one) => one.base === base),
+  );
+  const searched = bases.filter((own) => halfway(own).length > 0);
+  if (searched.length === 0) return md`Half of the steps were not tried in this setting.`;
+  const turned = searched.flatMap((own) =>
+    reordered(halfway(own), own, { par }).map((pair) => `${own[0].base}: ${pair}`),
+  );
+  return turned.length === 0
+    ? md`Half of the steps give the same order of the arms.`
+    : md`Half of the steps give another order of these: ${turned.join("; ")}.`;
 }
