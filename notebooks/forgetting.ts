@@ -25,6 +25,7 @@ import { anyStyle } from "./support/data/house-style.ts";
 import { TIME } from "./support/experiments/bases.ts";
 import { validationLoss } from "./support/experiments/evaluation.ts";
 import { farShiftOf, nearShift } from "./support/experiments/shifts.ts";
+import { mean } from "./support/experiments/statistics.ts";
 import * as show from "./support/index.ts";
 
 const { display, table, fold, replication, meanStd } = show;
@@ -236,7 +237,7 @@ const [atLow, atHigh, gently] = [atEqual(0, low), atEqual(0, high), atEqual(1, h
 const near = show.every(nears.map((_, i) => atEqual(i + 2, high)));
 display(
   replication([
-    judged(CLAIMS.learnsLess, learnsLess, seeds, { note: `far shift, ${low}` }),
+    judged(CLAIMS.learnsLess, learnsLess, seeds, { note: `far shift, ${longest} steps, ${low}` }),
     judged(CLAIMS.forgetsLess, forgetsLess, seeds, { note: "the same runs" }),
     judged(CLAIMS.byRank, byRank, seeds, { note: `far shift, ${high} against ${low}` }),
     judged(CLAIMS.equalLearning, show.every([atLow, atHigh]), seeds, {
@@ -413,19 +414,14 @@ display(
 
 // %% The findings and the settings
 
+const forgotten = (i: number, names: readonly string[]): number[][] => names.map((name) => equal(i, name));
 const told = {
-  learnsLess,
-  forgetsLess,
-  atLow,
-  atHigh,
-  gently,
-  more,
-  ρ,
-  byKnob,
-  byIntruders,
-  restored,
-  low,
-  high,
+  ...{ steps: longest, low, high, more, ρ, byKnob, byIntruders, restored },
+  equally: forgotten(0, [FULL, low, high]),
+  gently: forgotten(1, [FULL, high]),
+  atEqual: show.every([atLow, atHigh]),
+  atQuarter: gently,
+  intruders: { full: mean(last(far, FULL, "intruders")), lora: mean(last(far, high, "intruders")) },
 };
 found.show(study.opening(told), trade);
 display(fold("The settings of this run.", show.settingsTable(settings)));

@@ -124,16 +124,22 @@ page("the net share is what is remembered less what is unlearned", () => {
 page("the opening has a sentence for every verdict", () => {
   for (const verdict of VERDICTS) {
     const one = { verdict, why: "" };
-    const judgements = { learnsLess: one, forgetsLess: one, atLow: one, atHigh: one, gently: one, more: one };
-    const numbers = {
-      ρ: 0.5,
-      byKnob: [0.3],
-      byIntruders: [-0.1],
-      restored: true,
-      low: "LoRA, r = 1",
-      high: "LoRA, r = 8",
+    const numbers = { steps: 24, ρ: 0.5, byKnob: [0.3], byIntruders: [-0.1], restored: true };
+    const forgotten = {
+      equally: [[0.3], [0.5], [0.6]],
+      gently: [[0.1], [0.2]],
+      intruders: { full: 0, lora: 2.4 },
     };
-    assert.not.match(study.opening({ ...judgements, ...numbers }).toMime()["text/plain"], /undefined|NaN/);
+    const found = {
+      ...numbers,
+      ...forgotten,
+      atEqual: one,
+      atQuarter: one,
+      more: one,
+      low: "r = 1",
+      high: "r = 8",
+    };
+    assert.not.match(study.opening(found).toMime()["text/plain"], /undefined|NaN/);
   }
 });
 

@@ -15,60 +15,59 @@ export function sample(
 }
 
 export interface Found {
-  readonly learnsLess: Judgement;
-  readonly forgetsLess: Judgement;
-  /** At equal learning on the far shift: the lowest and the highest rank, and the highest at a quarter of the rates. */
-  readonly atLow: Judgement;
-  readonly atHigh: Judgement;
-  readonly gently: Judgement;
+  /** Steps of the longest runs. */
+  readonly steps: number;
+  readonly low: string;
+  readonly high: string;
+  /** Forgotten at equal learning, by seed: full fine-tuning, the lowest and the highest rank of LoRA on the far shift. */
+  readonly equally: readonly (readonly number[])[];
+  /** The same of full fine-tuning and the highest rank at a quarter of the rates. */
+  readonly gently: readonly (readonly number[])[];
+  /** Verdicts on "LoRA forgets less at equal learning": both ranks, and the highest at a quarter of the rates. */
+  readonly atEqual: Judgement;
+  readonly atQuarter: Judgement;
+  /** Verdict on "LoRA leaves intruders where full fine-tuning leaves none", and their numbers after the longest runs. */
   readonly more: Judgement;
+  readonly intruders: { readonly full: number; readonly lora: number };
   readonly ρ: number;
   readonly byKnob: readonly number[];
   readonly byIntruders: readonly number[];
   /** Whether switching the adapter off restores the base to the last bit. */
   readonly restored: boolean;
-  readonly low: string;
-  readonly high: string;
 }
 
 const told = ({ verdict }: Judgement, yes: string, no: string, par: string, open: string): string =>
   ({ supported: yes, contradicted: no, "on a par": par, "cannot tell": open })[verdict];
 
-/** Four sentences, each true of this run. */
+/** What a judgement says of "LoRA forgets less". */
+const less = (judgement: Judgement): string =>
+  told(
+    judgement,
+    "LoRA forgets less even at equal learning",
+    "LoRA does not forget less, it forgets more",
+    "they forget as much",
+    "these seeds do not settle who forgets less",
+  );
+
+/** Four or five sentences, each true of this run. */
 export function opening(found: Found) {
-  const { low, high, atLow, atHigh, gently } = found;
-  const learning = told(
-    found.learnsLess,
-    "learns less",
-    "does not learn less",
-    "learns as much",
-    "learns about as much, as far as this run can tell,",
-  );
-  const forgetting = told(
-    found.forgetsLess,
-    "forgets less",
-    "does not forget less",
-    "forgets as much",
-    "forgets not measurably less",
-  );
-  const equally = (judgement: Judgement): string =>
-    told(judgement, "less", "more", "as much, no less", "not measurably less");
-  const intruders = told(
-    found.more,
-    "LoRA leaves new directions in the weights that full fine-tuning does not",
-    "LoRA does not leave more new directions in the weights than full fine-tuning",
-    "LoRA and full fine-tuning leave equally many new directions in the weights",
-    "whether LoRA leaves more new directions in the weights than full fine-tuning stays open in this run",
-  );
-  const [knob, top] = [mean(found.byKnob), mean(found.byIntruders)].map(
-    (share) => `${Math.round(100 * share)} %`,
-  );
+  const { low, high } = found;
+  const nats = (values: readonly number[]): string => mean(values).toPrecision(2);
+  const [full, atLow, atHigh] = found.equally.map(nats);
+  const [fullGently, highGently] = found.gently.map(nats);
+  const { full: none, lora: some } = found.intruders;
+  const [knob, top] = [found.byKnob, found.byIntruders].map((shares) => Math.round(100 * mean(shares)));
+  const off = found.restored
+    ? "An adapter that is kept apart can be switched off, and the base is back to the last bit."
+    : "";
   return md`
-    After equally many steps ${low} ${learning} than full fine-tuning and ${forgetting}. **At equal learning** on the far
-    shift it forgets ${equally(atLow)} than full fine-tuning, and ${high} ${equally(atHigh)}; at a quarter of all rates ${high}
-    forgets ${equally(gently)}. ${intruders[0].toUpperCase()}${intruders.slice(1)};
-    over rates and lengths of one rank their number goes with forgetting at a rank correlation of ${found.ρ.toFixed(2)}. Scaling the
-    whole update to one half removes ${knob} more of the forgetting than of the learning, scaling the top intruders ${top}.
-    ${found.restored ? "An adapter that is kept apart can be switched off, and the base is back to the last bit." : ""}
+    On the far shift, **at equal learning**, full fine-tuning has forgotten ${full} nats of the base's own text, ${low}
+    ${atLow} and ${high} ${atHigh}: ${less(found.atEqual)}. At a quarter of all rates it is ${fullGently} against
+    ${highGently}: ${less(found.atQuarter)}. After ${found.steps} steps the weights have ${shown(some)} intruder dimensions with
+    ${high} and ${shown(none)} with full fine-tuning; over rates and lengths their number goes with forgetting at a rank
+    correlation of ${found.ρ.toFixed(2)}. Turning the whole update down to one half takes back ${knob} percentage points more of
+    the forgetting than of the learning; turning down only the top intruders, ${top}. ${off}
   `;
 }
+
+const shown = (value: number): string => String(Number(value.toPrecision(2)));
