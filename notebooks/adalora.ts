@@ -225,7 +225,7 @@ display(foundRanks);
 display(
   table(page.scoreRows([...adaptive, ...noisy.slice(6)]), {
     title: `Of ${page.BUDGET} triplets, how many are missing where they were planted`,
-    note: `${seeds} seeds. ${page.rateNote(search)} Even ranks leave at least ${page.EVEN_ERROR.toFixed(3)}.`,
+    note: `${page.seedsNote(seeds)} ${page.rateNote(search)} Even ranks leave at least ${page.EVEN_ERROR.toFixed(3)}.`,
     tolerance: 0.02,
   }),
 );
@@ -337,14 +337,16 @@ display(page.budgetPicture(pairs, shift.before));
 
 display(table(page.budgetRows(runs), { tolerance: 0.01 }));
 display(replication(page.budgetClaims(pairs), `Held-out loss, δ = ${page.LOSS_PAR}`));
-const turnedHere = reordered(halfway(runs), runs, { par: page.LOSS_PAR });
+const swapped = reordered(halfway(runs), runs, { par: page.LOSS_PAR });
+const places =
+  swapped.length === 0 ? "no two arms change places" : `these change places: ${swapped.join("; ")}`;
 display(
-  fold(
-    search === 0
-      ? "Rates are not searched in this setting."
-      : `From ${steps / 2} to ${steps} steps ${turnedHere.length === 0 ? "no two arms change places" : `these change places: ${turnedHere.join("; ")}`}; the losses by rate.`,
-    table(page.triedRows(runs)),
-  ),
+  search === 0
+    ? md`Rates are not searched in this setting.`
+    : fold(
+        `From ${length.searchSteps} to ${steps} steps ${places}. The losses of the search, by rate.`,
+        table(page.triedRows(runs)),
+      ),
 );
 
 // %% The same from another base
@@ -380,8 +382,8 @@ display(replication(page.patternClaims(facts, middle), "The pattern of ranks"));
 // ## Is the pattern worth anything?
 //
 // AdaLoRA differs from LoRA in three ways: the form $P\Lambda Q$, the pruning, and the ranks it ends with. To see what the
-// ranks alone do, we train plain LoRA three times with the same budget of triplets and the same rate: with even ranks, with
-// the ranks that AdaLoRA found, and with these ranks turned round, so that the matrix with most gets least.
+// ranks alone do, we train plain LoRA three times with the same number of triplets and the same rate: with even ranks, with
+// the ranks that AdaLoRA found (with another seed), and with these turned round, so that the matrix with most gets least.
 
 // %% LoRA with the ranks that AdaLoRA found
 
@@ -405,7 +407,7 @@ display(
     paper: "the premise (§1)",
     verdict: worth,
     seeds,
-    note: `turned round: ${page.word(reverse)} even ranks (${reverse.why})`,
+    note: `turned round: ${page.word(reverse)} even ranks (${reverse.why}). A triplet of the MLP has more numbers: the table has the parameters`,
   }),
 );
 

@@ -37,7 +37,7 @@ const settings = defineSettings({
   ratio: { quick: 16, about: "λ of the step by hand and of the run that is shown", min: 1 },
   widths: { quick: [50, 200], full: [50, 100, 200, 400, 800], about: "widths n of the hidden toy", min: 2 },
   toySteps: { quick: 10, about: "steps of that toy", min: 1 },
-  toySeeds: { quick: 8, full: 20, about: "draws of each toy, in groups of four", min: 4 },
+  toySeeds: { quick: 4, full: 20, about: "draws of each toy", min: 2 },
   linear: { quick: [64, 256, 1024], full: [64, 256, 1024, 4096], about: "widths of the linear toy", min: 2 },
   loop: { quick: 60, full: 200, about: "steps of the run that is shown", min: 2 },
   steps: { quick: 30, full: 150, about: "steps of the comparison on a language model", min: 2 },
@@ -162,16 +162,17 @@ display(md`
 // $y = \sin(\text{mean of } x)$. The measure is the **test loss** after ten steps, on 1,000 others. (Neither factor starts at zero here: there is no
 // frozen weight beside $B A$, and relu passes no gradient at 0.)
 //
-// For each width a coarse grid of both rates, $10^{-4}$ to $10$ and the same for all widths, finds the place; around it a
-// grid has nine rates in a decade. A single draw of the toy is a noisy judge, so draws form groups of four: each group's mean
-// loss gives it a best pair of its own.
+// Every pair of rates from a grid is tried on every draw of the toy, three rates in a decade from $10^{-4}$ to $10$, the same
+// for all widths; equal rates three times as finely. A draw that diverges counts as a loss of 1, many times that of any
+// useful pair. Since a best cell alone is a matter of luck, the best ratio is that of the middle of the *valley*: of all
+// pairs whose mean loss is at most a quarter above the lowest.
 
 // %% Two rates, width by width
 
 const widths = settings.widths.map((n) => page.searchWidth(n, toySteps, toySeeds));
 const growth = page.ratioPicture(
   widths,
-  "Dots are geometric means over the groups of draws, bars their 95 % intervals. LoRA is on the grey line.",
+  "Dots are the middles of the valleys, bars 95 % intervals (bootstrapped over the draws). LoRA is on the grey line.",
 );
 display(growth);
 
@@ -180,7 +181,7 @@ display(growth);
 display(
   page.landscape(
     [widths[0], widths[widths.length - 1]],
-    "Yellow is the lowest loss, dark blue 16 times that. Grey with a cross: training diverged. Dashed: equal rates; ring: the best of them; star: the best pair; framed: within a quarter of the best. In the wider layer the valley has moved to smaller rates of A, away from the diagonal.",
+    "Yellow is the lowest loss, dark blue 16 times that. Grey with a cross: most draws diverged. Dashed: equal rates; ring: the best of them; star: the best pair; framed: the valley. From the narrow to the wide layer the border to the right moves to the left, and the border at the top stays.",
   ),
 );
 const paperWidth = widths.find(({ n }) => n === 100) ?? widths[0];
@@ -190,7 +191,7 @@ display(replication(page.toyClaims(widths, paperWidth), "The toy with a hidden l
 
 display(
   fold(
-    "The best pairs of rates and their losses, by width.",
+    "The valleys, the largest stable rates and the losses, by width.",
     table(page.widthRows(widths), { tolerance: 0.05 }),
   ),
 );

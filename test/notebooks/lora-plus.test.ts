@@ -3,10 +3,21 @@ import { tensor } from "lowrank/autograd";
 import { random, withPrecision } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { equal } from "../../notebooks/papers/lora-plus/claims.ts";
+import { aboveBy, equal } from "../../notebooks/papers/lora-plus/claims.ts";
 import { hiddenLoss, hiddenToy, trainHidden } from "../../notebooks/papers/lora-plus/hidden-toy.ts";
 import { exponent, linearToy, median } from "../../notebooks/papers/lora-plus/linear-toy.ts";
-import { best, grouped, isEqual, searchWidth } from "../../notebooks/papers/lora-plus/rate-search.ts";
+import {
+  best,
+  center,
+  growth,
+  judged,
+  lossOf,
+  ratioOf,
+  searchWidth,
+  stableRates,
+  valley,
+  type Width,
+} from "../../notebooks/papers/lora-plus/rate-search.ts";
 
 const plus = suite("lora-plus notebook");
 
@@ -45,32 +56,68 @@ plus(
   },
 );
 
-plus("the best cell is the one of lowest mean, and groups of four draws have the means of theirs", () => {
-  const cells = [
-    { etaA: 1, etaB: 1, losses: [1, 2, 3, 6, 0, 0, 0, 8] },
-    { etaA: 1, etaB: 2, losses: [1, 1, 1, 1, 9, 9, 9, 9] },
-  ];
-  assert.is(best(cells), cells[0]);
-  assert.equal(
-    grouped(cells).map(({ losses }) => losses),
-    [
-      [3, 2],
-      [1, 9],
-    ],
-  );
-  assert.equal(cells.map(isEqual), [true, false]);
+/** One width whose draws have these losses at (etaA, etaB). */
+const width = (n: number, cells: readonly (readonly [number, number, readonly number[]])[]): Width => ({
+  n,
+  pairs: cells.map(([etaA, etaB, losses]) => ({ etaA, etaB, losses })),
+  single: [],
 });
 
-plus("a search gives every group a pair of its own, no worse for it than any single rate", () => {
-  const { own, coarse, pairLosses, equalLosses } = searchWidth(8, 3, 8);
-  assert.is(own.length, 2);
-  assert.is(pairLosses.length, 2);
-  assert.is(equalLosses.length, 2);
-  assert.is(coarse.length, 16 ** 2);
-  const groups = grouped(coarse);
-  own.forEach(({ losses: [loss] }, g) => {
-    assert.ok(groups.every((cell) => loss <= cell.losses[g]));
-  });
+plus(
+  "a diverged draw counts as 1; the valley is what is within a quarter of the best, and has a middle",
+  () => {
+    const { pairs } = width(4, [
+      [1, 1, [0.2, 0.2]],
+      [1, 100, [0.2, 0.3]],
+      [10, 100, [0.1, Number.POSITIVE_INFINITY]],
+      [0.1, 1, [0.4, 0.4]],
+    ]);
+    assert.ok(Math.abs(lossOf(pairs[2]) - 0.55) < 1e-12);
+    assert.is(lossOf(pairs[2], [0]), 0.1);
+    assert.is(best(pairs), pairs[0]);
+    assert.is(best(pairs, [0, 0]), pairs[2]);
+    assert.equal(valley(pairs), pairs.slice(0, 2));
+    assert.ok(Math.abs(ratioOf(center(pairs)) - 10) < 1e-9);
+    assert.equal(judged(pairs), [0.2, 1]); // each by the other draw
+    assert.equal(
+      stableRates(
+        width(4, [
+          [1, 1, [0, 0]],
+          [10, 1, [0, Number.POSITIVE_INFINITY]],
+          [1, 10, [0, 0]],
+        ]),
+      ),
+      {
+        etaA: [10, 1],
+        etaB: [10, 10],
+      },
+    );
+  },
+);
+
+plus(
+  "the ratio of a valley that moves with the width has its exponent; without a valley none is told",
+  () => {
+    const moving = [10, 100].map((n) =>
+      width(n, [
+        [1 / n, 1, [0.1, 0.1, 0.1]],
+        [1, 1, [0.9, 0.9, 0.9]],
+      ]),
+    );
+    const grown = growth(moving, ratioOf);
+    assert.ok(Math.abs(grown.value - 1) < 1e-9 && Math.abs(grown.low - 1) < 1e-9);
+    assert.is(aboveBy(grown, 0).verdict, "supported");
+    assert.is(aboveBy(grown, 2).verdict, "contradicted");
+    assert.is(aboveBy({ value: 1, low: -1, high: 3 }, 0).verdict, "cannot tell");
+  },
+);
+
+plus("a search tries all pairs and a finer diagonal on every draw", () => {
+  const { pairs, single } = searchWidth(8, 2, 2);
+  assert.is(pairs.length, 16 ** 2);
+  assert.is(single.length, 46);
+  assert.ok([...pairs, ...single].every(({ losses }) => losses.length === 2));
+  assert.ok(single.every(({ etaA, etaB }) => etaA === etaB));
 });
 
 plus("equal within δ: supported, contradicted, cannot tell", () => {

@@ -2,9 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { mean } from "../../support/experiments/statistics.ts";
 import type { ArmResult } from "../../support/experiments/study.ts";
-import { interval } from "../../support/experiments/verdicts.ts";
 import { type Picture, plot } from "../../support/index.ts";
-import { best, geometric, isEqual, ratioOf, type Width } from "./rate-search.ts";
+import { best, bootstrap, center, geometric, lossOf, ratioOf, valley, type Width } from "./rate-search.ts";
 import type { Scaling } from "./scaling.ts";
 
 const BLUE = "#4269d0";
@@ -13,13 +12,11 @@ const GREY = "#8a8f98";
 const decade = (value: number): string =>
   value >= 0.001 && value < 1e5 ? String(Number(value.toPrecision(3))) : value.toExponential(0);
 
-/** The best ratio by width, with the 95 % interval of its geometric mean, and a line that grows as n. */
+/** The best ratio by width, with its 95 % interval, and a line that grows as n. */
 export function ratioPicture(widths: readonly Width[], caption: string): Picture {
-  const points = widths.map(({ n, own }) => {
-    const { low, high } = interval(own.map((pair) => Math.log(ratioOf(pair))));
-    const ratio = geometric(own.map(ratioOf));
-    const known = Number.isFinite(low);
-    return { n, ratio, low: known ? Math.exp(low) : ratio, high: known ? Math.exp(high) : ratio };
+  const points = widths.map((width) => {
+    const log = bootstrap([width], ([draws]) => Math.log(ratioOf(center(width.pairs, draws))));
+    return { n: width.n, ratio: Math.exp(log.value), low: Math.exp(log.low), high: Math.exp(log.high) };
   });
   const ns = points.map(({ n }) => n);
   const scale = geometric(points.map(({ n, ratio }) => ratio / n));
@@ -27,36 +24,36 @@ export function ratioPicture(widths: readonly Width[], caption: string): Picture
   return plot(
     {
       width: 560,
-      height: 320,
-      marginLeft: 50,
-      x: { type: "log", label: "width n", ticks: ns, tickFormat: String, inset: 20 },
+      height: 340,
+      marginLeft: 52,
+      marginBottom: 40,
+      x: { type: "log", label: "width n", ticks: ns, tickFormat: String, inset: 24 },
       y: {
         type: "log",
-        label: "best η_B/η_A",
+        label: "best ratio of the rates, B over A",
         grid: true,
-        ticks: 5,
+        ticks: [1, 10, 100, 1000, 10000],
         tickFormat: decade,
-        nice: true,
-        domain: [0.7, Math.max(...points.map(({ high }) => high)) * 1.5],
+        domain: [0.6, Math.max(...points.map(({ high }) => high)) * 1.5],
       },
       marks: [
         Plot.ruleY([1], { stroke: GREY, strokeDasharray: "4 3" }),
-        Plot.text([{ n: ns[0], ratio: 1 }], {
+        Plot.text([{ n: ns[ns.length - 1], ratio: 1 }], {
           x: "n",
           y: "ratio",
           text: () => "LoRA: one rate for both",
-          textAnchor: "start",
-          dy: -8,
+          textAnchor: "end",
+          dy: -9,
           fill: GREY,
         }),
         Plot.line(line, { x: "n", y: "ratio", stroke: "#d99a00", strokeDasharray: "2 3", strokeWidth: 2 }),
-        Plot.text([line[line.length - 1]], {
+        Plot.text([line[0]], {
           x: "n",
           y: "ratio",
           text: () => "in proportion to n",
-          textAnchor: "end",
-          dx: -24,
-          dy: -12,
+          textAnchor: "start",
+          dx: 30,
+          dy: 14,
           fill: "#b07d00",
         }),
         Plot.ruleX(points, { x: "n", y1: "low", y2: "high", stroke: BLUE, strokeWidth: 2 }),
@@ -75,23 +72,25 @@ const HALF = 10 ** (1 / 6); // half a step of the coarse grid
 
 /** The losses of the coarse grid over both rates at two widths, on the same axes. */
 export function landscape(widths: readonly Width[], caption: string): Picture {
-  const cells = widths.flatMap(({ n, coarse }) =>
-    coarse.map((cell) => ({ ...cell, panel: `width ${n}`, loss: mean(cell.losses) })),
+  const cells = widths.flatMap(({ n, pairs }) =>
+    pairs.map((cell) => ({
+      ...cell,
+      panel: `width ${n}`,
+      loss: lossOf(cell),
+      lost: cell.losses.filter((loss) => !Number.isFinite(loss)).length,
+    })),
   );
-  const finite = cells.filter(({ loss }) => Number.isFinite(loss));
-  const diverged = cells.filter(({ loss }) => !Number.isFinite(loss));
+  const finite = cells.filter(({ lost, losses }) => lost <= losses.length / 2);
+  const diverged = cells.filter(({ lost, losses }) => lost > losses.length / 2);
   const low = Math.min(...finite.map(({ loss }) => loss));
-  const marks = widths.map(({ n, coarse }) => ({
+  const marks = widths.map(({ n, pairs, single }) => ({
     panel: `width ${n}`,
-    pair: best(coarse),
-    equal: best(coarse.filter(isEqual)),
+    pair: best(pairs),
+    equal: best(single),
   }));
-  const valley = widths.flatMap(({ n, coarse }) => {
-    const limit = 1.25 * mean(best(coarse).losses);
-    return coarse
-      .filter(({ losses }) => mean(losses) <= limit)
-      .map((cell) => ({ ...cell, panel: `width ${n}` }));
-  });
+  const framed = widths.flatMap(({ n, pairs }) =>
+    valley(pairs).map((cell) => ({ ...cell, panel: `width ${n}` })),
+  );
   const edges = {
     x1: (d: { etaA: number }) => d.etaA / HALF,
     x2: (d: { etaA: number }) => d.etaA * HALF,
@@ -108,8 +107,8 @@ export function landscape(widths: readonly Width[], caption: string): Picture {
       height: 380,
       marginLeft: 52,
       fx: { label: null, domain: widths.map(({ n }) => `width ${n}`) },
-      x: { ...axis, label: "η_A" },
-      y: { ...axis, label: "η_B" },
+      x: { ...axis, label: "learning rate of A" },
+      y: { ...axis, label: "learning rate of B" },
       color: { type: "log", scheme: "viridis", reverse: true, domain: [low, 16 * low], clamp: true },
       marks: [
         Plot.rect(finite, { ...edges, fill: "loss" }),
@@ -117,7 +116,7 @@ export function landscape(widths: readonly Width[], caption: string): Picture {
         Plot.dot(diverged, { x: "etaA", y: "etaB", fx: "panel", symbol: "times", r: 2, stroke: "#8a8f98" }),
         Plot.line([ends.map((end) => [end, end])].flat(), { stroke: "white", strokeWidth: 3 }),
         Plot.line([ends.map((end) => [end, end])].flat(), { stroke: "black", strokeDasharray: "4 3" }),
-        Plot.rect(valley, { ...edges, fill: "none", stroke: "white", strokeWidth: 1.5 }),
+        Plot.rect(framed, { ...edges, fill: "none", stroke: "white", strokeWidth: 1.5 }),
         Plot.dot(marks, {
           x: ({ equal }) => equal.etaA,
           y: ({ equal }) => equal.etaB,
@@ -168,8 +167,9 @@ export function termsPicture(scalings: readonly Scaling[], caption: string): Pic
       x: {
         type: "log",
         label: "width n",
-        ticks: [...new Set(rows.map(({ n }) => n))].filter((_, i) => i % 2 === 0),
+        ticks: [...new Set(rows.map(({ n }) => n))].filter((_, i, all) => i === 0 || i === all.length - 1),
         tickFormat: String,
+        inset: 16,
       },
       y: { type: "log", label: "size", grid: true, ticks: 5, tickFormat: decade },
       color: { type: "categorical", domain: names, range: ["#8a8f98", "#ff725c", "#4269d0", "#3ca951"] },

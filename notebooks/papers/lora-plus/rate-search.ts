@@ -1,99 +1,138 @@
 /**
- * @file The best pair of rates of the hidden toy by width. A coarse grid, the same for every width, finds the place; a
- * grid around it has nine rates in a decade. The draws of the toy form groups of four; each group's mean loss gives it a
- * best pair of its own.
+ * @file The best pair of rates of the hidden toy by width: all pairs of a grid, the same for every width, on every draw
+ * of the toy. What is best is decided by the mean over the draws, where a draw that diverges counts as a loss of 1, many
+ * times that of any useful pair. Intervals are bootstrapped over the draws.
  */
+import { type Random, random } from "lowrank/core";
 import { mean, sum } from "../../support/experiments/statistics.ts";
 import { progress } from "../../support/index.ts";
 import { type Cell, hiddenToy, type Rates, trainHidden } from "./hidden-toy.ts";
+import { exponent } from "./linear-toy.ts";
 
 /** Powers of ten between which both rates are tried. */
 const [LOWEST, HIGHEST] = [-4, 1];
-const COARSE = 3; // rates in a decade
-const FINE = 9;
+const PAIRS = 3; // rates in a decade
+const SINGLE = 9; // those of the diagonal, where both are equal
 const BATCH = 8; // pairs trained side by side
-/** Draws of a group. */
-export const GROUP = 4;
+const RESAMPLES = 200;
+/** Pairs whose loss is at most so many times the best one's form the valley. */
+export const VALLEY = 1.25;
 
 /** What was found at one width. */
 export interface Width {
   readonly n: number;
-  /** The coarse grid, with the losses of all draws. */
-  readonly coarse: readonly Cell[];
-  /** Each group's best pair. */
-  readonly own: readonly Cell[];
-  /**
-   * Test loss of each group with the pair, and with the single rate, that are best for the other groups; with its own
-   * best ones where it is the only group.
-   */
-  readonly pairLosses: readonly number[];
-  readonly equalLosses: readonly number[];
+  /** All pairs of the grid. */
+  readonly pairs: readonly Cell[];
+  /** Equal rates, on a finer grid. */
+  readonly single: readonly Cell[];
 }
 
 export function searchWidth(n: number, steps: number, draws: number): Width {
-  const bar = progress(2, `two rates, width ${n}`);
-  const coarse = trainGrid(n, square(COARSE), steps, draws);
-  bar.tick();
-  const [pair, equal] = [best(coarse), best(coarse.filter(isEqual))];
-  const reach = FINE / COARSE - 1; // up to the neighbours on the coarse grid
-  const factors = Array.from({ length: 2 * reach + 1 }, (_, i) => 10 ** ((i - reach) / FINE));
-  const around = factors.flatMap((p) => factors.map((q) => ({ etaA: pair.etaA * p, etaB: pair.etaB * q })));
-  const diagonal = factors.map((p) => ({ etaA: equal.etaA * p, etaB: equal.etaA * p }));
-  const fine = trainGrid(n, [...around, ...diagonal], steps, draws);
-  bar.tick();
+  const bar = progress(draws, `two rates, width ${n}`);
+  const pairs = grid(PAIRS).flatMap((etaA) => grid(PAIRS).map((etaB) => ({ etaA, etaB })));
+  const single = grid(SINGLE).map((eta) => ({ etaA: eta, etaB: eta }));
+  // Pairs that diverge together are trained together, so that they can stop together.
+  const size = ({ etaA, etaB }: Rates): number => n * etaA + etaB;
+  const sorted = [...pairs, ...single].sort((p, q) => size(p) - size(q));
+  const byDraw = Array.from({ length: draws }, (_, draw) => {
+    const toy = hiddenToy(n, draw);
+    const parts = Array.from({ length: Math.ceil(sorted.length / BATCH) }, (_, i) =>
+      sorted.slice(i * BATCH, (i + 1) * BATCH),
+    );
+    const losses = parts.flatMap((part) => trainHidden(toy, part, steps));
+    bar.tick();
+    return losses;
+  });
   bar.done();
-  const all = grouped([...coarse, ...fine]);
-  const single = all.filter(isEqual);
-  const groups = all[0].losses.map((_, g) => g);
-  const judge = (cells: readonly Cell[]): number[] =>
-    groups.map((g) => {
-      const others = cells.map((cell) => ({
-        ...cell,
-        losses: groups.length > 1 ? cell.losses.filter((_, i) => i !== g) : cell.losses,
-      }));
-      return cells[others.indexOf(best(others))].losses[g];
-    });
-  const own = groups.map((g) => best(all.map((cell) => ({ ...cell, losses: [cell.losses[g]] }))));
-  return { n, coarse, own, pairLosses: judge(all), equalLosses: judge(single) };
+  const cells = new Map(sorted.map((pair, i) => [pair, { ...pair, losses: byDraw.map((of) => of[i]) }]));
+  const found = (of: readonly Rates[]): Cell[] => of.map((pair) => cells.get(pair) as Cell);
+  return { n, pairs: found(pairs), single: found(single) };
+}
+
+function grid(perDecade: number): number[] {
+  const count = (HIGHEST - LOWEST) * perDecade + 1;
+  return Array.from({ length: count }, (_, k) => 10 ** (LOWEST + k / perDecade));
+}
+
+/** The mean loss over the draws, or over the chosen ones; a diverged draw counts as 1. */
+export function lossOf({ losses }: Cell, draws: readonly number[] = losses.map((_, i) => i)): number {
+  return mean(draws.map((i) => Math.min(1, losses[i])));
+}
+
+/** The cell of lowest mean loss. */
+export const best = (cells: readonly Cell[], draws?: readonly number[]): Cell =>
+  cells.reduce((a, b) => (lossOf(b, draws) < lossOf(a, draws) ? b : a));
+
+/** The pairs of the valley. */
+export function valley(cells: readonly Cell[], draws?: readonly number[]): Cell[] {
+  const limit = VALLEY * lossOf(best(cells, draws), draws);
+  return cells.filter((cell) => lossOf(cell, draws) <= limit);
+}
+
+/** The middle of the valley: the geometric means of its rates. */
+export function center(cells: readonly Cell[], draws?: readonly number[]): Rates {
+  const within = valley(cells, draws);
+  return {
+    etaA: geometric(within.map(({ etaA }) => etaA)),
+    etaB: geometric(within.map(({ etaB }) => etaB)),
+  };
 }
 
 export const ratioOf = ({ etaA, etaB }: Rates): number => etaB / etaA;
-export const isEqual = ({ etaA, etaB }: Rates): boolean => etaA === etaB;
-
-/** The cell of lowest mean loss. */
-export function best(cells: readonly Cell[]): Cell {
-  return cells.reduce((a, b) => (mean(b.losses) < mean(a.losses) ? b : a));
-}
 
 /** Geometric mean. */
 export const geometric = (values: readonly number[]): number =>
   Math.exp(sum(values.map(Math.log)) / values.length);
 
-/** The cells with the mean loss of each group of draws in place of every draw's. */
-export function grouped(cells: readonly Cell[]): Cell[] {
-  return cells.map((cell) => ({
-    ...cell,
-    losses: Array.from({ length: Math.max(1, Math.floor(cell.losses.length / GROUP)) }, (_, g) =>
-      mean(cell.losses.slice(g * GROUP, (g + 1) * GROUP)),
+/** A value of all draws, with the interval that holds 95 % of the values of resampled draws. */
+export interface Bootstrapped {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Bootstraps over the draws: `of` gets, for each width, the draws to use. */
+export function bootstrap(widths: readonly Width[], of: (draws: number[][]) => number): Bootstrapped {
+  const rng: Random = random(1);
+  const counts = widths.map(({ pairs }) => pairs[0].losses.length);
+  const value = of(counts.map((count) => Array.from({ length: count }, (_, i) => i)));
+  const values = Array.from({ length: RESAMPLES }, () =>
+    of(counts.map((count) => Array.from({ length: count }, () => rng.integer(count)))),
+  ).sort((p, q) => p - q);
+  return { value, low: values[Math.floor(0.025 * RESAMPLES)], high: values[Math.floor(0.975 * RESAMPLES)] };
+}
+
+/** The exponent of n in the middle of the valley: of the ratio, or of one of the rates. */
+export const growth = (widths: readonly Width[], of: (pair: Rates) => number): Bootstrapped =>
+  bootstrap(widths, (draws) =>
+    exponent(
+      widths.map(({ n }) => n),
+      widths.map(({ pairs }, i) => of(center(pairs, draws[i]))),
     ),
-  }));
-}
-
-function square(perDecade: number): Rates[] {
-  const count = (HIGHEST - LOWEST) * perDecade + 1;
-  const rates = Array.from({ length: count }, (_, k) => 10 ** (LOWEST + k / perDecade));
-  return rates.flatMap((etaA) => rates.map((etaB) => ({ etaA, etaB })));
-}
-
-/** The losses of every pair. Pairs that diverge together are trained together, so that they can stop together. */
-function trainGrid(n: number, pairs: readonly Rates[], steps: number, draws: number): Cell[] {
-  const sorted = [...pairs].sort((p, q) => n * p.etaA + p.etaB - (n * q.etaA + q.etaB));
-  const parts = Array.from({ length: Math.ceil(sorted.length / BATCH) }, (_, i) =>
-    sorted.slice(i * BATCH, (i + 1) * BATCH),
   );
-  const byDraw = Array.from({ length: draws }, (_, draw) => {
-    const toy = hiddenToy(n, draw);
-    return parts.flatMap((part) => trainHidden(toy, part, steps));
-  });
-  return sorted.map((pair, i) => ({ ...pair, losses: byDraw.map((losses) => losses[i]) }));
+
+/** The largest rate of each draw at which training does not diverge while the other rate is the smallest one. */
+export function stableRates({ pairs }: Width): {
+  readonly etaA: readonly number[];
+  readonly etaB: readonly number[];
+} {
+  const least = Math.min(...pairs.map(({ etaA }) => etaA));
+  const draws = pairs[0].losses.map((_, i) => i);
+  const largest = (own: keyof Rates, other: keyof Rates): number[] =>
+    draws.map((i) =>
+      Math.max(
+        ...pairs
+          .filter((cell) => cell[other] === least && Number.isFinite(cell.losses[i]))
+          .map((cell) => cell[own]),
+      ),
+    );
+  return { etaA: largest("etaA", "etaB"), etaB: largest("etaB", "etaA") };
+}
+
+/** Each draw's loss at the cell that is best for the other half of the draws. */
+export function judged(cells: readonly Cell[]): number[] {
+  const draws = cells[0].losses.map((_, i) => i);
+  const halves = [0, 1].map((half) => draws.filter((i) => i % 2 === half));
+  const chosen = halves.map((half, i) => best(cells, halves[1 - i].length > 0 ? halves[1 - i] : half));
+  return draws.map((i) => Math.min(1, chosen[i % 2].losses[i]));
 }

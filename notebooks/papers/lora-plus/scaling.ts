@@ -30,7 +30,7 @@ const RULES: readonly {
     b: (n) => 0.5 / Math.sqrt(n),
   },
   { name: "both ½/n", theory: [-1, -2, -1, -2], a: (n) => 0.5 / n, b: (n) => 0.5 / n },
-  { name: "η_A = ½/n, η_B = ½", theory: [0, 0, 0, 0], a: (n) => 0.5 / n, b: () => 0.5 },
+  { name: "A ½/n, B ½", theory: [0, 0, 0, 0], a: (n) => 0.5 / n, b: () => 0.5 },
 ];
 
 export function scalings(widths: readonly number[], seeds: number): Scaling[] {
