@@ -11,11 +11,13 @@ import {
   type NDArray,
   qr,
   type Random,
+  random,
   svd,
   withPrecision,
 } from "lowrank/core";
 import { AdaptedLayer, principalAngles, subspaceOverlap } from "lowrank/lora";
 import type { Module } from "lowrank/nn";
+import { mean } from "../../support/experiments/statistics.ts";
 
 /** A matrix as plain numbers, copied so that it outlives its model. */
 export interface Matrix {
@@ -125,6 +127,49 @@ export function amplification({ W, delta }: TrainedUpdate, r: number, random: Ra
     byRandom,
     factor: normDelta / byDelta,
   };
+}
+
+/** How many of their main directions two trainings share, and how many two random bases would. */
+export interface Shared {
+  /** φ(i, i): of the first i input directions of both updates. */
+  readonly i: number;
+  readonly phi: number;
+}
+
+/**
+ * φ(i, i) for i up to `most`, of the right-singular vectors of ΔW in two models, as means over the layers whose path ends
+ * with `layer`.
+ */
+export function sharedDirections(
+  first: ReadonlyMap<string, TrainedUpdate>,
+  second: ReadonlyMap<string, TrainedUpdate>,
+  layer: string,
+  most: number,
+): Shared[] {
+  const paths = [...first.keys()].filter((path) => path.endsWith(layer));
+  const byLayer = paths.map((path) => {
+    const [a, b] = [first, second].map((updates) => singularVectors(updates.get(path)!.delta).right);
+    return overlap(a, b, [most, most]).filter(({ i, j }) => i === j);
+  });
+  return Array.from({ length: most }, (_, at) => ({
+    i: at + 1,
+    phi: mean(byLayer.map((cells) => cells[at].phi)),
+  }));
+}
+
+/** Table 7 for one model: means over the layers whose path ends with `layer`. */
+export function amplified(
+  updates: ReadonlyMap<string, TrainedUpdate>,
+  layer: string,
+  r: number,
+): Amplification {
+  const all = [...updates]
+    .filter(([path]) => path.endsWith(layer))
+    .map(([path, update]) => amplification(update, r, random(r).split(path)));
+  const keys = Object.keys(all[0]) as (keyof Amplification)[];
+  return Object.fromEntries(
+    keys.map((key) => [key, mean(all.map((one) => one[key]))]),
+  ) as unknown as Amplification;
 }
 
 /** The first columns. */
