@@ -82,11 +82,14 @@ const lossOf = (one: Llama): number => {
   }
   return total;
 };
-const sampleOf = (one: Llama): string => {
-  const options = { maxNewTokens: 120, temperature: 0.8, topK: 40, seed: 1 };
-  const prompt = [[0, ...tokenizer.encode("Our country")]];
-  return tokenizer.decode(generate(one, prompt, options).data, { skipSpecialTokens: true });
-};
+const sampleOf = (one: Llama): string =>
+  ["Our country", "The Congress", "The people"]
+    .map((prompt) => {
+      const options = { maxNewTokens: 60, temperature: 0.7, topK: 40, seed: 1 };
+      const { data } = generate(one, [[...tokenizer.encode(prompt)]], options);
+      return tokenizer.decode(data).replace(/\s+/g, " ").trim();
+    })
+    .join("\n\n");
 mkdirSync(checkpoints, { recursive: true });
 const began = Date.now();
 fit(model, {
@@ -101,7 +104,7 @@ fit(model, {
     every: 250,
     run: () => {
       const value = lossOf(model);
-      console.log(`validation ${value.toFixed(4)}: ${sampleOf(model).replace(/\n/g, " / ")}`);
+      console.log(`validation ${value.toFixed(4)}: ${sampleOf(model).replace(/\n+/g, " / ")}`);
       return value;
     },
   },

@@ -175,6 +175,19 @@ withCode("far shifts: windows of the reported and of the choosing batches do not
   assert.ok(before > 1.5 && before < 10, `${before}`);
 });
 
+const withWords = there.includes("english") ? bases : bases.skip;
+withWords(
+  "the far shift of the base of words: windows of 129 tokens, and a novel is harder than speeches",
+  () => {
+    const { domain, choosing, before, tokenizer } = farShiftOf("english", { reported: 32, choosing: 32 });
+    const [{ ids }] = domain.validation;
+    assert.equal(ids.shape, [32, 129]);
+    assert.is(choosing.length, 1);
+    assert.match(tokenizer.decode(ids.data.subarray(0, 129)), /^[\n -~]+$/);
+    assert.ok(before > committedBase("english").loss + 0.5, `${before}`);
+  },
+);
+
 bases("the texts are plain ASCII, long enough, and what they are called", () => {
   const [novel, speeches] = [mobyDick(), stateOfTheUnion()];
   assert.match(novel, /^CHAPTER 1. Loomings.\n\nCall me Ishmael\./);
