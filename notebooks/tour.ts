@@ -1,21 +1,17 @@
 // %% [markdown]
-// # A tour of the engine
+// # From a tensor to LoRA in ten minutes
 //
-// Twelve small ideas, each with numbers that you can check on paper: tensors, gradients, ops of your own, the memory
-// that a gradient costs, the gradient of a LoRA layer, devices, training, files. The page takes a few seconds to run.
-// Change a number and run it again.
+// This page starts with two small tables of numbers and ends with a language model that has learned a new style. On the
+// way it builds everything that LoRA needs: a tensor, its gradient, a step downhill, a change of low rank, and its merge.
 //
-// **To run it:** `npm start -- tour` (`--set rank=2` to change a number). VS Code and Jupyter open `tour.ipynb` as it
-// is; to execute it there, install the Deno kernel (`npm install --global deno`, `deno jupyter --install`) and build
-// the library once (`npm run build`).
+// Each idea has numbers that you can check on paper. Wherever a table has a column *on paper*, compute it yourself
+// before you read on; the column *equal* says whether the library agrees, to the last bit. You need to know what a
+// matrix product and a derivative are, and nothing of machine learning.
 
-// %% Settings
+// %% What was found
 
-import * as Plot from "@observablehq/plot";
 import {
   checkGradients,
-  grad,
-  hessian,
   matmul,
   noGrad,
   OUTPUT,
@@ -24,47 +20,34 @@ import {
   type Tensor,
   tensor,
 } from "lowrank/autograd";
-import {
-  array,
-  currentDevice,
-  kernelCounts,
-  listDevices,
-  liveBytes,
-  loadSafetensors,
-  makeTemporaryFolder,
-  measureMemory,
-  type NDArray,
-  random,
-  readFile,
-  removeFile,
-  saveSafetensors,
-  scope,
-  tensorBytes,
-  unary,
-  withDevice,
-  withPrecision,
-} from "lowrank/core";
+import { random, scope, unary } from "lowrank/core";
 import { inject, LoRA, siteOf } from "lowrank/lora";
-import { AdamW, fit, Linear, MLP, Module } from "lowrank/nn";
-import { defineSettings, display, linePlot, md, plot, settingsTable, table } from "./support/index.ts";
+import { AdamW, Linear, Module, nextTokenLoss } from "lowrank/nn";
+import * as tour from "./papers/tour/index.ts";
+import * as page from "./support/index.ts";
 
-const started = performance.now();
-const settings = defineSettings({
-  rank: { quick: 4, about: "r of the adapters", min: 1 },
-  width: { quick: 64, about: "width of the layers whose memory is measured", min: 1 },
-  steps: { quick: 400, about: "steps of training the tiny model", min: 1 },
+const { display, md, table } = page;
+const found = page.opening();
+
+// %% Settings
+
+const settings = page.defineSettings({
+  rank: { quick: 4, about: "r of the language model's adapters", min: 1 },
+  steps: { quick: 100, full: 300, about: "steps of its training", min: 1 },
+  lr: { quick: 5e-3, about: "its learning rate" },
+  width: { quick: 64, about: "width of the layers whose bytes are counted", min: 1 },
   seed: { quick: 0, about: "of all random numbers" },
 });
-display(settingsTable(settings));
 const rng = random(settings.seed);
-const same = (a: ArrayLike<number>, b: ArrayLike<number>): boolean =>
-  a.length === b.length && Array.from(a).every((value, i) => Object.is(value, b[i]));
+const same = (a: ArrayLike<unknown>, b: ArrayLike<unknown>): boolean =>
+  String(Array.from(a)) === String(Array.from(b));
 
 // %% [markdown]
 // ## 1. A tensor
 //
-// A tensor is numbers with a shape. A linear layer keeps its weight as `[out, in]`, and its inputs are rows:
-// $Y = X W^\top$.
+// A **tensor** is numbers with a shape: $[2, 3]$ is two rows of three. A **linear layer** keeps its weight $W$ as
+// `[out, in]`. Its inputs are rows, one for each example, and its output is $Y = X W^\top$: every row of $X$ multiplied
+// with every row of $W$. Nearly all the numbers of a language model are weights of such layers.
 
 // %% Two inputs through a layer from three numbers to two
 
@@ -76,98 +59,64 @@ const W = tensor([
   [1, 0, -1],
   [2, 1, 0],
 ]); // [2, 3]
+const onPaper = [1 - 3, 2 + 2, 4 - 6, 8 + 5];
+const Y = X.matmul(W.T);
+const shownAs = { X: String(X), W: String(W), "X Wᵀ": String(Y) };
 display(
-  table(
-    [
-      { tensor: "X", "on paper": "", value: X },
-      { tensor: "W", "on paper": "", value: W },
-      { tensor: "X Wᵀ", "on paper": "1 − 3, 2 + 2, 4 − 6, 8 + 5", value: X.matmul(W.T) },
-    ].map((row) => ({ ...row, value: String(row.value) })),
-  ),
+  table([{ ...shownAs, "X Wᵀ on paper": "1 − 3, 2 + 2, 4 − 6, 8 + 5", equal: same(onPaper, Y.toArray()) }]),
 );
 
 // %% [markdown]
 // ## 2. A gradient
 //
-// Take one neuron with squared error: $L(w) = (w \cdot x - y)^2$. By hand,
-// $\partial L / \partial w = 2\,(w \cdot x - y)\,x$. With $w = (3, -1)$, $x = (1, 2)$ and $y = 4$ the neuron outputs 1,
-// the error is $-3$, the loss is 9, and the gradient is $-6x$. `backward` walks the recorded ops from the loss to the
-// leaves and puts the result into `grad`.
+// Training needs to know how the error changes when a weight changes: the **gradient**. Take one neuron that shall
+// answer $y = 4$ to the input $x = (1, 2)$. Its weights are $w = (3, -1)$, and its loss is the squared error
+// $L(w) = (w \cdot x - y)^2$. By hand, $\partial L / \partial w = 2\,(w \cdot x - y)\,x$. The neuron answers 1, so the
+// error is $-3$, the loss is 9, and the gradient is $-6x = (-6, -12)$.
+//
+// The library finds it in two passes. While it computes the loss, it records each op. `backward` then walks the record
+// in reverse, and multiplies by the derivative of each op on the way: the chain rule.
+
+// %% The loss, recorded op by op
+
+const x = tensor([1, 2]);
+const w = tensor([3, -1], { requiresGrad: true });
+const products = w.mul(x);
+const answer = products.sum();
+const error = answer.sub(4);
+const loss = error.square();
+const graph = new tour.RecordedGraph({ w, "w ∘ x": products, "w · x": answer, "w · x − y": error, L: loss });
+loss.backward();
+display(
+  graph.picture({
+    title: "What the library recorded for L = (w · x − y)²",
+    caption:
+      "Read along the blue arrows for the values, and back along the orange ones for the gradients: 1 at the loss, times 2 · (−3) at the square, unchanged by the subtraction, copied to both terms of the sum, times x at the product. x and y need no gradient and are not in the graph.",
+  }),
+);
 
 // %% By hand and by backward
 
-const w = tensor([3, -1], { requiresGrad: true });
-const x = tensor([1, 2]);
-const loss = w.mul(x).sum().sub(4).square();
-loss.backward();
 const byHand = [2 * (3 - 2 - 4) * 1, 2 * (3 - 2 - 4) * 2];
 const byBackward = w.grad?.toArray() ?? [];
 display(
   table(
     [0, 1].map((i) => ({
-      "∂L/∂": `w${i + 1}`,
-      "by hand": byHand[i],
+      derivative: `∂L/∂w_${i + 1}`,
+      "on paper": byHand[i],
       "by backward": byBackward[i],
       equal: byHand[i] === byBackward[i],
     })),
-    { title: `The gradient of L = ${loss.item()}` },
   ),
 );
 
 // %% [markdown]
-// ## 3. Finite differences check a gradient
+// ## 3. How do we know that a gradient is right?
 //
-// $\frac{f(x + h) - f(x - h)}{2h}$ equals the derivative up to $O(h^2)$, as long as the subtraction leaves enough
-// digits. In float32 it leaves few: about one at $h = 10^{-6}$. `withPrecision("float64", …)` computes the same ops in
-// double precision, and there the check is sharp.
-
-// %% The error of the difference quotient of tanh at 1, in both precisions
-
-const exactSlope = 1 - Math.tanh(1) ** 2;
-const slopeError = (h: number): number => {
-  const at = (value: number): number => tensor([value]).tanh().item();
-  return Math.abs((at(1 + h) - at(1 - h)) / (2 * h) - exactSlope);
-};
-const quotients = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7].flatMap((h) =>
-  (["float32", "float64"] as const).map((precision) => ({
-    h,
-    precision,
-    error: withPrecision(precision, () => slopeError(h)),
-  })),
-);
-display(
-  linePlot(quotients, {
-    x: "h",
-    y: "error",
-    series: "precision",
-    xScale: "log",
-    yScale: "log",
-    yLabel: "|difference quotient − derivative|",
-    title: "tanh′(1) by differences",
-    plot: {
-      x: { type: "log", label: "h", tickFormat: ".0e" },
-      y: { type: "log", label: "|difference quotient − derivative|", grid: true, tickFormat: ".0e" },
-    },
-  }),
-);
-
-// %% [markdown]
-// `checkGradients` does this in float64 for every element of every input, and throws where the two disagree.
-
-// %% Checking a function of two inputs
-
-const worst = checkGradients(
-  (a, b) => matmul(a, b).gelu().softmax(),
-  [tensor(rng.normal(6), [2, 3]), tensor(rng.normal(12), [3, 4])],
-);
-display(md`Largest difference for softmax(gelu(A B)), over 18 inputs: **${worst.toExponential(1)}**.`);
-
-// %% [markdown]
-// ## 4. An op of your own, in one function
-//
-// `record` takes the result of an op and, for each input, one rule: the vector–Jacobian product, and the values that it
-// needs from the forward pass (`saves`). For $y = \tanh x$ the rule is $\bar x = \bar y \circ (1 - y^2)$, so the op
-// saves its own output. What happens if the rule says $1 - x^2$ by mistake?
+// A derivative is a limit of differences: $\frac{f(x + h) - f(x - h)}{2h}$ equals it up to $O(h^2)$. `checkGradients`
+// compares the two, in double precision (in float32 the subtraction would leave four digits), for every element of every input. Try it on an op of your own. For
+// $y = \tanh x$ the rule is $\bar x = \bar y \circ (1 - y^2)$, where $\bar x$ stands for $\partial L / \partial x$.
+// What happens if someone writes $1 - x^2$ by mistake?
 
 // %% A right rule and a wrong one
 
@@ -179,7 +128,7 @@ const wrong = (x: Tensor): Tensor =>
   record("tanh", unary("tanh", x.value), [
     { input: x, saves: [x], vjp: (dY, x) => dY.mul(x.square().neg().add(1)) }, // the mistake: x for y
   ]);
-const verdict = (op: (x: Tensor) => Tensor): string => {
+const said = (op: (x: Tensor) => Tensor): string => {
   try {
     return `passes, largest difference ${checkGradients(op, [tensor([0.5, -1])]).toExponential(1)}`;
   } catch (error) {
@@ -188,55 +137,285 @@ const verdict = (op: (x: Tensor) => Tensor): string => {
 };
 display(
   table([
-    { rule: "1 − y²", "checkGradients says": verdict(right) },
-    { rule: "1 − x²", "checkGradients says": verdict(wrong) },
+    { rule: "1 − y²", "checkGradients says": said(right) },
+    { rule: "1 − x²", "checkGradients says": said(wrong) },
   ]),
 );
 
 // %% [markdown]
-// ## 5. Gradients of gradients
+// ## 4. A step downhill
 //
-// The rules are written in ops, so they can be differentiated again. $(x^3)'' = 6x$, which is 12 at $x = 2$. The
-// Hessian of Rosenbrock's $f(x, y) = (1 - x)^2 + 100\,(y - x^2)^2$ at its minimum $(1, 1)$ is
-// $\begin{pmatrix} 802 & -400 \\ -400 & 200 \end{pmatrix}$.
+// To learn is to walk against the gradient: $w \leftarrow w - \eta\, \partial L / \partial w$, where $\eta$ is the
+// **learning rate**. For our neuron one step multiplies the error by $1 - 2 \eta \lVert x \rVert^2$. With $\eta = 0.05$
+// and $\lVert x \rVert^2 = 5$ that is one half, so every step divides the loss by four. What would $\eta = 0.25$ do?
 
-// %% A second derivative and a Hessian
+// %% Four steps
 
-const cube = (x: Tensor): Tensor => x.square().mul(x);
-const rosenbrock = (p: Tensor): Tensor => {
-  const [a, b] = [p.slice(0, 0, 1), p.slice(0, 1, 2)];
-  return a.sub(1).square().add(b.sub(a.square()).square().mul(100)).sum();
-};
-const point = tensor([1, 1]);
+let now = tensor([3, -1], { requiresGrad: true });
+const walk = [0, 1, 2, 3].map((step) => {
+  const loss = now.mul(x).sum().sub(4).square();
+  loss.backward();
+  const row = {
+    step,
+    w: now.toArray().join(", "),
+    loss: loss.item(),
+    "on paper": `9 / 4^${step} = ${9 / 4 ** step}`,
+  };
+  now = tensor(noGrad(() => now.sub(now.grad!.mul(0.05))).toArray(), { requiresGrad: true }); // w − η ∂L/∂w
+  return { ...row, equal: Math.abs(row.loss - 9 / 4 ** step) < 1e-5 };
+});
 display(
-  table(
-    [
-      { what: "(x³)″ at 2", expected: "12", computed: grad(grad(cube))(tensor(2)).toArray().join(", ") },
-      {
-        what: "∇f at (1, 1)",
-        expected: "0, 0",
-        computed: grad(rosenbrock)(point)
-          .toArray()
-          .map((value) => value + 0)
-          .join(", "),
-      },
-      {
-        what: "∇²f at (1, 1)",
-        expected: "802, -400, -400, 200",
-        computed: hessian(rosenbrock, point).toArray().join(", "),
-      },
-    ].map((row) => ({ ...row, equal: row.expected === row.computed })),
-    { title: "Derivatives of derivatives" },
-  ),
+  table(walk, {
+    note: "0.05 is no float32 number, so here equal means to five decimals.",
+    columns: ["step", "loss", "on paper", "equal"],
+  }),
 );
 
 // %% [markdown]
-// ## 6. What an op saves, and what freezing frees
+// ## 5. A change of low rank
 //
-// Until `backward` has run, the graph keeps the values that the rules declared in `saves`, and nothing else. If an
-// input needs no gradient, its rule is dropped, and with it the values that only this rule would have saved. Take
-// LoRA's first factor, $z = x A^\top$: the gradient of $A$ needs $x$, which is wide; the gradient of $x$ needs only
-// $A$. With $A$ frozen, $x$ is not kept. That is the idea of LoRA-FA.
+// A trained weight $W_0$ shall change by $\Delta W$. Full fine-tuning trains all of $\Delta W$, as many numbers as $W_0$
+// has. **LoRA** freezes $W_0$ and writes the change as a product of two thin matrices:
+// $$h = W_0 x + s\, B A x, \qquad A\,[r, \text{in}],\; B\,[\text{out}, r],\; s = \alpha / r.$$
+// Every row of $BA$ is a mixture of the $r$ rows of $A$: its **rank** is at most $r$. $A$ starts random and $B$ at zero,
+// so the change is zero at the start and the adapted layer is the old one.
+
+// %% The change by hand, in plain tensors
+
+const [d, r, s] = [16, 2, 2];
+const W0 = tensor(rng.normal(d * d), [d, d]);
+const A0 = tensor(rng.normal(r * d), [r, d]);
+const B0 = tensor(new Float32Array(d * r), [d, r]); // zeros
+const B1 = tensor(rng.normal(d * r), [d, r]); // as if trained
+const input = tensor(rng.normal(d), [1, d]);
+const adapted = (B: Tensor): Tensor => input.matmul(W0.T).add(input.matmul(A0.T).matmul(B.T).mul(s)); // W0 x + s B (A x)
+display(
+  tour.matricesPicture(
+    [
+      { name: "B", matrix: B1, sign: "·" },
+      { name: "A", matrix: A0, sign: "=" },
+      { name: "B A", matrix: matmul(B1, A0) },
+    ],
+    {
+      title: `${2 * d * r} numbers make a change of ${d * d}`,
+      caption: `Blue is above zero, orange below. Each row of BA is a mixture of the ${r} rows of A, so its columns rise and fall together. For a layer of 4,096 × 4,096 and r = 8 it is ${2 * 4096 * 8} numbers instead of ${4096 ** 2}: 256 times fewer.`,
+    },
+  ),
+);
+// %% At the start
+
+display(
+  md`With $B = 0$ the adapted layer gives the same output as $W_0$ alone, to the last bit: **${same(adapted(B0).toArray(), input.matmul(W0.T).toArray()) ? "yes" : "no"}**.`,
+);
+
+// %% [markdown]
+// ## 6. The two gradients of LoRA
+//
+// Which way do $A$ and $B$ move? Write $G = \partial L / \partial h$ for the gradient that arrives at the layer, with one
+// column for each token. The chain rule gives $\partial L / \partial A = s\, B^\top G\, x^\top$ and
+// $\partial L / \partial B = s\, G\, (A x)^\top$. Full fine-tuning would use $G x^\top$; LoRA sees it through $B$ and
+// through $A$. At the start $B = 0$, so $A$ does not move in the first step: $B$ moves first.
+//
+// Check it on paper with $s = 2$, $A = (1, -1, 2)$, $B = (3, 1)^\top$ and two tokens.
+
+// %% On paper, by the formulae, and by autograd
+
+const layer = siteOf(new Linear(3, 2, { bias: false, rng: rng.split("layer") }));
+const lora = new LoRA(layer, { rank: 1, alpha: 2, rng: rng.split("lora") });
+lora.A.assign([1, -1, 2]); // [1, 3]
+lora.B.assign([3, 1]); // [2, 1]
+const G = tensor([
+  [1, 2],
+  [0, -1],
+]); // [2, 2], Gᵀ: a row for each token
+layer.project(X).add(lora.update(layer, X)).mul(G).sum().backward(); // L = Σ G ∘ h, so ∂L/∂h = G
+const dA = noGrad(() => matmul(matmul(G, lora.B).T, X).mul(lora.scaling)); // s Bᵀ G xᵀ
+const dB = noGrad(() => matmul(G.T, matmul(X, lora.A.T)).mul(lora.scaling)); // s G (A x)ᵀ
+
+// %% Compared
+
+const compared = [
+  { gradient: "∂L/∂A", how: "2 · (5, −1) · tokens", paper: [2, 10, 18], formula: dA, autograd: lora.A.grad },
+  { gradient: "∂L/∂B", how: "2 · G · (5, 11)", paper: [10, -2], formula: dB, autograd: lora.B.grad },
+].map(({ paper, formula, autograd, how, gradient }) => {
+  const texts = [paper, formula.toArray(), autograd?.toArray() ?? []].map((values) =>
+    Array.from(values).join(", "),
+  );
+  return {
+    gradient,
+    how,
+    "on paper": texts[0],
+    formula: texts[1],
+    autograd: texts[2],
+    equal: new Set(texts).size === 1,
+  };
+});
+display(table(compared));
+
+// %% [markdown]
+// The library's layer is as short. These are its own lines:
+
+// %% The library's LoRA
+
+display(page.libraryLines("lora/lora.ts", "override delta(W0", "return W0.up("));
+
+// %% [markdown]
+// ## 7. Merging
+//
+// After training, $W_0 + s B A$ can be stored in place of $W_0$: the adapted model is then as fast as the old one. On
+// paper $(W_0 + s B A)\,x$ and $W_0 x + s B (A x)$ are equal. In floating point they agree up to rounding. How can one
+// tell rounding from a mistake? With small multiples of $\frac18$ nothing is ever rounded: there the two must agree to
+// the last bit, and they do.
+
+// %% Adapted against merged, with numbers that need no rounding and with real ones
+
+class One extends Module {
+  layer = new Linear(16, 16, { rng: rng.split("one") });
+  forward = (x: Tensor): Tensor => this.layer.forward(x);
+}
+const merging = (numbers: string, draw: (count: number) => ArrayLike<number>) => {
+  const model = inject(new One(), { rank: 4, alpha: 8, target: "layer", seed: settings.seed });
+  for (const parameter of model.parameters()) parameter.assign(draw(parameter.size)); // W0, b, A and B
+  const x = tensor(draw(8 * 16), [8, 16]);
+  const before = noGrad(() => model.forward(x).toArray());
+  model.merge();
+  const merged = noGrad(() => model.forward(x).toArray());
+  const differences = Array.from(before, (y, i) => Math.abs(y - merged[i]));
+  return {
+    "numbers in W_0, A, B, x": numbers,
+    outputs: differences.length,
+    "not equal to the last bit": differences.filter((one) => one > 0).length,
+    "largest difference": Math.max(...differences).toExponential(0),
+  };
+};
+const eighths = (n: number): number[] => Array.from({ length: n }, () => (rng.integer(17) - 8) / 8);
+display(table([merging("multiples of 1/8 from −1 to 1", eighths), merging("normal", (n) => rng.normal(n))]));
+
+// %% [markdown]
+// ## 8. A language model learns a style
+//
+// Now the whole thing on a model that writes. The base is a small GPT that turns facts about a restaurant into a
+// sentence. It was trained on 54 ways to say the same thing, and chooses among them. One house wants one way: its style
+// follows four fixed rules (what lies at the river begins with *by the river*). Can LoRA teach that to the base?
+//
+// Read the loop from top to bottom, it is all there is: inject adapters, draw a batch, compute the loss, go back, step.
+
+// %% Three examples of the task
+
+const shown = tour.restaurants(64); // held out: none of them is trained on
+display(
+  table(
+    shown.slice(0, 3).map(({ prompt, completion }) => ({
+      "the facts": prompt,
+      "the sentence of the house": completion.trim(),
+    })),
+  ),
+);
+
+// %% The training loop
+
+const model = page.committedBase("restaurants-a").copy();
+const before = tour.write(model, shown);
+
+const student = inject(model, {
+  rank: settings.rank,
+  alpha: 2 * settings.rank,
+  target: "all-linear",
+  seed: settings.seed,
+});
+const trained = student.parameters().filter(({ requiresGrad }) => requiresGrad);
+const optimizer = new AdamW(trained, { lr: settings.lr, weightDecay: 0 });
+const house = tour.taskDomain(tour.houseStyle, { time: 79, test: 64, random: random(11) });
+const draws = random(settings.seed).split("batches");
+const losses: number[] = [];
+for (let step = 0; step < settings.steps; step++)
+  scope(() => {
+    const { ids, labels } = house.batch(8, draws);
+    const loss = nextTokenLoss(model, ids, labels);
+    loss.backward();
+    optimizer.step();
+    optimizer.zeroGrad();
+    losses.push(loss.item());
+  });
+// %% Sentences before and after
+
+const after = tour.write(model, shown);
+student.merge();
+const merged = tour.write(model, shown);
+display(
+  page.samples(
+    [0, 1, 2, 3, 4].map((i) => ({
+      facts: shown[i].prompt,
+      "the base writes": before[i],
+      "after LoRA": after[i],
+    })),
+    { title: "What the model writes about restaurants that it was not trained on" },
+  ),
+);
+// %% How many are in the style, and is it the same after merging?
+
+const counted = { before: tour.inStyle(before, shown), after: tour.inStyle(after, shown) };
+const sizes = (list: readonly Tensor[]): number => list.reduce((sum, { size }) => sum + size, 0);
+const adapters = sizes(trained);
+const numbers = sizes(model.parameters()) - adapters;
+display(
+  table(
+    [
+      {
+        question: `sentences of the house's style, of ${shown.length}, before`,
+        answer: String(counted.before),
+      },
+      { question: "after training", answer: String(counted.after) },
+      { question: "after merging, the same sentences", answer: same(after, merged) ? "all" : "not all" },
+      { question: "numbers of the model", answer: page.formatNumber(numbers) },
+      { question: "numbers that LoRA trained beside them", answer: page.formatNumber(adapters) },
+    ],
+    { volatile: ["answer"] },
+  ),
+);
+
+// %% The loss while it learns
+
+const every = Math.max(1, Math.ceil(losses.length / 50));
+const smooth = (i: number): number => {
+  const window = losses.slice(Math.max(0, i - every), i + every + 1);
+  return window.reduce((sum, value) => sum + value, 0) / window.length;
+};
+const learning = page.linePlot(
+  losses.flatMap((_, i) => (i % every === 0 ? [{ step: i, loss: smooth(i) }] : [])),
+  {
+    x: "step",
+    y: "loss",
+    yScale: "log",
+    height: 320,
+    title: "A language model learns the style of a house",
+    yLabel: "loss, nats a character",
+    caption: `The loss falls from ${losses[0].toPrecision(2)}, what it costs to choose freely among 54 styles, to ${smooth(losses.length - 1).toPrecision(2)}: the house leaves nothing to choose.`,
+  },
+);
+display(learning);
+
+// %% [markdown]
+// ## 9. What it costs
+//
+// Training needs memory for more than the weights: a gradient for each trained number (4 bytes), two moments of AdamW
+// (8 bytes), and the values that ops save until `backward`. LoRA trains few numbers, so the first two nearly vanish. The
+// saved values do not: gradients still pass through every layer.
+
+// %% The bytes of one step, in full and with LoRA
+
+const { width, rank } = settings;
+const cost = (kind: "full" | "lora") => tour.bytesOfStep(kind, { width, rank, rows: 128, rng });
+display(
+  table([cost("full"), cost("lora")], {
+    note: "An MLP of two layers, 128 rows. Equal: 4 and 8 bytes for each trained number.",
+  }),
+);
+
+// %% [markdown]
+// Which values are saved? Those that the rules of the trained inputs need. For LoRA's first product $z = A x$, the
+// gradient of $A$ needs $x$, which is wide; the gradient of $x$ needs only $A$. If $A$ is frozen, $x$ need not be kept.
+// That is the idea of LoRA-FA, which has a page of its own.
 
 // %% Bytes saved by z = x Aᵀ
 
@@ -245,349 +424,74 @@ const down = (x: Tensor, A: Tensor): Tensor =>
     { input: x, saves: [A], vjp: (dZ, A) => matmul(dZ, A) }, //    x̄ = z̄ A
     { input: A, saves: [x], vjp: (dZ, x) => matmul(dZ.T, x) }, //  Ā = z̄ᵀ x
   ]);
-const { rank, width } = settings;
-const ROWS = 128;
-const savedBy = (trained: { x: boolean; A: boolean }): number =>
+const savedBy = (needs: { x: boolean; A: boolean }): number =>
   scope(() => {
-    const x = tensor(rng.normal(ROWS * width), [ROWS, width], { requiresGrad: trained.x });
-    const A = tensor(rng.normal(rank * width), [rank, width], { requiresGrad: trained.A });
+    const x = tensor(rng.normal(128 * width), [128, width], { requiresGrad: needs.x });
+    const A = tensor(rng.normal(rank * width), [rank, width], { requiresGrad: needs.A });
     return savedBytes(down(x, A));
   });
-const [xBytes, aBytes] = [ROWS * width * 4, rank * width * 4];
-display(
-  table(
-    [
-      {
-        "needs a gradient": "x and A",
-        saves: "A and x",
-        expected: aBytes + xBytes,
-        bytes: savedBy({ x: true, A: true }),
-      },
-      { "needs a gradient": "x alone", saves: "A", expected: aBytes, bytes: savedBy({ x: true, A: false }) },
-      { "needs a gradient": "A alone", saves: "x", expected: xBytes, bytes: savedBy({ x: false, A: true }) },
-      {
-        "needs a gradient": "neither",
-        saves: "nothing",
-        expected: 0,
-        bytes: savedBy({ x: false, A: false }),
-      },
-    ].map((row) => ({ ...row, equal: row.expected === row.bytes })),
-    { title: `Saved for backward: x [${ROWS}, ${width}], A [${rank}, ${width}], 4 bytes a number` },
-  ),
-);
+const [xBytes, aBytes] = [128 * width * 4, rank * width * 4];
+const cases = [
+  {
+    "needs a gradient": "x and A",
+    saves: "A and x",
+    "on paper": aBytes + xBytes,
+    bytes: savedBy({ x: true, A: true }),
+  },
+  { "needs a gradient": "x alone", saves: "A", "on paper": aBytes, bytes: savedBy({ x: true, A: false }) },
+  { "needs a gradient": "A alone", saves: "x", "on paper": xBytes, bytes: savedBy({ x: false, A: true }) },
+];
+display(table(cases.map((row) => ({ ...row, equal: row["on paper"] === row.bytes }))));
 
 // %% [markdown]
-// ## 7. The anatomy of a LoRA gradient
+// ## 10. The same numbers on every device
 //
-// $h = W_0 x + s B A x$ with $s = \alpha / r$. With tokens as columns and $G = \partial L / \partial h$, the chain rule
-// gives $\partial L / \partial A = s\, B^\top G\, x^\top$ and $\partial L / \partial B = s\, G\, (A x)^\top$: the
-// gradient of the full weight, $G x^\top$, seen through $B$ and through $A$. Here $s = 2$, $A = (1, -1, 2)$,
-// $B = (3, 1)^\top$, and there are two tokens. $W_0$ plays no part in these gradients.
-
-// %% By the formulae and by autograd
-
-const layer = siteOf(new Linear(3, 2, { bias: false, rng: rng.split("layer") }));
-const lora = new LoRA(layer, { rank: 1, alpha: 2, rng: rng.split("lora") });
-lora.A.assign([1, -1, 2]); // [1, 3]
-lora.B.assign([3, 1]); // [2, 1]
-const tokens = tensor([
-  [1, 2, 3],
-  [4, 5, 6],
-]); // [2, 3], xᵀ
-const G = tensor([
-  [1, 2],
-  [0, -1],
-]); // [2, 2], Gᵀ
-layer.project(tokens).add(lora.update(layer, tokens)).mul(G).sum().backward(); // L = Σ G ∘ h, so ∂L/∂h = G
-
-const { A, B, scaling: s } = lora;
-const dA = noGrad(() => matmul(matmul(G, B).T, tokens).mul(s)); // s Bᵀ G xᵀ
-const dB = noGrad(() => matmul(G.T, matmul(tokens, A.T)).mul(s)); // s G (A x)ᵀ
-display(
-  table(
-    [
-      {
-        gradient: "∂L/∂A",
-        "on paper": "2 · (5, −1) · tokens",
-        value: [2, 10, 18],
-        formula: dA,
-        autograd: A.grad,
-      },
-      { gradient: "∂L/∂B", "on paper": "2 · G · (5, 11)", value: [10, -2], formula: dB, autograd: B.grad },
-    ].map(({ value, formula, autograd, ...row }) => ({
-      ...row,
-      value: value.join(", "),
-      formula: formula.toArray().join(", "),
-      autograd: autograd?.toArray().join(", "),
-      equal: same(value, formula.toArray()) && same(value, autograd?.toArray() ?? []),
-    })),
-    { title: "The two gradients of a LoRA layer" },
-  ),
-);
-
-// %% [markdown]
-// ## 8. The same product on every device
-//
-// A device is a set of kernels behind one synchronous call. Here each device that works on this machine computes
-// $Y = A B$ for matrices of $100 \times 300$ and $300 \times 50$ random numbers in $[0, 1)$, and the result is compared
-// with the same product in float64. An ULP is the distance from one float32 to the next. Devices add in different
-// orders, so their last bits differ; those that keep the sum in double precision (JavaScript's numbers are doubles)
-// round only once, to half an ULP. In any order the error is at most $K u \sum |a b|$, with $K = 300$ terms and
-// $u = 2^{-24}$. A device that does not work reports the reason; none falls back silently, and `kernelCounts` shows
-// which kernels ran.
+// A device is a set of kernels for the same ops: plain loops, WebAssembly, the GPU through gpu.js or WebGPU. They add in
+// different orders, so their last bits differ, by no more than $K u \sum |ab|$ for sums of $K$ products, with
+// $u = 2^{-24}$. None falls back silently to another.
 
 // %% Devices
 
-const [left, right_] = [tensor(rng.uniform(30_000), [100, 300]), tensor(rng.uniform(15_000), [300, 50])];
-const exactProduct = withPrecision("float64", () => Float64Array.from(matmul(left, right_).value.data));
-const ulp = (value: number): number => 2 ** (Math.floor(Math.log2(Math.abs(value))) - 23);
-const devices = listDevices().map(({ name, works, detail, software }) => {
-  const answer = detail.replace(`${name}: `, "").replace(/ \(gpu:.*$/, " (see below)");
-  if (!works) return { device: name, works, "what answers, or why not": answer };
-  const before = kernelCounts();
-  const called = performance.now();
-  const product = withDevice(name, () => matmul(left, right_).toArray());
-  const milliseconds = performance.now() - called;
-  const ran = Object.entries(kernelCounts()).filter(([kernel, count]) => count > (before[kernel] ?? 0));
-  const errors = Array.from(product, (value, i) => Math.abs(value - exactProduct[i]) / ulp(exactProduct[i]));
-  return {
-    device: name,
-    works,
-    "what answers, or why not": software ? `${answer} (no GPU)` : answer,
-    "largest error, ULP": Math.max(...errors),
-    "mean error, ULP": errors.reduce((sum, error) => sum + error, 0) / errors.length,
-    "within K u Σ|ab|": errors.every(
-      (error, i) => error * ulp(exactProduct[i]) <= 300 * 2 ** -24 * exactProduct[i],
-    ),
-    "first call, ms": milliseconds,
-    "what ran": ran.map(([kernel]) => kernel).join(", "),
-  };
-});
 display(
-  table(devices, {
-    title: "One product, many devices",
-    note: "The first call includes compiling the kernel.",
-    volatile: true,
-  }),
-);
-
-// %% [markdown]
-// ## 9. Training
-//
-// A module is an object with parameters in its fields and a `forward` method. `fit` runs forward, backward and the
-// optimizer's step. Here sixteen hidden units learn $\sin 3x$ from 64 points.
-
-// %% A network of 49 parameters
-
-class Tiny extends Module {
-  hidden = new Linear(1, 16, { rng: rng.split("hidden") });
-  out = new Linear(16, 1, { rng: rng.split("out") });
-
-  forward(x: Tensor): Tensor {
-    return this.out.forward(this.hidden.forward(x).tanh());
-  }
-}
-const tiny = new Tiny();
-display(tiny);
-const inputs = Array.from({ length: 64 }, (_, i) => -2 + (4 * i) / 63);
-const [xs, ys] = [
-  tensor(inputs, [64, 1]),
-  tensor(
-    inputs.map((value) => Math.sin(3 * value)),
-    [64, 1],
-  ),
-];
-const { losses } = fit(tiny, {
-  steps: settings.steps,
-  optimizer: new AdamW(tiny.parameters(), { lr: 0.03, weightDecay: 0 }),
-  batch: () => xs,
-  loss: (batch) => tiny.forward(batch).sub(ys).square().mean(),
-  progress: false,
-});
-const every = Math.ceil(losses.length / 100);
-display(
-  linePlot(
-    losses.flatMap((loss, step) => (step % every === 0 ? [{ step, loss }] : [])),
-    {
-      x: "step",
-      y: "loss",
-      yScale: "log",
-      title: "Mean squared error",
-      plot: { height: 260, y: { type: "log", label: "loss", grid: true, tickFormat: ".0e" } },
-    },
-  ),
-);
-const learned = noGrad(() => tiny.forward(xs).toArray());
-display(
-  plot(
-    {
-      height: 260,
-      x: { label: "x" },
-      y: { label: null, grid: true },
-      marks: [
-        Plot.line(inputs, { x: (v: number) => v, y: (v: number) => Math.sin(3 * v), stroke: "#4269d0" }),
-        Plot.dot(inputs, { x: (v: number) => v, y: (_: number, i: number) => learned[i], stroke: "#ff725c" }),
-      ],
-    },
-    {
-      title: "sin 3x (line) and what was learned (circles)",
-      text: `mean squared error ${losses[0].toPrecision(2)} → ${losses[losses.length - 1].toPrecision(2)}`,
-    },
+  page.fold(
+    "Which devices work on this machine, and how far each is from the exact product",
+    tour.devicesTable(rng),
   ),
 );
 
 // %% [markdown]
-// ## 10. Memory by category
+// ## Change this and run it again
 //
-// Every array is registered under a category when it is made. Below is one step of AdamW on an MLP, trained in full and
-// with LoRA. Adapters are small, and so are their gradients (4 bytes for each trained parameter) and the optimizer's
-// two moments (8 bytes). Activations are another matter: gradients still pass through every layer, and LoRA saves
-// additional ones of its own. `scope` releases everything that its function made and did not return, so memory does not
-// grow in a loop (`measureMemory` is a scope, too).
-
-// %% One step, trained in full and with LoRA
-
-const stepOf = (kind: "full" | "lora") => {
-  const before = liveBytes();
-  const mlp = new MLP(width, 4 * width, { rng: rng.split("mlp") });
-  const model = kind === "full" ? mlp : inject(mlp, { rank, target: "all-linear", seed: settings.seed });
-  const optimizer = new AdamW(
-    model.parameters().filter(({ requiresGrad }) => requiresGrad),
-    { lr: 1e-3 },
-  );
-  const batch = tensor(rng.normal(ROWS * width), [ROWS, width]);
-  const { peak, live } = measureMemory(() => {
-    mlp.forward(batch).square().mean().backward();
-    optimizer.step();
-  });
-  const trained = optimizer.parameters().reduce((sum, { size }) => sum + size, 0);
-  const own = (category: "weights" | "adapters" | "gradients" | "optimizer"): number =>
-    peak[category] - before[category];
-  const row = {
-    trains: kind === "full" ? "everything" : `LoRA, r = ${rank}`,
-    parameters: trained,
-    weights: own("weights"),
-    adapters: own("adapters"),
-    gradients: own("gradients"),
-    optimizer: own("optimizer"),
-    "4 and 8 bytes each": own("gradients") === 4 * trained && own("optimizer") === 8 * trained,
-    "saved, peak": peak.saved,
-    "temporary, peak": peak.workspace,
-    "temporary, after": live.workspace + live.saved,
-  };
-  const states = optimizer
-    .parameters()
-    .flatMap((parameter) => Object.values(optimizer.state(parameter).arrays));
-  for (const { storage } of states) storage.release();
-  for (const storage of model.storages()) storage.release();
-  return row;
-};
-display(table([stepOf("full"), stepOf("lora")], { title: "Bytes in one step" }));
-
-// %% [markdown]
-// ## 11. Merging, exactly
+// - `npm start -- tour --set rank=1`: one row in $A$. Is it enough for the four rules of the house? Look at the sentences.
+// - `npm start -- tour --set steps=20`: stop early. Which rules has the model learned first?
+// - `npm start -- tour --set lr=0.1`: too large a step. What does the loss do, and what does the model write?
 //
-// $(W_0 + s B A)\,x$ and $W_0 x + s B (A x)$ are equal on paper; in floating point they agree up to rounding. If all
-// numbers are small multiples of a power of two (dyadic rationals), every product and sum fits into float32's 24 bits.
-// Then nothing is rounded, and the two agree to the last bit. So with real weights the difference *is* rounding, not a
-// mistake in the method.
-
-// %% Adapted and merged, with dyadic and with real numbers
-
-class One extends Module {
-  layer = new Linear(16, 16, { rng: rng.split("one") });
-
-  forward(x: Tensor): Tensor {
-    return this.layer.forward(x);
-  }
-}
-const merging = (numbers: string, draw: (count: number) => ArrayLike<number>) => {
-  const one = new One();
-  const model = inject(one, { rank: 4, alpha: 8, target: "layer", seed: settings.seed });
-  for (const parameter of model.parameters()) parameter.assign(draw(parameter.size)); // W0, b, A and B
-  const x = tensor(draw(8 * 16), [8, 16]);
-  const adapted = noGrad(() => model.forward(x).toArray());
-  model.merge();
-  const merged = noGrad(() => model.forward(x).toArray());
-  const differences = Array.from(adapted, (y, i) => Math.abs(y - merged[i]));
-  return {
-    "numbers in W0, b, A, B, x": numbers,
-    outputs: differences.length,
-    "not equal to the last bit": differences.filter((difference) => difference > 0).length,
-    "largest difference": Math.max(...differences).toExponential(1),
-    "largest output": Math.max(...adapted.map(Math.abs)),
-  };
-};
-display(
-  table(
-    [
-      merging("multiples of 1/8 from −1 to 1", (n) =>
-        Array.from({ length: n }, () => (rng.integer(17) - 8) / 8),
-      ),
-      merging("normal, mean 0, deviation 1", (n) => rng.normal(n)),
-    ],
-    { title: "Adapted against merged" },
-  ),
-);
-
-// %% [markdown]
-// ## 12. Files
+// The source of this page is `notebooks/tour.ts`, an ordinary TypeScript file: change any line. VS Code and Jupyter open
+// `tour.ipynb` as it is; to execute it there, install the Deno kernel (`npm install --global deno`,
+// `deno jupyter --install`) and build the library once (`npm run build`).
 //
-// A safetensors file consists of eight bytes that give the header's length, a JSON header, and the numbers. Every tool
-// of the field reads it. The tiny model is saved and loaded again, and is the same to the last bit. (`saveAdapter`
-// writes an adapter as PEFT does.)
-
-// %% Saved, looked at, loaded
-
-const folder = makeTemporaryFolder("tour");
-const path = `${folder}/tiny.safetensors`;
-saveSafetensors(
-  path,
-  Array.from(tiny.namedParameters(), ([name, value]) => [
-    name,
-    tensorBytes("F32", value.shape, value.toArray()),
-  ]),
-);
-const bytes = readFile(path);
-const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-display(new TextDecoder().decode(bytes.subarray(8, 8 + headerLength)));
-
-const copy = new Tiny();
-const file = loadSafetensors(path);
-copy.loadStateDict(
-  new Map(Array.from(file.tensors, ([name, t]): [string, NDArray] => [name, array(t.floats(), t.shape)])),
-);
-removeFile(folder);
-const parameters = tiny.parameters().reduce((sum, { size }) => sum + size, 0);
-display(
-  table([
-    {
-      bytes: bytes.length,
-      "8 + header + 4 a parameter": 8 + headerLength + 4 * parameters,
-      "loaded model computes the same bits": same(
-        learned,
-        noGrad(() => copy.forward(xs).toArray()),
-      ),
-    },
-  ]),
-);
-
-// %% [markdown]
 // ## Where to go next
 //
-// `notebooks/lora.ts` reads the LoRA paper beside the code, `notebooks/lora-family.ts` compares LoRA's descendants on
-// one base model, and `notebooks/qlora.ts` stores the base model in four bits.
+// - **How large must $r$ be, which matrices, and is it as good as full fine-tuning?** The page *LoRA* (`lora`).
+// - **A base in four bits:** *QLoRA* (`qlora`).
+// - **The variants:** *AdaLoRA*, *LoRA+*, *DoRA*, *LoRA-FA*, and which of them when (`compare`).
+// - **What is said of LoRA, and whether it is true:** `claims`.
 
-// %% What ran
+// %% Settings of this run, and what was found
 
-display(
-  table(
-    [
-      { what: "device", value: `${currentDevice().name}: ${currentDevice().adapter}` },
-      { what: "Node", value: process.version },
-      { what: "seed", value: String(settings.seed) },
-      { what: "seconds", value: ((performance.now() - started) / 1000).toFixed(1) },
-    ],
-    { title: "What ran", volatile: true },
-  ),
+display(page.fold("The settings of this run", page.settingsTable(settings)));
+const [all, started] = [shown.length, counted.before];
+const agrees = same(byHand, byBackward) && compared.every(({ equal }) => equal);
+const success = counted.after > 0.9 * all ? "nearly all" : counted.after > 0.5 * all ? "most" : "some";
+found.show(
+  md`
+  - **A gradient is a walk back through a record.** The library records each op; \`backward\` multiplies by each derivative
+    on the way. It ${agrees ? "agrees" : "does not agree"} with the numbers on paper to the last bit (sections 2 and 6).
+  - **LoRA is two thin matrices.** $h = W_0x + s\\,BAx$. With $B = 0$ nothing changes at the start, and after training $BA$
+    can be added to $W_0$: the merged model writes ${same(after, merged) ? "exactly the same sentences" : "almost the same sentences"}.
+  - **It is enough to change how a model writes.** With ${page.formatNumber(adapters)} trained numbers beside ${page.formatNumber(numbers)} and
+    ${settings.steps} steps, the model writes ${success} of ${all} unseen restaurants in the style of the house to the last
+    character (**${counted.after}**; before: ${started}).
+  `,
+  learning,
 );

@@ -24,7 +24,7 @@ const all = readdirSync(FOLDER)
   .map((file) => file.slice(0, -3));
 
 /** Pages in their old form. A name leaves the list when its page becomes a lecture. */
-const old = ["tour", "qlora", "dora", "lora-fa", "claims"];
+const old = ["qlora", "dora", "lora-fa", "claims"];
 const pages = all.filter((name) => !old.includes(name));
 
 const [LINES, CELL, BYTES] = [500, 25, 1.5e6];

@@ -13,7 +13,7 @@ if (code) {
   });
 }
 
-for (const box of document.querySelectorAll(".scroll, .cell .plot, .found .plot")) {
+for (const box of document.querySelectorAll(".scroll, .shiki, .cell .plot, .found .plot")) {
   const mark = () => {
     const hidden = box.scrollWidth - box.clientWidth;
     box.classList.toggle("wide", hidden > 4);
