@@ -158,6 +158,9 @@ import { meanStd } from "./support/index.ts";
 
 const all = [...parameters, ...memory, ...method, ...ofPapers, ...measured];
 const said = (verdict: string): number => all.filter((one) => card(one).verdicts[0] === verdict).length;
+
+// %% One statement, two answers
+
 const bothAnswers = linePlot(
   gains.map(({ shift, rank, closed }) => ({ shift, rank, gain: meanStd(closed.map((part) => 100 * part)) })),
   {
