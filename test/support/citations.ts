@@ -265,6 +265,15 @@ export const papers: readonly Paper[] = [
     labels: { "Algorithm 1": "LoftQ: quantize W − A Bᵀ, then the SVD of the rest, T times" },
   },
   {
+    name: "NF4 Isn't Optimal",
+    title: "NF4 Isn't Information Theoretically Optimal (and that's Good)",
+    by: "Yoshida, 2023",
+    version: "2306.06965v2",
+    also: /Yoshida,? \(?2023/,
+    check: "quoted", // its abstract: the distribution to be quantized depends on the block size
+    labels: {},
+  },
+  {
     name: "TIES",
     title: "TIES-Merging: Resolving Interference When Merging Models",
     by: "Yadav et al., 2023",

@@ -22,6 +22,8 @@ const COLORS: Readonly<Record<string, string>> = {
   float32: "#8a8f98",
   bfloat16: "#b0a18b",
   NF4: "#0f9ba8",
+  NF3: "#4fa3d8",
+  NF2: "#8f7ee7",
   FP4: "#e0662b",
   E2M1: "#e0662b",
   E3M0: "#c9a227",
