@@ -4,10 +4,11 @@
 // [LoRA](https://arxiv.org/abs/2106.09685), [rsLoRA](https://arxiv.org/abs/2312.03732),
 // [LoRA+](https://arxiv.org/abs/2402.12354), [LoRA-FA](https://arxiv.org/abs/2308.03303),
 // [PiSSA](https://arxiv.org/abs/2404.02948), [AdaLoRA](https://arxiv.org/abs/2303.10512),
-// [VeRA](https://arxiv.org/abs/2310.11454) and [DoRA](https://arxiv.org/abs/2402.09353) look like eight methods. They are one
-// formula with eight small changes. This page puts the formulas side by side, computes each by hand, trains them all and
-// looks at what they leave in the weights: how many directions, in which matrices, and what can be done with the result.
-// Which of them is worth using is the question of the page `compare`.
+// [VeRA](https://arxiv.org/abs/2310.11454), [DoRA](https://arxiv.org/abs/2402.09353).
+//
+// Eight methods are one formula with eight small changes. This page puts the formulas side by side, computes each by hand,
+// trains them all and looks at what they leave in the weights: how many directions, in which matrices, and what can be
+// done with the result. Which of them is worth using is the question of the page `compare`.
 
 // %% What was found
 
@@ -270,7 +271,7 @@ display(family.halvesTable(judged, lora?.loss ?? Number.NaN));
 
 // %% Four rows, four adapters
 
-const prompt = "Aromi Thai cheap river>";
+const { prompt, house } = family.example;
 const ids = Array.from(near.tokenizer.encode(prompt));
 const write = (prompts: number[][]): string[] =>
   generate(model, prompts, { maxNewTokens: 79 - ids.length, stopTokens: [0] }).rows.map((row) =>
@@ -286,7 +287,7 @@ display(
       "goes on, likeliest first": text,
       "as alone": text === alone[i],
     })),
-    { title: prompt, volatile: ["goes on, likeliest first"] },
+    { title: prompt, note: `The house says: ${house}`, volatile: ["goes on, likeliest first"] },
   ),
 );
 

@@ -4,7 +4,8 @@ import type { ArmResult } from "../../support/experiments/study.ts";
 import { interval } from "../../support/experiments/verdicts.ts";
 import { colorsOf } from "../../support/show/colors.ts";
 import { formatNumber } from "../../support/show/format.ts";
-import { type Picture, plot } from "../../support/show/plot.ts";
+import { PAGE, Picture } from "../../support/show/picture.ts";
+import { plot } from "../../support/show/plot.ts";
 
 type Result = ArmResult<unknown>;
 
@@ -40,29 +41,36 @@ export function inOrder(results: readonly Result[], words: Words): Picture {
   const least = Math.min(...rows.map(({ low }) => low));
   const most = Math.max(...rows.map(({ high }) => high));
   const space = 0.04 * (most - least || 1);
-  return plot(
-    {
-      marginLeft: 118,
-      marginRight: 108,
-      height: 60 + 26 * rows.length,
-      x: {
-        label: "held-out loss, nats (lower is better) →",
-        grid: true,
-        domain: [least - space, most + space],
-      },
-      y: { label: null, domain: rows.map(({ name }) => name) },
-      marks: [
-        Plot.ruleY(rows, { y: "name", x1: "low", x2: "high", stroke: "color", strokeWidth: 3 }),
-        Plot.dot(rows, { y: "name", x: "loss", fill: "color", r: 5 }),
-        Plot.text(rows, {
-          y: "name",
-          text: ({ trained }: Standing) => `${formatNumber(trained, 0)} trained`,
-          frameAnchor: "right",
-          textAnchor: "start",
-          dx: 8,
-          fill: "currentColor",
-        }),
-      ],
+  return new Picture(
+    ({ width }) => {
+      const small = width < PAGE.width;
+      return {
+        options: {
+          width,
+          marginLeft: 118,
+          marginRight: small ? 62 : 108,
+          height: (small ? 40 : 60) + (small ? 17 : 26) * rows.length,
+          x: {
+            label: small ? null : "held-out loss, nats (lower is better) →",
+            ticks: small ? 3 : 6,
+            grid: true,
+            domain: [least - space, most + space],
+          },
+          y: { label: null, domain: rows.map(({ name }) => name) },
+          marks: [
+            Plot.ruleY(rows, { y: "name", x1: "low", x2: "high", stroke: "color", strokeWidth: 3 }),
+            Plot.dot(rows, { y: "name", x: "loss", fill: "color", r: small ? 4 : 5 }),
+            Plot.text(rows, {
+              y: "name",
+              text: ({ trained }: Standing) => `${formatNumber(trained, 0)}${small ? "" : " trained"}`,
+              frameAnchor: "right",
+              textAnchor: "start",
+              dx: 8,
+              fill: "currentColor",
+            }),
+          ],
+        },
+      };
     },
     { ...words, text: asText(rows) },
   );
@@ -91,19 +99,28 @@ export function frontier(results: readonly Result[], words: Words): Picture {
         Plot.line(lora, { x: "trained", y: "loss", stroke: colorsOf(["LoRA"])[0], strokeDasharray: "4,3" }),
         Plot.ruleX(rows, { x: "trained", y1: "low", y2: "high", stroke: "color" }),
         Plot.dot(rows, { x: "trained", y: "loss", fill: "color", r: 4.5 }),
-        Plot.text(named, {
-          x: "trained",
-          y: "loss",
-          text: "name",
-          dx: 8,
-          textAnchor: "start",
-          fill: "currentColor",
-        }),
+        ...labels(
+          named.filter(({ name }) => !name.startsWith("DoRA")),
+          { dx: 8, textAnchor: "start" },
+        ),
+        ...labels(
+          named.filter(({ name }) => /^DoRA,/.test(name)),
+          { dx: -8, textAnchor: "end" },
+        ),
+        ...labels(
+          named.filter(({ name }) => name === "DoRA"),
+          { dy: -11, textAnchor: "middle" },
+        ),
       ],
     },
     { ...words, text: asText(rows) },
   );
 }
+
+/** The methods' names beside their points. */
+const labels = (rows: readonly Standing[], place: Plot.TextOptions): Plot.Markish[] => [
+  Plot.text(rows, { x: "trained", y: "loss", text: "name", fill: "currentColor", ...place }),
+];
 
 /** Who beats whom: the mean paired difference, row less column, in thousandths of a nat; pale where zero is not excluded. */
 export function duels(results: readonly Result[], words: Words): Picture {

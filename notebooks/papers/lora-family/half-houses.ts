@@ -34,3 +34,8 @@ export const words = half("the house's words", ["verb", "priceWord"]);
 
 /** The order and the wording of the place are the house's; the verb and the price are free. */
 export const places = half("the house's places", ["areaFirst", "areaWord"]);
+
+const SHOWN: Restaurant = { name: 0, food: 5, price: 0, area: 1 };
+
+/** A restaurant, and how the house puts it. */
+export const example = { prompt: factsOf(SHOWN), house: sentence(SHOWN, rules(SHOWN)) };

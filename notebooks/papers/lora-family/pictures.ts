@@ -2,7 +2,9 @@
 import * as Plot from "@observablehq/plot";
 import { mean } from "../../support/experiments/statistics.ts";
 import { colorsOf } from "../../support/show/colors.ts";
-import { heatmap, linePlot, type Picture, plot } from "../../support/show/plot.ts";
+import { PAGE, Picture } from "../../support/show/picture.ts";
+import { heatmap, linePlot } from "../../support/show/plot.ts";
+import { ranksIn } from "./ranks.ts";
 import type { Update } from "./updates.ts";
 
 /** The updates of one method. */
@@ -21,76 +23,73 @@ const LEAST = 1e-5;
 
 /** The singular values of ΔW by their number, geometric means over all layers, a panel for each method. */
 export function spectra(changed: readonly Changed[], words: Words): Picture {
-  const rows = changed.flatMap(({ name, updates }) => {
-    const count = Math.min(...updates.map(({ values }) => values.length));
-    return Array.from({ length: count }, (_, i) => ({
-      name,
-      i: i + 1,
-      value: Math.exp(mean(updates.map(({ values }) => Math.log(Math.max(values[i], 1e-12))))),
-    })).filter(({ value }) => value >= LEAST);
-  });
-  const names = changed.map(({ name }) => name);
-  const colors = colorsOf(names);
-  const columns = 3;
-  const place = (name: string) => names.indexOf(name);
-  const panels = rows.map((row) => ({
-    ...row,
-    color: colors[place(row.name)],
-    column: place(row.name) % columns,
-    line: Math.floor(place(row.name) / columns),
-  }));
-  const titles = names.map((name, i) => ({
-    name,
-    color: colors[i],
-    column: i % columns,
-    line: Math.floor(i / columns),
-  }));
-  return plot(
-    {
-      width: 660,
-      height: 70 + 120 * Math.ceil(names.length / columns),
-      marginLeft: 46,
-      fx: { axis: null, padding: 0.08 },
-      fy: { axis: null, padding: 0.14 },
-      x: { label: "number of the singular value →", domain: [0, 65], ticks: [1, 16, 32, 48, 64] },
-      y: {
-        type: "log",
-        label: "singular value of ΔW",
-        ticks: 4,
-        tickFormat: (v: number) => v.toExponential(0),
-        grid: true,
-      },
-      marks: [
-        Plot.ruleX(panels, {
-          fx: "column",
-          fy: "line",
-          x: "i",
-          y1: LEAST,
-          y2: "value",
-          stroke: "color",
-          strokeWidth: 2,
-        }),
-        Plot.text(titles, {
-          fx: "column",
-          fy: "line",
-          text: "name",
-          frameAnchor: "top-right",
-          dy: -2,
-          fontWeight: "bold",
-          fill: "currentColor",
-        }),
-      ],
+  return new Picture(
+    ({ width }) => {
+      const small = width < PAGE.width;
+      const shown = small ? changed.filter(({ name }) => ON_CARD.includes(name)) : changed;
+      return { options: { width, ...panels(shown, small) } };
     },
     {
       ...words,
-      text: changed
-        .map(
-          ({ name, updates }) =>
-            `${name}: rank ${Math.min(...updates.map(({ rank }) => rank))} to ${Math.max(...updates.map(({ rank }) => rank))}`,
-        )
-        .join("\n"),
+      text: changed.map(({ name, updates }) => `${name}: rank ${ranksIn(updates)}`).join("\n"),
     },
   );
+}
+
+/** The panels of a thumbnail. */
+const ON_CARD = ["full fine-tuning", "LoRA", "DoRA"];
+const COLUMNS = 3;
+
+function panels(changed: readonly Changed[], small: boolean): Plot.PlotOptions {
+  const colors = colorsOf(changed.map(({ name }) => name));
+  const place = (i: number) => ({ color: colors[i], column: i % COLUMNS, line: Math.floor(i / COLUMNS) });
+  const bars = changed.flatMap(({ updates }, i) => {
+    const count = Math.min(...updates.map(({ values }) => values.length));
+    return Array.from({ length: count }, (_, k) => ({
+      ...place(i),
+      i: k + 1,
+      value: Math.exp(mean(updates.map(({ values }) => Math.log(Math.max(values[k], 1e-12))))),
+    })).filter(({ value }) => value >= LEAST);
+  });
+  const titles = changed.map(({ name }, i) => ({ name, ...place(i) }));
+  return {
+    height: small ? 205 : 60 + 120 * Math.ceil(changed.length / COLUMNS),
+    marginLeft: 46,
+    fx: { axis: null, padding: 0.08 },
+    fy: { axis: null, padding: 0.14 },
+    x: {
+      label: small ? null : "number of the singular value →",
+      domain: [0, 65],
+      ticks: small ? [1, 64] : [1, 16, 32, 48, 64],
+    },
+    y: {
+      type: "log",
+      label: "singular value of ΔW",
+      ticks: 4,
+      tickFormat: (value: number) => value.toExponential(0),
+      grid: true,
+    },
+    marks: [
+      Plot.ruleX(bars, {
+        fx: "column",
+        fy: "line",
+        x: "i",
+        y1: LEAST,
+        y2: "value",
+        stroke: "color",
+        strokeWidth: small ? 1.2 : 2,
+      }),
+      Plot.text(titles, {
+        fx: "column",
+        fy: "line",
+        text: "name",
+        frameAnchor: "top-right",
+        dy: -2,
+        fontWeight: "bold",
+        fill: "currentColor",
+      }),
+    ],
+  };
 }
 
 const KINDS: readonly (readonly [RegExp, string])[] = [

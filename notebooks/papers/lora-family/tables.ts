@@ -6,6 +6,7 @@ import { type Table, table } from "../../support/show/table.ts";
 import { publishedCounts } from "./counts.ts";
 import { relativeDistance } from "./one-layer.ts";
 import type { Changed } from "./pictures.ts";
+import { ranksIn } from "./ranks.ts";
 import type { Update } from "./updates.ts";
 
 /** The weights made by hand beside those that the library merges. */
@@ -30,12 +31,6 @@ export function byHandTable(
 const asPart = (distance: number): string => (distance === 0 ? "nothing" : distance.toExponential(0));
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
-
-/** The smallest and the largest rank of ΔW over the layers, "4" or "1 to 6". */
-export function ranksIn(updates: readonly Update[]): string {
-  const ranks = updates.map(({ rank }) => rank);
-  return [...new Set([Math.min(...ranks), Math.max(...ranks)])].join(" to ");
-}
 
 /** How much each method changed, and in how many directions. */
 export function directionsTable(
