@@ -38,7 +38,7 @@ const found = opening();
 // the part of the gap that a method closes, (base − method) / (base − full fine-tuning). Two losses count as equal if
 // the 95 % interval of their paired differences lies within ± δ = 0.01 nats.
 //
-// An easy shift cannot answer the question: where every method reaches the floor, all tie (the last experiment shows it).
+// An easy shift cannot answer the question: where every method reaches the floor, all tie (one is tried below).
 // So the base knows TypeScript declarations, and the text to learn is the English of their comments, nearly all of it new
 // (unless you name a text of your own: `--text FILE`).
 
@@ -64,15 +64,15 @@ const { adapter, adaLora, biases, everything, plus, vera } = compare;
 const at = (r: number) => ({ rank: r, alpha: 2 * r, target: "all-linear" }) as const;
 const recipes = compare.thatApply(far, [
   { name: "full fine-tuning", rate: 4e-3, prepare: everything() },
-  { name: "BitFit", rate: 2e-2, prepare: biases() },
+  { name: "BitFit", rate: 4e-2, prepare: biases() },
   { name: "LoRA", rate: 1e-2, prepare: adapter(at(rank)) },
   { name: "rsLoRA", rate: 1e-2, prepare: adapter({ ...at(rank), rankStabilized: true }) }, // α/√r for α/r
   { name: "LoRA+", rate: 1e-2, prepare: adapter(at(rank), plus(ratio)) }, //                  B faster than A
   { name: "DoRA", rate: 1e-2, prepare: adapter({ ...at(rank), method: "dora" }) },
   { name: "AdaLoRA", rate: 4e-2, prepare: adaLora({ rank }) }, //                             from 3r/2 to r
   { name: "LoRA-FA", rate: 4e-2, prepare: adapter({ ...at(rank), method: "lora-fa" }) }, //   A stays as drawn
-  { name: "PiSSA", rate: 4e-3, prepare: adapter({ ...at(rank), init: "pissa" }) }, //         starts inside W
-  { name: "VeRA", rate: 4e-2, prepare: adapter({ method: vera, rank: 16 * rank, target: "all-linear" }) },
+  { name: "PiSSA", rate: 8e-3, prepare: adapter({ ...at(rank), init: "pissa" }) }, //         starts inside W
+  { name: "VeRA", rate: 0.16, prepare: adapter({ method: vera, rank: 16 * rank, target: "all-linear" }) },
 ]);
 const around = (rate: number): number[] => (search > 0 ? [rate / 2, rate, 2 * rate] : [rate]);
 
@@ -180,7 +180,7 @@ else display(md`This run took the rates that a search found; \`--full\` searches
 const times = compare.stepTimes(arms, far, { rows, turns: settings.more ? 30 : 2 });
 display(compare.resultTable(by, times, `${far.title}: r = ${rank}, ${steps} steps`));
 const order = compare.inOrder(results, {
-  title: "Ten methods, each at its best rate",
+  title: `${results.length} methods, each at ${search > 0 ? "its best" : "a good"} rate`,
   caption: `Bars are ${seeds < 3 ? "the range" : "95 % intervals"} over ${seeds} seeds. Before training the loss is ${far.before.toFixed(2)}.`,
 });
 display(order);
@@ -261,7 +261,7 @@ display(
 
 // %% [markdown]
 // **What the papers say**, on the far shifts: a claim is *supported* or *contradicted* if the paired interval on each base says
-// so, *on a par* if it lies within ± δ, and else one cannot tell. The near shift, where all tie, decides nothing.
+// so, *on a par* if it lies within ± δ, and else one cannot tell. The near shift decides nothing here.
 
 // %% Verdicts
 
@@ -292,15 +292,16 @@ display(compare.whenTable(by));
 // ## Change this and run again
 //
 // - `npm start -- compare --set steps=300 --set seeds=3`: does AdaLoRA catch up when its allocation has time?
-// - `npm start -- compare --set ratio=16`: LoRA+ with the ratio of its paper. At this width $B$ does not need it.
+// - `npm start -- compare --set ratio=16`: LoRA+ with the ratio of its paper. Does $B$ want it at this width?
 // - `npm start -- compare --full --set search=1 --set more=false`: all rates searched, in a third of the time.
 // - **On your own text**, and your own model: `npm start -- compare --text FILE --base FOLDER --set search=1` (a GPT-2 or a Llama in
 //   Hugging Face's format; without `--base` the model is the small Llama of this repository). What is learned is then your text.
 //
 // **How far this carries.** The model has 0.2 million parameters, a width of 64, and trains for seconds. What depends on
 // width (LoRA+), on long training (AdaLoRA) or on many tokens (the memory of LoRA-FA) is smaller here than in the papers.
-// What depends on the form of ΔW (how many numbers, which subspace, merging) is the same at every size. The page `lora`
-// finds LoRA on a par with full fine-tuning on the near shift. On this far one it is not, and both are true.
+// What depends on the form of ΔW (how many numbers, which subspace, merging) is the same at every size. The page `lora` holds
+// LoRA against full fine-tuning on the near shift, where little is new; here nearly all is. If the gap that LoRA closes is
+// smaller here than there, that is no contradiction: it is what a low rank costs where much must change.
 
 // %% The settings, and what was found
 
@@ -313,11 +314,11 @@ const percent = (value: number, of: number): string => `${((100 * value) / of).t
 found.show(
   md`
   ${isOwn ? `From ${far.title}:` : "The text, English comments, is nearly all new to a base that knows code."} **LoRA at r = ${rank} closes ${compare.mean(by.closed("LoRA")).toFixed(0)} % of the gap that full fine-tuning closes, and
-  trains ${percent(by.trained("LoRA"), by.trained("full fine-tuning"))} of its numbers.** With every method at its own best rate, and a difference of ${DELTA} nats as the least
-  that counts, these are ahead of LoRA: ${listed("ahead")}; these are behind: ${listed("behind")}; these are level: ${listed("level")}.
+  trains ${percent(by.trained("LoRA"), by.trained("full fine-tuning"))} of its numbers.** With every method at ${search > 0 ? "its own best" : "a good"} rate, and a difference of ${DELTA} nats as the least
+  that counts, these are ahead of LoRA: ${listed("ahead")}; these are behind: ${listed("behind")}; these are level with it: ${listed("level")}; of these one cannot tell: ${listed("unsure")}.
 
   LoRA-FA trains ${percent(by.trained("LoRA-FA"), by.trained("LoRA"))} of LoRA's numbers and keeps ${percent(by.saved("LoRA-FA"), by.saved("LoRA"))} of what LoRA keeps for the backward pass; its loss is ${Math.abs(fa?.difference ?? 0).toFixed(3)} nats ${(fa?.difference ?? 0) > 0 ? "higher" : "lower"}.
-  The learning rate matters as much as the method: the best rates lie a factor of ${factor} apart.
+  The rates of the ten lie a factor of ${factor} apart: at one shared rate the comparison would be one of rates.
   `,
   order,
 );

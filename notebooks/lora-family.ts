@@ -153,7 +153,7 @@ const recipes = [
   { name: "LoRA-FA", rate: 2e-2, prepare: adapter({ ...on, method: "lora-fa" }) },
   { name: "PiSSA", rate: 2e-3, prepare: adapter({ ...on, init: "pissa" }) },
   { name: "AdaLoRA", rate: 4e-2, prepare: adaLora({ rank }) },
-  { name: "VeRA", rate: 4e-2, prepare: adapter({ method: vera, rank: 16 * rank, target: "all-linear" }) },
+  { name: "VeRA", rate: 0.1, prepare: adapter({ method: vera, rank: 16 * rank, target: "all-linear" }) },
   { name: "DoRA", rate: 5e-3, prepare: adapter({ ...on, method: "dora" }) },
 ];
 const base = near.copy();

@@ -153,7 +153,7 @@ family("methods are ahead, behind or level by paired intervals and δ", () => {
     "full fine-tuning": "ahead",
     DoRA: "behind",
     "LoRA+": "level",
-    PiSSA: "level",
+    PiSSA: "unsure",
     "LoRA-FA": "behind",
   });
   assert.equal(comparison.closed("LoRA"), [120, 80, 40]);

@@ -8,8 +8,11 @@ export interface Beside {
   readonly arm: string;
   /** Mean of the paired differences of the losses, this method less LoRA. */
   readonly difference: number;
-  /** Whether the 95 % interval of the difference leaves zero out and its mean is at least δ. */
-  readonly side: "ahead" | "behind" | "level";
+  /**
+   * "ahead" or "behind" if the 95 % interval of the difference leaves zero out and its mean is at least δ, "level" if the
+   * interval lies within ± δ, else one cannot tell.
+   */
+  readonly side: "ahead" | "behind" | "level" | "unsure";
 }
 
 /** All arms on one base; `before` is the base's loss. */
@@ -54,7 +57,9 @@ export class Comparison<T> {
       .map(({ arm, losses }): Beside => {
         const { mean: difference, low, high } = interval(losses.map((loss, seed) => loss - lora[seed]));
         const counts = (low > 0 || high < 0) && Math.abs(difference) >= this.#par;
-        return { arm, difference, side: !counts ? "level" : difference < 0 ? "ahead" : "behind" };
+        if (counts) return { arm, difference, side: difference < 0 ? "ahead" : "behind" };
+        const within = low >= -this.#par && high <= this.#par;
+        return { arm, difference, side: within ? "level" : "unsure" };
       });
   }
 

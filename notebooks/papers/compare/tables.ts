@@ -10,7 +10,7 @@ import { type Table, table } from "../../support/show/table.ts";
 import type { Trained } from "../family/recipes.ts";
 import { mergeError } from "../family/recipes.ts";
 import { uses } from "./claims.ts";
-import type { Comparison } from "./comparison.ts";
+import type { Beside, Comparison } from "./comparison.ts";
 import type { Kept } from "./keep.ts";
 import { type Compared, continued } from "./shifts.ts";
 
@@ -52,12 +52,12 @@ export function beforeAndAfter(shift: Compared, name: string, adapted: Trained, 
 }
 
 export function ratesTable(results: readonly ArmResult<unknown>[]): Table {
-  const short = (rate: number): string => rate.toPrecision(1);
+  const short = (rate: number): string => String(Number(rate.toPrecision(2)));
   return table(
     results.map(({ arm, rate, tried }) => ({
       method: arm,
       "rate chosen": short(rate),
-      "rates tried": tried.map(({ rate }) => short(rate)).join(", "),
+      "rates tried": tried.map(({ rate }) => short(rate)).join(", ") || "this one only",
     })),
     { title: "Learning rates" },
   );
@@ -169,20 +169,25 @@ export function writtenTable(shift: Compared, comparison: Comparison<Kept | null
 
 /** When to use which method, and what was seen of it here. */
 export function whenTable(comparison: Comparison<unknown>): Table {
-  const words = { ahead: "ahead of LoRA", behind: "behind LoRA", level: "as LoRA" };
   const part = (value: number): string => value.toFixed(2);
-  const here = (arm: string, difference: number, side: keyof typeof words): string => {
-    const loss = side === "level" ? words.level : `${Math.abs(difference).toFixed(3)} ${words[side]}`;
+  const loss = (difference: number, side: Beside["side"]): string => {
+    const by = Math.abs(difference).toFixed(3);
+    if (side === "ahead" || side === "behind") return `${by} ${side}${side === "ahead" ? " of" : ""} LoRA`;
+    return side === "level"
+      ? "as LoRA"
+      : `one cannot tell (${by} ${difference < 0 ? "lower" : "higher"} on average)`;
+  };
+  const here = ({ arm, difference, side }: Beside): string => {
     const numbers = part(comparison.trained(arm) / comparison.trained("LoRA"));
-    return `${loss}; ${numbers} of its numbers, ${part(comparison.saved(arm) / comparison.saved("LoRA"))} of what it keeps for backward`;
+    return `${loss(difference, side)}; ${numbers} of its numbers, ${part(comparison.saved(arm) / comparison.saved("LoRA"))} of what it keeps for backward`;
   };
   return table(
     [
       { method: "LoRA", "use it when": uses.LoRA, "here, loss in nats": "the yardstick" },
-      ...comparison.besideLora().map(({ arm, difference, side }) => ({
-        method: arm,
-        "use it when": uses[arm] ?? "",
-        "here, loss in nats": here(arm, difference, side),
+      ...comparison.besideLora().map((one) => ({
+        method: one.arm,
+        "use it when": uses[one.arm] ?? "",
+        "here, loss in nats": here(one),
       })),
     ],
     { title: "Which method when", tolerance: 0.05 },
