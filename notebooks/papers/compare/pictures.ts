@@ -2,9 +2,9 @@
 import * as Plot from "@observablehq/plot";
 import type { ArmResult } from "../../support/experiments/study.ts";
 import { interval } from "../../support/experiments/verdicts.ts";
+import { PAGE, Picture } from "../../support/plots/picture.ts";
 import { colorsOf } from "../../support/show/colors.ts";
 import { formatNumber } from "../../support/show/format.ts";
-import { PAGE, Picture } from "../../support/show/picture.ts";
 import { plot } from "../../support/show/plot.ts";
 
 type Result = ArmResult<unknown>;

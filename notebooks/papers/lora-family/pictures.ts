@@ -1,8 +1,8 @@
 /** @file The pictures of the family: singular values of ΔW, which matrices change, what a lower rank loses. */
 import * as Plot from "@observablehq/plot";
 import { mean } from "../../support/experiments/statistics.ts";
+import { PAGE, Picture } from "../../support/plots/picture.ts";
 import { colorsOf } from "../../support/show/colors.ts";
-import { PAGE, Picture } from "../../support/show/picture.ts";
 import { heatmap, linePlot } from "../../support/show/plot.ts";
 import { ranksIn } from "./ranks.ts";
 import type { Update } from "./updates.ts";
