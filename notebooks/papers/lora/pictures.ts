@@ -2,7 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { type Picture, plot } from "../../support/index.ts";
 
-const FROZEN = "#d5d8dd";
+/** Of the page's ink, so that the words on it can be read in the dark. */
+const FROZEN = "currentColor";
 const TRAINED = "#4269d0";
 
 /** W₀ [d, d] beside B [d, r] and A [r, d], with areas in proportion to the numbers that they hold. */
@@ -30,7 +31,14 @@ export function thinProduct(d: number, r: number): Picture {
       x: { domain: [-2, 2 * d + 1.3 * gap + r + 2], axis: null },
       y: { domain: [-d / 7, d + 2], axis: null },
       marks: [
-        Plot.rect(parts, { x1: "x1", x2: "x2", y1: "y1", y2: "y2", fill: "fill" }),
+        Plot.rect(parts, {
+          x1: "x1",
+          x2: "x2",
+          y1: "y1",
+          y2: "y2",
+          fill: "fill",
+          fillOpacity: (part) => (part.fill === FROZEN ? 0.15 : 1),
+        }),
         Plot.text(words, { x: "x", y: "y", text: "text", fontSize: 13 }),
         Plot.text([{ x: d + gap / 2, y: d / 2, text: "+" }], { x: "x", y: "y", text: "text", fontSize: 26 }),
       ],

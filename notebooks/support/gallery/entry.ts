@@ -82,14 +82,14 @@ function madeBy(record: unknown): string {
   return parts.filter(Boolean).join(" · ");
 }
 
-const ARXIV = /arxiv\.org\/abs\/([\d.]+\d)/;
+const PAPER = /\]\(https:\/\/(?:arxiv\.org\/abs|doi\.org)\//;
 
 /** The title, the byline (if the first paragraph links to a paper), and the rest of the first cell. */
 function opening(cell: Cell | undefined): { title: string; byline: string; rest: string } {
   const [heading, first = "", ...others] = cell?.type === "markdown" ? cell.source.split(/\n\s*\n/) : [""];
   const title = /^# (.*)$/.exec(heading)?.[1];
   if (title === undefined) return { title: "", byline: "", rest: "" };
-  const isByline = ARXIV.test(first);
+  const isByline = PAPER.test(first);
   return {
     title,
     byline: isByline ? first : "",

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { colorsOf } from "../show/colors.ts";
 import { extent, isSpread } from "../show/format.ts";
-import { type Axis, axis } from "./axes.ts";
+import { type Axis, axis, textWidth } from "./axes.ts";
 import {
   axisMarks,
   type EndLabel,
@@ -147,7 +147,14 @@ function drawing<Row extends object>(
   const colors = colorsOf(names);
   const colorOf = (name: string): string => (series ? colors[names.indexOf(name)] : "#4269d0");
   const height = size.width < 500 ? size.height : (options.height ?? (panels ? 300 : size.height));
-  const around = { marginTop: panels ? 2.2 * fontSize : 10, marginBottom: 3.1 * fontSize };
+  const panelWidth = (width - 5 * fontSize) / (1.16 * panelNames.length);
+  const nameLines = Math.max(
+    ...panelNames.map((name) => Math.ceil((1.15 * textWidth(name, fontSize)) / panelWidth)),
+  );
+  const around = {
+    marginTop: panels ? (1.1 + 1.1 * nameLines) * fontSize : 10,
+    marginBottom: 3.1 * fontSize,
+  };
   const ys = points.flatMap(({ y, std }) => (std > 0 ? [y, y - std, y + std] : [y]));
   const y = axis({
     values: [...ys, ...references.flatMap((one) => one.y ?? [])],
@@ -215,10 +222,21 @@ function drawing<Row extends object>(
       x: { type: xScale, domain: x.domain as [number, number] },
       y: { type: yScale, domain: y.domain as [number, number] },
       color: { type: "categorical", domain: names, range: series ? colors : ["#4269d0"] },
-      ...(panels ? { fx: { domain: panelNames, label: null, padding: width < 500 ? 0.16 : 0.08 } } : {}),
+      ...(panels ? { fx: { domain: panelNames, axis: null, padding: width < 500 ? 0.16 : 0.08 } } : {}),
       ...more,
       marks: [
         ...axisMarks(x, y, xLabel),
+        ...(panels
+          ? [
+              Plot.axisFx({
+                anchor: "top",
+                label: null,
+                tickSize: 0,
+                tickPadding: 6,
+                lineWidth: panelWidth / fontSize,
+              }),
+            ]
+          : []),
         ...referenceMarks(references, shown, { x, y }, named),
         many
           ? Plot.areaY(spreads, {

@@ -23,6 +23,12 @@ export interface PlotText {
   readonly text?: string;
 }
 
+/** Any plot for a card: not as narrow as that, since its marks are placed for the size of a page. */
+const smaller = ({ height }: Plot.PlotOptions): Plot.PlotOptions => ({
+  width: 0.72 * PAGE.width,
+  ...(height === undefined ? {} : { height: Math.min(height, 0.8 * PAGE.height) }),
+});
+
 /** Media types that only the gallery reads. Elsewhere a picture is shown as PNG: GitHub breaks SVG in notebooks. */
 export const SVG = "application/vnd.lowrank.svg+xml";
 export const THUMBNAIL = "application/vnd.lowrank.card+xml";
@@ -41,8 +47,12 @@ export class Picture {
     this.draw =
       typeof options === "function"
         ? options
-        : ({ width, height }) => ({
-            options: { ...options, ...(width < PAGE.width ? { width, height } : {}) },
+        : ({ width, fontSize }) => ({
+            options: {
+              marginBottom: 3.1 * fontSize,
+              ...options,
+              ...(width < PAGE.width ? smaller(options) : {}),
+            },
             legend: heading.legend ? "colors" : undefined,
           });
     this.heading = heading;
