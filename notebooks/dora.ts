@@ -15,8 +15,8 @@ const found = opening();
 const settings = defineSettings({
   rank: { quick: 4, about: "r of LoRA and DoRA; DoRA is tried at half of it, too", min: 2 },
   toys: { quick: 20, about: "seeds of the toy", min: 1 },
-  toySteps: { quick: 200, full: 600, about: "steps of training each toy", min: 2 },
-  steps: { quick: 60, full: 200, about: "steps on text; the rates are chosen at half of them", min: 4 },
+  toySteps: { quick: 120, full: 600, about: "steps of training each toy", min: 2 },
+  steps: { quick: 40, full: 200, about: "steps on text; the rates are chosen at half of them", min: 4 },
   rates: { quick: [1.4e-2], full: [7e-3, 1.4e-2, 2.8e-2], about: "learning rates tried on text" },
   seeds: { quick: 1, full: 5, about: "runs on text of each method from each base", min: 1 },
   bases: { quick: 1, full: 2, about: "bases that know the restaurants, at most 2", min: 1 },
@@ -196,22 +196,24 @@ const errorsOf = (kind: string, method: string, r: number): readonly number[] =>
 
 // %% The claims of table 1, on the toy
 
+import { mean } from "./support/experiments/statistics.ts";
 import { above, below, every, lower, noWorse } from "./support/index.ts";
 
-const smallest = { par: 0.005 };
 const ahead = (kind: string, r: number, of: number) =>
-  lower(errorsOf(kind, "DoRA", r), errorsOf(kind, "LoRA", of), smallest);
-const better = (kind: string, at: number[]) => every(at.map((r) => ahead(kind, r, r)));
-display(
-  replication(
-    [
-      { ...claims.toyBoth, verdict: better("both", ranks) },
-      { ...claims.toyLow, verdict: better("a low-rank update", [4, 8]) },
-      { ...claims.toyHalf, verdict: ahead("both", 4, 8) },
-    ],
-    `Errors of ${toySeeds} toys of each kind, δ = 0.005`,
-  ),
-);
+  lower(errorsOf(kind, "DoRA", r), errorsOf(kind, "LoRA", of), { par: 0.005 });
+const toyMean = (kind: string, method: string, r: number): number => mean(errorsOf(kind, method, r));
+const toyGap = (kind: string, r: number): string =>
+  (toyMean(kind, "DoRA", r) - toyMean(kind, "LoRA", r)).toFixed(3).replace("-", "−");
+const better = (kind: string, at: number[]) => ({
+  verdict: every(at.map((r) => ahead(kind, r, r))),
+  measured: `mean differences ${at.map((r) => toyGap(kind, r)).join(", ")} at r = ${at.join(", ")}`,
+});
+const toyClaims = [
+  { ...claims.toyBoth, ...better("both", ranks) },
+  { ...claims.toyLow, ...better("a low-rank update", [4, 8]) },
+  { ...claims.toyHalf, verdict: ahead("both", 4, 8) },
+];
+display(replication(toyClaims, `Errors of ${toySeeds} toys of each kind, δ = 0.005`));
 
 // %% [markdown]
 // LoRA does all that a rank allows, and DoRA does what no rank allows: at half the rank it leaves less error. But the
@@ -264,13 +266,9 @@ texts.push(written(far, model, "The "));
 
 // %% Before and after
 
-const who = ["the text", "the base", `after ${steps} steps of DoRA`];
-display(
-  table(
-    who.map((name, i) => ({ who: name, "writes, after “The ”": texts[i] })),
-    { volatile: true },
-  ),
-);
+const who = ["(a held-out text)", "the base", `after ${steps} steps of DoRA`];
+const lines = who.map((name, i) => ({ "": name, "writes, after “The ”": texts[i] }));
+display(table(lines, { volatile: true }));
 const [inBase, beside, merged] = passes;
 const changed = Math.max(...merged.logits.map((logit, i) => Math.abs(logit - beside.logits[i])));
 display(
@@ -294,7 +292,6 @@ display(
 // %% Six methods on the far shift
 
 import { textArms } from "./papers/dora/arms.ts";
-import { mean } from "./support/experiments/statistics.ts";
 import { study } from "./support/experiments/study.ts";
 
 const δ = 0.005;
@@ -313,7 +310,7 @@ display(
       "numbers trained": runs[0].trainable,
       "learning rate": String(rate),
       "held-out loss": meanStd(losses),
-      "less LoRA's": arm === lora.arm ? "" : meanStd(losses.map((loss, s) => loss - lora.losses[s])),
+      "loss − LoRA's": arm === lora.arm ? "" : meanStd(losses.map((loss, s) => loss - lora.losses[s])),
       "gain, % of full's": (100 * gained(losses)) / gained(full.losses),
     })),
     {
@@ -328,7 +325,7 @@ display(
 //
 // Now a task that asks for little. The base knows how to put a restaurant's facts into words in any of 54 styles; it is
 // adapted to the one style of a house, which four rules decide. An example: `Aromi Thai cheap river>` is to be followed
-// by `by the river: Aromi cooks fair Thai.`
+// by `by the river: Aromi cooks budget Thai.`
 
 // %% The same two methods on restaurants
 
@@ -359,8 +356,8 @@ const behind = mean(dora.losses) - mean(lora.losses);
 const alone = (100 * gained(lengthsAlone.losses)) / gained(full.losses);
 display(md`
   Lengths alone, ${lengthsAlone.runs[0].trainable.toLocaleString("en")} numbers, close ${alone.toFixed(0)} % of the gap that
-  full fine-tuning closes; LoRA closes ${((100 * gained(lora.losses)) / gained(full.losses)).toFixed(0)} %. So lengths matter
-  on this text, but LoRA can change them, too: what DoRA adds is to change them without $B A$.
+  full fine-tuning closes, LoRA ${((100 * gained(lora.losses)) / gained(full.losses)).toFixed(0)} %. But LoRA changes lengths, too:
+  what DoRA adds is to change them without spending directions of $B A$ on it.
 `);
 const tables = [
   { ...claims.far, verdict: onText, seeds, note: onText.verdict === "contradicted" ? notes.far : "" },
@@ -452,10 +449,10 @@ const curves = savings.flatMap(({ tokens, constant, exact, peaks }) => [
   { tokens: tokens / settings.width, of: "saved for backward", less: less(constant, exact) },
   { tokens: tokens / settings.width, of: "peak of all memory", less: less(peaks.constant, peaks.exact) },
 ]);
-const lines = { x: "tokens", y: "less", series: "of", xScale: "log", references: paperSavings } as const;
+const scales = { x: "tokens", y: "less", series: "of", xScale: "log", references: paperSavings } as const;
 const axes = { xLabel: "tokens of a batch / width d", yLabel: "memory saved, %" };
 const title = "Memory that the constant norm saves";
-display(linePlot(curves, { ...lines, ...axes, title, caption: captions.saving }));
+display(linePlot(curves, { ...scales, ...axes, title, caption: captions.saving }));
 
 // %% To the byte
 
@@ -486,15 +483,16 @@ import { inWords } from "./papers/dora/claims.ts";
 import { fold, settingsTable } from "./support/index.ts";
 
 display(fold("The settings of this run.", settingsTable(settings)));
-const toyOf = (method: string, r: number): string => mean(errorsOf("both", method, r)).toPrecision(2);
+const [toyDora, toyLora] = [toyMean("both", "DoRA", 4), toyMean("both", "LoRA", 8)];
 found.show(
   md`
-    **A trained length for each row is worth much exactly when the rows must change their lengths, each in its own way.**
-    On a toy whose goal asks for that and for a change of rank 4, DoRA of rank 4 leaves an error of ${toyOf("DoRA", 4)} and
-    LoRA of rank 8 one of ${toyOf("LoRA", 8)}: half the rank and less error. Where only a low-rank change is asked for, DoRA
-    has no advantage. On text, from code to English, DoRA ${inWords[onText.verdict]}: ${behind >= 0 ? "+" : "−"}${Math.abs(behind).toFixed(3)}
-    nats per token, where LoRA has gained ${gained(lora.losses).toFixed(2)}. The constant norm, by which DoRA is
-    affordable, is no compromise: where the lengths have settled its gradient is exact.
+    **A trained length for each row is worth much where the rows must change their lengths, each in its own way, and nothing
+    where a low-rank change is all that is asked for.** On a toy that asks for both, DoRA of rank 4 leaves an error of
+    ${toyDora.toPrecision(2)}, and LoRA of rank 8 one of ${toyLora.toPrecision(2)}. Text asks for lengths, too: from
+    ${far.base} to ${far.name} the lengths alone, ${lengthsAlone.runs[0].trainable.toLocaleString("en")} numbers, close
+    ${alone.toFixed(0)} % of the gap that full fine-tuning closes. But LoRA can change them as well: here DoRA
+    ${inWords[onText.verdict]} (${behind >= 0 ? "+" : "−"}${Math.abs(behind).toFixed(3)} nats per token, where LoRA gains
+    ${gained(lora.losses).toFixed(2)}). The constant norm that makes DoRA cheap has an exact gradient once the lengths have settled.
   `,
   picture,
 );

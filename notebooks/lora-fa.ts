@@ -15,19 +15,14 @@ import { defineSettings, display, md, meanStd, opening, replication, table } fro
 const found = opening();
 const settings = defineSettings({
   rank: { quick: 4, about: "r of LoRA and LoRA-FA; LoRA-FA is tried at twice the rank, too", min: 1 },
-  ranks: {
-    quick: [1, 8, 32],
-    full: [1, 2, 4, 8, 16, 32],
-    about: "ranks at which memory is measured",
-    min: 1,
-  },
+  ranks: { quick: [1, 8, 32], full: [1, 2, 4, 8, 16, 32], about: "ranks of the memory", min: 1 },
   width: { quick: 256, about: "width d of the model whose memory is measured", min: 32 },
-  steps: { quick: 60, full: 200, about: "steps on text; the rates are chosen at half of them", min: 4 },
+  steps: { quick: 40, full: 200, about: "steps on text; the rates are chosen at half of them", min: 4 },
   rates: { quick: [1.4e-2], full: [7e-3, 1.4e-2, 2.8e-2], about: "LoRA's learning rates tried" },
   seeds: { quick: 1, full: 5, about: "runs of each method from each base", min: 1 },
   bases: { quick: 1, full: 2, about: "bases that know the restaurants, at most 2", min: 1 },
   held: { quick: 64, full: 512, about: "held-out rows that are reported", min: 32 },
-  turns: { quick: 5, full: 20, about: "turns in which steps are timed", min: 1 },
+  turns: { quick: 3, full: 20, about: "turns in which steps are timed", min: 1 },
 });
 const { rank, steps, seeds, width: d } = settings;
 
@@ -220,17 +215,11 @@ display(
     { title: `Peak of all memory, d = ${small}, r = 8` },
   ),
 );
+
 // %% The peak of the abstract
 
 const best = Math.max(...peaks.map(({ lora, fa }) => lora.peak / fa.peak));
-display(
-  replication({
-    ...claims.peak,
-    measured: `${best.toFixed(2)} times at most`,
-    verdict: best >= 1.35,
-    note: notes.peak,
-  }),
-);
+display(replication({ ...claims.peak, measured: `${best.toFixed(2)} times at most`, verdict: best >= 1.35 }));
 
 // %% LoRA's peak and full fine-tuning's
 
@@ -250,8 +239,8 @@ display(md`
 //
 // ## Training it
 //
-// The base knows how to put a restaurant's facts into words in any of 54 styles; a house has one style, given by four
-// rules. `Aromi Thai cheap river>` is to be followed by `by the river: Aromi cooks fair Thai.` in this house.
+// The base knows how to put a restaurant's facts into words in any of 54 styles; a house has one, given by four rules.
+// There `Aromi Thai cheap river>` is to be followed by `by the river: Aromi cooks budget Thai.`
 
 // %% The base, before
 
@@ -447,7 +436,12 @@ display(
 
 import { multiplications, products, times } from "./papers/lora-fa/memory.ts";
 
-const timed = (["full", "lora", "lora-fa"] as const).map((method) => ({ method, d, rank: 8, rows: 2 }));
+const timed = (["full", "lora", "lora-fa"] as const).map((method) => ({
+  method,
+  d: d / 2,
+  rank: 8,
+  rows: 2,
+}));
 const counts = timed.map(products);
 const milliseconds = times(timed, settings.turns);
 display(
@@ -458,7 +452,7 @@ display(
       "multiplications, millions": Math.round(multiplications(timed[i])),
       "fastest decile, ms": Number(milliseconds[i].toFixed(1)),
     })),
-    { title: `A training step, d = ${d}, r = 8, ${2 * TIME} tokens`, volatile: ["fastest decile, ms"] },
+    { title: `A training step, d = ${d / 2}, r = 8, ${2 * TIME} tokens`, volatile: ["fastest decile, ms"] },
   ),
 );
 display(md`
@@ -468,8 +462,7 @@ display(md`
 `);
 
 // %% [markdown]
-// > **Change this and run again.** `npm start -- lora-fa --full --set rank=16` gives LoRA-FA four times the numbers: at
-// > which rank does it reach LoRA of rank 4?
+// > **Change this and run again.** `npm start -- lora-fa --full --set rank=16`: at which rank does it reach LoRA's rank 4?
 //
 // ## On other pages, and in use
 //
@@ -487,14 +480,16 @@ const large = `The adapters of LLaMA-7B keep ${(ofLora / 1024).toFixed(2)} GiB w
 display(fold(large, table(llamaBytes()), table(peftBenchmark())));
 display(fold("The settings of this run.", settingsTable(settings)));
 const nearGap = mean(pairs.map(([l, f]) => mean(f.losses) - mean(l.losses)));
+const price =
+  gain(fa.losses) < gain(lora.losses) ? "The price is quality on new text" : "New text sees no price";
 found.show(
   md`
     **Freezing A frees the backward pass from the layers' inputs${kept.exact ? ", to the byte as predicted" : ", but not as predicted"}.** For
     each token and block of GPT-2, LoRA keeps 7 d numbers more than LoRA-FA, at every rank. All that stays in memory through
-    a step shrinks up to ${highest.ratio.toFixed(2)} times here, the more the more tokens there are for the width. The price
-    is quality on new text: from ${far.base} to ${far.name} LoRA-FA ${inWords[vsLora.verdict]} LoRA of the same rank (it gains
-    ${gain(fa.losses).toFixed(0)} % of what full fine-tuning gains, LoRA ${gain(lora.losses).toFixed(0)} %), and at twice the rank,
-    with as many trained numbers, it ${inWords[vsDoubled.verdict]} it. On a near task the two differ by ${nearGap.toFixed(3)} nats.
+    a step shrinks up to ${highest.ratio.toFixed(2)} times here, the more the more tokens there are for the width. ${price}:
+    from ${far.base} to ${far.name} LoRA-FA of rank ${rank} gains ${gain(fa.losses).toFixed(0)} % of what full fine-tuning gains,
+    LoRA of the same rank ${gain(lora.losses).toFixed(0)} %, and LoRA-FA of twice the rank, with about as many trained numbers as
+    LoRA, ${gain(doubled.losses).toFixed(0)} %. On a near task the two differ by ${nearGap.toFixed(3)} nats.
   `,
   picture,
 );

@@ -40,9 +40,9 @@ export const paperSavings = [
 /** DoRA against LoRA at the same rank on text, in words for each verdict. */
 export const inWords = {
   supported: "is better than LoRA of the same rank",
-  "on a par": "is equal to LoRA of the same rank to within δ",
+  "on a par": "is on a par with LoRA of the same rank",
   contradicted: "is behind LoRA of the same rank",
-  "cannot tell": "cannot be told from LoRA of the same rank in so few runs",
+  "cannot tell": "cannot yet be told from LoRA of the same rank",
 } as const;
 
 export const notes = {

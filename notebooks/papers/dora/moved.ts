@@ -74,7 +74,7 @@ export function movedPicture(rows: readonly MovedRow[], noise: readonly Deviatio
     yLabel: "ΔM, change of length",
     title: "The queries of each block in the course of training",
     caption:
-      "In every panel the points climb from early (pale) to late (dark). Dashed: what random updates of growing size do to the same weights.",
+      "In every panel the points climb from early (pale) to late (dark). Dashed: what random updates of growing size do to the same weights. Points far above it change lengths by more than turning explains.",
     plot: {
       marks: [Plot.line(curve, { ...at, stroke: "currentColor", strokeDasharray: "5 4", clip: true })],
     },

@@ -20,7 +20,7 @@ export function rowPicture(w0: Point, change: Point, m: number): Picture {
     { from: [0, 0], to: V, color: blue, name: "w₀ + B A", dx: -34, dy: 0 },
     { from: [right, 0], to: [right + w0[0], w0[1]], color: grey, name: "w₀", dx: 14, dy: 8 },
     { from: [right, 0], to: [right + V[0], V[1]], color: blue, name: "V′ = w₀ + B A", dx: 0, dy: -12 },
-    { from: [right, 0], to: [right + w[0], w[1]], color: red, name: "w′ = m V′/‖V′‖", dx: -52, dy: 4 },
+    { from: [right, 0], to: [right + w[0], w[1]], color: red, name: "w′ = m V′/‖V′‖", dx: -60, dy: -4 },
   ];
   const arc = (at: number, radius: number) =>
     Array.from({ length: 46 }, (_, i) => {
@@ -65,7 +65,7 @@ export function rowPicture(w0: Point, change: Point, m: number): Picture {
       title: "One row of a weight",
       caption:
         "Left: LoRA's sum leaves the circle of the old length (dashed) whenever it turns. Right: DoRA keeps the direction of that sum alone and puts the arrow's tip on a circle of its own choice (dashed, red).",
-      text: `w₀ = (${w0.join(", ")}), length ${length(w0).toFixed(2)}; w₀ + B A = (${V.join(", ")}), length ${length(V).toFixed(2)}; DoRA's row has its direction and the length m = ${m}`,
+      text: `w₀ = (${w0.join(", ")}), length ${length(w0).toFixed(2)}; w₀ + B A = (${V.map((v) => v.toFixed(1)).join(", ")}), length ${length(V).toFixed(2)}; DoRA's row has its direction and the length m = ${m}`,
     },
   );
 }

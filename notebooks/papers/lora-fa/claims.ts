@@ -15,7 +15,11 @@ export const claims = {
     claim: "Training needs up to 1.4 times less memory than with LoRA",
     paper: `up to 1.4 times (${first})`,
   },
-  peak: { claim: "and so does the peak, with all temporaries", paper: "up to 1.4 times (the same)" },
+  peak: {
+    claim: "and so does the peak, with all temporaries",
+    paper: "up to 1.4 times (the same)",
+    note: "x is still there at the peak, whoever needs it: this library gives the arrays of a forward pass back when the step ends. Where each is freed after its last use, the ratios above count",
+  },
   correction: {
     claim: "The corrected step of B moves W by G projected onto the rows of A",
     paper: `a closed-form correction (${later})`,
@@ -57,7 +61,6 @@ export const captions = {
 
 export const notes = {
   counted: "at least 1.35 counts as 1.4; temporaries are not counted",
-  peak: "x is still there at the peak, whoever needs it: this library gives the arrays of a forward pass back when the step ends. Where each is freed after its last use, the ratios above count",
   far: "a frozen A decides once and for all which directions of the input an update can see",
   ridge: "1e-8 is added to the diagonal of A Aᵀ, as in PEFT",
 } as const;

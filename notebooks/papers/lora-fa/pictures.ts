@@ -101,7 +101,7 @@ export function outcomePicture(outcomes: readonly Outcome[], title: string): Pic
       x: { domain: [0, 1.1 * most], label: "saved for backward, KiB →", labelArrow: "none", ticks: 5 },
       y: {
         domain: [Math.min(...losses) - 0.2 * span, Math.max(...losses) + 0.2 * span],
-        label: "held-out loss, nats per character",
+        label: "held-out loss, nats per token",
         ticks: 5,
       },
       marks: [
