@@ -250,6 +250,7 @@ test("gains are taken run by run against full fine-tuning of the same base", () 
   assert.not(outcome.has({ name: "DoRA" }));
   assert.throws(() => outcome.gains({ name: "DoRA" }), /expected a method that ran; got DoRA/);
   assert.ok(outcome.with([result("DoRA", "a", [1])]).has({ name: "DoRA" }));
+  assert.equal(outcome.on({ base: "a" }).gains({ name: "LoRA" }), [[0.5, 1]]);
 });
 
 test("LoRA beside the weights costs 2 d r for each matrix, merged nothing; the claims follow the counts", () => {
@@ -341,10 +342,12 @@ test("sentences say what the numbers say", () => {
   assert.match(onRules(missed), /explanation is wrong/);
   const simple = missedByRules(house(1, 0.002, 0.001), 0.1);
   assert.match(onRules(simple), /can do with rank 1/);
-  const far = (...gains: number[]) =>
-    gains.map((gain, i) => ({ curve: "far, on all layers", rank: 4 ** i, gain: meanStd([100 * gain]) }));
-  assert.match(onFar(far(0.7, 0.9, 1)), /at r = 1 30 % of what full fine-tuning gains is missing/);
-  assert.match(onFar(far(0.7, 0.71)), /hardly matters/);
+  const curve = (name: string, ...gains: number[]) =>
+    gains.map((gain, i) => ({ curve: name, rank: 4 ** i, gain: meanStd([100 * gain]) }));
+  const far = curve("far", 0.7, 0.9);
+  assert.match(onFar([...curve("near", 0.98, 1), ...far]), /at r = 1 30 % of what full fine-tuning gains/);
+  assert.match(onFar([...curve("near", 0.7, 1), ...far]), /more on both shifts: far, 30 % is missing/);
+  assert.match(onFar([...curve("near", 0.7, 1), ...curve("far", 0.7, 0.71)]), /hardly matters/);
   const text = (of: typeof missed): string =>
     String(
       findings({
@@ -353,12 +356,12 @@ test("sentences say what the numbers say", () => {
         most: 16,
         gains: (r) => [[0.9 + r / 1000]],
         missed: of,
-        curves: far(0.7, 0.9),
+        curves: far,
       }).toMime()["text/plain"],
     );
   assert.match(
     text(missed),
-    /one rule is not learned at rank 1.*rank 1 on all layers reaches 70 %, and rank 4 90 %/s,
+    /one rule gains from a higher rank.*rank 1 on all layers reaches 70 %, and rank 4 90 %/s,
   );
   assert.not.match(text(simple), /one rule/);
 });

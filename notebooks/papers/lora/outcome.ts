@@ -59,6 +59,14 @@ export class Outcome {
     return this.#results.some(({ arm }) => arm === name);
   }
 
+  /** The runs from one base alone. */
+  on({ base }: { readonly base: string }): Outcome {
+    return new Outcome(
+      this.#shifts,
+      this.#results.filter((one) => one.base === base),
+    );
+  }
+
   /** This outcome and further runs from the same bases. */
   with(results: readonly ArmResult<Kept>[]): Outcome {
     return new Outcome(this.#shifts, this.#results, results);

@@ -374,7 +374,7 @@ export function onRules(missed: readonly Missed[]): string {
   if (!one || one.least > 1) return "";
   if (one.percent < TOO_MUCH)
     return "In this run one rule can do with rank 1, as if the rank counted rules. It is not so in every run.";
-  return `**The explanation is wrong.** One rule alone is not learned at rank 1: “if the food is Thai, write *serves*” is not a direction in weight space. Attention has to find the food, the finding has to be carried through four blocks, and each letter of the verb has to follow from it; every part of this moves several directions a little. The *intrinsic rank* of a task cannot be read off its description. It has to be measured.`;
+  return `**The explanation is wrong.** A house with one rule gains from more than one direction, too. “If the food is Thai, write *serves*” is not a direction in weight space: attention has to find the food, the finding has to be carried through four blocks, and each letter of the verb has to follow from it; every part of this moves several directions a little. The *intrinsic rank* of a task cannot be read off its description. It has to be measured.`;
 }
 
 /** The best and the worst place for one budget. */
@@ -422,12 +422,18 @@ export function farSentence(points: readonly Gain[]): string {
   return `On all layers r = ${near.first.rank} reaches ${per(near.first)} near and ${per(far.first)} far; r = ${far.last.rank} reaches ${per(near.last)} and ${per(far.last)}.`;
 }
 
+/** A difference in gain that is worth a sentence, in percent. */
+const NOTABLE = 5;
+
 /** What the two shifts say of the hypothesis. */
 export function onFar(points: readonly Gain[]): string {
-  const { first, last } = ends(points, 1);
-  if (last.gain.mean - first.gain.mean < 5)
-    return "In this run the rank hardly matters on the far shift either; more steps and seeds may tell more.";
-  return `**A low rank is a property of the task, not of LoRA.** Near, a few directions are enough. Far, more rank gains more, and at r = ${first.rank} ${(100 - first.gain.mean).toFixed(0)} % of what full fine-tuning gains is missing. This does not contradict the paper, whose tasks are near; it says for which tasks to expect its result.`;
+  const [far, near] = [1, 2].map((back) => ends(points, back));
+  const missing = (100 - far.first.gain.mean).toFixed(0);
+  if (near.first.gain.mean - far.first.gain.mean >= NOTABLE)
+    return `**A low rank is a property of the task, not of LoRA.** Near, a few directions are enough. Far, more rank gains more, and at r = ${far.first.rank} ${missing} % of what full fine-tuning gains is missing. This does not contradict the paper, whose tasks are near; it says for which tasks to expect its result.`;
+  if (far.last.gain.mean - far.first.gain.mean >= NOTABLE)
+    return `In this run a higher rank gains more on both shifts: far, ${missing} % is missing at r = ${far.first.rank}. After few steps the near shift is not learned either, and that a low rank is enough for it cannot be seen yet.`;
+  return "In this run the rank hardly matters on the far shift; more steps and seeds may tell more.";
 }
 
 /** The findings for the top of the page. */
@@ -445,7 +451,7 @@ export function findings(of: {
   const sentences = [
     `LoRA on queries and values reaches ${gain(of.elbow)} of what full fine-tuning gains at rank ${of.elbow}, ${gain(of.least)} at rank ${of.least} and ${gain(of.most)} at rank ${of.most}.`,
     one && one.least === 1 && one.percent >= TOO_MUCH
-      ? "The rank that a task needs does not count its rules: a house with one rule is not learned at rank 1 either."
+      ? "The rank that a task needs does not count its rules: a house with one rule gains from a higher rank, too."
       : "",
     `Where nearly everything is new to the model, rank ${first.rank} on all layers reaches ${per(first)}, and rank ${last.rank} ${per(last)}.`,
     "Before training B = 0 and nothing has changed; after training the update is merged, and the model costs what it cost before. Both are exact.",
