@@ -337,7 +337,7 @@ if (settings.more) {
   const placed = near.on(house).with(page.run(missing, [house], { ...once, searched }));
   display(page.gainBars(placed, [...places, everywhere(1)]));
   display(replication(page.aboutMatrices((where) => placed.gains(LoRA(where, 8 / where.length)))));
-} else display(page.inFull);
+} else display(page.inFull("more=true"));
 
 // %% [markdown]
 // ## Is the rank the number of rules?
@@ -390,7 +390,7 @@ if (settings.classify > 0) {
   display(page.searchFold(rates, outcome, 0.01 * tasks[0].before));
   const [, onTwo, onEach, ...theirs] = six.map((method) => outcome.gains(method));
   display(replication(page.againstOthers(onTwo, onEach, theirs)));
-} else display(page.inFull);
+} else display(page.inFull("classify=240"));
 
 // %% [markdown]
 // ## What does ΔW do?

@@ -13,21 +13,20 @@ import {
   laws,
 } from "../../notebooks/papers/lora/claims.ts";
 import { glueCounts, gpt2Counts, gpt3Counts, printedAs } from "../../notebooks/papers/lora/counts.ts";
+import {
+  elbowSentence,
+  findings,
+  missedByRules,
+  onFar,
+  onRules,
+  rulesSentence,
+} from "../../notebooks/papers/lora/findings.ts";
 import { everywhere, full, type Kept, lora, run, search } from "../../notebooks/papers/lora/methods.ts";
 import { Outcome } from "../../notebooks/papers/lora/outcome.ts";
 import { distanceToPlanted } from "../../notebooks/papers/lora/planted-update.ts";
 import { byRules, houseWithRules } from "../../notebooks/papers/lora/rules.ts";
 import { heldOut } from "../../notebooks/papers/lora/shifts.ts";
-import {
-  costOfUse,
-  elbowSentence,
-  findings,
-  missedByRules,
-  multiplications,
-  onFar,
-  onRules,
-  rulesSentence,
-} from "../../notebooks/papers/lora/shown.ts";
+import { costOfUse, multiplications } from "../../notebooks/papers/lora/shown.ts";
 import {
   amplification,
   captured,

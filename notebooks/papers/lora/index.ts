@@ -2,6 +2,7 @@
 
 export { separateAttention } from "../../support/experiments/separate-attention.ts";
 export { aboutDirections, aboutMatrices, aboutRanks, againstOthers, laws } from "./claims.ts";
+export * from "./findings.ts";
 export { ALPHA, adapters, biases, everywhere, full, lora, prefix, run, search } from "./methods.ts";
 export { OneLayer } from "./one-layer.ts";
 export { Outcome } from "./outcome.ts";
