@@ -78,7 +78,7 @@ plus(
     assert.is(best(pairs, [0, 0]), pairs[2]);
     assert.equal(valley(pairs), pairs.slice(0, 2));
     assert.ok(Math.abs(ratioOf(center(pairs)) - 10) < 1e-9);
-    assert.equal(judged(pairs), [0.2, 1]); // each by the other draw
+    assert.equal(judged(pairs), [0.2, 1]); // each by the pair that is best for the other draw
     assert.equal(
       stableRates(
         width(4, [

@@ -14,7 +14,7 @@ export const PER_BLOCK = 6;
 type RealArm = Arm<GPT2, Subject<unknown>, Pattern>;
 
 /** Rates to try, equally far apart for both methods. */
-const RATES = { lora: [5e-3, 1e-2, 2e-2], adaLora: [1e-2, 2e-2, 4e-2] } as const;
+const RATES = { lora: [5e-3, 1e-2, 2e-2], adaLora: [2e-2, 4e-2, 8e-2] } as const;
 
 /** The rates, or the middle one alone where nothing is searched. */
 const triedRates = (method: keyof typeof RATES, search: number): readonly number[] =>

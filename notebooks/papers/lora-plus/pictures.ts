@@ -3,7 +3,17 @@ import * as Plot from "@observablehq/plot";
 import { mean } from "../../support/experiments/statistics.ts";
 import type { ArmResult } from "../../support/experiments/study.ts";
 import { type Picture, plot } from "../../support/index.ts";
-import { best, bootstrap, center, geometric, lossOf, ratioOf, valley, type Width } from "./rate-search.ts";
+import {
+  best,
+  bootstrap,
+  center,
+  geometric,
+  lossOf,
+  ratioOf,
+  stableRates,
+  valley,
+  type Width,
+} from "./rate-search.ts";
 import type { Scaling } from "./scaling.ts";
 
 const BLUE = "#4269d0";
@@ -21,6 +31,7 @@ export function ratioPicture(widths: readonly Width[], caption: string): Picture
   const ns = points.map(({ n }) => n);
   const scale = geometric(points.map(({ n, ratio }) => ratio / n));
   const line = [Math.min(...ns), Math.max(...ns)].map((n) => ({ n, ratio: scale * n }));
+  const top = Math.max(...points.map(({ high }) => high)) * 1.5;
   return plot(
     {
       width: 560,
@@ -32,9 +43,9 @@ export function ratioPicture(widths: readonly Width[], caption: string): Picture
         type: "log",
         label: "best ratio of the rates, B over A",
         grid: true,
-        ticks: [1, 10, 100, 1000, 10000],
+        ticks: [1, 10, 100, 1000, 10000].filter((tick) => tick < top),
         tickFormat: decade,
-        domain: [0.6, Math.max(...points.map(({ high }) => high)) * 1.5],
+        domain: [0.6, top],
       },
       marks: [
         Plot.ruleY([1], { stroke: GREY, strokeDasharray: "4 3" }),
@@ -70,8 +81,12 @@ export function ratioPicture(widths: readonly Width[], caption: string): Picture
 
 const HALF = 10 ** (1 / 6); // half a step of the coarse grid
 
-/** The losses of the coarse grid over both rates at two widths, on the same axes. */
-export function landscape(widths: readonly Width[], caption: string): Picture {
+/** The losses over both rates at a narrow and a wide width, on the same axes. */
+export function landscape(widths: readonly [Width, Width]): Picture {
+  const [narrow, wide] = widths.map(stableRates);
+  const fall = (rate: "etaA" | "etaB"): string =>
+    Number((geometric(narrow[rate]) / geometric(wide[rate])).toPrecision(2)).toString();
+  const caption = `Yellow is the lowest loss, dark blue 16 times that. Grey with a cross: most draws diverged. Dashed: equal rates; ring: the best of them; star: the best pair; framed: the valley. From width ${widths[0].n} to ${widths[1].n} the right border, the largest stable rate of A, moves by a factor of ${fall("etaA")}, the upper one by ${fall("etaB")}.`;
   const cells = widths.flatMap(({ n, pairs }) =>
     pairs.map((cell) => ({
       ...cell,
@@ -104,10 +119,11 @@ export function landscape(widths: readonly Width[], caption: string): Picture {
   return plot(
     {
       width: 680,
-      height: 380,
+      height: 390,
       marginLeft: 52,
+      marginBottom: 46,
       fx: { label: null, domain: widths.map(({ n }) => `width ${n}`) },
-      x: { ...axis, label: "learning rate of A" },
+      x: { ...axis, label: "learning rate of A", labelOffset: 42 },
       y: { ...axis, label: "learning rate of B" },
       color: { type: "log", scheme: "viridis", reverse: true, domain: [low, 16 * low], clamp: true },
       marks: [

@@ -129,10 +129,11 @@ export function stableRates({ pairs }: Width): {
   return { etaA: largest("etaA", "etaB"), etaB: largest("etaB", "etaA") };
 }
 
-/** Each draw's loss at the cell that is best for the other half of the draws. */
+/** Each draw's loss at the cell that is best for all others. */
 export function judged(cells: readonly Cell[]): number[] {
   const draws = cells[0].losses.map((_, i) => i);
-  const halves = [0, 1].map((half) => draws.filter((i) => i % 2 === half));
-  const chosen = halves.map((half, i) => best(cells, halves[1 - i].length > 0 ? halves[1 - i] : half));
-  return draws.map((i) => Math.min(1, chosen[i % 2].losses[i]));
+  return draws.map((own) => {
+    const others = draws.filter((i) => i !== own);
+    return Math.min(1, best(cells, others.length > 0 ? others : draws).losses[own]);
+  });
 }
