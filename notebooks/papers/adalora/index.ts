@@ -4,7 +4,14 @@ export { adamW } from "../../support/experiments/harness.ts";
 export { separateAttention } from "../../support/experiments/separate-attention.ts";
 export { farShiftOf, readersShift } from "../../support/index.ts";
 export * from "./claims.ts";
-export { budgetPicture, foundPicture, livesPicture, placesPicture, tidePicture } from "./pictures.ts";
+export {
+  budgetPicture,
+  foundPicture,
+  livesPicture,
+  orthonormalPicture,
+  placesPicture,
+  tidePicture,
+} from "./pictures.ts";
 export { type Pattern, placesOf, turnedRound } from "./places.ts";
 export { identity, OneLayer } from "./planted-allocation.ts";
 export * from "./planted-study.ts";

@@ -87,7 +87,9 @@ export const others = (gamma: number): PlantedArm[] => [
 ];
 
 /** The rates that every arm tries. */
-const RATES = [0.0125, 0.03, 0.075];
+const RATES = [0.006, 0.0125, 0.03, 0.075];
+/** The rate where none is searched. */
+const USUAL = 0.03;
 
 export interface PlantedResult extends PlantedArm {
   readonly noise: number;
@@ -109,11 +111,11 @@ export interface PlantedSettings {
   readonly seeds: number;
   /** Further seeds, by which the rates are chosen; 0: `rates`. */
   readonly search: number;
-  /** The rate of each arm if none is searched. @default the middle one of those that are tried */
+  /** The rate of each arm if none is searched. @default 0.03 */
   readonly rates?: readonly number[];
 }
 
-/** Runs every arm: its rate is the best of three by the search seeds, then the reported seeds follow. */
+/** Runs every arm: its rate is the best of four by the search seeds, then the reported seeds follow. */
 export function comparePlanted(arms: readonly PlantedArm[], settings: PlantedSettings): PlantedResult[] {
   const { seeds, search, noise, rates = [] } = settings;
   const bar = progress(arms.length * (seeds + search * RATES.length), `planted ranks, noise ${noise}`);
@@ -127,8 +129,7 @@ export function comparePlanted(arms: readonly PlantedArm[], settings: PlantedSet
       rate,
       error: mean(Array.from({ length: search }, (_, s) => once(arm, rate, s, false).residual)),
     }));
-    const rate =
-      search > 0 ? tried.reduce((a, b) => (b.error < a.error ? b : a)).rate : (rates[at] ?? RATES[1]);
+    const rate = search > 0 ? tried.reduce((a, b) => (b.error < a.error ? b : a)).rate : (rates[at] ?? USUAL);
     const runs = Array.from({ length: seeds }, (_, s) => once(arm, rate, 100 + s, s === 0));
     const ranks = runs.map(({ read }) => read.ranks);
     return {

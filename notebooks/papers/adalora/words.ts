@@ -23,7 +23,7 @@ export const seedsNote = (seeds: number): string =>
 
 export const rateNote = (search: number): string =>
   search > 0
-    ? `Each rate is the best of three, by ${search} further seeds.`
+    ? `Each rate is the best of four, by ${search} further seeds.`
     : "Rates are not searched in this setting.";
 
 export function livesSentence({ ranks, misplaced }: PlantedResult): string {
@@ -86,10 +86,10 @@ export function answer({ adaLora, even, adaptive, pairs, facts, worth }: Answer)
   const verdicts = pairs.map(judged);
   const budgets = pairs.map(({ b }) => b).join(", ");
   const pays = mean(adaLora.residuals) < mean(even.residuals);
-  const [exact, noisy] = [lost("the paper's S", false, gamma), lost("the paper's S", true, gamma)];
+  const S = { exact: lost("the paper's S", false, 0), noisy: lost("the paper's S", true, 0) };
   const because =
-    Number(exact) > Number(noisy)
-      ? ": where nothing is left to learn, the gradient vanishes, and the score with it"
+    Number(S.exact) > Number(S.noisy)
+      ? "; where nothing is left to learn, the gradient vanishes, and the score with it"
       : "";
   const again =
     facts.seedPairs.length > 1
@@ -101,9 +101,9 @@ export function answer({ adaLora, even, adaptive, pairs, facts, worth }: Answer)
       leave less than ${formatNumber(EVEN_ERROR, 2)}). AdaLoRA with the same budget leaves
       ${formatNumber(mean(adaLora.residuals), 3)}; on average ${formatNumber(mean(adaLora.misplaced), 1)} of its ${BUDGET} triplets
       are missing where they were planted.
-    - **Which score finds the ranks depends on noise and regulariser.** With exact targets the paper's score misses ${exact}
-      triplets, with noisy ones ${noisy}${because}. The score |λ| misses ${lost("|λ|", true, 0)} without the regulariser and
-      ${lost("|λ|", true, gamma)} with it.
+    - **Which score finds the ranks depends on noise and regulariser.** Without the regulariser the paper's score misses
+      ${S.exact} triplets with exact targets, and ${S.noisy} with noisy ones${because}. The simpler score |λ| misses
+      ${lost("|λ|", false, 0)} with exact targets without the regulariser, and ${lost("|λ|", false, gamma)} with it.
     - **On a language model** that goes from code to English, with ${budgets} triplets per matrix, AdaLoRA is
       ${verdicts.map(word).join(", ")} LoRA with the same budget
       (${verdicts.map(({ why }) => why.replace(/, δ.*/, "")).join("; ")} nats).

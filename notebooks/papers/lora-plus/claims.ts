@@ -184,6 +184,33 @@ export const armRows = (runs: Runs) =>
       arm === "LoRA, one rate" ? "" : against(runs, arm).why.replace(/^difference |, δ.*/g, ""),
   }));
 
+/** Who is ahead at first and at the end, by the training loss of the reported runs. */
+export function leaders(runs: Runs): string {
+  const ahead = (from: number, to: number): string => {
+    const part = ({ runs }: Runs[number]): number =>
+      mean(
+        runs.flatMap(({ losses }) =>
+          losses.slice(Math.floor(from * losses.length), Math.ceil(to * losses.length)),
+        ),
+      );
+    return runs.reduce((a, b) => (part(b) < part(a) ? b : a)).arm;
+  };
+  return `Since B starts at zero, the first step moves B alone. In the first tenth of the steps the lowest loss is that of “${ahead(0, 0.1)}”, in the last tenth that of “${ahead(0.9, 1)}”.`;
+}
+
+/** What the arm with the faster A says of the others, and why little is to be seen. */
+export function controlSentence(runs: Runs, arms: readonly string[], turned: string, d: number) {
+  const control = against(runs, turned);
+  const gained = arms.some((arm) => against(runs, arm).verdict === "supported");
+  const why = gained
+    ? "Here the ratio helps."
+    : `Why does the ratio not help here? The theory says how the best ratio *grows*, not where it begins. The paper's models are 12 to 64
+      times as wide as this one (768 to 4,096 against ${d}), and it recommends ratios of 2 to 16 for them, far below their widths.`;
+  return md`
+    With $A$ faster than $B$ the loss is **${word(control)}** that of one rate (${control.why}). ${why}
+  `;
+}
+
 export interface Answer {
   readonly widths: readonly Width[];
   readonly plus: Scaling;
