@@ -217,11 +217,12 @@ const second = [
   { name: `LoRA-FA, r = ${ofFa}`, like: "LoRA-FA", prepare: adapter({ ...at(ofFa), method: "lora-fa" }) },
   { name: `DoRA, r = ${ofDora}`, like: "DoRA", prepare: adapter({ ...at(ofDora), method: "dora" }) },
 ].map(({ like, ...arm }) => ({ ...arm, rates: around(by.rate(like)), read: () => null }));
-const budgets = [...results, ...compare.study(settings.more ? second : second.slice(0, 3), [far], options)];
+const fewer = { ...options, seeds: Math.min(3, seeds) };
+const budgets = [...results, ...compare.study(settings.more ? second : second.slice(0, 3), [far], fewer)];
 display(
   compare.frontier(budgets, {
     title: "Loss against the numbers trained",
-    caption: `LoRA-FA at r = ${ofFa} and DoRA at r = ${ofDora} train as many numbers as LoRA at r = ${rank}, or a few less. rsLoRA, LoRA+ and PiSSA train exactly as many.`,
+    caption: `Intervals of ${fewer.seeds} seeds for the arms with a rank in their name. LoRA-FA at r = ${ofFa} and DoRA at r = ${ofDora} train as many numbers as LoRA at r = ${rank}, or a few less. rsLoRA, LoRA+ and PiSSA train exactly as many.`,
   }),
 );
 
@@ -235,12 +236,12 @@ display(
 
 // %% The same methods elsewhere
 
-const some = arms
-  .filter(({ name }) => ["full fine-tuning", "LoRA", "DoRA", "AdaLoRA", "LoRA-FA"].includes(name))
-  .map((arm) => ({ ...arm, read: () => null }));
+const some = arms.filter(({ name }) =>
+  ["full fine-tuning", "LoRA", "DoRA", "AdaLoRA", "LoRA-FA"].includes(name),
+);
 const short = { ...options, search: Math.min(1, search) };
 const words = () => ({
-  shift: compare.speechesToMobyDick(),
+  shift: compare.speechesToMobyDick({ reported: 96, choosing: 32 }),
   options: { ...short, steps: 60, searchSteps: 30, rows: 2 },
 });
 const near = () => ({
@@ -249,9 +250,10 @@ const near = () => ({
 });
 const elsewhere = (settings.more && !isOwn ? [words, near] : []).map((place) => {
   const { shift, options } = place();
-  const results = compare.study(some, [shift], options);
+  const reading = some.map((arm) => ({ ...arm, read: compare.kept(shift) }));
+  const results = compare.study(reading, [shift], options);
   const { title, before } = shift;
-  return { title, results, by: new compare.Comparison(results, { before, par: DELTA }) };
+  return { title, shift, results, by: new compare.Comparison(results, { before, par: DELTA }) };
 });
 display(
   elsewhere.length > 0
@@ -271,13 +273,14 @@ display(replication(compare.asClaims(distant, DELTA), "What the papers say, and 
 // %% [markdown]
 // ## What they write
 //
-// A tenth of a nat is hard to picture. These are the models of the first seed, asked to go on after the same word with the
-// same dice. None writes English that one would print: the base is small and the training short. What can be seen is how
-// far each has moved from code to sentences.
+// A tenth of a nat is hard to picture. These are the models of the first seed, asked to go on after the same words with the
+// same dice. None writes English that one would print: the bases are small and the training short. What can be seen is how
+// far each has moved from what the base knew towards the new text.
 
 // %% The same prompt
 
-display(compare.writtenTable(far, by));
+for (const { shift, by: its } of [{ shift: far, by }, ...elsewhere.slice(0, 1)])
+  display(compare.writtenTable(shift, its));
 
 // %% [markdown]
 // ## So which one?

@@ -49,7 +49,8 @@ export function inOrder(results: readonly Result[], words: Words): Picture {
           width,
           marginLeft: 118,
           marginRight: small ? 62 : 108,
-          height: (small ? 40 : 60) + (small ? 17 : 26) * rows.length,
+          marginBottom: small ? 22 : 44,
+          height: (small ? 40 : 74) + (small ? 17 : 26) * rows.length,
           x: {
             label: small ? null : "held-out loss, nats (lower is better) →",
             ticks: small ? 3 : 6,
@@ -93,7 +94,8 @@ export function frontier(results: readonly Result[], words: Words): Picture {
     {
       height: 380,
       marginRight: 96,
-      x: { type: "log", label: "parameters trained →", ticks: 4, tickFormat: "~s" },
+      marginBottom: 44,
+      x: { type: "log", inset: 12, label: "parameters trained →", ticks: 4, tickFormat: "~s" },
       y: { label: "held-out loss, nats", grid: true, nice: true },
       marks: [
         Plot.line(lora, { x: "trained", y: "loss", stroke: colorsOf(["LoRA"])[0], strokeDasharray: "4,3" }),
@@ -109,7 +111,7 @@ export function frontier(results: readonly Result[], words: Words): Picture {
         ),
         ...labels(
           named.filter(({ name }) => name === "DoRA"),
-          { dy: -11, textAnchor: "middle" },
+          { dy: 14, textAnchor: "middle" },
         ),
       ],
     },

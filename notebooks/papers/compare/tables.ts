@@ -172,14 +172,15 @@ export function whenTable(comparison: Comparison<unknown>): Table {
   const part = (value: number): string => value.toFixed(2);
   const loss = (difference: number, side: Beside["side"]): string => {
     const by = Math.abs(difference).toFixed(3);
-    if (side === "ahead" || side === "behind") return `${by} ${side}${side === "ahead" ? " of" : ""} LoRA`;
+    if (side === "ahead" || side === "behind")
+      return `${by} ${side === "ahead" ? "lower" : "higher"} than LoRA`;
     return side === "level"
       ? "as LoRA"
       : `one cannot tell (${by} ${difference < 0 ? "lower" : "higher"} on average)`;
   };
   const here = ({ arm, difference, side }: Beside): string => {
     const numbers = part(comparison.trained(arm) / comparison.trained("LoRA"));
-    return `${loss(difference, side)}; ${numbers} of its numbers, ${part(comparison.saved(arm) / comparison.saved("LoRA"))} of what it keeps for backward`;
+    return `${loss(difference, side)}; ${numbers} × its numbers, ${part(comparison.saved(arm) / comparison.saved("LoRA"))} × its bytes kept for backward`;
   };
   return table(
     [
