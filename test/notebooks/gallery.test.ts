@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { githubPage, sanitized } from "../../notebooks/support/gallery/github.ts";
 import { writeGallery } from "../../notebooks/support/gallery/index.ts";
+import { readNotebook } from "../../notebooks/support/gallery/notebook.ts";
 import { inStory, STORY } from "../../notebooks/support/notebook/story.ts";
-import { CARD } from "../../notebooks/support/plots/picture.ts";
+import { CARD, SVG } from "../../notebooks/support/plots/picture.ts";
 import { card } from "../../notebooks/support/show/card.ts";
 import { md } from "../../notebooks/support/show/display.ts";
 import { fold } from "../../notebooks/support/show/fold.ts";
@@ -276,5 +278,25 @@ gallery("the story has every notebook once, and others come last", () => {
     if (file.endsWith(".ts")) assert.ok(STORY.includes(file.slice(0, -3)), `${file} is not in the story`);
   assert.equal(["zz", "claims", "aa", "lora", "tour"].sort(inStory), ["tour", "lora", "claims", "aa", "zz"]);
 });
+
+gallery(
+  "as GitHub lays it out: HTML without style, class and data attributes, folds and subscripts kept, PNG shown",
+  async () => {
+    assert.is(
+      sanitized(
+        '<details class="x"><summary style="color: red">S</summary><td data-volatile align="right">W<sub id="q">q</sub></td></details><script>1</script>',
+      ),
+      '<details><summary>S</summary><td align="right">W<sub>q</sub></td></details>',
+    );
+    const outputs = [display({ "image/png": "AAAA", [SVG]: svg("own"), "text/plain": "p" })];
+    const path = write("github", [{ cell_type: "code", source: "a < b;", outputs }]);
+    const shown = await githubPage(await readNotebook(path));
+    assert.match(
+      shown,
+      /<pre>a &lt; b;<\/pre><div class="output"><img width="640" src="data:image\/png;base64,AAAA">/,
+    );
+    rmSync(path);
+  },
+);
 
 gallery.run();

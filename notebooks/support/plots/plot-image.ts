@@ -187,8 +187,11 @@ function child(parent: Element, tag: string, attributes: Readonly<Record<string,
 
 /** The picture as PNG at twice its size. Null if no font is installed, since a plot without its text misleads. */
 export function renderPng(svg: string): Buffer | null {
-  return canDrawText() ? new Resvg(svg, PNG).render().asPng() : null;
+  return canDrawText() ? new Resvg(svg.replace(/font-family="[^"]*"/, FONTS), PNG).render().asPng() : null;
 }
+
+/** The first of these that is installed; the generic names would be a serif where the renderer knows none by default. */
+const FONTS = 'font-family="Inter, Segoe UI, Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif"';
 
 const PNG: ResvgRenderOptions = { background: "white", fitTo: { mode: "zoom", value: 2 } };
 
