@@ -160,7 +160,7 @@ display(
       { model: "adapter on", "loss on its own text": on.own, "loss on the new text": on.fresh },
       { model: "adapter off", "loss on its own text": off.own, "loss on the new text": off.fresh },
     ],
-    { title: `LoRA, r = ${rank}, ${longest} steps` },
+    { title: `LoRA, r = ${rank}, ${longest} steps`, tolerance: 0.05 },
   ),
 );
 const restored = off.own === far.ownLoss && off.fresh === far.newLoss;
@@ -225,7 +225,7 @@ const rowsOf = grounds.flatMap((ground, i) =>
   })),
 );
 const note = `After ${longest} steps; last column: forgotten when the loss on the new text has come down to ${levels.map((level) => level.toPrecision(3)).join(", ")}.`;
-display(table(rowsOf, { title: "What each method has learned and forgotten", note }));
+display(table(rowsOf, { title: "What each method has learned and forgotten", note, tolerance: 0.05 }));
 
 // %% Verdicts on learning and forgetting
 
@@ -402,6 +402,7 @@ display(
   table([none, ...strength], {
     title: "λ (α / r) B A: the knob, and what the model then writes",
     volatile: ["writes"],
+    tolerance: 0.05,
   }),
 );
 

@@ -147,17 +147,11 @@ page("the opening has a sentence for every verdict", () => {
       firstUpdate: one,
       sameRate: one,
       attentionWorse: one,
-      mlpEnough: one,
       batchWorse: one,
     };
-    const said = regret.opening({
-      ratio: [0.5],
-      ...judgements,
-      perParameter: [0.4],
-      large: 0.671,
-      alpha: 32,
-      rank: 8,
-    });
+    const numbers = { ratio: [0.5], perParameter: [0.4], large: 0.671, alpha: 32, rank: 8 };
+    const means = { losses: { attention: 3, mlps: 2.9 }, penalties: { full: 0.4, lora: 0.5 } };
+    const said = regret.opening({ ...judgements, ...numbers, ...means });
     assert.not.match(said.toMime()["text/plain"], /undefined|NaN/);
   }
 });
