@@ -191,7 +191,7 @@ const armsOn = (ground: study.Ground): study.Arm[] => {
 // %% What is forgotten against what is learned
 
 const protocol = { rows, detection };
-const factors = [0, 0.25, 0.5, 0.75, 1, 1.25];
+const factors = settings.search > 0 ? [0, 0.25, 0.5, 0.75, 1, 1.25] : [0, 0.5, 1];
 const changed: study.ScaledLoss[] = [];
 const shown: { readonly arm: string; readonly cosines: number[][] }[] = [];
 const points = grounds.flatMap((ground) =>
@@ -334,7 +334,8 @@ const bold = { ...far, shift: { ...far.shift, base: `${far.shift.base}, twice th
 const twice = farArms
   .filter(({ name }) => name === high)
   .map((arm) => ({ ...arm, rates: [2 * arm.rates[0]] }));
-const bolder = study.learnAndForget(bold, twice, durations, Math.min(seeds, 2), protocol);
+const lengths = settings.search > 0 ? durations : [longest];
+const bolder = study.learnAndForget(bold, twice, lengths, Math.min(seeds, 2), protocol);
 const dots = [...here(far), ...here(gentle), ...bolder];
 display(study.scatter(dots, "All runs on the far shift: rates, lengths and methods."));
 const ofRank = dots.filter(({ arm }) => arm === high);
@@ -393,7 +394,7 @@ const turned = (λ: number, { own, fresh } = both(), writes = write(prompts["the
   writes,
 });
 const none = turned(0, off, texts[1].before);
-const strength = [0.25, 0.5, 0.75, 1, 1.5].map((λ) => {
+const strength = [0.5, 1, 1.5].map((λ) => {
   const name = `times-${100 * λ}-percent`;
   compose(adapted, name, { default: λ }); // an adapter whose ΔW is λ times that of "default"
   return adapted.withAdapters(name, () => turned(λ));
