@@ -14,7 +14,7 @@ export function tradeOff(points: readonly Point[], grounds: readonly Ground[]): 
   const rows = grounds.flatMap(({ shift, newLoss }) => {
     const here = points.filter(({ base }) => base === shift.base);
     const least = Math.min(...averages(here).map(({ learned }) => learned));
-    const panel = `${shift.base} → ${shift.name}`;
+    const panel = shift.base;
     return unique(here.map(({ arm }) => arm)).flatMap((arm) => [
       { panel, arm, x: 0, y: 0 },
       ...averages(here.filter((point) => point.arm === arm)).map(({ learned, forgotten }) => ({
