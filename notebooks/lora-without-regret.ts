@@ -135,6 +135,9 @@ const power = { measured: `power of r: ${meanStd(savedPowers)}`, note: note1 };
 display(replication(judged(CLAIMS.firstUpdate, firstUpdate, 20, power)));
 
 // %% [markdown]
+// rsLoRA ([arXiv:2312.03732](https://arxiv.org/abs/2312.03732)) takes $\alpha/\sqrt r$. For the first step that is the factor
+// of SGD; with Adam it lets higher ranks begin with larger steps.
+//
 // The article goes on: with $\alpha/r$ the learning *curves* of all ranks begin alike, so much that the authors suspected
 // a bug. Here are the first steps of whole models with one learning rate and no warm-up, on the same batches.
 
