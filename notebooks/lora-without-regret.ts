@@ -34,16 +34,16 @@ const settings = show.defineSettings({
   alpha: { quick: 32, about: "α of LoRA; the update is (α/r) B A", min: 1 },
   ranks: { quick: [1, 8], full: [1, 2, 4, 8, 32], about: "ranks of the curves of rates", min: 1 },
   rates: { quick: 4, full: 6, about: "learning rates tried for each arm, over a factor of 32", min: 3 },
-  steps: { quick: 20, full: 120, about: "steps of an adaptation, twice as many on the near shift", min: 2 },
+  steps: { quick: 14, full: 120, about: "steps of an adaptation, twice as many on the near shift", min: 2 },
   rows: { quick: 4, about: "rows of a batch", min: 1 },
   held: { quick: 32, full: 512, about: "held-out rows, a multiple of 32", min: 32 },
   curves: { quick: 1, full: 3, about: "seeds of the curves of rates", min: 1 },
   seeds: { quick: 1, full: 5, about: "seeds of the comparisons at the best rates", min: 1 },
   near: { quick: false, full: true, about: "the best rates on the near shift, too, at two widths" },
   batches: { quick: [4, 32], full: [4, 16, 64], about: "rows of a batch where it varies", min: 1 },
-  seen: { quick: 128, full: 512, about: "rows that a run sees where the batch varies", min: 1 },
-  facts: { quick: [16, 96], full: [32, 96, 192, 320], about: "numbers of facts to store", min: 1 },
-  exposures: { quick: 120, full: 500, about: "how often each fact is shown", min: 1 },
+  seen: { quick: 96, full: 512, about: "rows that a run sees where the batch varies", min: 1 },
+  facts: { quick: [16, 64], full: [32, 96, 192, 320], about: "numbers of facts to store", min: 1 },
+  exposures: { quick: 100, full: 500, about: "how often each fact is shown", min: 1 },
 });
 const { alpha, steps, rows, ranks } = settings;
 
@@ -149,7 +149,7 @@ const [fullRates, loraRates] = [grid(2.5e-4), grid(1e-3)];
 const early = regret.earlyCurves(far, ranks, {
   alpha,
   rate: loraRates[0],
-  steps: 12,
+  steps: 8,
   rows,
   seeds: settings.curves,
 });
