@@ -51,22 +51,24 @@ const less = (judgement: Judgement): string =>
 
 /** Four or five sentences, each true of this run. */
 export function opening(found: Found) {
-  const { low, high } = found;
+  const [low, high] = [found.low, found.high].map((name) => name.replace("LoRA, r = ", "LoRA of rank "));
   const nats = (values: readonly number[]): string => mean(values).toPrecision(2);
   const [full, atLow, atHigh] = found.equally.map(nats);
   const [fullGently, highGently] = found.gently.map(nats);
   const { full: none, lora: some } = found.intruders;
-  const [knob, top] = [found.byKnob, found.byIntruders].map((shares) => Math.round(100 * mean(shares)));
+  const points = (shares: readonly number[]): string =>
+    String(Math.round(100 * mean(shares))).replace("-", "−");
   const off = found.restored
     ? "An adapter that is kept apart can be switched off, and the base is back to the last bit."
     : "";
   return md`
-    On the far shift, **at equal learning**, full fine-tuning has forgotten ${full} nats of the base's own text, ${low}
-    ${atLow} and ${high} ${atHigh}: ${less(found.atEqual)}. At a quarter of all rates it is ${fullGently} against
-    ${highGently}: ${less(found.atQuarter)}. After ${found.steps} steps the weights have ${shown(some)} intruder dimensions with
-    ${high} and ${shown(none)} with full fine-tuning; over rates and lengths their number goes with forgetting at a rank
-    correlation of ${found.ρ.toFixed(2)}. Turning the whole update down to one half takes back ${knob} percentage points more of
-    the forgetting than of the learning; turning down only the top intruders, ${top}. ${off}
+    **At equal learning** on the far shift, full fine-tuning has forgotten ${full} nats of the base's own text, ${low} ${atLow}
+    and ${high} ${atHigh}: ${less(found.atEqual)}. At a quarter of all rates it is ${fullGently} against ${highGently} (${high}):
+    ${less(found.atQuarter)}. After ${found.steps} steps ${high} has left ${shown(some)} intruder dimensions in the weights, and
+    full fine-tuning ${shown(none)}; over rates and lengths, more of them go with more forgetting at a rank correlation of
+    ${found.ρ.toFixed(2).replace("-", "−")}. Turning the whole update down to one half takes back ${points(found.byKnob)}
+    percentage points more of the forgetting than of the learning; for the top intruders alone the number is
+    ${points(found.byIntruders)}. ${off}
   `;
 }
 

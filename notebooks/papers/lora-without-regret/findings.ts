@@ -114,7 +114,7 @@ export function opening(found: Found) {
   const { ratio, tenfold, alpha, rank } = found;
   const law = told(
     found.firstUpdate,
-    "With the factor α/r, what Adam's first step saves is the same at every rank (derived, and measured in plain tensors), although the step itself is smaller at higher ranks",
+    "With the factor α/r, Adam's first step saves as much loss at every rank (derived, and measured in plain tensors)",
     "What Adam's first step saves with the factor α/r depends on the rank here",
     "Whether Adam's first step with α/r saves the same at every rank stays open here",
   );
@@ -145,12 +145,11 @@ export function opening(found: Found) {
     "one run does not settle who pays more",
   );
   return md`
-    ${law}, ${rate}. LoRA's best rate (r = ${rank}, α = ${alpha}) is **${factor(ratio)} times** that of full
-    fine-tuning, ${ten}. At equal numbers of parameters LoRA on attention reaches a loss of ${attention.toFixed(2)}, on
-    the MLPs ${mlps.toFixed(2)}: ${place}. A large batch costs full fine-tuning ${full.toFixed(2)} nats and LoRA
-    ${lora.toFixed(2)}: ${batch}. An adapter recalls ${mean(found.perParameter).toPrecision(2)} bits of
-    arbitrary facts for each number that trains. A step of LoRA takes ${Math.round(1000 * found.large) / 10} % of the
-    operations of full fine-tuning in a layer of 4,096 × 4,096 at r = 8.
+    ${law}, ${rate}. LoRA's best rate (r = ${rank}, α = ${alpha}) is **${factor(ratio)} times** that of full fine-tuning,
+    ${ten}. At equal numbers of parameters LoRA on attention reaches a loss of ${attention.toFixed(2)}, on the MLPs
+    ${mlps.toFixed(2)}: ${place}. A large batch costs full fine-tuning ${full.toFixed(2)} nats and LoRA ${lora.toFixed(2)}: ${batch}. An
+    adapter recalls ${mean(found.perParameter).toPrecision(2)} bits of arbitrary facts for each number that trains. In a layer of
+    4,096 × 4,096, LoRA of rank 8 takes ${Math.round(1000 * found.large) / 10} % of the operations of full fine-tuning.
   `;
 }
 
