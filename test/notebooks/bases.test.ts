@@ -27,21 +27,24 @@ import { NotebookError } from "../../notebooks/support/terminal/errors.ts";
 const bases = suite<{ folder: string }>("committed bases");
 
 const FOLDER = fileURLToPath(new URL("../../notebooks/bases/", import.meta.url));
-const all = [
-  "restaurants-a",
-  "restaurants-b",
-  "tiny-a",
-  "tiny-b",
-  "declarations",
-  "facts",
-  "english",
-] as const;
-const there = all.filter((name) => existsSync(join(FOLDER, name, "README.md")));
+const there = readdirSync(FOLDER).filter((name) => existsSync(join(FOLDER, name, "README.md"))) as BaseName[];
 
 bases.before.each((context) => {
   context.folder = mkdtempSync(join(tmpdir(), "bases-"));
 });
 bases.after.each(({ folder }) => rmSync(folder, { recursive: true, force: true }));
+
+bases("the bases that the notebooks name are there", () => {
+  for (const name of [
+    "restaurants-a",
+    "restaurants-b",
+    "tiny-a",
+    "tiny-b",
+    "declarations",
+    "english",
+  ] as const)
+    assert.ok(there.includes(name), name);
+});
 
 bases("all files of all bases together are below 4 MB, and each has its script", () => {
   const files = there.flatMap((name) =>
@@ -140,8 +143,7 @@ bases("a restaurants' base writes facts as a sentence", () => {
   );
 });
 
-const withTiny = there.includes("tiny-a") ? bases : bases.skip;
-withTiny("stored in NF4, a tiny base loses much, and one of d = 64 little", () => {
+bases("stored in NF4, a tiny base loses much, and one of d = 64 little", () => {
   const lost = (name: BaseName): number => {
     const { copy, domain } = committedBase(name);
     const stored = copy();
@@ -167,16 +169,14 @@ bases("near shifts: 512 and 96 rows, none in both, none in training; the two bas
   assert.not.equal(a.base, b.base);
 });
 
-const withCode = there.includes("declarations") ? bases : bases.skip;
-withCode("far shifts: windows of the reported and of the choosing batches do not overlap", () => {
+bases("far shifts: windows of the reported and of the choosing batches do not overlap", () => {
   const { domain, choosing, before } = farShiftOf("declarations", { reported: 64, choosing: 32 });
   assert.is(domain.validation.length, 2);
   assert.is(choosing.length, 1);
   assert.ok(before > 1.5 && before < 10, `${before}`);
 });
 
-const withWords = there.includes("english") ? bases : bases.skip;
-withWords(
+bases(
   "the far shift of the base of words: windows of 129 tokens, and a novel is harder than speeches",
   () => {
     const { domain, choosing, before, tokenizer } = farShiftOf("english", { reported: 32, choosing: 32 });

@@ -10,6 +10,7 @@ import * as assert from "uvu/assert";
 import { isOf } from "../../notebooks/support/check/committed.ts";
 import { readNotebook } from "../../notebooks/support/gallery/notebook.ts";
 import { executeNotebook } from "../../notebooks/support/notebook/execute.ts";
+import { readersNotebooks } from "../../notebooks/support/notebook/folder.ts";
 import { parsePercent } from "../../notebooks/support/notebook/percent.ts";
 import { libraryLines } from "../../notebooks/support/show/source.ts";
 import { NotebookError } from "../../notebooks/support/terminal/errors.ts";
@@ -19,13 +20,9 @@ const lectures = suite("lectures");
 
 const FOLDER = fileURLToPath(new URL("../../notebooks/", import.meta.url));
 const sourceOf = (name: string): string => readFileSync(join(FOLDER, `${name}.ts`), "utf8");
-const all = readdirSync(FOLDER)
+const pages = readdirSync(FOLDER)
   .filter((file) => file.endsWith(".ts"))
   .map((file) => file.slice(0, -3));
-
-/** Pages in their old form. A name leaves the list when its page becomes a lecture. */
-const old = ["qlora", "dora", "lora-fa", "claims"];
-const pages = all.filter((name) => !old.includes(name));
 
 const [LINES, CELL, BYTES] = [500, 25, 1.5e6];
 
@@ -47,7 +44,7 @@ for (const name of pages) {
     assert.is(first.type, "markdown");
     assert.match(first.source, /^# /);
     assert.is(second.type, "code");
-    assert.match(second.source, /= opening\(\);/);
+    assert.match(second.source, /= (\w+\.)?opening\(\);/);
     assert.match(sourceOf(name), /\bfound\.show\(/);
   });
 
@@ -113,11 +110,10 @@ lectures("every snippet that is called the library's is there", () => {
   }
 });
 
-lectures("the pages in their old form are there, and have no findings yet", () => {
-  for (const name of old) {
-    assert.ok(all.includes(name), name);
-    assert.not.match(sourceOf(name), /= opening\(\);/, `${name} is a lecture: take it off the list`);
-  }
+lectures("a page that speaks of a reader's text or model takes it", async () => {
+  const taking = await readersNotebooks(FOLDER, pages);
+  for (const name of pages)
+    if (/--(text|base) [A-Za-z]/.test(sourceOf(name))) assert.ok(taking.includes(name), name);
 });
 
 lectures.run();

@@ -98,7 +98,8 @@ reader(
 
 reader("--list and --help say where", async ({ out }) => {
   const { printed } = await run(["--list"], out);
-  assert.match(printed, /^own .*\(text, base\)$/m);
+  for (const name of ["own", "indirect"])
+    assert.match(printed, new RegExp(`^${name} .*\\(text, base\\)$`, "m"));
   assert.not.match(printed, /^deaf.*\(text, base\)$/m);
   const help = (await run(["--help"], out)).printed;
   for (const option of ["--text FILE", "--base FOLDER"]) assert.ok(help.includes(option));
@@ -193,9 +194,12 @@ reader(
     };
     await wrong(
       ["deaf"],
-      /^error: --text: deaf runs on its own texts and bases only; those that take others: own$/,
+      /^error: --text: deaf runs on its own texts and bases only; those that take others: indirect, own$/,
     );
-    await wrong([], /^error: --text needs one notebook: npm start -- NAME --text \.\.\.; one of own$/);
+    await wrong(
+      [],
+      /^error: --text needs one notebook: npm start -- NAME --text \.\.\.; one of indirect, own$/,
+    );
     await wrong(["own", "--out", folder], /^error: --out: expected another folder/);
   },
 );
@@ -205,7 +209,7 @@ reader("a full run of a reader's text does not go beside the notebooks", async (
   const { code, status } = await run(["own", "--full", "--text", good(files)], join(out, "runs"));
   assert.is(code, 0, status);
   assert.equal(readdirSync(join(out, "runs")), ["own.ipynb"]);
-  assert.equal(readdirSync(folder).sort(), ["deaf.ts", "own.ts"]);
+  assert.equal(readdirSync(folder).sort(), ["deaf.ts", "indirect.ts", "own.ts", "papers"]);
 });
 
 reader.run();

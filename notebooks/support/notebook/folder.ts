@@ -31,10 +31,18 @@ export async function listing(folder: string, names: readonly string[]): Promise
   return names.map((name, i) => `${name.padEnd(width)}  ${titles[i]}${mark(name)}`.trimEnd()).join("\n");
 }
 
-/** Those of the notebooks that take a reader's text and base: they ask for them. */
+/** Those of the notebooks that take a reader's text and base: they, or the files of their paper, ask for them. */
 export async function readersNotebooks(folder: string, names: readonly string[]): Promise<string[]> {
-  const sources = await Promise.all(names.map((name) => readFile(join(folder, `${name}.ts`), "utf8")));
-  return names.filter((_, i) => /\breadersShift\(/.test(sources[i]));
+  const asks = async (file: string): Promise<boolean> =>
+    /\breadersShift\(/.test(await readFile(file, "utf8"));
+  const takes = async (name: string): Promise<boolean> => {
+    const paper = join(folder, "papers", name);
+    const files = await readdir(paper).catch(() => []);
+    const sources = files.filter((file) => file.endsWith(".ts")).map((file) => join(paper, file));
+    return (await Promise.all([join(folder, `${name}.ts`), ...sources].map(asks))).includes(true);
+  };
+  const taking = await Promise.all(names.map(takes));
+  return names.filter((_, i) => taking[i]);
 }
 
 /** The settings of each notebook, with their quick and full values, wrapped to `columns`. */
