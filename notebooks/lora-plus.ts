@@ -164,7 +164,7 @@ display(md`
 // frozen weight beside $B A$, and relu passes no gradient at 0.)
 //
 // Every pair of rates from a grid is tried on every draw of the toy, three rates in a decade from $10^{-4}$ to $10$, the same
-// for all widths; equal rates three times as finely. A draw that diverges counts as a loss of 1, many times that of any
+// for all widths; equal rates, and pairs near the best one, three times as finely. A draw that diverges counts as a loss of 1, many times that of any
 // useful pair. Since a best cell alone is a matter of luck, the best ratio is that of the middle of the *valley*: of all
 // pairs whose mean loss is at most a quarter above the lowest.
 

@@ -61,6 +61,7 @@ const width = (n: number, cells: readonly (readonly [number, number, readonly nu
   n,
   pairs: cells.map(([etaA, etaB, losses]) => ({ etaA, etaB, losses })),
   single: [],
+  fine: [],
 });
 
 plus(
@@ -113,9 +114,14 @@ plus(
 );
 
 plus("a search tries all pairs and a finer diagonal on every draw", () => {
-  const { pairs, single } = searchWidth(8, 2, 2);
+  const { pairs, single, fine } = searchWidth(8, 2, 2);
   assert.is(pairs.length, 16 ** 2);
   assert.is(single.length, 46);
+  assert.is(fine.length, 15);
+  const [{ losses }] = fine.filter(
+    (cell) => Math.abs(Math.log(cell.etaA / best(pairs).etaA)) < 1e-9 && cell.etaB === best(pairs).etaB,
+  );
+  assert.ok(losses.every((loss, i) => Math.abs(loss - best(pairs).losses[i]) < 1e-5));
   assert.ok([...pairs, ...single].every(({ losses }) => losses.length === 2));
   assert.ok(single.every(({ etaA, etaB }) => etaA === etaB));
 });

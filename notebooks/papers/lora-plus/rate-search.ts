@@ -25,28 +25,45 @@ export interface Width {
   readonly pairs: readonly Cell[];
   /** Equal rates, on a finer grid. */
   readonly single: readonly Cell[];
+  /** Pairs around the best one of the grid, whose rates of A are as fine as the equal rates. */
+  readonly fine: readonly Cell[];
 }
 
 export function searchWidth(n: number, steps: number, draws: number): Width {
-  const bar = progress(draws, `two rates, width ${n}`);
+  const bar = progress(2, `two rates, width ${n}`);
   const pairs = grid(PAIRS).flatMap((etaA) => grid(PAIRS).map((etaB) => ({ etaA, etaB })));
   const single = grid(SINGLE).map((eta) => ({ etaA: eta, etaB: eta }));
-  // Pairs that diverge together are trained together, so that they can stop together.
-  const size = ({ etaA, etaB }: Rates): number => n * etaA + etaB;
-  const sorted = [...pairs, ...single].sort((p, q) => size(p) - size(q));
-  const byDraw = Array.from({ length: draws }, (_, draw) => {
-    const toy = hiddenToy(n, draw);
-    const parts = Array.from({ length: Math.ceil(sorted.length / BATCH) }, (_, i) =>
-      sorted.slice(i * BATCH, (i + 1) * BATCH),
-    );
-    const losses = parts.flatMap((part) => trainHidden(toy, part, steps));
-    bar.tick();
-    return losses;
-  });
+  const cells = train(n, [...pairs, ...single], steps, draws);
+  bar.tick();
+  const coarse = cells.slice(0, pairs.length);
+  const { etaA, etaB } = best(coarse);
+  const near = [-2, -1, 0, 1, 2].flatMap((i) =>
+    [-1, 0, 1].map((j) => ({ etaA: etaA * 10 ** (i / SINGLE), etaB: etaB * 10 ** (j / PAIRS) })),
+  );
+  const fine = train(n, near, steps, draws);
+  bar.tick();
   bar.done();
-  const cells = new Map(sorted.map((pair, i) => [pair, { ...pair, losses: byDraw.map((of) => of[i]) }]));
-  const found = (of: readonly Rates[]): Cell[] => of.map((pair) => cells.get(pair) as Cell);
-  return { n, pairs: found(pairs), single: found(single) };
+  return { n, pairs: coarse, single: cells.slice(pairs.length), fine };
+}
+
+/** The pairs with the losses of every draw. Pairs that diverge together are trained together, so that they can stop together. */
+function train(n: number, pairs: readonly Rates[], steps: number, draws: number): Cell[] {
+  const size = (i: number): number => n * pairs[i].etaA + pairs[i].etaB;
+  const order = pairs.map((_, i) => i).sort((p, q) => size(p) - size(q));
+  const losses = pairs.map((): number[] => []);
+  for (let draw = 0; draw < draws; draw++) {
+    const toy = hiddenToy(n, draw);
+    for (let at = 0; at < order.length; at += BATCH) {
+      const part = order.slice(at, at + BATCH);
+      const found = trainHidden(
+        toy,
+        part.map((i) => pairs[i]),
+        steps,
+      );
+      for (const [k, i] of part.entries()) losses[i].push(found[k]);
+    }
+  }
+  return pairs.map((pair, i) => ({ ...pair, losses: losses[i] }));
 }
 
 function grid(perDecade: number): number[] {
