@@ -216,7 +216,7 @@ export function bitsPicture(
       marks: [
         Plot.line(plain, { ...place, stroke: TEAL, strokeDasharray: "5,3" }),
         Plot.line(double, { ...place, stroke: TEAL }),
-        Plot.dot(plain, { ...place, stroke: TEAL, fill: "white", r: 3.5 }),
+        Plot.dot(plain, { ...place, fill: TEAL, r: 3.5 }),
         Plot.dot(double, { ...place, fill: TEAL, r: 3.5 }),
         Plot.text(
           rows.filter((row) => row.size <= 256 || isPlain(row)),
@@ -294,7 +294,7 @@ export function beforeAfterPicture(
           fx: "base",
           stroke: "format",
           strokeWidth: 2,
-          fill: "white",
+          fill: "none",
           r: 4,
         }),
         Plot.dot(rows, { x: "after", y: "format", fx: "base", fill: "format", r: 4.5 }),
