@@ -31,7 +31,7 @@ export function declarationsToProse(held?: HeldOut): Compared {
 
 /** Speeches → a novel: the base knows the State of the Union addresses and learns Moby-Dick. */
 export function speechesToMobyDick(held?: HeldOut): Compared {
-  return compared(farShiftOf("english", held), "State of the Union → Moby-Dick", "The captain ");
+  return compared(farShiftOf("english", held), "State of the Union → Moby-Dick", "The captain");
 }
 
 /** Restaurants in any of 54 styles → the one style of a house: near, and soon learned. */
