@@ -121,10 +121,10 @@ for (const one of ofPapers) display(card(one));
 // %% Settings
 
 import { experience, experienced } from "./papers/claims/experience.ts";
-import { defineSettings, settingsTable } from "./support/index.ts";
+import { defineSettings, meanStd, settingsTable } from "./support/index.ts";
 
 const settings = defineSettings({
-  ranks: { quick: [1, 8], full: [1, 8, 32], about: "ranks of LoRA; 8 must be one of them", min: 1 },
+  ranks: { quick: [1, 8], full: [1, 4, 8, 32], about: "ranks of LoRA; 8 must be one of them", min: 1 },
   bases: { quick: 1, full: 2, about: "bases of the near shift", min: 1 },
   seeds: { quick: 1, full: 5, about: "paired seeds", min: 1 },
   steps: { quick: 40, full: 300, about: "steps of each adaptation", min: 1 },
@@ -138,6 +138,12 @@ display(fold("The settings of this run.", settingsTable(settings)));
 const seen = experience(settings);
 const gains = (["near", "far"] as const).flatMap((shift) =>
   settings.ranks.map((rank) => ({ shift, rank, closed: seen.closed(shift, `LoRA, r = ${rank}`) })),
+);
+display(
+  table(
+    gains.map(({ shift, rank, closed }) => ({ shift, rank, "gap closed": meanStd(closed) })),
+    { title: "LoRA on all linear layers, by rank" },
+  ),
 );
 const measured = experienced(seen, settings.ranks);
 for (const one of measured) display(card(one));
@@ -153,8 +159,6 @@ for (const one of measured) display(card(one));
 // looks like a case for full fine-tuning, too. `npm start -- claims --set ranks=1,2,4,8` finds the rank that is enough.
 
 // %% The answer
-
-import { meanStd } from "./support/index.ts";
 
 const all = [...parameters, ...memory, ...method, ...ofPapers, ...measured];
 const said = (verdict: string): number => all.filter((one) => card(one).verdicts[0] === verdict).length;
