@@ -59,7 +59,7 @@ export class RecordedGraph {
       ({ width, fontSize }) => ({
         legend: [
           { name: "forward: values", color: "#4269d0", sign: "→" },
-          { name: "backward: gradients of the loss", color: "#e0662b", sign: "←" },
+          { name: "backward: ∇, the gradient of the loss", color: "#e0662b", sign: "←" },
         ],
         options: {
           width,
@@ -85,7 +85,7 @@ export class RecordedGraph {
             text((node) => node.name, -2.5 * fontSize, { fontWeight: 600 }),
             text((node) => (node.op === "leaf" ? "a leaf" : node.op), -1.2 * fontSize),
             text((node) => shown(node.tensor), 0.3 * fontSize),
-            text((node) => `∂L/∂ = ${shown(node.tensor.grad)}`, 2.2 * fontSize),
+            text((node) => `∇ ${shown(node.tensor.grad)}`, 2.2 * fontSize),
           ],
         },
       }),
