@@ -3,7 +3,7 @@ import { mean } from "../../support/experiments/statistics.ts";
 import type { ArmResult } from "../../support/experiments/study.ts";
 import { interval, type Judgement } from "../../support/experiments/verdicts.ts";
 import { type Claim, every, formatNumber, lower, md, meanStd } from "../../support/index.ts";
-import { exponent } from "./linear-toy.ts";
+import { exponent, median } from "./linear-toy.ts";
 import {
   type Bootstrapped,
   best,
@@ -227,16 +227,20 @@ export interface Answer {
 export function answer({ widths, plus, runs, arms, turned, d }: Answer) {
   const [first, last] = [widths[0], widths[widths.length - 1]];
   const at = ({ pairs }: Width): string => formatNumber(ratioOf(center(pairs)), 0);
-  const gain = geometric(judged(last.single)) / geometric(pairLosses(last));
+  const pair = pairLosses(last);
+  const gain = median(judged(last.single).map((loss, i) => loss / pair[i]));
+  const grows = aboveBy(growth(widths, ratioOf), 0).verdict;
   const { etaA, etaB } = edges(widths);
   const seen = [...arms, turned].map((arm) => `${arm}, is ${word(against(runs, arm))} one rate`).join("; ");
-  const same = against(runs, arms[0]).verdict === against(runs, turned).verdict;
+  const verdicts = [...arms, turned].map((arm) => against(runs, arm).verdict);
+  const same = verdicts.every((verdict) => verdict === verdicts[0] && verdict !== "cannot tell");
   return md`
     - **One rate cannot fit both factors of a wide layer.** Whatever moves $A$ is multiplied by the width. In the paper's toy
       with a hidden layer the largest rate of $A$ at which training is stable goes as $n$ to the power
       ${two(mean(etaA))}, that of $B$ to the power ${two(mean(etaB))} (theory: −1 and 0).
-    - **So the best ratio $\\eta_B/\\eta_A$ grows with the width $n$**: from ${at(first)} at $n = ${first.n}$ to ${at(last)}
-      at $n = ${last.n}$. After ten steps there, the best single rate leaves ${formatNumber(gain, 1)} times the loss of the best pair.
+    - **The best ratio $\\eta_B/\\eta_A$ ${grows === "supported" ? "grows with the width $n$" : "should grow with the width $n$"}**: from ${at(first)} at $n = ${first.n}$ to ${at(last)}
+      at $n = ${last.n}$${grows === "cannot tell" ? " (too few draws to tell)" : ""}. After ten steps there, the best single rate leaves
+      ${formatNumber(gain, 1)} times the loss of the best pair in the median draw.
     - **LoRA+ keeps the output's size**: with $\\eta_A$ of order $1/n$ and $\\eta_B$ of order 1 all three terms of a step do
       not depend on the width (fitted exponent of $n$: ${two(mean(plus.exponents[0]))}).
     - **On a language model of width ${d}**, with equally many rates to try for every ratio: ${seen}.
