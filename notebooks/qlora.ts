@@ -24,12 +24,12 @@ const found = support.opening();
 const settings = support.defineSettings({
   blockSize: { quick: 64, about: "weights that share one constant, in models", min: 32 },
   rank: { quick: 4, about: "r of the adapters", min: 1 },
-  steps: { quick: 60, full: 240, about: "steps of tuning", min: 2 },
+  steps: { quick: 60, full: 200, about: "steps of tuning", min: 2 },
   seeds: { quick: 1, full: 5, about: "tuning runs of each format on each base", min: 1 },
   bases: { quick: 1, full: 2, about: "how many bases are tuned, 1 or 2", min: 1 },
   rates: { quick: [1.5e-2], full: [5e-3, 1.5e-2, 4.5e-2], about: "learning rates for each format" },
   rows: { quick: 64, full: 512, about: "held-out rows, a multiple of 32", min: 32 },
-  samples: { quick: 1 << 17, full: 1 << 20, about: "random numbers that are rounded", min: 4096 },
+  samples: { quick: 1 << 17, full: 1 << 19, about: "random numbers that are rounded", min: 4096 },
 });
 const { blockSize, rank, steps } = settings;
 quantize([0], { blockSize }); // a size that cannot be is refused here, before any experiment
