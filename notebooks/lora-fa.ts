@@ -436,12 +436,8 @@ display(
 
 import { multiplications, products, times } from "./papers/lora-fa/memory.ts";
 
-const timed = (["full", "lora", "lora-fa"] as const).map((method) => ({
-  method,
-  d: d / 2,
-  rank: 8,
-  rows: 2,
-}));
+const step = { d: d / 2, rank: 8, rows: 2 };
+const timed = (["full", "lora", "lora-fa"] as const).map((method) => ({ ...step, method }));
 const counts = timed.map(products);
 const milliseconds = times(timed, settings.turns);
 display(
