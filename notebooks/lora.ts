@@ -40,7 +40,9 @@ const found = opening();
 // $\Delta W$ can do with a low **rank**, that it needs to act in few directions only. A matrix of rank $r$ is a product
 // of two thin ones. LoRA trains these two and leaves $W_0$ as it is (equation 3, with the scale of §4.1):
 //
-// $$h = W_0 x + \tfrac{\alpha}{r} B A x, \qquad B \in \mathbb{R}^{d \times r},\quad A \in \mathbb{R}^{r \times k}$$
+// $$h = W_0 x + \tfrac{\alpha}{r} B A x$$
+//
+// with $B \in \mathbb{R}^{d \times r}$ and $A \in \mathbb{R}^{r \times k}$.
 
 // %% Settings and the picture
 

@@ -39,7 +39,8 @@ export function thinProduct(d: number, r: number): Picture {
           fill: "fill",
           fillOpacity: (part) => (part.fill === FROZEN ? 0.15 : 1),
         }),
-        Plot.text(words, { x: "x", y: "y", text: "text", fontSize: 13 }),
+        Plot.text(words.slice(0, 2), { x: "x", y: "y", text: "text", fontSize: 13, fill: "#1f2328" }), // on grey
+        Plot.text(words.slice(2), { x: "x", y: "y", text: "text", fontSize: 13 }),
         Plot.text([{ x: d + gap / 2, y: d / 2, text: "+" }], { x: "x", y: "y", text: "text", fontSize: 26 }),
       ],
     },
