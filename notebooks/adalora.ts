@@ -375,7 +375,12 @@ const all = pairs.map(({ ada }) => patternsAt(ada));
 const patterns = all[budgets.indexOf(middle)];
 const facts = page.patternFacts({ middle: patterns, least: all[0], most: all[all.length - 1], blocks });
 const maps = budgets.map((r, i) => ({ r, places: page.placesOf(all[i]) }));
-display(page.placesPicture(maps, `Dark: more than the even share. ${page.favoured(facts)} gets more.`));
+display(
+  page.placesPicture(
+    maps,
+    `Dark: more than the even share; no matrix can get more than it started with. ${page.favoured(facts)} gets more.`,
+  ),
+);
 
 // %% [markdown]
 // A pattern is worth talking about only if it comes back. Below, the ranks of all matrices are correlated between runs with

@@ -145,7 +145,7 @@ export function foundPicture(results: readonly PlantedResult[], caption: string)
         domain: ["noisy targets", "exact targets"].filter((n) => rows.some((r) => r.noise === n)),
       },
       x: { label: "planted rank", ticks: [0, 1, 2, 4, 5, 6], tickFormat: String },
-      y: { label: "rank found", domain: [0, 6.3], ticks: [0, 2, 4, 6], grid: true },
+      y: { label: "rank found", domain: [0, 6.3], ticks: [0, 2, 4, 6], tickFormat: String, grid: true },
       color: { type: "categorical", domain: SCORES.map(({ name }) => name), range: SERIES },
       marks: [
         Plot.frame({ stroke: "#ddd" }),
@@ -258,7 +258,7 @@ export function orthonormalPicture(results: readonly PlantedResult[]): Picture {
   );
   const ends = named.map(({ name }) => {
     const own = rows.filter((row) => row.name === name);
-    return `${own[own.length - 1].distance.toPrecision(2)} at ${name}`;
+    return `${Number(own[own.length - 1].distance.toPrecision(2))} at ${name}`;
   });
   return linePlot(rows, {
     x: "step",
