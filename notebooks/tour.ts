@@ -486,7 +486,7 @@ const success = counted.after > 0.9 * all ? "nearly all" : counted.after > 0.5 *
 found.show(
   md`
   - **A gradient is a walk back through a record.** The library records each op; \`backward\` multiplies by each derivative
-    on the way. It ${agrees ? "agrees" : "does not agree"} with the numbers on paper to the last bit (sections 2 and 6).
+    on the way. It ${agrees ? "agrees" : "does not agree"} with the numbers on paper to the last bit (parts 2 and 6 above).
   - **LoRA is two thin matrices.** $h = W_0x + s\\,BAx$. With $B = 0$ nothing changes at the start, and after training $BA$
     can be added to $W_0$: the merged model writes ${same(after, merged) ? "exactly the same sentences" : "almost the same sentences"}.
   - **It is enough to change how a model writes.** With ${page.formatNumber(adapters)} trained numbers beside ${page.formatNumber(numbers)} and

@@ -5,6 +5,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { asClaims } from "../../notebooks/papers/compare/claims.ts";
 import { Comparison } from "../../notebooks/papers/compare/comparison.ts";
+import { places, words } from "../../notebooks/papers/lora-family/half-houses.ts";
+import { truncatedModels } from "../../notebooks/papers/lora-family/truncate.ts";
+import { updatesOf } from "../../notebooks/papers/lora-family/updates.ts";
+import { houseStyle } from "../../notebooks/support/data/house-style.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import type { ArmResult } from "../../notebooks/support/experiments/study.ts";
 import {
   adaLora,
   adapter,
@@ -13,13 +19,7 @@ import {
   mergeError,
   plus,
   type Trained,
-} from "../../notebooks/papers/family/recipes.ts";
-import { places, words } from "../../notebooks/papers/lora-family/half-houses.ts";
-import { truncatedModels } from "../../notebooks/papers/lora-family/truncate.ts";
-import { updatesOf } from "../../notebooks/papers/lora-family/updates.ts";
-import { houseStyle } from "../../notebooks/support/data/house-style.ts";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
-import type { ArmResult } from "../../notebooks/support/experiments/study.ts";
+} from "../../notebooks/support/methods/recipes.ts";
 
 const family = suite("the family's pages");
 

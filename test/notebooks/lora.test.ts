@@ -39,10 +39,10 @@ import {
 import { decode, encode, taskDomain } from "../../notebooks/support/data/domain.ts";
 import { anyRestaurant, factsOf, houseStyle, sentence } from "../../notebooks/support/data/house-style.ts";
 import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
-import { prefixEmbedding, prefixLayer } from "../../notebooks/support/experiments/baselines.ts";
 import { corner } from "../../notebooks/support/experiments/latency.ts";
 import { type ArmResult, apart } from "../../notebooks/support/experiments/study.ts";
 import { meanStd } from "../../notebooks/support/index.ts";
+import { prefixEmbedding, prefixLayer } from "../../notebooks/support/methods/baselines.ts";
 
 const test = suite("support of the lora notebook");
 

@@ -13,8 +13,8 @@ import {
   bitFit,
   fullFineTuning,
   lastBlocks,
-} from "../../notebooks/support/experiments/baselines.ts";
-import { separateAttention } from "../../notebooks/support/experiments/separate-attention.ts";
+} from "../../notebooks/support/methods/baselines.ts";
+import { separateAttention } from "../../notebooks/support/methods/separate-attention.ts";
 
 const models = suite("models of the notebooks");
 

@@ -34,8 +34,8 @@ import {
 import { PUBLISHED } from "../../notebooks/papers/qlora/paper.ts";
 import { taskDomain } from "../../notebooks/support/data/domain.ts";
 import { houseStyle } from "../../notebooks/support/data/house-style.ts";
-import { checkpointBlocks } from "../../notebooks/support/experiments/checkpointed.ts";
 import { validationLoss } from "../../notebooks/support/experiments/evaluation.ts";
+import { checkpointBlocks } from "../../notebooks/support/methods/checkpointed.ts";
 
 const test = suite("qlora notebook");
 

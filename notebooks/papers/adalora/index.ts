@@ -1,8 +1,8 @@
 /** @file What the AdaLoRA page uses of its own. Zhang et al., 2023, arXiv:2303.10512. */
 
 export { adamW } from "../../support/experiments/harness.ts";
-export { separateAttention } from "../../support/experiments/separate-attention.ts";
 export { farShiftOf, readersShift } from "../../support/index.ts";
+export { separateAttention } from "../../support/methods/separate-attention.ts";
 export * from "./claims.ts";
 export {
   budgetPicture,

@@ -1,8 +1,8 @@
 /** @file AdaLoRA and LoRA at equal budgets on a language model, as arms of `study`. */
 import { AdaLoRA } from "lowrank/lora";
 import type { GPT2 } from "lowrank/nn";
-import { separateAttention } from "../../support/experiments/separate-attention.ts";
 import type { Arm } from "../../support/experiments/study.ts";
+import { separateAttention } from "../../support/methods/separate-attention.ts";
 import type { Pattern } from "./places.ts";
 import { scheduleOf } from "./planted-study.ts";
 import { adaLora, lora, type Subject, unevenLora } from "./runs.ts";

@@ -5,9 +5,7 @@
 import { inject } from "lowrank/lora";
 import type { GPT2 } from "lowrank/nn";
 import { quantizeModel } from "lowrank/quant";
-import { fullFineTuning } from "../../support/experiments/baselines.ts";
 import { adamW } from "../../support/experiments/harness.ts";
-import { separateAttention } from "../../support/experiments/separate-attention.ts";
 import { farShiftOf, type KnownShift, nearShift } from "../../support/experiments/shifts.ts";
 import { mean } from "../../support/experiments/statistics.ts";
 import { type Arm, type ArmResult, study } from "../../support/experiments/study.ts";
@@ -20,6 +18,8 @@ import {
   lower,
   noWorse,
 } from "../../support/experiments/verdicts.ts";
+import { fullFineTuning } from "../../support/methods/baselines.ts";
+import { separateAttention } from "../../support/methods/separate-attention.ts";
 import type { Statement } from "./statement.ts";
 
 type OneArm = Arm<GPT2, null, undefined>;

@@ -2,7 +2,7 @@
 export { vera } from "../../../test/lora/methods/vera.ts";
 export { mean } from "../../support/experiments/statistics.ts";
 export { halfway, reordered, study } from "../../support/experiments/study.ts";
-export { adaLora, adapter, biases, everything, plus } from "../family/recipes.ts";
+export { adaLora, adapter, biases, everything, plus } from "../../support/methods/recipes.ts";
 export { choices } from "./choices.ts";
 export { asClaims } from "./claims.ts";
 export { Comparison } from "./comparison.ts";

@@ -1,5 +1,5 @@
 /** @file What is kept of a reported run: whether merging is exact, and what the model writes. */
-import { mergeError, type Trained } from "../family/recipes.ts";
+import { mergeError, type Trained } from "../../support/methods/recipes.ts";
 import { type Compared, continued } from "./shifts.ts";
 
 export interface Kept {

@@ -1,9 +1,9 @@
 /** @file The methods that DoRA's page compares on text, as arms of a study; all follow the queries as they train. */
 import { type AdapterConfig, inject } from "lowrank/lora";
 import type { GPT2, Module } from "lowrank/nn";
-import { fullFineTuning } from "../../support/experiments/baselines.ts";
 import { adamW, type Prepared } from "../../support/experiments/harness.ts";
 import type { Arm } from "../../support/experiments/study.ts";
+import { fullFineTuning } from "../../support/methods/baselines.ts";
 import { follow, type Moved } from "./magnitude-direction.ts";
 
 export type TextArm = Arm<GPT2, readonly Moved[], readonly Moved[]>;

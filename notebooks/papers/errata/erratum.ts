@@ -1,7 +1,7 @@
 /** @file What an erratum is, and how a printed number can come from the right one. */
 
 export interface Erratum {
-  /** The place in the paper: "table 4, LoRA on q, k, v, o, r = 64". */
+  /** The place in the paper, as a reader would look for it. */
   readonly place: string;
   /** What is printed there. */
   readonly printed: string;

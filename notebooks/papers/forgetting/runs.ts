@@ -5,7 +5,6 @@
 import { inject } from "lowrank/lora";
 import type { GPT2 } from "lowrank/nn";
 import type { Domain } from "../../support/data/domain.ts";
-import { fullFineTuning } from "../../support/experiments/baselines.ts";
 import { committedBase } from "../../support/experiments/bases.ts";
 import { validationLoss } from "../../support/experiments/evaluation.ts";
 import { adamW, runMethod } from "../../support/experiments/harness.ts";
@@ -13,6 +12,7 @@ import type { KnownShift } from "../../support/experiments/shifts.ts";
 import { mean, sum } from "../../support/experiments/statistics.ts";
 import { study } from "../../support/experiments/study.ts";
 import type { Judgement } from "../../support/experiments/verdicts.ts";
+import { fullFineTuning } from "../../support/methods/baselines.ts";
 import { NotebookError } from "../../support/terminal/errors.ts";
 import { progress } from "../../support/terminal/progress.ts";
 import {

@@ -1,9 +1,9 @@
 /** @file The methods that LoRA-FA's page compares, as arms of a study. */
 import { type AdapterConfig, inject, LoraFAAdamW } from "lowrank/lora";
 import type { GPT2, Module } from "lowrank/nn";
-import { fullFineTuning } from "../../support/experiments/baselines.ts";
 import { adamW, type Prepared } from "../../support/experiments/harness.ts";
 import type { Arm } from "../../support/experiments/study.ts";
+import { fullFineTuning } from "../../support/methods/baselines.ts";
 
 export type QualityArm = Arm<GPT2, null, null>;
 

@@ -4,11 +4,11 @@ import { type Bytes, kernelCounts, random, scope } from "lowrank/core";
 import { LoRA, LoraFA, viewWeight } from "lowrank/lora";
 import { GPT2, Linear, type Module } from "lowrank/nn";
 import { gpt2Fields } from "../../support/experiments/base-model.ts";
-import { fullFineTuning } from "../../support/experiments/baselines.ts";
-import { checkpointBlocks } from "../../support/experiments/checkpointed.ts";
 import { adamW } from "../../support/experiments/harness.ts";
 import { noise, stepMemory } from "../../support/experiments/measured-step.ts";
 import { sum } from "../../support/experiments/statistics.ts";
+import { fullFineTuning } from "../../support/methods/baselines.ts";
+import { checkpointBlocks } from "../../support/methods/checkpointed.ts";
 import { adapters } from "./arms.ts";
 
 /** Numbers that one layer [out, in] keeps for backward per token; its input has a gradient, parameters are not counted. */

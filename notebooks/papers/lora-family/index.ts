@@ -5,7 +5,15 @@ export { houseStyle } from "../../support/data/house-style.ts";
 export { validationLoss } from "../../support/experiments/evaluation.ts";
 export { nearShift, taskShift } from "../../support/experiments/shifts.ts";
 export { mean } from "../../support/experiments/statistics.ts";
-export { adaLora, adapter, biases, everything, mergeError, plus, type Trained } from "../family/recipes.ts";
+export {
+  adaLora,
+  adapter,
+  biases,
+  everything,
+  mergeError,
+  plus,
+  type Trained,
+} from "../../support/methods/recipes.ts";
 export { choices } from "./choices.ts";
 export { countsTable } from "./counts.ts";
 export { example, places, words } from "./half-houses.ts";

@@ -3,7 +3,7 @@
 import { noGrad } from "lowrank/autograd";
 import { frobeniusNorm, scope, svd, withPrecision } from "lowrank/core";
 import { isLinearLike, type LanguageModel } from "lowrank/nn";
-import type { Trained } from "../family/recipes.ts";
+import type { Trained } from "../../support/methods/recipes.ts";
 
 /** ΔW [out, in] of one layer. */
 export interface Update {

@@ -2,11 +2,11 @@
 import { random } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import { type GPT2, nextTokenLoss } from "lowrank/nn";
-import { fullFineTuning } from "../../support/experiments/baselines.ts";
 import { adamW, runMethod } from "../../support/experiments/harness.ts";
 import { release } from "../../support/experiments/memory.ts";
 import { mean } from "../../support/experiments/statistics.ts";
 import { type Arm, type ArmResult, type Shift, study } from "../../support/experiments/study.ts";
+import { fullFineTuning } from "../../support/methods/baselines.ts";
 import { progress } from "../../support/terminal/progress.ts";
 
 export type RegretArm = Arm<GPT2, GPT2, undefined>;

@@ -1,6 +1,6 @@
 /** @file What belongs to the page on LoRA. */
 
-export { separateAttention } from "../../support/experiments/separate-attention.ts";
+export { separateAttention } from "../../support/methods/separate-attention.ts";
 export { aboutDirections, aboutMatrices, aboutRanks, againstOthers, laws } from "./claims.ts";
 export * from "./findings.ts";
 export { ALPHA, adapters, biases, everywhere, full, lora, prefix, run, search } from "./methods.ts";

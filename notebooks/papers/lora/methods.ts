@@ -5,10 +5,8 @@
 import { random } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import type { GPT2, LanguageModel } from "lowrank/nn";
-import { adapterH, bitFit, prefixLayer } from "../../support/experiments/baselines.ts";
 import { accuracy } from "../../support/experiments/evaluation.ts";
 import { adamW } from "../../support/experiments/harness.ts";
-import { separateAttention } from "../../support/experiments/separate-attention.ts";
 import {
   type Arm,
   type ArmResult,
@@ -16,6 +14,8 @@ import {
   type StudyOptions,
   study,
 } from "../../support/experiments/study.ts";
+import { adapterH, bitFit, prefixLayer } from "../../support/methods/baselines.ts";
+import { separateAttention } from "../../support/methods/separate-attention.ts";
 import { type TrainedUpdate, updatesOf } from "./subspaces.ts";
 
 export interface Method<M extends LanguageModel = GPT2> {

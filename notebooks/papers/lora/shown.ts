@@ -2,13 +2,13 @@
 import { random } from "lowrank/core";
 import { inject } from "lowrank/lora";
 import type { GPT2, LanguageModel } from "lowrank/nn";
-import { adapterH } from "../../support/experiments/baselines.ts";
 import { accuracy, validationLoss } from "../../support/experiments/evaluation.ts";
 import { corner, latencies } from "../../support/experiments/latency.ts";
-import { separateAttention } from "../../support/experiments/separate-attention.ts";
 import { mean } from "../../support/experiments/statistics.ts";
 import { type ArmResult, halfway, reordered, type Shift } from "../../support/experiments/study.ts";
 import { type Claim, fold, type KnownShift, md, meanStd, type Spread, table } from "../../support/index.ts";
+import { adapterH } from "../../support/methods/baselines.ts";
+import { separateAttention } from "../../support/methods/separate-attention.ts";
 import type { Displayable } from "../../support/show/display.ts";
 import type { Folded } from "../../support/show/fold.ts";
 import type { Table } from "../../support/show/table.ts";

@@ -4,4 +4,5 @@ export { llamas, paged, total } from "./memory.ts";
 export * from "./models.ts";
 export { claims, PUBLISHED } from "./paper.ts";
 export * from "./pictures.ts";
+export * from "./pictures-of-models.ts";
 export * from "./tables.ts";

@@ -14,8 +14,8 @@ import {
   orthogonality,
 } from "lowrank/lora";
 import { AdamW, evaluated, type LanguageModel, type Module } from "lowrank/nn";
-import type { Batch } from "../../support/data/domain.ts";
-import { adamW, type Prepared } from "../../support/experiments/harness.ts";
+import type { Batch } from "../data/domain.ts";
+import { adamW, type Prepared } from "../experiments/harness.ts";
 
 /** An adapted language model. */
 export interface Trained {
