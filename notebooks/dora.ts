@@ -16,7 +16,7 @@ const settings = defineSettings({
   rank: { quick: 4, about: "r of LoRA and DoRA; DoRA is tried at half of it, too", min: 2 },
   toys: { quick: 20, about: "seeds of the toy", min: 1 },
   toySteps: { quick: 120, full: 600, about: "steps of training each toy", min: 2 },
-  steps: { quick: 40, full: 200, about: "steps on text; the rates are chosen at half of them", min: 4 },
+  steps: { quick: 40, full: 160, about: "steps on text; the rates are chosen at half of them", min: 4 },
   rates: { quick: [1.4e-2], full: [7e-3, 1.4e-2, 2.8e-2], about: "learning rates tried on text" },
   seeds: { quick: 1, full: 5, about: "runs on text of each method from each base", min: 1 },
   bases: { quick: 1, full: 2, about: "bases that know the restaurants, at most 2", min: 1 },

@@ -17,7 +17,7 @@ const settings = defineSettings({
   rank: { quick: 4, about: "r of LoRA and LoRA-FA; LoRA-FA is tried at twice the rank, too", min: 1 },
   ranks: { quick: [1, 8, 32], full: [1, 2, 4, 8, 16, 32], about: "ranks of the memory", min: 1 },
   width: { quick: 256, about: "width d of the model whose memory is measured", min: 32 },
-  steps: { quick: 40, full: 200, about: "steps on text; the rates are chosen at half of them", min: 4 },
+  steps: { quick: 40, full: 160, about: "steps on text; the rates are chosen at half of them", min: 4 },
   rates: { quick: [1.4e-2], full: [7e-3, 1.4e-2, 2.8e-2], about: "LoRA's learning rates tried" },
   seeds: { quick: 1, full: 5, about: "runs of each method from each base", min: 1 },
   bases: { quick: 1, full: 2, about: "bases that know the restaurants, at most 2", min: 1 },

@@ -35,13 +35,13 @@ const found = opening();
 
 const settings = defineSettings({
   ratio: { quick: 16, about: "λ of the step by hand and of the run that is shown", min: 1 },
-  widths: { quick: [50, 200], full: [50, 100, 200, 400, 800], about: "widths n of the hidden toy", min: 2 },
+  widths: { quick: [50, 200], full: [50, 100, 200, 400], about: "widths n of the hidden toy", min: 2 },
   toySteps: { quick: 10, about: "steps of that toy", min: 1 },
   toySeeds: { quick: 6, full: 20, about: "draws of each toy", min: 2 },
   linear: { quick: [64, 256, 1024], full: [64, 256, 1024, 4096], about: "widths of the linear toy", min: 2 },
   loop: { quick: 60, full: 200, about: "steps of the run that is shown", min: 2 },
-  steps: { quick: 30, full: 150, about: "steps of the comparison on a language model", min: 2 },
-  rows: { quick: 6, about: "rows of a batch there", min: 1 },
+  steps: { quick: 30, full: 120, about: "steps of the comparison on a language model", min: 2 },
+  rows: { quick: 4, about: "rows of a batch there", min: 1 },
   heldOut: { quick: 256, full: 512, about: "held-out windows there, a multiple of 32", min: 32 },
   seeds: { quick: 1, full: 5, about: "runs of every ratio there", min: 1 },
   search: { quick: 0, full: 2, about: "further runs by which rates are chosen (0: not chosen)" },

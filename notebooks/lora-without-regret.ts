@@ -32,7 +32,7 @@ const found = show.opening();
 
 const settings = show.defineSettings({
   alpha: { quick: 32, about: "α of LoRA; the update is (α/r) B A", min: 1 },
-  ranks: { quick: [1, 8], full: [1, 2, 4, 8, 32], about: "ranks of the curves of rates", min: 1 },
+  ranks: { quick: [1, 8], full: [1, 4, 8, 32], about: "ranks of the curves of rates", min: 1 },
   rates: { quick: 4, full: 6, about: "learning rates tried for each arm, over a factor of 32", min: 3 },
   steps: { quick: 14, full: 120, about: "steps of an adaptation, twice as many on the near shift", min: 2 },
   rows: { quick: 4, about: "rows of a batch", min: 1 },
@@ -41,9 +41,9 @@ const settings = show.defineSettings({
   seeds: { quick: 1, full: 5, about: "seeds of the comparisons at the best rates", min: 1 },
   near: { quick: false, full: true, about: "the best rates on the near shift, too, at two widths" },
   batches: { quick: [4, 32], full: [4, 16, 64], about: "rows of a batch where it varies", min: 1 },
-  seen: { quick: 96, full: 512, about: "rows that a run sees where the batch varies", min: 1 },
+  seen: { quick: 96, full: 384, about: "rows that a run sees where the batch varies", min: 1 },
   facts: { quick: [16, 64], full: [32, 96, 192, 320], about: "numbers of facts to store", min: 1 },
-  exposures: { quick: 100, full: 500, about: "how often each fact is shown", min: 1 },
+  exposures: { quick: 100, full: 300, about: "how often each fact is shown", min: 1 },
 });
 const { alpha, steps, rows, ranks } = settings;
 

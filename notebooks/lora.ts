@@ -51,14 +51,14 @@ const settings = defineSettings({
   alpha: { quick: page.ALPHA, about: "α of all runs", min: 1 },
   ranks: { quick: [1, 4, 16], full: [1, 2, 4, 8, 32], about: "ranks on queries and values", min: 1 },
   wide: { quick: [1, 16], full: [1, 4, 32], about: "ranks on all layers", min: 1 },
-  rules: { quick: [1], full: [0, 1], about: "rules of the simpler houses, 0 to 3" },
-  steps: { quick: 120, full: 300, about: "steps of an adaptation", min: 2 },
+  rules: { quick: [1], about: "rules of the simpler houses, 0 to 3" },
+  steps: { quick: 120, full: 200, about: "steps of an adaptation", min: 2 },
   bases: { quick: 1, full: 2, about: "base models that write about restaurants", min: 1 },
   seeds: { quick: 1, full: 5, about: "runs of each method on each base", min: 1 },
   search: { quick: 0, full: 3, about: "further seeds, that choose learning rates (0: usual ones)" },
   more: { quick: false, full: true, about: "whether other places for LoRA are compared" },
-  classify: { quick: 0, full: 240, about: "steps of the classification; 0: leave it out" },
-  rows: { quick: 8, about: "rows of a batch", min: 1 },
+  classify: { quick: 0, full: 160, about: "steps of the classification; 0: leave it out" },
+  rows: { quick: 4, about: "rows of a batch", min: 1 },
   held: {
     quick: 128,
     full: 512,
@@ -392,7 +392,7 @@ if (settings.classify > 0) {
   display(page.searchFold(rates, outcome, 0.01 * tasks[0].before));
   const [, onTwo, onEach, ...theirs] = six.map((method) => outcome.gains(method));
   display(replication(page.againstOthers(onTwo, onEach, theirs)));
-} else display(page.inFull("classify=240"));
+} else display(page.inFull("classify=160"));
 
 // %% [markdown]
 // ## What does ΔW do?
