@@ -120,7 +120,7 @@ for (const one of ofPapers) display(card(one));
 
 // %% Settings
 
-import { experience, experienced } from "./papers/claims/experience.ts";
+import { experience, experienced, twoAnswers } from "./papers/claims/experience.ts";
 import { defineSettings, meanStd, settingsTable } from "./support/index.ts";
 
 const settings = defineSettings({
@@ -175,8 +175,7 @@ const bothAnswers = linePlot(
     yLabel: "% of full fine-tuning's gain",
     references: [{ y: 100, name: "full fine-tuning" }],
     title: "One statement, two answers: does LoRA reach full fine-tuning?",
-    caption:
-      "Near what the model knows, a small rank reaches full fine-tuning. Far from it, each rank leaves a part, and more rank leaves less.",
+    caption: twoAnswers(gains),
   },
 );
 found.show(

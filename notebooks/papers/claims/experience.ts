@@ -202,3 +202,23 @@ export function experienced(seen: Experience, ranks: readonly number[]): Stateme
     },
   ];
 }
+
+/** What the shares of full fine-tuning's gain say of a near and of a far shift, in two sentences. */
+export function twoAnswers(
+  gains: readonly { readonly shift: string; readonly rank: number; readonly closed: readonly number[] }[],
+): string {
+  const [near, far] = ["near", "far"].map((shift) =>
+    gains
+      .filter((one) => one.shift === shift)
+      .map(({ rank, closed }) => ({ rank, share: Math.round(100 * mean(closed)) }))
+      .sort((one, other) => one.rank - other.rank),
+  );
+  const enough = near.find(({ share }) => share >= 97);
+  const [least, most] = [far[0], far[far.length - 1]];
+  return [
+    enough
+      ? `Near what the model knows, rank ${enough.rank} has ${enough.share} % of full fine-tuning's gain.`
+      : `Near what the model knows, the best rank has ${Math.max(...near.map(({ share }) => share))} % of full fine-tuning's gain.`,
+    `Far from it, rank ${least.rank} has ${least.share} % and rank ${most.rank} has ${most.share} %.`,
+  ].join(" ");
+}

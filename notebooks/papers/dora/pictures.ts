@@ -97,7 +97,7 @@ export function toyPicture(toys: readonly ToyResult[]): Picture {
       yDomain: [0.8 * FLOOR, 1.3],
       title: "Three goals: the error that training leaves, by rank",
       caption:
-        "Rings: the least error that any update of rank r leaves (Eckart and Young). LoRA reaches it everywhere. Where the lengths of rows must change, DoRA goes far below it. Errors under 0.0001 are drawn at the bottom.",
+        "Rings: the least error that any update of rank r leaves (Eckart and Young). LoRA cannot go below them; DoRA can, where the lengths of rows change. Errors under 0.0001 are drawn at the bottom.",
       plot: {
         marks: [
           Plot.dot(least, {

@@ -111,7 +111,7 @@ export function outcomePicture(outcomes: readonly Outcome[], title: string): Pic
     },
     {
       title,
-      caption: "Left is less memory, down is better. LoRA-FA moves left, and up.",
+      caption: "Left is less memory, down is a lower loss. Lower left would be better in both.",
       text: outcomes
         .map(({ method, loss, saved }) => `${method}: ${loss.toFixed(3)} nats, ${saved.toFixed(0)} KiB`)
         .join("\n"),

@@ -33,7 +33,7 @@ export function capacityPicture(stored: readonly Stored[]): Picture {
     xLabel: "bits in the facts",
     yLabel: "bits recalled",
     caption:
-      "With few facts all are recalled, whatever the rank. With more, the curves leave the line, the lowest rank first.",
+      "On the line all facts are recalled. Where a curve leaves it, its rank holds no more at this length of training.",
     plot: {
       color: {
         type: "categorical",
