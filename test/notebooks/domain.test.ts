@@ -12,8 +12,8 @@ import {
 } from "../../notebooks/support/data/domain.ts";
 import { anyStyle, houseStyle, LONGEST } from "../../notebooks/support/data/house-style.ts";
 import { arithmetic, examples } from "../../notebooks/support/data/tasks.ts";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
 import { validationLoss } from "../../notebooks/support/experiments/evaluation.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/gpt2-fields.ts";
 
 const domains = suite("domains");
 

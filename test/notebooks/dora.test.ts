@@ -10,7 +10,7 @@ import { forwardPass, normSavings } from "../../notebooks/papers/dora/memory.ts"
 import { pooled, within } from "../../notebooks/papers/dora/moved.ts";
 import { eckartYoung, forms, plant, trainPlanted } from "../../notebooks/papers/dora/planted.ts";
 import { houseAnswer } from "../../notebooks/papers/dora/texts.ts";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/gpt2-fields.ts";
 
 const dora = suite("the page on DoRA");
 

@@ -9,7 +9,7 @@ import { places, words } from "../../notebooks/papers/lora-family/half-houses.ts
 import { truncatedModels } from "../../notebooks/papers/lora-family/truncate.ts";
 import { updatesOf } from "../../notebooks/papers/lora-family/updates.ts";
 import { houseStyle } from "../../notebooks/support/data/house-style.ts";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/gpt2-fields.ts";
 import type { ArmResult } from "../../notebooks/support/experiments/study.ts";
 import {
   adaLora,

@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { taskDomain } from "../../notebooks/support/data/domain.ts";
 import { arithmetic } from "../../notebooks/support/data/tasks.ts";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/gpt2-fields.ts";
 import { adamW, adapt, type Prepared, runMethod } from "../../notebooks/support/experiments/harness.ts";
 
 const harness = suite("training harness");

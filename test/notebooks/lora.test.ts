@@ -38,7 +38,7 @@ import {
 } from "../../notebooks/papers/lora/subspaces.ts";
 import { decode, encode, taskDomain } from "../../notebooks/support/data/domain.ts";
 import { anyRestaurant, factsOf, houseStyle, sentence } from "../../notebooks/support/data/house-style.ts";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/gpt2-fields.ts";
 import { corner } from "../../notebooks/support/experiments/latency.ts";
 import { type ArmResult, apart } from "../../notebooks/support/experiments/study.ts";
 import { meanStd } from "../../notebooks/support/index.ts";

@@ -5,7 +5,7 @@ import { countParameters } from "lowrank/lora";
 import { GPT2 } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/gpt2-fields.ts";
 import {
   adapterH,
   adapterL,

@@ -5,8 +5,8 @@ import { GPT2, SGD } from "lowrank/nn";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Batch, Domain } from "../../notebooks/support/data/domain.ts";
-import { gpt2Fields } from "../../notebooks/support/experiments/base-model.ts";
 import { validationLoss } from "../../notebooks/support/experiments/evaluation.ts";
+import { gpt2Fields } from "../../notebooks/support/experiments/gpt2-fields.ts";
 import {
   type Arm,
   type ArmResult,

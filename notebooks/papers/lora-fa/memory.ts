@@ -3,7 +3,7 @@ import { savedBytes, tensor } from "lowrank/autograd";
 import { type Bytes, kernelCounts, random, scope } from "lowrank/core";
 import { LoRA, LoraFA, viewWeight } from "lowrank/lora";
 import { GPT2, Linear, type Module } from "lowrank/nn";
-import { gpt2Fields } from "../../support/experiments/base-model.ts";
+import { gpt2Fields } from "../../support/experiments/gpt2-fields.ts";
 import { adamW } from "../../support/experiments/harness.ts";
 import { noise, stepMemory } from "../../support/experiments/measured-step.ts";
 import { sum } from "../../support/experiments/statistics.ts";

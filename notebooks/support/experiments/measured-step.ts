@@ -2,7 +2,7 @@
 import { random } from "lowrank/core";
 import { GPT2, type Module } from "lowrank/nn";
 import { type Batch, type Domain, VOCABULARY } from "../data/domain.ts";
-import { gpt2Fields } from "./base-model.ts";
+import { gpt2Fields } from "./gpt2-fields.ts";
 import { adamW, trainingMemory } from "./harness.ts";
 
 export interface Measured {
