@@ -124,12 +124,12 @@ import { experience, experienced, twoAnswers } from "./papers/claims/experience.
 import { defineSettings, meanStd, settingsTable } from "./support/index.ts";
 
 const settings = defineSettings({
-  ranks: { quick: [1, 8], full: [1, 4, 8, 32], about: "ranks of LoRA; 8 must be one of them", min: 1 },
+  ranks: { quick: [1, 8], full: [1, 8, 32], about: "ranks of LoRA; 8 must be one of them", min: 1 },
   bases: { quick: 1, full: 2, about: "bases of the near shift", min: 1 },
   seeds: { quick: 1, full: 5, about: "paired seeds", min: 1 },
-  steps: { quick: 40, full: 200, about: "steps of each adaptation", min: 1 },
+  steps: { quick: 40, full: 300, about: "steps of each adaptation", min: 1 },
   held: { quick: 64, full: 512, about: "held-out rows, a multiple of 32", min: 32 },
-  rows: { quick: 4, about: "rows of a batch", min: 1 },
+  rows: { quick: 4, full: 8, about: "rows of a batch", min: 1 },
 });
 display(fold("The settings of this run.", settingsTable(settings)));
 

@@ -37,19 +37,19 @@ export const full: Method<LanguageModel> = {
 export const biases: Method = {
   name: "BitFit",
   ratedAs: "BitFit",
-  rates: [5e-3, 1e-2, 2e-2],
+  rates: [1e-2, 2e-2, 4e-2],
   prepare: bitFit,
 };
 export const adapters = (width: number): Method => ({
   name: `adapters, width ${width}`,
   ratedAs: `adapters, width ${width}`,
-  rates: [2.5e-3, 5e-3, 1e-2],
+  rates: [1e-2, 2e-2, 4e-2],
   prepare: (model, seed) => adapterH(model, { width, rng: random(seed) }),
 });
 export const prefix = (tokens: number): Method => ({
   name: `prefix, ${tokens} tokens`,
   ratedAs: `prefix, ${tokens} tokens`,
-  rates: [5e-3, 1e-2, 2e-2],
+  rates: [2e-2, 4e-2, 8e-2],
   prepare: (model, seed) => prefixLayer(model, { tokens, rng: random(seed) }),
 });
 
@@ -123,7 +123,7 @@ function armOf<M extends LanguageModel>(
 const NOTHING: Kept = { updates: new Map(), right: Number.NaN };
 
 /**
- * Tries three rates for each method, and a fourth where the best is at the edge, in half of the steps; on rows and with seeds that are not reported. Without search
+ * Tries three rates for each method, and up to two more where the best is at the edge, in half of the steps; on rows and with seeds that are not reported. Without search
  * seeds, nothing.
  */
 export function search<M extends LanguageModel>(
@@ -138,7 +138,7 @@ export function search<M extends LanguageModel>(
     searchSteps: Math.ceil(steps / 2),
     rows,
     search: seeds,
-    widen: 1,
+    widen: 2,
     seeds: 0,
   });
 }

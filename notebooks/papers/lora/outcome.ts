@@ -49,9 +49,9 @@ export class Outcome {
     return this.#of(method).map(({ runs }) => runs.map(({ read }) => read.updates));
   }
 
-  /** Percent of the held-out rows that are right, where it was measured; NaN elsewhere. */
-  accuracies(method: Named): number[] {
-    return this.#of(method).flatMap(({ runs }) => runs.map(({ read }) => 100 * read.right));
+  /** Percent of the held-out rows that are right, base by base, where it was measured; NaN elsewhere. */
+  accuracies(method: Named): number[][] {
+    return this.#of(method).map(({ runs }) => runs.map(({ read }) => 100 * read.right));
   }
 
   /** Whether the method ran. */

@@ -68,7 +68,7 @@ export function methodTable(
     "% of all": (100 * outcome.trained(method)) / outcome.trained(full),
     "held-out loss": meanStd(outcome.losses(method)),
     "gain, %": percent(outcome.gains(method)),
-    "right, %": meanStd(outcome.accuracies(method)),
+    "right, %": meanStd(outcome.accuracies(method).flat()),
   }));
   const judged = rows.some((row) => Number.isFinite(Number(row["right, %"])));
   const of = `Loss in nats a character${runs > 1 ? `, mean ± standard deviation of ${runs} runs` : ""}.`;
