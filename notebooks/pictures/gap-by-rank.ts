@@ -86,7 +86,7 @@ function draw(points: readonly Point[], { text, ...colours }: Colours): string {
           Plot.axisX(ranks, {
             text: String,
             tickSize: 0,
-            label: `rank r of the update ΔW = B A (full rank: ${most})`,
+            label: `rank r of the update ΔW = B A (full rank: 64)`,
             labelArrow: "none",
             labelAnchor: "center",
           }),
