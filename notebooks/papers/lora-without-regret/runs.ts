@@ -132,7 +132,7 @@ export function curveOf(tried: readonly Tried[], arm: string, shift: string) {
   }));
 }
 
-/** The training loss of the first steps with a constant rate. All arms see the same batches. */
+/** The loss before each of the first steps with a constant rate, all on one batch, the same for all arms of a seed. */
 export function firstSteps(
   arm: RegretArm,
   shift: Shift<GPT2>,
@@ -140,9 +140,8 @@ export function firstSteps(
 ): number[] {
   const model = shift.copy();
   const { module, optimizer } = arm.prepare(model, { rate: arm.rates[0], seed, steps });
-  const held = random(seed);
-  const losses = Array.from({ length: steps }, (_, step) => {
-    const { ids, labels } = shift.domain.batch(rows, held.split(step));
+  const { ids, labels } = shift.domain.batch(rows, random(seed));
+  const losses = Array.from({ length: steps }, () => {
     const loss = nextTokenLoss(model, ids, labels);
     const value = loss.item();
     loss.backward();
