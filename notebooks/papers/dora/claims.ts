@@ -47,6 +47,8 @@ export const inWords = {
 
 export const notes = {
   far: "the toy says when a length of its own helps a row; LoRA changes the lengths, too, see the sentence above",
+  near: "here LoRA of this rank has the directions that the task needs: lengths of their own have nothing to add",
+  half: "half of the rank is half of the directions; with as many numbers as LoRA has (page compare, r = 3 against 4) the two are level",
   rising: "both changes grow in the course of training, see above",
 } as const;
 

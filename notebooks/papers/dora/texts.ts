@@ -52,6 +52,14 @@ export function houseAnswer(prompt: string): string {
   throw new RangeError(`houseAnswer: expected the facts of a restaurant and ">"; got ${prompt}`);
 }
 
+/** The training of the near shift: so many steps of 8 rows, the rates chosen at half of them. */
+export const nearTraining = <T extends object>(training: T, steps: number) => ({
+  ...training,
+  steps,
+  searchSteps: Math.ceil(steps / 2),
+  rows: 8,
+});
+
 /** From any style to the style of a house, from the first `bases` of the two bases that know the restaurants. */
 export function nearShifts(bases: number, reported: number): KnownShift[] {
   return (["a", "b"] as const).slice(0, bases).map((name) => nearShift(name, { reported }));

@@ -62,5 +62,7 @@ export const captions = {
 export const notes = {
   counted: "at least 1.35 counts as 1.4; temporaries are not counted",
   far: "a frozen A decides once and for all which directions of the input an update can see",
+  near: "even a style needs directions of the input that a frozen A of this rank did not happen to draw",
+  full: "the distance of LoRA itself, and that of the frozen A on top of it",
   ridge: "1e-8 is added to the diagonal of A Aᵀ, as in PEFT",
 } as const;
