@@ -49,7 +49,7 @@ const settings = defineSettings({
   noise: { quick: 0.3, about: "standard deviation of the noise in the planted task's targets" },
   plantedSteps: { quick: 250, full: 600, about: "steps on the planted task", min: 20 },
   budgets: { quick: [2], full: [1, 2, 4], about: "triplets per matrix on the language model", min: 1 },
-  steps: { quick: 50, full: 120, about: "steps on the language model", min: 20 },
+  steps: { quick: 50, full: 240, about: "steps on the language model", min: 20 },
   rows: { quick: 4, about: "rows of a batch there", min: 1 },
   heldOut: { quick: 256, full: 512, about: "held-out windows of text, a multiple of 32", min: 32 },
   seeds: { quick: 1, full: 5, about: "runs of every method", min: 1 },

@@ -193,6 +193,10 @@ display(
 );
 
 // %% [markdown]
+// The theory speaks of one step and of widths without end. The borders above are those of ten steps at widths of hundreds,
+// and there the largest stable rate of $B$ still falls with the width: in ten steps $A$ has grown, and a large $B$ is
+// multiplied by it.
+//
 // > **Change this and run again.** `npm start -- lora-plus --set toySteps=100` takes more steps: how much of the gap between the
 // > ring and the star is left? Training longer makes up for slow rates. `npm start -- lora-plus --set widths=25,400` shows
 // > a narrow layer beside a wide one.

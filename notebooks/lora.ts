@@ -396,6 +396,10 @@ if (settings.classify > 0) {
 } else display(page.inFull("classify=400"));
 
 // %% [markdown]
+// Where LoRA stays behind here, it is the rank that is missing, and not patience alone: after 1,200 steps (one run of each,
+// beside this page) full fine-tuning and LoRA of $r = 32$ on all layers are right in 95 % of the rows, and LoRA at the ranks
+// of the table in 85 %. To recognise what is wrong is farther from what the base knows than a style is.
+//
 // ## What does ΔW do?
 //
 // Section 7 of the paper looks into trained updates. First, **do two trainings find the same directions?** Take the
