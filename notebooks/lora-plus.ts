@@ -194,7 +194,7 @@ display(
 
 // %% [markdown]
 // The theory speaks of one step and of widths without end. The borders above are those of ten steps at widths of hundreds,
-// and there the largest stable rate of $B$ still falls with the width: in ten steps $A$ has grown, and a large $B$ is
+// and there the largest stable rate of $B$ still falls with the width. An explanation that fits: by then $A$ has grown, and $B$ is
 // multiplied by it.
 //
 // > **Change this and run again.** `npm start -- lora-plus --set toySteps=100` takes more steps: how much of the gap between the
