@@ -116,7 +116,8 @@ for (const one of ofPapers) display(card(one));
 // - **far**: a small GPT that knows TypeScript declarations learns the English of their comments. Nearly everything is new.
 //
 // The measure is the fraction of full fine-tuning's gain on held-out text: (loss before − loss after) over the same
-// difference for full fine-tuning. The learning rates are those that the page on [LoRA](lora.html) chose.
+// difference for full fine-tuning. The learning rates are those that other pages chose by search: the page on
+// [LoRA](lora.html) for the near shift, the [comparison of methods](compare.html) for the far one.
 
 // %% Settings
 
@@ -124,7 +125,7 @@ import { experience, experienced, twoAnswers } from "./papers/claims/experience.
 import { defineSettings, meanStd, settingsTable } from "./support/index.ts";
 
 const settings = defineSettings({
-  ranks: { quick: [1, 8], full: [1, 8, 32], about: "ranks of LoRA; 8 must be one of them", min: 1 },
+  ranks: { quick: [1, 8], full: [1, 4, 8, 32], about: "ranks of LoRA; 8 must be one of them", min: 1 },
   bases: { quick: 1, full: 2, about: "bases of the near shift", min: 1 },
   seeds: { quick: 1, full: 5, about: "paired seeds", min: 1 },
   steps: { quick: 40, full: 300, about: "steps of each adaptation", min: 1 },

@@ -286,8 +286,7 @@ const δ = (i: number): number => 0.01 * (bases[i].before - mean(lossesOf(0, i))
 const onAll = (a: number, b: number, judge: typeof show.lower, par = δ) =>
   show.every(bases.map((_, i) => judge(lossesOf(a, i), lossesOf(b, i), { par: par(i) })));
 const attentionWorse = onAll(1, 2, show.higher, () => 0);
-const mlpEnough = onAll(2, 3, show.noWorse);
-const reached = onAll(4, 0, show.noWorse);
+const [mlpEnough, reached] = [onAll(2, 3, show.noWorse), onAll(4, 0, show.noWorse)];
 const placesOf = bases.map(({ name }, i) => ({
   name,
   ...{ attention: mean(lossesOf(1, i)), mlps: mean(lossesOf(2, i)), all: mean(lossesOf(3, i)) },

@@ -1,7 +1,8 @@
 /** @file The pictures of the lecture on quantization that are about models: bits, losses, memory. */
 import * as Plot from "@observablehq/plot";
+import { PAGE, Picture } from "../../support/plots/picture.ts";
 import { colorsOf } from "../../support/show/colors.ts";
-import { type Picture, plot } from "../../support/show/plot.ts";
+import { plot } from "../../support/show/plot.ts";
 import { type llamas, total } from "./memory.ts";
 
 const [TEAL] = colorsOf(["NF4"]);
@@ -55,81 +56,20 @@ export function bitsPicture(
   );
 }
 
-/** Held-out loss before and after tuning by format, a panel for each base. */
-export function beforeAfterPicture(
-  rows: readonly {
-    readonly base: string;
-    readonly format: string;
-    readonly before: number;
-    readonly after: number;
-  }[],
-  caption: string,
-): Picture {
-  const names = [...new Set(rows.map(({ format }) => format))];
-  const losses = rows.flatMap(({ before, after }) => [before, after]);
-  const [low, high] = [Math.min(...losses), Math.max(...losses)];
-  const ticks = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5].filter(
-    (t) => t > low / 1.5 && t < high * 1.5,
-  );
-  const short = (value: number) => value.toPrecision(2);
-  return plot(
-    {
-      width: 700,
-      height: 84 + 26 * names.length,
-      marginBottom: 44,
-      marginLeft: 74,
-      marginRight: 36,
-      x: {
-        type: "log",
-        domain: [low / 2.2, high * 2],
-        label: "held-out loss, nats per character",
-        ticks,
-        grid: true,
-      },
-      y: { label: null, domain: names },
-      fx: { label: null, domain: [...new Set(rows.map(({ base }) => base))] },
-      color: { type: "categorical", domain: names, range: colorsOf(names) },
-      marks: [
-        Plot.frame({ strokeOpacity: 0.2 }),
-        Plot.axisX(ticks, { text: String, label: "held-out loss, nats per character" }), // a log scale labels only some
-        Plot.arrow(rows, {
-          x1: "before",
-          x2: "after",
-          y1: "format",
-          y2: "format",
-          fx: "base",
-          stroke: "format",
-          strokeWidth: 2,
-          inset: 6,
-          headLength: 7,
-        }),
-        Plot.dot(rows, {
-          x: "before",
-          y: "format",
-          fx: "base",
-          stroke: "format",
-          strokeWidth: 2,
-          fill: "none",
-          r: 4,
-        }),
-        Plot.dot(rows, { x: "after", y: "format", fx: "base", fill: "format", r: 4.5 }),
-        Plot.text(rows, {
-          x: "before",
-          y: "format",
-          fx: "base",
-          text: (d) => short(d.before),
-          dx: 8,
-          textAnchor: "start",
-        }),
-        Plot.text(rows, {
-          x: "after",
-          y: "format",
-          fx: "base",
-          text: (d) => short(d.after),
-          dx: -8,
-          textAnchor: "end",
-        }),
-      ],
+interface BeforeAfter {
+  readonly base: string;
+  readonly format: string;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Held-out loss before and after tuning by format, a panel for each base; on a card that of the first base. */
+export function beforeAfterPicture(rows: readonly BeforeAfter[], caption: string): Picture {
+  return new Picture(
+    ({ width }) => {
+      const small = width < PAGE.width;
+      const shown = small ? rows.filter(({ base }) => base === rows[0].base) : rows;
+      return { options: { width: small ? width : 700, ...beforeAfter(shown, small) } };
     },
     {
       title: "Loss of the stored base (rings) and after tuning adapters on it (dots)",
@@ -142,6 +82,41 @@ export function beforeAfterPicture(
         .join("\n"),
     },
   );
+}
+
+function beforeAfter(rows: readonly BeforeAfter[], small: boolean): Plot.PlotOptions {
+  const names = [...new Set(rows.map(({ format }) => format))];
+  const losses = rows.flatMap(({ before, after }) => [before, after]);
+  const [low, high] = [Math.min(...losses), Math.max(...losses)];
+  const marked = small ? [0.01, 0.1, 1, 10] : [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
+  const ticks = marked.filter((t) => t > low / 1.5 && t < high * 1.5);
+  const label = "held-out loss, nats per character";
+  const place = { y: "format", fx: "base" } as const;
+  const value = (of: "before" | "after") => ({
+    ...{ ...place, x: of, text: (d: BeforeAfter) => d[of].toPrecision(2) },
+    ...(of === "before" ? { dx: 8, textAnchor: "start" as const } : { dx: -8, textAnchor: "end" as const }),
+  });
+  return {
+    height: (small ? 60 : 84) + (small ? 20 : 26) * names.length,
+    marginBottom: 44,
+    marginLeft: 80,
+    marginRight: 36,
+    x: { type: "log", domain: [low / (small ? 2 : 3.2), high * 2.2], label, ticks, grid: true },
+    y: { label: null, domain: names },
+    fx: { label: null, domain: [...new Set(rows.map(({ base }) => base))] },
+    color: { type: "categorical", domain: names, range: colorsOf(names) },
+    marks: [
+      Plot.frame({ strokeOpacity: 0.2 }),
+      Plot.axisX(ticks, { text: String, label }), // a log scale labels only some
+      Plot.arrow(rows, {
+        ...{ x1: "before", x2: "after", y1: "format", y2: "format", fx: "base", stroke: "format" },
+        ...{ strokeWidth: 2, inset: 6, headLength: 7 },
+      }),
+      Plot.dot(rows, { ...place, x: "before", stroke: "format", strokeWidth: 2, fill: "none", r: 4 }),
+      Plot.dot(rows, { ...place, x: "after", fill: "format", r: 4.5 }),
+      ...(small ? [] : [Plot.text(rows, value("before")), Plot.text(rows, value("after"))]),
+    ],
+  };
 }
 
 /** Memory of LoRA on a base of 16 bits and of QLoRA, part by part, with the sizes of cards. */
