@@ -323,8 +323,8 @@ display(md`
 // ## Is it better than LoRA with the same budget?
 //
 // LoRA has $r$ in every matrix; AdaLoRA starts with $\tfrac32 r$ and ends with $r$ on average. Both train with
-// $\alpha/r = 2$, on the same batches, each at its own best of three learning rates (a fourth is tried where the best is at an edge). The regulariser is the one that the
-// authors ran, `form: "code"`.
+// $\alpha/r = 2$, on the same batches, each at its own best of three learning rates (a fourth is tried where the best is at
+// an edge). The regulariser is the one that the authors ran, `form: "code"`.
 
 // %% Loss by budget
 
