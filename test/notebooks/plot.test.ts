@@ -191,6 +191,28 @@ plots("heights are moved apart, keep their order, and stay inside", () => {
   );
 });
 
+plots(
+  "a name at the end of a line stands at the height of its last point, whatever the plot's height",
+  () => {
+    const apart = ["LoRA", "DoRA"].flatMap((method, i) =>
+      [1, 2, 4].map((r) => ({ r, method, loss: 1 + i - r / 10 })),
+    );
+    for (const height of [undefined, 200, 300, 520]) {
+      const picture = linePlot(apart, { x: "r", y: "loss", series: "method", height });
+      const { document } = parseHTML(svgOf(picture));
+      const at = (element: Element, name: string): number => Number(element.getAttribute(name));
+      const dots = [...document.querySelectorAll("circle")];
+      const right = Math.max(...dots.map((dot) => at(dot, "cx")));
+      const last = dots.filter((dot) => at(dot, "cx") === right).map((dot) => at(dot, "cy"));
+      const names = [...document.querySelectorAll("text")].filter((text) =>
+        /^(LoRA|DoRA)$/.test(text.textContent ?? ""),
+      );
+      assert.is(names.length, 2);
+      for (const name of names) assert.ok(last.some((y) => Math.abs(at(name, "y") - y) < 6));
+    }
+  },
+);
+
 plots("series of one method are shades of its colour from light to dark; a method alone has its own", () => {
   const light = (color: string): number =>
     [1, 3, 5].reduce((sum, at) => sum + Number.parseInt(color.slice(at, at + 2), 16), 0);

@@ -246,7 +246,7 @@ export const budgetPicture = (pairs: readonly Pair[], before: number): Picture =
       title: `From code to English (before: ${before.toFixed(2)})`,
       caption:
         "Bars are standard deviations over the seeds. Compare what a larger budget gains with what a method gains.",
-      plot: { height: 300 },
+      height: 300,
     },
   );
 
@@ -268,6 +268,6 @@ export function orthonormalPicture(results: readonly PlantedResult[]): Picture {
     yLabel: "squared distance from orthonormal",
     title: "‖PᵀP − I‖² and ‖QQᵀ − I‖², their mean over the matrices",
     caption: `At the end: ${ends.join(", ")}. Six vectors of length zero are at 6, six orthonormal ones at 0; in the paper the distance falls to about 0.001 (figure 4).`,
-    plot: { height: 260 },
+    height: 260,
   });
 }

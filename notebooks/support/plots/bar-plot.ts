@@ -4,7 +4,7 @@ import { colorsOf, methodOf } from "../show/colors.ts";
 import { isSpread, type Spread, shortNumber } from "../show/format.ts";
 import { type Axis, axis, place, textWidth } from "./axes.ts";
 import type { Key } from "./line-plot.ts";
-import { HALO, type Reference } from "./marks.ts";
+import { type Frame, HALO, type Reference } from "./marks.ts";
 import { Picture, type Size } from "./picture.ts";
 import type { Drawing } from "./plot-image.ts";
 import { textBars } from "./plot-text.ts";
@@ -22,7 +22,7 @@ export interface BarPlotOptions<Row> {
   readonly valueLabel?: string;
   /** Vertical lines to compare with, their names written above the plot. */
   readonly references?: readonly Reference[];
-  readonly plot?: Plot.PlotOptions;
+  readonly plot?: Omit<Plot.PlotOptions, keyof Frame>;
 }
 
 export interface DotPlotOptions<Row> extends BarPlotOptions<Row> {

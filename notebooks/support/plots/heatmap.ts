@@ -3,6 +3,7 @@ import * as Plot from "@observablehq/plot";
 import { extent, formatNumber, shortNumber } from "../show/format.ts";
 import { numbersText, textWidth } from "./axes.ts";
 import type { Key } from "./line-plot.ts";
+import type { Frame } from "./marks.ts";
 import { Picture, type Size } from "./picture.ts";
 import type { Drawing } from "./plot-image.ts";
 import { textHeat } from "./plot-text.ts";
@@ -30,7 +31,7 @@ export interface HeatmapOptions<Row> {
   /** What a cell without a finite value means. @default "diverged" */
   readonly missing?: string;
   readonly height?: number;
-  readonly plot?: Plot.PlotOptions;
+  readonly plot?: Omit<Plot.PlotOptions, keyof Frame>;
 }
 
 interface Cell {

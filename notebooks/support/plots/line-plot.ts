@@ -41,8 +41,8 @@ export interface PointPlotOptions<Row> extends Scales {
   readonly xTicks?: readonly number[];
   readonly yTicks?: readonly number[];
   readonly height?: number;
-  /** Further options of Observable Plot; they take precedence, and their marks are drawn on top. */
-  readonly plot?: Plot.PlotOptions;
+  /** Further options of Observable Plot, but for the size: they take precedence, their marks are drawn on top. */
+  readonly plot?: Omit<Plot.PlotOptions, keyof Frame>;
 }
 
 export interface ScatterPlotOptions<Row> extends PointPlotOptions<Row> {
