@@ -1,0 +1,63 @@
+/** @file The page as one document. What is drawn at once stands before the scripts; the model stands after them. */
+import { Html, html } from "../../support/gallery/html.ts";
+
+/** The generator named in the page; it marks a file that may be overwritten. */
+export const GENERATOR = "lowrank lab";
+
+export interface Parts {
+  readonly style: string;
+  /** Programs of the page and of the worker. */
+  readonly page: string;
+  readonly worker: string;
+  /** Values that the page reads at once, by the ids of their elements. */
+  readonly early: Readonly<Record<string, unknown>>;
+  /** Values that are read when the worker starts. */
+  readonly late: Readonly<Record<string, unknown>>;
+  /** What a browser without JavaScript shows. */
+  readonly still: Html;
+}
+
+/**
+ * Nothing may be fetched: all that the page has stands in it. WebAssembly is compiled, and workers are made from texts
+ * in the page.
+ */
+const POLICY =
+  "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; " +
+  "style-src 'unsafe-inline'; font-src data:; img-src data: blob:";
+
+export function labDocument({ style, page, worker, early, late, still }: Parts): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="${GENERATOR}">
+<meta name="description" content="Adapt a small language model in this page, and see every quantity of the papers on LoRA move.">
+<title>lowrank: the lab</title>
+<link rel="icon" href="data:,">
+<style>${raw(style, "style")}</style>
+</head>
+<body>
+<div id="lab"></div>
+<noscript>
+${still}
+</noscript>
+${Object.entries(early).map(values)}
+<script>${raw(page, "script")}</script>
+${Object.entries({ ...late, worker }).map(values)}
+</body>
+</html>
+`;
+}
+
+const values = ([id, value]: [string, unknown]): Html =>
+  html`<script type="application/json" id="${id}">${new Html(JSON.stringify(value).replaceAll("<", "\\u003c"))}</script>
+`;
+
+/** A text as it stands in an element, which its own end tag would end. */
+function raw(text: string, element: "script" | "style"): Html {
+  const ends = new RegExp(`<(?=/${element}|!--)`, "gi");
+  return new Html(element === "script" ? text.replace(ends, "\\x3c") : text.replace(ends, "\\3c "));
+}
