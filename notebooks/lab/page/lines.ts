@@ -2,6 +2,7 @@
  * @file The lines of the library that the page shows beside its numbers. The build takes them from the sources: `mark`
  * is a part of each marked line, which must be found exactly once; `before` and `after` count the lines around them.
  */
+import { toyLines } from "./toys/lines.ts";
 
 export interface Excerpt {
   /** The file, from the root of the checkout. */
@@ -127,6 +128,7 @@ export const lines = {
     before: 3,
     after: 2,
   },
+  ...toyLines,
 } as const satisfies Record<string, Excerpt>;
 
 export type LineKey = keyof typeof lines;

@@ -1,0 +1,153 @@
+/** @file What the pictures share: their frame, sliders and choices, equations, and the library's lines below them. */
+import type { ComponentChildren, JSX } from "preact";
+import { useId } from "preact/hooks";
+
+/** The library's lines as HTML, by the keys of lines.ts of the page and of this folder. */
+export interface ToyProps {
+  readonly sources: Readonly<Partial<Record<string, string>>>;
+}
+
+interface FrameProps extends ToyProps {
+  readonly id: string;
+  readonly title: string;
+  /** What there is to see, in words that need no picture. */
+  readonly lead: ComponentChildren;
+  readonly equation: ComponentChildren;
+  /** Keys of the library's lines. */
+  readonly lines: readonly string[];
+  readonly children: ComponentChildren;
+}
+
+/** One picture: title, text, equation, the picture with its controls, the library's lines. */
+export function Frame({ id, title, lead, equation, lines, sources, children }: FrameProps): JSX.Element {
+  const shown = lines.flatMap((key) => sources[key] ?? []);
+  return (
+    <section class="toy" id={id} aria-labelledby={`${id}-title`}>
+      <h3 id={`${id}-title`}>{title}</h3>
+      <div class="toy-lead">{lead}</div>
+      <div class="toy-equation">{equation}</div>
+      {children}
+      {shown.length > 0 && (
+        <details class="toy-lines">
+          <summary>{shown.length === 1 ? "The library's line" : "The library's lines"}</summary>
+          {shown.map((html) => (
+            // The build makes this HTML from the library's own sources.
+            <div key={html} dangerouslySetInnerHTML={{ __html: html }} />
+          ))}
+        </details>
+      )}
+    </section>
+  );
+}
+
+interface SliderProps {
+  readonly label: ComponentChildren;
+  readonly value: number;
+  readonly min: number;
+  readonly max: number;
+  readonly step?: number;
+  /** The value in words, beside the label and for screen readers. */
+  readonly text?: string;
+  readonly onInput: (value: number) => void;
+}
+
+export function Slider({
+  label,
+  value,
+  min,
+  max,
+  step = 1,
+  text = `${value}`,
+  onInput,
+}: SliderProps): JSX.Element {
+  return (
+    <label class="toy-slider">
+      <span>
+        {label} <output>{text}</output>
+      </span>
+      <input
+        type="range"
+        min={min}
+        max={max}
+        step={step}
+        value={value}
+        aria-valuetext={text}
+        onInput={({ currentTarget }) => onInput(currentTarget.valueAsNumber)}
+      />
+    </label>
+  );
+}
+
+interface ChoiceProps<T extends string> {
+  readonly label: string;
+  readonly options: readonly (readonly [value: T, text: string])[];
+  readonly value: T;
+  readonly onInput: (value: T) => void;
+}
+
+/** A few options beside each other, one of which holds. */
+export function Choice<T extends string>({ label, options, value, onInput }: ChoiceProps<T>): JSX.Element {
+  const name = useId();
+  return (
+    <fieldset class="toy-choice">
+      <legend>{label}</legend>
+      {options.map(([option, text]) => (
+        <label key={option} data-on={option === value || undefined}>
+          <input type="radio" name={name} checked={option === value} onChange={() => onInput(option)} />
+          {text}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+interface SelectProps<T extends string> extends ChoiceProps<T> {}
+
+/** Many options, one of which holds. */
+export function Select<T extends string>({ label, options, value, onInput }: SelectProps<T>): JSX.Element {
+  return (
+    <label class="toy-select">
+      <span>{label}</span>
+      <select value={value} onChange={({ currentTarget }) => onInput(currentTarget.value as T)}>
+        {options.map(([option, text]) => (
+          <option key={option} value={option} selected={option === value}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+export function Check(props: {
+  label: ComponentChildren;
+  checked: boolean;
+  onInput: (on: boolean) => void;
+}): JSX.Element {
+  return (
+    <label class="toy-check">
+      <input
+        type="checkbox"
+        checked={props.checked}
+        onChange={({ currentTarget }) => props.onInput(currentTarget.checked)}
+      />
+      {props.label}
+    </label>
+  );
+}
+
+/** A number with so many significant digits, without an exponent where that can be read. */
+export function digits(value: number, count = 3): string {
+  if (value === 0) return "0";
+  if (!Number.isFinite(value)) return "∞";
+  const size = Math.abs(value);
+  if (size < 1e-3 || size >= 1e6) {
+    const [mantissa, exponent] = value.toExponential(Math.max(0, count - 2)).split("e");
+    return `${mantissa} · 10${superscript(Number(exponent))}`;
+  }
+  return String(Number(value.toPrecision(count)));
+}
+
+/** An integer as a superscript: ⁻³. */
+export const superscript = (n: number): string =>
+  [...String(n)].map((letter) => (letter === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(letter)])).join("");
