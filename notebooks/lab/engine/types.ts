@@ -74,6 +74,8 @@ export interface Opened {
   readonly trainable: number;
   readonly total: number;
   readonly formula: string;
+  /** What `Measured.writes` continues. */
+  readonly prompt: string;
   readonly matrices: readonly Matrix[];
   readonly before: Measured;
 }

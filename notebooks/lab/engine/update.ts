@@ -1,0 +1,73 @@
+/** @file ΔW of a run's matrices: as a matrix, as a product of factors, and by its singular values. */
+import { noGrad } from "lowrank/autograd";
+import { array, contiguous, matmul, mT, type NDArray, qr, random, scope, svd } from "lowrank/core";
+import type { AdaptedLayer } from "lowrank/lora";
+import type { Linear, Llama } from "lowrank/nn";
+import type { Run } from "./run.ts";
+import type { Matrix } from "./types.ts";
+
+/** Singular values that are told of each matrix, at most. */
+export const MOST_VALUES = 32;
+/** Directions beside them, and rounds, of the subspace iteration for a ΔW that is no product of two small matrices. */
+const [SPARE, ROUNDS] = [8, 2];
+
+/** The adapted layer of that name; null where the method has none. */
+export const layerOf = ({ adapted }: Run, name: string): AdaptedLayer | null =>
+  adapted?.layers.get(name) ?? null;
+
+/** W0 of the base as it was before anything was done to it [out, in]. */
+export const originalWeight = (original: Llama, name: string): NDArray =>
+  (original.getModule(name) as Linear).weight.value;
+
+/** ΔW [out, in]. */
+export function deltaOf(run: Run, original: Llama, { name }: Matrix): NDArray {
+  const layer = layerOf(run, name);
+  if (layer) return noGrad(() => layer.delta("default").value);
+  const W0 = originalWeight(original, name);
+  if (run.controls.method !== "full") return array(new Float32Array(W0.size), W0.shape);
+  const W = originalWeight(run.model, name).data;
+  return array(
+    W.map((value, i) => value - W0.data[i]),
+    W0.shape,
+  );
+}
+
+/** The largest singular values of ΔW of every matrix, in falling order. */
+export const spectraOf = (run: Run, original: Llama): number[][] =>
+  run.matrices.map((matrix) => scope(() => spectrumOf(run, original, matrix)));
+
+function spectrumOf(run: Run, original: Llama, matrix: Matrix): number[] {
+  const count = Math.min(matrix.out, matrix.in, MOST_VALUES);
+  const layer = layerOf(run, matrix.name);
+  const factors = layer?.residuals.size === 0 ? layer.adapters.get("default")?.factors() : null;
+  const S = factors
+    ? ofProduct(factors.B.value, factors.A.value)
+    : leading(deltaOf(run, original, matrix), Math.min(count + SPARE, matrix.out, matrix.in));
+  return Array.from({ length: count }, (_, i) => S[i] ?? 0);
+}
+
+/** Singular values of B A, exactly: B = Q₁ R₁ and Aᵀ = Q₂ R₂ leave those of R₁ R₂ᵀ [r, r]. */
+function ofProduct(B: NDArray, A: NDArray): Float64Array {
+  const [left, right] = [triangle(B), triangle(contiguous(mT(A)))];
+  const [m, n] = [left.rows, right.rows];
+  const inner = new Float64Array(m * n);
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j < n; j++)
+      for (let k = Math.max(i, j); k < left.columns; k++)
+        inner[i * n + j] += left.R[i * left.columns + k] * right.R[j * right.columns + k];
+  return svd(inner, m, n).S;
+}
+
+function triangle({ data, shape: [rows, columns] }: NDArray) {
+  return { R: qr(data, rows, columns).R, rows: Math.min(rows, columns), columns };
+}
+
+/** The k largest singular values of M [out, in] by subspace iteration (Halko, Martinsson & Tropp 2011, Alg. 4.4). */
+function leading(M: NDArray, k: number): Float64Array {
+  const into = M.shape[1];
+  if (M.data.every((value: number) => value === 0)) return new Float64Array(k);
+  const orthonormal = (X: NDArray): NDArray => array(qr(X.data, X.shape[0], k).Q, [X.shape[0], k]);
+  let Q = orthonormal(matmul(M, array(random(0).normal(into * k), [into, k])));
+  for (let round = 0; round < ROUNDS; round++) Q = orthonormal(matmul(M, orthonormal(matmul(mT(M), Q))));
+  return svd(contiguous(matmul(mT(Q), M)).data, k, into).S;
+}
