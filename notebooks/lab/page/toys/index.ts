@@ -1,2 +1,4 @@
 /** @file The pictures to turn by hand. Each is a component that takes the library's lines: `<RankDial sources={…} />`. */
+
+export { QuantizeBlock } from "./quantize-block.tsx";
 export { RankDial } from "./rank-dial.tsx";

@@ -76,8 +76,9 @@ function item(list: string[]): Node {
     list.shift();
     return <mrow>{inner}</mrow>;
   }
-  if (token.startsWith('"')) return <mtext>{token.slice(1, -1)}</mtext>;
+  if (token.startsWith('"')) return <mtext>{token.slice(1, -1).replace(/^ | $/g, "\u00a0")}</mtext>;
   if (/^\d/.test(token)) return <mn>{token}</mn>;
   if (/^\p{L}/u.test(token)) return <mi>{token.replace("'", "′")}</mi>;
-  return <mo stretchy={false}>{token}</mo>;
+  // As an operator a parenthesis would grow with its neighbours.
+  return "()[]‖|".includes(token) ? <mi mathvariant="normal">{token}</mi> : <mo>{token}</mo>;
 }
