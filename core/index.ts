@@ -97,7 +97,7 @@ export {
 } from "./device/functions.ts";
 export type { AdamStep, Codes, Kernels } from "./device/kernels.ts";
 export { type DeviceReport, type DeviceRow, deviceReport, deviceTable } from "./device/report.ts";
-export { loadGpu } from "./gpu/index.ts";
+export { type LoadGpuOptions, loadGpu, serveWebGpu } from "./gpu/index.ts";
 
 // Mathematics in double precision, and random numbers
 

@@ -11,12 +11,12 @@
  *       ↓
  *     sync-session.ts               a session: upload, multiply, download, free, by the numbers of arrays
  *       ↓                ↓
- *     session.ts       webgpu/      in Node WebGPU answers asynchronously: a worker thread has the session, and the
- *       ↓                             caller blocks until it answers
+ *     session.ts       webgpu/      WebGPU answers asynchronously: another thread has the session, and the caller
+ *       ↓                             blocks until it answers
  *     kernels.ts, gpu-js.ts         the kernels' sources, and gpu.js
  */
 
-import { loadLibrary, openSession } from "#gpu";
+import * as platform from "#gpu";
 import { NDArray } from "../array/ndarray.ts";
 import type { Device } from "../device/device.ts";
 import type { Codes } from "../device/kernels.ts";
@@ -24,9 +24,16 @@ import { DeviceError } from "../errors.ts";
 import { DeviceMemory, defaultBudget } from "./memory.ts";
 import { packMatrix, planDequantizeProduct } from "./packed-matrix.ts";
 import { planProduct } from "./plan.ts";
-import { type Fault, type GpuMode, SessionError, type Statistics, type SyncSession } from "./sync-session.ts";
+import {
+  type Fault,
+  type GpuMode,
+  type LoadGpuOptions,
+  SessionError,
+  type Statistics,
+  type SyncSession,
+} from "./sync-session.ts";
 
-export type { GpuMode } from "./sync-session.ts";
+export type { GpuMode, LoadGpuOptions } from "./sync-session.ts";
 
 /** A gpu device, with figures about its work and a way to close it. */
 export interface GpuDevice extends Device {
@@ -38,25 +45,45 @@ export interface GpuDevice extends Device {
 
 /** Opens the device of a mode of gpu.js. @throws DeviceError when the mode does not work here, with the reason */
 export function openGpu(mode: GpuMode): GpuDevice {
-  return gpuDevice(mode, () => openSession(mode));
+  return gpuDevice(mode, () => platform.openSession(mode));
 }
 
 /**
  * Loads gpu.js, the optional package that the gpu devices compute with. In a browser this is awaited before a gpu device
  * is opened, or `auto` has its first large product: `setDevice` answers at once, and a page fetches gpu.js only here,
- * since bundlers put it into a file of its own. In Node, where gpu.js is loaded with the first gpu device, it need not be
- * called.
+ * since bundlers put it into a file of its own. In Node, where gpu.js is loaded with the first gpu device, and WebGPU has
+ * a worker of its own, it need not be called.
+ *
+ * A `worker` that cannot be had, in a page that is not isolated, say, is no error here: the reason is that of
+ * `setDevice("gpu:webgpu")`, and `gpu` is then WebGL2.
  *
  * @example
  * await loadGpu();
  * setDevice("gpu");
+ * @example
+ * // in a worker; gpu-worker.ts is one line: serveWebGpu();
+ * await loadGpu({ worker: () => new Worker(new URL("./gpu-worker.ts", import.meta.url), { type: "module" }) });
+ * setDevice("gpu:webgpu");
  * @throws DeviceError when gpu.js is not installed or does not load
  */
-export async function loadGpu(): Promise<void> {
+export async function loadGpu(options: LoadGpuOptions = {}): Promise<void> {
   try {
-    await loadLibrary();
+    await platform.loadLibrary(options);
   } catch (error) {
     throw deviceError("loadGpu", error);
+  }
+}
+
+/**
+ * The program of the worker that `loadGpu` starts for WebGPU in a browser: answers until the worker ends.
+ *
+ * @throws DeviceError in Node, which has no need of it
+ */
+export function serveWebGpu(): void {
+  try {
+    platform.serveWebGpu();
+  } catch (error) {
+    throw deviceError("serveWebGpu", error);
   }
 }
 

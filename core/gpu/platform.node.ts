@@ -7,13 +7,21 @@
 import { createRequire } from "node:module";
 import type { GpuJs } from "./gpu-js.ts";
 import { openSyncSession } from "./session.ts";
-import { type GpuMode, SessionError, type SyncSession } from "./sync-session.ts";
-import { Bridge } from "./webgpu/bridge.node.ts";
+import { type GpuMode, type LoadGpuOptions, SessionError, type SyncSession } from "./sync-session.ts";
+import { openBridge } from "./webgpu/bridge.node.ts";
 import { mayHaveDriver } from "./webgpu/vulkan.node.ts";
 
 /** Checks that gpu.js is installed; in Node `openSession` loads it. @throws SessionError when it is not */
-export async function loadLibrary(): Promise<void> {
+export async function loadLibrary(_options: LoadGpuOptions): Promise<void> {
   checkInstalled("gpu.js");
+}
+
+/** @throws SessionError always: Node starts a worker of its own */
+export function serveWebGpu(): never {
+  throw new SessionError(
+    "absent",
+    "it is for a worker of a page; in Node gpu:webgpu starts a worker of its own",
+  );
 }
 
 /** Opens a session of a mode. @throws SessionError when the mode does not work here, or a package is not installed */
@@ -24,7 +32,7 @@ export function openSession(mode: GpuMode): SyncSession {
     if (!mayHaveDriver())
       throw new SessionError("absent", "no adapter answers: no Vulkan driver is installed");
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    return new Bridge(new URL(`./webgpu/worker.node.${extension}`, import.meta.url));
+    return openBridge(new URL(`./webgpu/worker.node.${extension}`, import.meta.url));
   }
   checkInstalled("gpu.js");
   try {

@@ -9,6 +9,17 @@ import type { Plan } from "./plan.ts";
 /** The modes of gpu.js: WebGPU, WebGL 2, WebGL 1 in Node, WebAssembly without a GPU, and JavaScript loops. */
 export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
 
+/** What `loadGpu` takes in a browser. */
+export interface LoadGpuOptions {
+  /**
+   * Starts a worker whose program calls `serveWebGpu`, for a program that runs in a worker of a cross-origin isolated
+   * page: it may wait for that worker, and `gpu:webgpu` works in it.
+   *
+   * @default no WebGPU in a browser
+   */
+  readonly worker?: () => Worker;
+}
+
 /**
  * What went wrong: `missing`, a package that the mode needs is not installed, or in a browser not loaded; `absent`, there
  * is no adapter for the mode here; `failed`, one call did not succeed; `memory`, the device is out of memory, which may

@@ -12,10 +12,13 @@ export interface Bundle {
   readonly onDemand: readonly string[];
 }
 
-/** The scripts of page.ts. */
-export async function bundlePage(entry = "test/browser/page.ts"): Promise<Bundle> {
+/** The scripts of a page, and of its workers by name. */
+export async function bundlePage(
+  entry: string,
+  workers: Readonly<Record<string, string>> = {},
+): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
-    entryPoints: { page: entry },
+    entryPoints: { page: entry, ...workers },
     bundle: true,
     write: false,
     splitting: true,

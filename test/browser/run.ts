@@ -4,14 +4,14 @@ import { parseArgs } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { findChromium, noChromium, quiet } from "../../notebooks/support/gallery/chromium.ts";
 import { bundlePage } from "./bundle.ts";
-import type { PageResult } from "./page.ts";
+import type { PageResult } from "./on-device.ts";
 import { STRICT_PAGE, serve } from "./server.ts";
 
 const usage = `npm run test:browser -- [--only TEXT] [DEVICE ...]
 
 Bundles the library for browsers, minified, and runs in headless Chromium a self-check of matmul, the
-laws of gpu devices and the conformance cases, on each DEVICE (default: cpu and gpu:webgl2); then what auto
-does in a page that forbids WebAssembly.
+laws of gpu devices and the conformance cases, on each DEVICE (default: cpu, gpu:webgl2, and in a worker of
+the page gpu:webgpu); then what auto does in a page that forbids WebAssembly.
 
   --only TEXT   only cases whose path holds TEXT
   --help        this text
@@ -19,8 +19,14 @@ does in a page that forbids WebAssembly.
 The browser is the one that CHROMIUM names, or the first found in the usual places; without one, everything
 is skipped. Exits with 1 when a case fails.`;
 
-/** WebGL 2 on SwiftShader, so that results are the same everywhere. */
-const flags = [...quiet, "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+/** WebGL 2 and WebGPU on SwiftShader, so that results are the same everywhere. */
+const flags = [
+  ...quiet,
+  "--use-angle=swiftshader",
+  "--enable-unsafe-swiftshader",
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+];
 
 const marks = { passed: "✓", failed: "✗", skipped: "-" } as const;
 
@@ -40,7 +46,11 @@ async function main(): Promise<number> {
     console.log(`skipped: ${noChromium}\n\n0 passed, 0 failed, 1 skipped`);
     return 0;
   }
-  const { url, server } = await serve((await bundlePage()).scripts, "test/oracles");
+  const { scripts } = await bundlePage("test/browser/page.ts", {
+    worker: "test/browser/worker.ts",
+    "gpu-worker": "test/browser/gpu-worker.ts",
+  });
+  const { url, server } = await serve(scripts, "test/oracles");
   const totals = { passed: 0, failed: 0, skipped: 0 };
   let browser: Browser | null = null;
   try {
@@ -55,8 +65,9 @@ async function main(): Promise<number> {
       console.log("kernels that ran:");
       for (const [kernel, count] of Object.entries(kernels)) console.log(`  ${kernel}  ${count}`);
     };
-    for (const device of positionals.length > 0 ? positionals : ["cpu", "gpu:webgl2"]) {
-      const call = `globalThis.runOn(${JSON.stringify(device)}, ${JSON.stringify(values.only ?? "")})`;
+    for (const device of positionals.length > 0 ? positionals : ["cpu", "gpu:webgl2", "gpu:webgpu"]) {
+      const run = device === "gpu:webgpu" ? "runInWorker" : "runOn";
+      const call = `globalThis.${run}(${JSON.stringify(device)}, ${JSON.stringify(values.only ?? "")})`;
       report(`device ${device}`, await resultOf(started, url, call, device));
     }
     const where = "a page that forbids WebAssembly";

@@ -7,14 +7,17 @@ import type { Limits } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import type { Adapter, Fault, Statistics } from "../sync-session.ts";
 
-/** A request to the worker. Its arrays are views of shared memory, so sending does not copy them. */
-export type Request = { readonly freed: readonly number[] } & (
+/** A request that is answered. Its arrays are views of shared memory, so sending does not copy them. */
+export type Question = { readonly freed: readonly number[] } & (
   | { readonly op: "open" }
   | { readonly op: "upload"; readonly data: Float32Array }
   | { readonly op: "matmul"; readonly plan: Plan; readonly a: number; readonly b: number }
   | { readonly op: "download"; readonly array: number; readonly into: Float32Array }
   | { readonly op: "statistics" }
 );
+
+/** A request to the thread that has the device. Nothing is answered to `close`, after which nothing is asked. */
+export type Request = Question | { readonly freed: readonly number[]; readonly op: "close" };
 
 /** The answer to `open`. */
 export interface Opened {

@@ -2,12 +2,12 @@
 
 import type { Session } from "../session.ts";
 import { SessionError } from "../sync-session.ts";
-import { Control, type Request } from "./protocol.ts";
+import { Control, type Question, type Request } from "./protocol.ts";
 
 /** The part of a Session that requests need. Tests serve other objects. */
 export type Served = Pick<
   Session,
-  "adapter" | "limits" | "upload" | "matmul" | "download" | "free" | "statistics"
+  "adapter" | "limits" | "upload" | "matmul" | "download" | "free" | "statistics" | "close"
 >;
 
 /** Returns a function that performs requests and answers in `memory`. The first request opens the session. */
@@ -18,6 +18,7 @@ export function server(
   const control = new Control(memory);
   let session: Served | null = null;
   return async (request) => {
+    if (request.op === "close") return session?.close();
     try {
       session ??= await open();
       for (const array of request.freed) session.free(array);
@@ -29,7 +30,7 @@ export function server(
   };
 }
 
-async function perform(session: Served, request: Request): Promise<unknown> {
+async function perform(session: Served, request: Question): Promise<unknown> {
   switch (request.op) {
     case "open":
       return { adapter: session.adapter, limits: session.limits };

@@ -4,14 +4,14 @@ import { array, DeviceError, type NDArray, zeros } from "lowrank/core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { gpuDevice, isAbsent, openGpu } from "../../../core/gpu/index.ts";
-import { Bridge } from "../../../core/gpu/webgpu/bridge.node.ts";
+import { openBridge } from "../../../core/gpu/webgpu/bridge.node.ts";
 import { deviceOrReason } from "./modes.ts";
 
 const test = suite("gpu: failures");
 
 /** A device whose worker is one of those in workers/. */
 const open = (worker: string, patience = { start: 120_000, call: 60_000 }) =>
-  gpuDevice("webgpu", () => new Bridge(new URL(`./workers/${worker}.ts`, import.meta.url), patience));
+  gpuDevice("webgpu", () => openBridge(new URL(`./workers/${worker}.ts`, import.meta.url), patience));
 
 const fails = (fn: () => unknown, pattern: RegExp, absent = false): void =>
   assert.throws(fn, (error: Error) => {
