@@ -1,5 +1,12 @@
 /** @file The engine: holds the base and the runs, and answers the page. The same in a worker of the page and in Node. */
-import { currentDevice, loadGpu, serializeSafetensors, setDevice, tensorBytes } from "lowrank/core";
+import {
+  currentDevice,
+  type LoadGpuOptions,
+  loadGpu,
+  serializeSafetensors,
+  setDevice,
+  tensorBytes,
+} from "lowrank/core";
 import { writeAdapter } from "lowrank/lora";
 import type { Llama } from "lowrank/nn";
 import { type Base, loadBase } from "./base.ts";
@@ -24,8 +31,12 @@ interface Started {
   readonly domains: ReadonlyMap<string, Domain>;
 }
 
-/** An engine without a base: `start` gives it one. */
-export function createEngine(): Engine {
+/**
+ * An engine without a base: `start` gives it one.
+ *
+ * @param gpu how a page loads gpu.js
+ */
+export function createEngine(gpu: LoadGpuOptions = {}): Engine {
   let started: Started | null = null;
   let last = 0;
   const runs = new Map<number, Run>(); // in the order in which they were opened
@@ -68,7 +79,7 @@ export function createEngine(): Engine {
   return {
     async start(files, texts, device) {
       try {
-        if (device.startsWith("gpu")) await loadGpu();
+        if (device.startsWith("gpu")) await loadGpu(gpu);
         setDevice(device);
         const base = loadBase(files);
         const domains = new Map(

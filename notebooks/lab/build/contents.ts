@@ -1,0 +1,31 @@
+/** @file What stands in the document of the lab, as the page is given it. For the page. */
+import type { BaseFiles } from "../engine/types.ts";
+import type { PageData } from "../page/data.ts";
+
+/** Reads what stands before the page's program at once, and the rest when it is asked for. */
+export function contents(): PageData {
+  return {
+    stored: read("stored"),
+    sources: read("sources"),
+    texts: read("texts"),
+    base: async () => {
+      await complete();
+      const { weights, ...files } = read<Omit<BaseFiles, "weights"> & { weights: string }>("base");
+      return { ...files, weights: bytesOf(weights) };
+    },
+    worker: () => {
+      const program = new Blob([read<string>("worker")], { type: "text/javascript" });
+      return new Worker(URL.createObjectURL(program), { name: "lowrank lab" });
+    },
+  };
+}
+
+const read = <T>(id: string): T => JSON.parse(document.getElementById(id)!.textContent!) as T;
+
+/** Fulfilled when the whole document is there: the model and the worker's program stand at its end. */
+const complete = (): Promise<unknown> =>
+  document.readyState === "loading"
+    ? new Promise((resolve) => addEventListener("DOMContentLoaded", resolve, { once: true }))
+    : Promise.resolve();
+
+const bytesOf = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
