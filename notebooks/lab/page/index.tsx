@@ -1,0 +1,77 @@
+/** @file The page of the lab: a story in ten sections, with the controls beside it. */
+import { render } from "preact";
+import { useMemo, useState } from "preact/hooks";
+import { ControlPanel } from "./controls/controls.tsx";
+import { Said, Transport } from "./controls/transport.tsx";
+import type { PageData } from "./data.ts";
+import { Bits } from "./sections/bits.tsx";
+import { Counting } from "./sections/counting.tsx";
+import { Forgetting } from "./sections/forgetting.tsx";
+import { Memory } from "./sections/memory.tsx";
+import { Merging } from "./sections/merging.tsx";
+import { Opening } from "./sections/opening.tsx";
+import { Rank } from "./sections/rank.tsx";
+import { Runs } from "./sections/runs.tsx";
+import { Variants } from "./sections/variants.tsx";
+import { Zero } from "./sections/zero.tsx";
+import { createLab } from "./state/create-lab.ts";
+import { LabProvider } from "./state/lab.ts";
+import { Tour } from "./tour/tour.tsx";
+
+/** Draws the page into `root`. */
+export function mount(root: Element, data: PageData): void {
+  render(<Page data={data} />, root);
+}
+
+function Page({ data }: { readonly data: PageData }) {
+  const lab = useMemo(() => createLab(data), [data]);
+  const [card, setCard] = useState<number | null>(null);
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <LabProvider value={lab}>
+      <header class="top container">
+        <hgroup>
+          <h1>The lab</h1>
+          <p>Adapt a small language model in this page, and see every quantity of the papers move.</p>
+        </hgroup>
+      </header>
+      <div class="lab container">
+        <main>
+          <Opening onTour={() => setCard(0)} />
+          <Zero />
+          <Rank />
+          <Forgetting />
+          <Merging />
+          <Bits />
+          <Memory />
+          <Variants />
+          <Counting />
+          <Runs />
+        </main>
+        <aside class={isOpen ? "panel open" : "panel"} aria-label="Controls">
+          <Said />
+          <Transport />
+          <button
+            type="button"
+            class="plain opener"
+            aria-expanded={isOpen}
+            aria-controls="controls"
+            onClick={() => setOpen(!isOpen)}
+          >
+            {isOpen ? "Hide the controls" : "Controls"}
+          </button>
+          <div id="controls">
+            <ControlPanel />
+            <Device />
+          </div>
+        </aside>
+      </div>
+      {card !== null && <Tour at={card} onMove={setCard} />}
+    </LabProvider>
+  );
+}
+
+/** Which device answers. */
+function Device() {
+  return null;
+}

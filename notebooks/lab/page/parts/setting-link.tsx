@@ -1,0 +1,31 @@
+/** @file A link of the text that sets controls: its address opens the page with them, a click sets them here. */
+import type { ComponentChildren } from "preact";
+import type { Controls } from "../../engine/types.ts";
+import { addressOf } from "../state/address.ts";
+import { useLab } from "../state/lab.ts";
+
+export function Choose({
+  to,
+  children,
+}: {
+  readonly to: Partial<Controls>;
+  readonly children: ComponentChildren;
+}) {
+  const lab = useLab();
+  const now = lab.controls.value;
+  const isSet = (Object.keys(to) as (keyof Controls)[]).every((key) => now[key] === to[key]);
+  return (
+    <a
+      class="set"
+      href={addressOf({ ...now, ...to })}
+      aria-current={isSet || undefined}
+      onClick={(event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        lab.set(to);
+      }}
+    >
+      {children}
+    </a>
+  );
+}

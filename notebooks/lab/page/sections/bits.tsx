@@ -1,0 +1,110 @@
+/** @file "Four bits": the values of the format on the histogram of a matrix, and what quantization does to the loss. */
+import { codebookChart } from "../charts/codebook.ts";
+import { nats, number } from "../parts/format.ts";
+import { MatrixChoice, useWatching } from "../parts/matrix-choice.tsx";
+import { Picture } from "../parts/picture.tsx";
+import { Plotted } from "../parts/plotted.tsx";
+import { Choose } from "../parts/setting-link.tsx";
+import { useLab } from "../state/lab.ts";
+import { formatTitles } from "../state/names.ts";
+import { lastMeasured } from "../state/run.ts";
+import { Figure } from "./merging.tsx";
+import { lookedOf } from "./zero.tsx";
+
+export function Bits() {
+  return (
+    <section id="bits">
+      <h2>Four bits</h2>
+      <p>
+        W₀ is never trained, so it need not be kept exactly. QLoRA stores each weight as one of sixteen values
+        times a constant of its block, and trains an adapter in full precision beside it. Weights of a trained
+        network are spread much like a bell, so NF4 puts its values close together in the middle and further
+        apart at the ends. Store the base in <Choose to={{ format: "nf4", method: "lora" }}>NF4</Choose>,{" "}
+        <Choose to={{ format: "fp4", method: "lora" }}>FP4</Choose>,{" "}
+        <Choose to={{ format: "int4", method: "lora" }}>Int4</Choose> or{" "}
+        <Choose to={{ format: "int8", method: "lora" }}>int8</Choose>, or again in{" "}
+        <Choose to={{ format: "float32" }}>float32</Choose>.
+      </p>
+      <Codebook />
+      <Losses />
+    </section>
+  );
+}
+
+function Codebook() {
+  const lab = useLab();
+  const run = lab.current.value;
+  const place = useWatching<HTMLDivElement>();
+  const { format, blockSize, doubleQuant } = run.controls;
+  const quantized = lookedOf(run, lab.matrix.value)?.quantized;
+  return (
+    <Picture
+      name="codebook"
+      title={
+        quantized
+          ? `The values of ${formatTitles[format]} on the weights of one matrix`
+          : "The values of a format on the weights of one matrix"
+      }
+      equation={String.raw`x \approx q_c \cdot \max_{\text{block}} |x|, \qquad c = \arg\min_c \left| q_c - \frac{x}{\max_{\text{block}} |x|} \right|`}
+      lines={["nf4", "blocks"]}
+      caption={
+        quantized
+          ? `Each weight is divided by the largest of its block of ${blockSize}${doubleQuant ? "; the constants of the blocks are quantized once more" : ""}, and becomes the nearest of ${quantized.values.length} values.`
+          : "The base is in float32 now, where every weight is kept as it is. Choose a format above, and its values appear here."
+      }
+    >
+      <div ref={place}>
+        <MatrixChoice />
+      </div>
+      {quantized && (
+        <Plotted
+          label={`${quantized.values.length} values of ${formatTitles[format]} on the histogram of the matrix`}
+          draw={(width) => codebookChart(quantized.values, quantized.histogram, width)}
+        />
+      )}
+    </Picture>
+  );
+}
+
+function Losses() {
+  const lab = useLab();
+  const run = lab.current.value;
+  const { format, target } = run.controls;
+  const exact =
+    lab.started.value?.losses[target] ?? (format === "float32" ? run.opened.before.learned : undefined);
+  const now = lastMeasured(run);
+  const again = run.merged.value?.requantized;
+  return (
+    <Picture
+      name="quantized-loss"
+      title="What rounding does to the loss, and what adapting makes up for"
+      caption={
+        format === "float32"
+          ? "With a base in 4 bits, merging must round W₀ + ΔW to four bits again. If ΔW is smaller than the steps between two values, most of it disappears."
+          : again
+            ? `Rounding W₀ + ΔW again erased ${number(100 * again.erased)} % of ΔW.`
+            : "Merge, in the section above, to see how much of ΔW rounding erases."
+      }
+      equation={String.raw`\text{erased} = 1 - \frac{\langle\, Q(W_0 + \Delta W) - W_0,\; \Delta W \,\rangle}{\lVert \Delta W \rVert^2}`}
+    >
+      <dl class="figures">
+        <Figure
+          name="Base in float32"
+          value={exact === undefined ? "–" : nats(exact)}
+          note="loss on the target"
+        />
+        <Figure
+          name={`Base in ${formatTitles[format]}`}
+          value={nats(run.opened.before.learned)}
+          note="before adapting"
+        />
+        <Figure name="Adapted" value={nats(now.learned)} note={`after step ${now.step}`} />
+        <Figure
+          name="Merged and rounded again"
+          value={again ? nats(again.loss) : "–"}
+          note={again && `${number(100 * again.erased)} % of ΔW erased`}
+        />
+      </dl>
+    </Picture>
+  );
+}

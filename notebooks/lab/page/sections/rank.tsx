@@ -1,0 +1,86 @@
+/** @file "What r limits": the singular values of ΔW. */
+import { budgetChart, ranksChart } from "../charts/budget.ts";
+import { spectraChart } from "../charts/spectra.ts";
+import { number } from "../parts/format.ts";
+import { Picture } from "../parts/picture.tsx";
+import { Plotted } from "../parts/plotted.tsx";
+import { Choose } from "../parts/setting-link.tsx";
+import { useLab } from "../state/lab.ts";
+import { hasRank, methodTitles } from "../state/names.ts";
+import { lastMeasured } from "../state/run.ts";
+
+export function Rank() {
+  const lab = useLab();
+  const run = lab.current.value;
+  const now = lastMeasured(run);
+  const { matrices } = run.opened;
+  const { method, rank } = run.controls;
+  const above = now.spectra.map(
+    (values) => values.filter((value) => value > 1e-6 * Math.max(...values, 1e-12)).length,
+  );
+  const most = Math.max(0, ...above);
+  return (
+    <section id="rank">
+      <h2>What r limits</h2>
+      <p>
+        A matrix stretches space along a few directions, each by its singular value. The product B A has at
+        most r of them that are not zero, since everything passes through r numbers on its way. So r limits in
+        how many directions a layer may change, and says nothing about how far it goes in each.
+      </p>
+      <p>
+        Try <Choose to={{ method: "lora", rank: 1 }}>r = 1</Choose>,{" "}
+        <Choose to={{ method: "lora", rank: 8 }}>r = 8</Choose>,{" "}
+        <Choose to={{ method: "lora", rank: 64 }}>r = 64</Choose>, or{" "}
+        <Choose to={{ method: "full", format: "float32" }}>every weight</Choose>, which has no limit, and
+        compare the curves of the loss above. What one needs depends on the distance of the text.
+      </p>
+      <Picture
+        name="spectra"
+        title="Singular values of ΔW, matrix by matrix"
+        equation={String.raw`\Delta W = U\, \mathrm{diag}(\sigma_1, \sigma_2, \dots)\, V^\top, \qquad \sigma_i = 0 \;\text{ for } i > r`}
+        lines={["spectrum", "update"]}
+        caption={
+          now.step === 0
+            ? "Before the first step ΔW is zero, and so are all its singular values."
+            : `${methodTitles[method]} after step ${now.step}: at most ${most} singular values of any matrix are above zero${
+                hasRank(method) ? `, and r = ${rank}` : ""
+              }. The largest is ${number(Math.max(...now.spectra.flat()))}. Blocks go from left to right.`
+        }
+      >
+        <Plotted
+          label={`Singular values of ΔW of ${matrices.length} matrices after step ${now.step}; at most ${most} of each are above zero.`}
+          draw={(width) => spectraChart(matrices, now, hasRank(method) ? rank : 32, width)}
+        />
+      </Picture>
+      <Budget />
+    </section>
+  );
+}
+
+/** AdaLoRA's ranks and budget; nothing for other methods. */
+export function Budget() {
+  const { current } = useLab();
+  const run = current.value;
+  const steps = run.steps.value;
+  const budget = steps.at(-1)?.budget;
+  if (!budget) return null;
+  const most = run.controls.rank;
+  return (
+    <Picture
+      name="budget"
+      title="AdaLoRA gives ranks away"
+      equation={String.raw`b(t) = b(T) + (b(0) - b(T)) \left(1 - \frac{t - t_i}{T - t_i - t_f}\right)^3`}
+      lines={["budget", "allocate"]}
+      caption={`After step ${steps.length} the model may have ${budget.total} triplets; the numbers are those left in each matrix, of ${most} at the start.`}
+    >
+      <Plotted
+        label={`The budget falls to ${budget.total} triplets`}
+        draw={(width) => budgetChart(steps, width)}
+      />
+      <Plotted
+        label={`Ranks of the matrices: ${budget.ranks.join(", ")}`}
+        draw={(width) => ranksChart(run.opened.matrices, budget.ranks, most, width)}
+      />
+    </Picture>
+  );
+}

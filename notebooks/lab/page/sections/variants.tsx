@@ -1,0 +1,77 @@
+/** @file "The variants": what each method changes of LoRA, with its line of the library. */
+import type { Controls } from "../../engine/types.ts";
+import type { LineKey } from "../lines.ts";
+import { Equation } from "../parts/equation.tsx";
+import { LibraryLines } from "../parts/library-lines.tsx";
+import { Choose } from "../parts/setting-link.tsx";
+import { useLab } from "../state/lab.ts";
+
+interface Variant {
+  readonly name: string;
+  readonly to: Partial<Controls>;
+  readonly tex: string;
+  readonly sentence: string;
+  readonly line: LineKey;
+}
+
+const variants: readonly Variant[] = [
+  {
+    name: "LoRA+",
+    to: { method: "lora+" },
+    tex: String.raw`\eta_B = \lambda\, \eta_A`,
+    sentence: "B starts at zero and has further to go than A, so it gets the larger learning rate.",
+    line: "plus",
+  },
+  {
+    name: "rsLoRA",
+    to: { method: "rslora" },
+    tex: String.raw`s = \alpha / \sqrt{r}`,
+    sentence: "With α/r a large rank learns too slowly; √r keeps the size of the output when r grows.",
+    line: "scaling",
+  },
+  {
+    name: "LoRA-FA",
+    to: { method: "lora-fa" },
+    tex: "A = A_0",
+    sentence: "A stays as it was drawn; backward then needs Ax only, r numbers for each token, and not x.",
+    line: "frozen",
+  },
+  {
+    name: "DoRA",
+    to: { method: "dora" },
+    tex: String.raw`W' = m\, \frac{W_0 + BA}{\lVert W_0 + BA \rVert}`,
+    sentence: "The length of each row is trained apart from its direction.",
+    line: "dora",
+  },
+  {
+    name: "AdaLoRA",
+    to: { method: "adalora" },
+    tex: String.raw`\Delta W = P \Lambda Q`,
+    sentence: "Rank goes to the matrices that need it: triplets of low importance are pruned on the way.",
+    line: "adalora",
+  },
+];
+
+export function Variants() {
+  const { data } = useLab();
+  return (
+    <section id="variants">
+      <h2>The variants</h2>
+      <p>Each of the methods after LoRA changes one line of it. A click on a name sets the method above.</p>
+      <ul class="variants" data-part="variants">
+        {variants.map(({ name, to, tex, sentence, line }) => (
+          <li key={name}>
+            <p>
+              <b>
+                <Choose to={to}>{name}</Choose>
+              </b>{" "}
+              <Equation tex={tex} />
+            </p>
+            <p>{sentence}</p>
+            <LibraryLines of={line} sources={data.sources} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

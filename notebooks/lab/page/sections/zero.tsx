@@ -1,0 +1,160 @@
+/** @file "B = 0: nothing has changed yet": one matrix as heat maps, the norms of the factors and of their gradients. */
+import { useState } from "preact/hooks";
+import type { Looked } from "../../engine/types.ts";
+import { normChart } from "../charts/norms.ts";
+import { Equation } from "../parts/equation.tsx";
+import { number } from "../parts/format.ts";
+import { Heat, largestOf } from "../parts/heat.tsx";
+import { MatrixChoice, useWatching } from "../parts/matrix-choice.tsx";
+import { Picture } from "../parts/picture.tsx";
+import { Plotted } from "../parts/plotted.tsx";
+import { useLab } from "../state/lab.ts";
+import type { Run } from "../state/run.ts";
+
+export function Zero() {
+  return (
+    <section id="zero">
+      <h2>B = 0: nothing has changed yet</h2>
+      <p>
+        A layer of the model multiplies by a matrix W₀. LoRA leaves it as it is, and puts two thin matrices
+        beside it: <Equation tex="h = W_0 x + \frac{\alpha}{r} B A x" />. A starts with random numbers, and B
+        with zeros. So their product is zero, and the adapted model is the base, exactly.
+      </p>
+      <p>
+        Why not start both at random? Then the model would begin by being worse than the base. Why not both at
+        zero? The gradient of B contains A, and the gradient of A contains B: with both zero, neither would
+        ever move. With only B zero, the first step moves B alone. From the second step on, both learn.
+      </p>
+      <Matrices />
+      <Norms />
+    </section>
+  );
+}
+
+/** The newest look at the chosen matrix, or another of this run. */
+export function lookedOf(run: Run, matrix: string): Looked | undefined {
+  return run.looked.value.findLast(({ name }) => name === matrix) ?? run.looked.value.at(-1);
+}
+
+function Matrices() {
+  const lab = useLab();
+  const run = lab.current.value;
+  const [withGradients, setGradients] = useState(false);
+  const place = useWatching<HTMLDivElement>();
+  const looked = lookedOf(run, lab.matrix.value);
+  const first = run.looked.value.find(({ name, step }) => name === looked?.name && step === 0);
+  const title = run.opened.matrices.find(({ name }) => name === looked?.name)?.title;
+  const B = looked?.B ? largestOf(looked.B.values) : 0;
+  const scaleA = first?.A ? largestOf(first.A.values) : undefined;
+  return (
+    <Picture
+      name="matrices"
+      title="One matrix: W₀, and what is added to it"
+      equation={String.raw`\Delta W = \frac{\alpha}{r} B A, \qquad \frac{\partial L}{\partial B} = \frac{\alpha}{r}\, G (A x)^\top, \qquad \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top`}
+      lines={["start", "lora"]}
+      caption={
+        looked
+          ? `${title ?? looked.name}, after step ${looked.step}. ${
+              looked.B === null
+                ? "This method has no factors A and B: all of ΔW is its own."
+                : B === 0
+                  ? "B is zero, and so is ΔW."
+                  : `The largest number in B is ${number(B)} now; in A, which began with numbers up to ${number(scaleA ?? 0)}, the pattern hardly changes.`
+            } Orange is positive, blue is negative; the ground is zero.`
+          : "The recorded run holds other matrices; press Step to look at this one."
+      }
+    >
+      <div ref={place} class="heats-bar">
+        <MatrixChoice />
+        <label class="yes-no">
+          <input
+            type="checkbox"
+            name="gradients"
+            checked={withGradients}
+            onChange={(event) => setGradients(event.currentTarget.checked)}
+          />
+          Gradients
+        </label>
+      </div>
+      {looked && (
+        <div class="heats">
+          <Heat grid={looked.W0} name="W₀" />
+          <Heat grid={looked.delta} name="ΔW" />
+          <Heat grid={looked.B} name="B" none="none in this method" />
+          <Heat grid={looked.A} name="A" none="none in this method" scale={scaleA} />
+          {withGradients && (
+            <>
+              <Heat grid={looked.gradB} name="∂L/∂B" none="no step yet" />
+              <Heat grid={looked.gradA} name="∂L/∂A" none="no step yet" />
+            </>
+          )}
+        </div>
+      )}
+      {looked?.magnitude && <Magnitude {...looked.magnitude} />}
+    </Picture>
+  );
+}
+
+/** DoRA: how far the magnitude of each row has gone from where it began. */
+function Magnitude({ m, norms }: { readonly m: Float32Array; readonly norms: Float32Array }) {
+  const ratios = m.map((value, i) => value / norms[i] - 1);
+  const largest = largestOf(ratios);
+  return (
+    <p class="magnitude">
+      DoRA trains the length of each row as well: m/‖W₀‖ − 1 is at most {number(largest)} in magnitude now.
+      <Heat grid={{ rows: 1, columns: ratios.length, values: ratios }} name="m/‖W₀‖ − 1" />
+    </p>
+  );
+}
+
+function Norms() {
+  const { current } = useLab();
+  const run = current.value;
+  const steps = run.steps.value;
+  const [last, setLast] = useState(8);
+  const [one, two] = steps;
+  return (
+    <Picture
+      name="norms"
+      title="The first steps: B moves, then A"
+      lines={["scaling"]}
+      caption={
+        one
+          ? `At step 1 the gradient of A is ${number(one.norms.gradA)}, and that of B is ${number(one.norms.gradB)}. ${
+              two ? `At step 2 that of A is ${number(two.norms.gradA)}: B is no longer zero.` : ""
+            } Norms are over all adapted matrices.`
+          : "Press Step: B moves, and A does not yet."
+      }
+    >
+      <div class="two">
+        <Plotted
+          label={`Norms of A and B after each of the first ${last} steps`}
+          draw={(width) => normChart(steps, "factors", last, width)}
+        />
+        <Plotted
+          label={`Norms of the gradients of A and B at each of the first ${last} steps`}
+          draw={(width) => normChart(steps, "gradients", last, width)}
+        />
+      </div>
+      <p class="keys">
+        <span>
+          <i style={{ background: "#4269d0" }} /> A
+        </span>
+        <span>
+          <i style={{ background: "#e0662b" }} /> B
+        </span>
+        <label>
+          first{" "}
+          <select value={String(last)} onChange={(event) => setLast(Number(event.currentTarget.value))}>
+            {[8, 30, 2000].map((count) => (
+              <option key={count} value={String(count)}>
+                {count === 2000 ? "all" : count}
+              </option>
+            ))}
+          </select>{" "}
+          steps
+        </label>
+      </p>
+    </Picture>
+  );
+}

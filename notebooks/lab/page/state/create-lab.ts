@@ -1,0 +1,279 @@
+/** @file Makes the state of the page: signals, and the functions that ask the engine and write down what it says. */
+import { computed, effect, signal } from "@preact/signals";
+import type { Controls, DeviceChoice, Engine, Refused, Started } from "../../engine/types.ts";
+import type { PageData } from "../data.ts";
+import { addressOf, controlsIn, hasControls } from "./address.ts";
+import { type Connection, connect } from "./connection.ts";
+import type { Lab, Message } from "./lab.ts";
+import { runColors, runTitles } from "./names.ts";
+import { isFinished, newRun, type Run, recordedRun, stepOf } from "./run.ts";
+
+/** Rest after a change of a control before its run is opened, in milliseconds: a slider sends many. */
+const SETTLE = 250;
+/** Shortest time between two looks at a matrix while a run trains, in milliseconds. */
+const LOOK_PERIOD = 500;
+
+const same = (a: Controls, b: Controls): boolean => JSON.stringify(a) === JSON.stringify(b);
+const isRefused = (answer: object): answer is Refused => "refused" in answer;
+
+export function createLab(data: PageData): Lab {
+  const recorded = recordedRun(data.stored);
+  const defaults = recorded.controls;
+  const linked = hasControls(location.hash) ? controlsIn(location.hash, defaults) : defaults;
+  const controls = signal<Controls>(linked);
+  const device = signal<DeviceChoice>("cpu");
+  const rest = signal(0);
+  const runs = signal<readonly Run[]>([recorded]);
+  const current = signal<Run>(recorded);
+  const isRunning = signal(false);
+  const busy = signal<string | null>(null);
+  const message = signal<Message | null>(null);
+  const started = signal<Started | null>(null);
+  const matrix = signal(recorded.looked.value[0]?.name ?? recorded.opened.matrices[0]?.name ?? "");
+  const watchers = signal(0);
+  const written = signal<Lab["written"]["value"]>(null);
+  const named = computed(() => {
+    const titles = runTitles(runs.value.map((run) => run.controls));
+    const colors = runColors(titles);
+    return runs.value.map((run, i) => ({ run, title: titles[i], color: colors[i] }));
+  });
+
+  let line: Connection | null = null;
+  let starting: Promise<boolean> | null = null;
+  let opening = 0;
+  let numbers = 0;
+  let settle: ReturnType<typeof setTimeout> | undefined;
+  let lookedAt = 0;
+
+  const refuse = (text: string): null => {
+    message.value = { text, kind: "refused" };
+    return null;
+  };
+
+  /** The worker is gone: what was recorded of its runs stays, their models do not. */
+  function drop(reason: string): void {
+    line?.close();
+    line = null;
+    starting = null;
+    started.value = null;
+    busy.value = null;
+    isRunning.value = false;
+    for (const run of runs.value)
+      run.ended.value ??= `${reason} What this run found stays here; it cannot go on.`;
+  }
+
+  /** The engine's answer; null, with its sentence shown, when it refused or its worker failed. */
+  async function ask<T extends object>(
+    question: (engine: Engine) => Promise<T | Refused>,
+  ): Promise<T | null> {
+    try {
+      line ??= connect(data.worker);
+      const answer = await line.ask(question);
+      return isRefused(answer) ? refuse(answer.refused) : answer;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      drop(reason);
+      return refuse(`${reason} Nothing is lost: Start begins again with a new one.`);
+    }
+  }
+
+  async function startEngine(): Promise<boolean> {
+    busy.value = "The model is being loaded …";
+    const base = await data.base();
+    const answer = await ask<Started>((engine) => engine.start(base, data.texts, device.value));
+    busy.value = null;
+    started.value = answer;
+    if (!answer) starting = null;
+    return answer !== null;
+  }
+  const ready = (): Promise<boolean> => (starting ??= startEngine());
+
+  /** Opens a run with the controls as they are. `replaced` leaves the table, as do runs without a step. */
+  async function open(replaced?: Run): Promise<Run | null> {
+    clearTimeout(settle);
+    const mine = ++opening;
+    if (!(await ready())) return null;
+    const answer = await ask((engine) => engine.open(controls.value));
+    if (!answer) return null;
+    if (mine !== opening) {
+      line?.ask((engine) => engine.close(answer.id)).catch(() => {});
+      return null;
+    }
+    const run = newRun(++numbers, answer);
+    const left = runs.value.filter(
+      (other) => other.number > 0 && (other === replaced || stepOf(other) === 0),
+    );
+    runs.value = [...runs.value.filter((other) => !left.includes(other)), run];
+    for (const other of left) line?.ask((engine) => engine.close(other.opened.id)).catch(() => {});
+    current.value = run;
+    if (!answer.matrices.some(({ name }) => name === matrix.value))
+      matrix.value = answer.matrices[0]?.name ?? "";
+    if (watchers.value > 0) await look();
+    return run;
+  }
+
+  /** The run of the controls as they are, which can go on; null when there can be none. */
+  async function runnable(): Promise<Run | null> {
+    const run = current.value;
+    if (run.number === 0 || run.ended.value !== null || !same(run.controls, controls.value)) return open();
+    if (isFinished(run)) return open(run);
+    if (run.merged.value?.isMerged)
+      return refuse("The adapter is merged into the weights; unmerge it to train on.");
+    return run;
+  }
+
+  async function advance(run: Run): Promise<boolean> {
+    const answer = await ask((engine) => engine.step(run.opened.id));
+    if (!answer) {
+      run.ended.value ??= message.value?.text ?? "This run has stopped.";
+      return false;
+    }
+    const { stepped, measured } = answer;
+    run.steps.value = [...run.steps.value, stepped];
+    if (measured) run.measured.value = [...run.measured.value, measured];
+    const due = stepped.step <= 3 || performance.now() - lookedAt > LOOK_PERIOD;
+    if (watchers.value > 0 && due) await look();
+    return true;
+  }
+
+  async function drive(): Promise<void> {
+    for (let fresh = true; isRunning.value; fresh = false) {
+      const before = current.value;
+      if (!fresh && isFinished(before) && same(before.controls, controls.value)) break;
+      const run = await runnable();
+      if (!run || !isRunning.value || !(await advance(run))) break;
+      await new Promise((resolve) => setTimeout(resolve, rest.value));
+    }
+    isRunning.value = false;
+  }
+
+  async function look(): Promise<void> {
+    const run = current.value;
+    const name = matrix.value;
+    if (run.number === 0 || run.ended.value !== null || !name) return;
+    lookedAt = performance.now();
+    const answer = await ask((engine) => engine.look(run.opened.id, name));
+    const kept = run.looked.value.filter((one) => one.name !== name || one.step === 0); // the start stays, to compare with
+    if (answer && !kept.some((one) => one.name === name && one.step === answer.step))
+      run.looked.value = [...kept, answer];
+    else run.looked.value = kept;
+  }
+
+  async function setMerged(to: boolean): Promise<void> {
+    let run: Run | null = current.value;
+    if (run.number === 0 || run.ended.value) run = await open();
+    if (!run) return;
+    isRunning.value = false;
+    const { id } = run.opened;
+    busy.value = to ? "Merging, and timing both …" : "Unmerging …";
+    const answer = await ask((engine) => (to ? engine.merge(id) : engine.unmerge(id)));
+    busy.value = null;
+    if (answer) run.merged.value = answer;
+  }
+
+  const lab: Lab = {
+    data,
+    controls,
+    device,
+    rest,
+    runs,
+    current,
+    named,
+    isRunning,
+    busy,
+    message,
+    started,
+    matrix,
+    watchers,
+    written,
+    set(change) {
+      const next = { ...controls.value, ...change };
+      if (same(next, controls.value)) return;
+      controls.value = next;
+      message.value = null;
+      clearTimeout(settle);
+      opening++;
+      if (same(next, current.value.controls)) return;
+      settle = setTimeout(() => void open(), SETTLE);
+    },
+    setDevice(choice) {
+      if (choice === device.value) return;
+      drop("The device was changed.");
+      device.value = choice;
+      message.value = null;
+      void open();
+    },
+    play() {
+      if (isRunning.value) return;
+      message.value = null;
+      isRunning.value = true;
+      void drive();
+    },
+    pause() {
+      isRunning.value = false;
+    },
+    async step() {
+      if (isRunning.value) return lab.pause();
+      message.value = null;
+      const run = await runnable();
+      if (run) await advance(run);
+    },
+    reset() {
+      isRunning.value = false;
+      message.value = null;
+      void open(current.value);
+    },
+    select(run) {
+      isRunning.value = false;
+      opening++;
+      clearTimeout(settle);
+      current.value = run;
+      controls.value = run.controls;
+      if (!run.opened.matrices.some(({ name }) => name === matrix.value))
+        matrix.value = run.opened.matrices[0]?.name ?? "";
+      void look();
+    },
+    remove(run) {
+      const left = runs.value.filter((other) => other !== run);
+      if (left.length === 0) return;
+      if (run === current.value) lab.select(left[left.length - 1]);
+      runs.value = left;
+      if (run.number > 0) line?.ask((engine) => engine.close(run.opened.id)).catch(() => {});
+    },
+    look,
+    merge: () => setMerged(true),
+    unmerge: () => setMerged(false),
+    async write(prompt) {
+      const run = current.value.number === 0 || current.value.ended.value ? await open() : current.value;
+      if (!run) return;
+      const answer = await ask((engine) => engine.write(run.opened.id, prompt));
+      if (answer) written.value = { prompt, ...answer, step: stepOf(run) };
+    },
+    adapter: (run) => ask((engine) => engine.adapter(run.opened.id)),
+    restart() {
+      drop("The worker was ended.");
+      message.value = null;
+    },
+  };
+
+  effect(() => {
+    const address = addressOf(controls.value);
+    if (!same(controls.value, defaults) || hasControls(location.hash))
+      history.replaceState(null, "", address);
+  });
+  addEventListener("hashchange", () => {
+    if (hasControls(location.hash)) lab.set(controlsIn(location.hash, defaults));
+  });
+  let wasRunning = false;
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      wasRunning = isRunning.value;
+      isRunning.value = false;
+    } else if (wasRunning) {
+      lab.play();
+      message.value = { text: "The run waited while this tab was hidden, and goes on.", kind: "news" };
+    }
+  });
+  if (!same(linked, defaults)) void open();
+  return lab;
+}

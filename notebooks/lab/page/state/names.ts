@@ -1,0 +1,109 @@
+/** @file What the page calls things: methods, targets, places, formats, runs. */
+import { colorsOf } from "../../../support/show/colors.ts";
+import type {
+  Controls,
+  DeviceChoice,
+  FormatName,
+  MethodName,
+  PlaceName,
+  TargetName,
+} from "../../engine/types.ts";
+
+export const methodTitles: Readonly<Record<MethodName, string>> = {
+  full: "full fine-tuning",
+  bitfit: "BitFit",
+  lora: "LoRA",
+  rslora: "rsLoRA",
+  "lora+": "LoRA+",
+  dora: "DoRA",
+  adalora: "AdaLoRA",
+  "lora-fa": "LoRA-FA",
+  pissa: "PiSSA",
+  olora: "OLoRA",
+  loftq: "LoftQ",
+  vera: "VeRA",
+};
+
+/** What a method trains, in one sentence. */
+export const methodSentences: Readonly<Record<MethodName, string>> = {
+  full: "Every weight is trained.",
+  bitfit: "Only biases are trained; the base has none, so each adapted layer gets one, at zero.",
+  lora: "A and B are trained, W₀ is not.",
+  rslora: "LoRA with the factor α/√r in the place of α/r.",
+  "lora+": "LoRA in which B learns faster than A.",
+  dora: "LoRA for the direction of each row, and a trained magnitude for its length.",
+  adalora: "Triplets P, Λ, Q: the least important ones are pruned while it trains.",
+  "lora-fa": "LoRA in which A stays as it was drawn.",
+  pissa: "LoRA that starts from the largest singular triplets of W₀.",
+  olora: "LoRA that starts from a QR decomposition of W₀.",
+  loftq: "LoRA that starts from what quantization lost of W₀.",
+  vera: "Two vectors on random matrices that all layers share.",
+};
+
+export const targetTitles: Readonly<Record<TargetName, string>> = {
+  speeches: "speeches it has not read (near)",
+  "moby-dick": "Moby-Dick (far)",
+  code: "TypeScript declarations (farther)",
+  own: "your own text",
+};
+
+export const placeTitles: Readonly<Record<PlaceName, string>> = {
+  qv: "W_q and W_v",
+  attention: "all of attention",
+  mlp: "the MLP",
+  all: "all linear layers",
+};
+
+export const formatTitles: Readonly<Record<FormatName, string>> = {
+  float32: "float32",
+  nf4: "NF4",
+  fp4: "FP4",
+  int4: "Int4",
+  int8: "int8",
+};
+
+const words: Readonly<Record<keyof Controls, (controls: Controls) => string>> = {
+  method: ({ method }) => methodTitles[method],
+  rank: ({ method, rank }) => (hasRank(method) ? `r = ${rank}` : ""),
+  alpha: ({ method, alpha }) => (hasAlpha(method) ? `α = ${alpha}` : ""),
+  place: ({ method, place }) => (method === "full" ? "" : placeTitles[place]),
+  rate: ({ rate }) => `η = ${rate}`,
+  ratio: ({ method, ratio }) => (method === "lora+" ? `η_B/η_A = ${ratio}` : ""),
+  format: ({ format }) => formatTitles[format],
+  blockSize: ({ format, blockSize }) => (format === "float32" ? "" : `blocks of ${blockSize}`),
+  doubleQuant: ({ format, doubleQuant }) =>
+    doubleQuant && format !== "float32" ? "double quantization" : "",
+  target: ({ target }) => targetTitles[target],
+  text: () => "another text",
+  seed: ({ seed }) => `seed ${seed}`,
+  steps: ({ steps }) => `${steps} steps`,
+};
+
+export const hasRank = (method: MethodName): boolean => method !== "full" && method !== "bitfit";
+export const hasAlpha = (method: MethodName): boolean => hasRank(method) && method !== "vera";
+
+/** One name for each run: its method and rank, and whatever else tells it from the others. */
+export function runTitles(all: readonly Controls[]): string[] {
+  const differing = (Object.keys(words) as (keyof Controls)[]).filter(
+    (key) => key === "method" || key === "rank" || new Set(all.map((controls) => controls[key])).size > 1,
+  );
+  const titles = all.map((controls) =>
+    differing
+      .map((key) => words[key](controls))
+      .filter(Boolean)
+      .join(", "),
+  );
+  return titles.map((title, i) => {
+    const before = titles.slice(0, i).filter((other) => other === title).length;
+    return before > 0 ? `${title} (again)` : title;
+  });
+}
+
+/** The colours of runs: their methods', in shades where a method has several. */
+export const runColors = (titles: readonly string[]): string[] => colorsOf(titles);
+
+export const deviceTitles: Readonly<Record<DeviceChoice, string>> = {
+  cpu: "cpu (WebAssembly)",
+  "gpu:webgl2": "GPU (WebGL 2)",
+  "gpu:webgpu": "GPU (WebGPU)",
+};
