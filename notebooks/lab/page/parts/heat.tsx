@@ -14,9 +14,11 @@ export interface HeatProps {
   readonly none?: string;
   /** The magnitude of the darkest colour; its own largest by default. */
   readonly scale?: number;
+  /** Its place beside the others, as the styles name it. */
+  readonly place?: string;
 }
 
-export function Heat({ grid, name, none = "none", scale }: HeatProps) {
+export function Heat({ grid, name, none = "none", scale, place = "" }: HeatProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const largest = grid ? largestOf(grid.values) : 0;
   useEffect(() => {
@@ -24,13 +26,13 @@ export function Heat({ grid, name, none = "none", scale }: HeatProps) {
   }, [grid, scale]);
   if (!grid)
     return (
-      <p class="heat-none">
+      <p class={`heat-none ${place}`}>
         {name}: {none}
       </p>
     );
   const label = `${name}, ${grid.rows} × ${grid.columns}, largest magnitude ${number(largest)}`;
   return (
-    <figure class="heat" style={{ "--rows": grid.rows, "--columns": grid.columns }}>
+    <figure class={`heat ${place}`}>
       <canvas ref={canvas} role="img" aria-label={label} width={grid.columns} height={grid.rows} />
       <figcaption>
         <b>{name}</b> {grid.rows} × {grid.columns}

@@ -77,17 +77,17 @@ function Matrices() {
         </label>
       </div>
       {looked && (
-        <div class="heats">
-          <Heat grid={looked.W0} name="W₀" />
-          <Heat grid={looked.delta} name="ΔW" />
-          <Heat grid={looked.B} name="B" none="none in this method" />
-          <Heat grid={looked.A} name="A" none="none in this method" scale={scaleA} />
-          {withGradients && (
-            <>
-              <Heat grid={looked.gradB} name="∂L/∂B" none="no step yet" />
-              <Heat grid={looked.gradA} name="∂L/∂A" none="no step yet" />
-            </>
-          )}
+        <div class="heats" style={{ "--r": looked.A?.rows ?? 0 }}>
+          <Heat grid={looked.W0} name="W₀" place="left" />
+          <Heat grid={looked.B} name="B" none="no B in this method" place="b" />
+          <Heat grid={looked.A} name="A" none="no A in this method" scale={scaleA} place="a" />
+          <Heat grid={looked.delta} name="ΔW" place="right" />
+        </div>
+      )}
+      {looked && withGradients && (
+        <div class="heats gradients" style={{ "--r": looked.A?.rows ?? 0 }}>
+          <Heat grid={looked.gradB} name="∂L/∂B" none="no gradient yet" place="b" />
+          <Heat grid={looked.gradA} name="∂L/∂A" none="no gradient yet" place="a" />
         </div>
       )}
       {looked?.magnitude && <Magnitude {...looked.magnitude} />}
