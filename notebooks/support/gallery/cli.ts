@@ -32,10 +32,12 @@ async function main(): Promise<void> {
   const folder = fileURLToPath(new URL("../..", import.meta.url));
   const files = (await readdir(folder)).filter((file) => file.endsWith(".ipynb")).sort();
   const reference = join(folder, "../out/docs/index.html"); // npm run docs
+  const lab = join(folder, "../out/lab/index.html"); // npm run lab
   const index = await writeGallery({
     notebooks: files.map((file) => join(folder, file)),
     out: values.out,
     ...(existsSync(reference) && { reference }),
+    ...(existsSync(lab) && { lab }),
   });
   console.log(`${files.length} notebooks → ${index}`);
   if (values.screenshots !== undefined) console.log(await saveScreenshots(index, values.screenshots));

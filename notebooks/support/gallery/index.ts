@@ -17,6 +17,8 @@ export interface GalleryOptions {
   readonly out: string;
   /** The first page of the API reference, to which the index links. @default no link */
   readonly reference?: string;
+  /** The page of the live lab, to which the index links. @default no link */
+  readonly lab?: string;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface GalleryOptions {
  *
  * @throws NotebookError for a file that is not a notebook, and for an `out` that holds anything but a gallery
  */
-export async function writeGallery({ notebooks, out, reference }: GalleryOptions): Promise<string> {
+export async function writeGallery({ notebooks, out, reference, lab }: GalleryOptions): Promise<string> {
   if (notebooks.length === 0) throw new NotebookError("gallery: no notebooks; npm start writes them");
   const target = resolve(out);
   await refuseOthers(target);
@@ -44,8 +46,10 @@ export async function writeGallery({ notebooks, out, reference }: GalleryOptions
       const page = notebookPage(entry, files, { previous: entries[i - 1], next: entries[i + 1] });
       await writeFile(join(folder, `${entry.name}.html`), page.text);
     }
-    const link = reference && relative(target, resolve(reference)).split(sep).join("/");
-    await writeFile(join(folder, "index.html"), indexPage(entries, link).text);
+    const link = (page?: string): string | undefined =>
+      page && relative(target, resolve(page)).split(sep).join("/");
+    const links = { reference: link(reference), lab: link(lab) };
+    await writeFile(join(folder, "index.html"), indexPage(entries, links).text);
     await rm(target, { recursive: true, force: true });
     await rename(folder, target);
   } finally {

@@ -41,8 +41,15 @@ ${entry.body}
   );
 }
 
-/** `reference`: the address of the API reference, where there is one. */
-export function indexPage(entries: readonly Entry[], reference?: string): Html {
+/** Addresses of pages beside the gallery, where they are. */
+export interface Links {
+  /** The API reference. */
+  readonly reference?: string;
+  /** The live lab. */
+  readonly lab?: string;
+}
+
+export function indexPage(entries: readonly Entry[], { reference, lab }: Links = {}): Html {
   const statements = entries.flatMap((entry) => entry.statements);
   const source = entries.find((entry) => entry.statements.length > 0);
   return document(
@@ -53,6 +60,11 @@ export function indexPage(entries: readonly Entry[], reference?: string): Html {
 tensors, and repeats the paper's experiments scaled down. Each claim is turned into a condition on measured numbers; the
 condition is fixed before the run, and the verdict is shown even if it goes against the paper.</p></hgroup>
 ${tally(entries.flatMap(({ verdicts }) => verdicts))}
+${
+  lab &&
+  html`<p class="lab"><a href="${lab}"><strong>The live lab</strong></a>: adapt a small language model in the page, and see every quantity of the
+papers move.</p>`
+}
 ${statements.length > 0 && html`<p><a href="#said">What is said of LoRA: ${statements.length} statements and the number that decides each</a></p>`}
 </header>
 <main class="container">

@@ -21,7 +21,7 @@ import { type Job, runAll } from "./parallel.ts";
 const HELP = `Usage: npm start -- [NAME ...] [options]
 
 Runs the named notebooks, or all of them. A single one prints its tables here. Each is written with its outputs as
-NAME.ipynb, and all together as a site:
+NAME.ipynb, and all together as a site, with the live lab beside it:
 
   npm start                     the quick setting       → out/NAME.ipynb, out/gallery/index.html
   npm start -- --full           the long one            → notebooks/NAME.ipynb, gallery/index.html
@@ -48,14 +48,20 @@ export interface CommandOptions {
   readonly runs: string;
   readonly terminal?: Terminal;
   /** Writes a site from these `.ipynb` files and returns the path of its first page. */
-  readonly gallery?: (options: { notebooks: readonly string[]; out: string }) => Promise<string>;
+  readonly gallery?: (options: {
+    readonly notebooks: readonly string[];
+    readonly out: string;
+    readonly lab?: string;
+  }) => Promise<string>;
+  /** Writes the live lab into a folder and returns the path of its page. @default no lab */
+  readonly lab?: ((out: string) => Promise<string>) | null;
 }
 
 /** Runs the command and returns its exit code: 0, or 1 after an error, which it has reported. */
 export async function runNotebooks(args: readonly string[], options: CommandOptions): Promise<number> {
   const { terminal = processTerminal } = options;
   try {
-    await run(args, { gallery: writeGallery, ...options, terminal });
+    await run(args, { gallery: writeGallery, lab: null, ...options, terminal });
     return 0;
   } catch (error) {
     terminal.status(report(error));
@@ -69,7 +75,7 @@ const writeGallery: Required<CommandOptions>["gallery"] = async (options) =>
 
 async function run(
   args: readonly string[],
-  { folder, runs, terminal, gallery }: Required<CommandOptions>,
+  { folder, runs, terminal, gallery, lab }: Required<CommandOptions>,
 ): Promise<void> {
   const { values, positionals } = parse(args);
   if (values.help) return terminal.print(HELP);
@@ -112,7 +118,10 @@ async function run(
   const written = (await readdir(out)).filter((file) => names.some((name) => file === `${name}.ipynb`));
   if (written.length > 0) {
     const notebooks = written.sort().map((file) => join(out, file));
-    const page = await uninterrupted(() => gallery({ notebooks, out: site }));
+    const page = await uninterrupted(async () => {
+      const live = await lab?.(join(keep ? runs : out, "lab"));
+      return gallery({ notebooks, out: site, ...(live && { lab: live }) });
+    });
     terminal.status(`gallery: ${written.length} notebook${plural(written)} → ${here(page)}`);
     if (values.open) await openPage(page);
   }
