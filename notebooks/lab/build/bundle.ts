@@ -6,15 +6,15 @@ import { packageNames } from "../../support/package-names.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** The program of the page or of the worker. @param entry path from this folder */
-export function bundleScript(entry: string): Promise<string> {
+/** The program of the page, or of the worker. Only the worker computes with gpu.js. */
+export function bundleScript(which: "page" | "worker"): Promise<string> {
   return bundled({
-    entryPoints: [here(entry)],
+    entryPoints: [here(which === "page" ? "entry.ts" : "../engine/worker.ts")],
     format: "iife",
     jsx: "automatic",
     jsxImportSource: "preact",
     tsconfigRaw: {},
-    plugins: [packageNames],
+    plugins: which === "page" ? [packageNames, withoutGpuJs] : [packageNames],
   });
 }
 
@@ -55,5 +55,14 @@ const fewerFonts: Plugin = {
         .replace(/@font-face\s*\{[^}]*\}/g, (face) => (FONTS.test(face) ? face : ""))
         .replace(/, url\([^)]*\.(woff|ttf)\) format\("[^"]*"\)/g, ""),
     }));
+  },
+};
+
+/** Leaves gpu.js out, half a megabyte. */
+const withoutGpuJs: Plugin = {
+  name: "without-gpu-js",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^gpu\.js$/ }, ({ path }) => ({ path, namespace: "absent" }));
+    onLoad({ filter: /.*/, namespace: "absent" }, () => ({ contents: "" }));
   },
 };

@@ -1,11 +1,12 @@
 /** @file What stands in the document of the lab, as the page is given it. For the page. */
 import type { BaseFiles } from "../engine/types.ts";
 import type { PageData } from "../page/data.ts";
+import { fakeStored } from "../page/fake-engine.ts";
 
 /** Reads what stands before the page's program at once, and the rest when it is asked for. */
 export function contents(): PageData {
   return {
-    stored: read("stored"),
+    stored: fakeStored(),
     sources: read("sources"),
     texts: read("texts"),
     base: async () => {

@@ -1,5 +1,5 @@
 /** @file The program of the page. */
+import { mount } from "../page/index.tsx";
 import { contents } from "./contents.ts";
-import { mount } from "./stub.tsx";
 
 mount(document.getElementById("lab")!, contents());

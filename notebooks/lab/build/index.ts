@@ -22,8 +22,8 @@ export async function writeLab(out: string): Promise<string> {
   await refuseOthers(path);
   const [style, page, worker, renderer] = await Promise.all([
     bundleStyle(),
-    bundleScript("entry.ts"),
-    bundleScript("../engine/worker.ts"),
+    bundleScript("page"),
+    bundleScript("worker"),
     createRenderer(),
   ]);
   const sources = Object.fromEntries(
@@ -34,7 +34,7 @@ export async function writeLab(out: string): Promise<string> {
     style,
     page,
     worker,
-    early: { stored: {}, sources, texts: labTexts() },
+    early: { sources, texts: labTexts() },
     late: { base: { ...files, weights: Buffer.from(weights).toString("base64") } },
     still: html``,
   });
