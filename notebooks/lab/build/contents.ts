@@ -5,23 +5,26 @@ import { fakeStored } from "../page/fake-engine.ts";
 
 /** Reads what stands before the page's program at once, and the rest when it is asked for. */
 export function contents(): PageData {
+  let program = "";
   return {
     stored: fakeStored(),
     sources: read("sources"),
     texts: read("texts"),
     base: async () => {
       await complete();
+      program ||= await unpacked(textOf("worker"));
       const { weights, ...files } = read<Omit<BaseFiles, "weights"> & { weights: string }>("base");
       return { ...files, weights: bytesOf(weights) };
     },
     worker: () => {
-      const program = new Blob([read<string>("worker")], { type: "text/javascript" });
-      return new Worker(URL.createObjectURL(program), { name: "lowrank lab" });
+      const blob = new Blob([program], { type: "text/javascript" });
+      return new Worker(URL.createObjectURL(blob), { name: "lowrank lab" });
     },
   };
 }
 
-const read = <T>(id: string): T => JSON.parse(document.getElementById(id)!.textContent!) as T;
+const textOf = (id: string): string => document.getElementById(id)!.textContent!;
+const read = <T>(id: string): T => JSON.parse(textOf(id)) as T;
 
 /** Fulfilled when the whole document is there: the model and the worker's program stand at its end. */
 const complete = (): Promise<unknown> =>
@@ -29,4 +32,9 @@ const complete = (): Promise<unknown> =>
     ? new Promise((resolve) => addEventListener("DOMContentLoaded", resolve, { once: true }))
     : Promise.resolve();
 
-const bytesOf = (base64: string): Uint8Array => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+const bytesOf = (base64: string): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+
+/** The text that was packed with gzip. */
+const unpacked = (base64: string): Promise<string> =>
+  new Response(new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream("gzip"))).text();

@@ -1,4 +1,5 @@
 /** @file The page as one document. What is drawn at once stands before the scripts; the model stands after them. */
+import { gzipSync } from "node:zlib";
 import { Html, html } from "../../support/gallery/html.ts";
 
 /** The generator named in the page; it marks a file that may be overwritten. */
@@ -6,8 +7,8 @@ export const GENERATOR = "lowrank lab";
 
 export interface Parts {
   readonly style: string;
-  /** Programs of the page and of the worker. */
   readonly page: string;
+  /** The worker's program, which the page unpacks: it is long. */
   readonly worker: string;
   /** Values that the page reads at once, by the ids of their elements. */
   readonly early: Readonly<Record<string, unknown>>;
@@ -46,7 +47,8 @@ ${still}
 </noscript>
 ${Object.entries(early).map(values)}
 <script>${raw(page, "script")}</script>
-${Object.entries({ ...late, worker }).map(values)}
+${Object.entries(late).map(values)}
+<script type="text/plain" id="worker">${gzipSync(worker, { level: 9 }).toString("base64")}</script>
 </body>
 </html>
 `;

@@ -12,6 +12,6 @@ export interface PageData {
   readonly texts: Readonly<Record<string, string>>;
   readonly stored: StoredRun;
   readonly sources: Sources;
-  /** A new worker with the engine. @throws where the browser refuses one */
+  /** A new worker with the engine, once `base` was fulfilled. @throws where the browser refuses one */
   readonly worker: () => Worker;
 }
