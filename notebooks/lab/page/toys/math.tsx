@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 
 /**
  * An equation. Letters are variables; `_` and `^` take the next letter, number or group in braces; `{a}/{b}` is a
- * fraction; `"words"` are upright.
+ * fraction; `"words"` are upright; `;` is a space between two equations.
  *
  *     <Equation of="ΔW = {α}/{r} B A" />
  */
@@ -77,6 +77,7 @@ function item(list: string[]): Node {
     return <mrow>{inner}</mrow>;
   }
   if (token.startsWith('"')) return <mtext>{token.slice(1, -1).replace(/^ | $/g, "\u00a0")}</mtext>;
+  if (token === ";") return <mspace width="2em" />;
   if (/^\d/.test(token)) return <mn>{token}</mn>;
   if (/^\p{L}/u.test(token)) return <mi>{token.replace("'", "′")}</mi>;
   // As an operator a parenthesis would grow with its neighbours.

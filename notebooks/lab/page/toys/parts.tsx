@@ -63,7 +63,7 @@ export function Slider({
   return (
     <label class="toy-slider">
       <span>
-        {label} <output>{text}</output>
+        <span>{label}</span> <output>{text}</output>
       </span>
       <input
         type="range"
@@ -140,8 +140,8 @@ export function Check(props: {
 export function digits(value: number, count = 3): string {
   if (value === 0) return "0";
   if (!Number.isFinite(value)) return "∞";
-  const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e6) {
+  if (value < 0) return `−${digits(-value, count)}`;
+  if (value < 1e-3 || value >= 1e6) {
     const [mantissa, exponent] = value.toExponential(Math.max(0, count - 2)).split("e");
     return `${mantissa} · 10${superscript(Number(exponent))}`;
   }

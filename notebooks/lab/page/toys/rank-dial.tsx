@@ -28,7 +28,7 @@ export function RankDial({ sources }: ToyProps): JSX.Element {
         tab.value === "update" ? (
           <Equation of={'"min " ‖Δ W* − {α}/{r} B A‖^2 = σ_{r + 1}^2 + σ_{r + 2}^2 + …'} />
         ) : (
-          <Equation of={'W* = "diag"(m) W_0 {}     W\' = m {W_0 + B A}/{‖W_0 + B A‖}'} />
+          <Equation of={'W* = "diag"(m) W_0 ; W\' = m {W_0 + B A}/{‖W_0 + B A‖}'} />
         )
       }
       lead={
