@@ -101,10 +101,8 @@ export function Choice<T extends string>({ label, options, value, onInput }: Cho
   );
 }
 
-interface SelectProps<T extends string> extends ChoiceProps<T> {}
-
 /** Many options, one of which holds. */
-export function Select<T extends string>({ label, options, value, onInput }: SelectProps<T>): JSX.Element {
+export function Select<T extends string>({ label, options, value, onInput }: ChoiceProps<T>): JSX.Element {
   return (
     <label class="toy-select">
       <span>{label}</span>
@@ -147,6 +145,8 @@ export function digits(value: number, count = 3): string {
   }
   return String(Number(value.toPrecision(count)));
 }
+
+export const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
 
 /** An integer as a superscript: ⁻³. */
 export const superscript = (n: number): string =>

@@ -6,7 +6,7 @@ import { ErrorCurves } from "./error-curves.tsx";
 import { useSeen, useTraining } from "./frames.ts";
 import { Heat } from "./heat.tsx";
 import { Equation } from "./math.tsx";
-import { Choice, digits, Frame, Slider, type ToyProps } from "./parts.tsx";
+import { Choice, digits, Frame, percent, Slider, type ToyProps } from "./parts.tsx";
 import { BARS, bound, plantedUpdate, SIDE, trainPlanted } from "./planted.ts";
 import { ScaledRows } from "./scaled-rows.tsx";
 
@@ -180,8 +180,6 @@ function PlantedUpdate(): JSX.Element {
     </div>
   );
 }
-
-export const percent = (part: number): string => `${(100 * part).toFixed(1)} %`;
 
 /** How many of the values are larger than that at place k, so that learned values stand at the right bar. */
 function rankOf(values: readonly number[], k: number): number {

@@ -6,9 +6,8 @@ import { colorsOf } from "../../../support/show/colors.ts";
 import { ErrorCurves } from "./error-curves.tsx";
 import { useSeen, useTraining } from "./frames.ts";
 import { Heat } from "./heat.tsx";
-import { Choice, digits, Slider } from "./parts.tsx";
+import { Choice, digits, percent, Slider } from "./parts.tsx";
 import { bound, type PlantedSettings, SIDE, scaledRows, singularValues, trainPlanted } from "./planted.ts";
-import { percent } from "./rank-dial.tsx";
 
 const STEPS = 160;
 
