@@ -1,9 +1,10 @@
 /** @file What the page is given when it is made: everything that stands in its one file. */
 import type { BaseFiles, StoredRun } from "../engine/types.ts";
 import type { LineKey } from "./lines.ts";
+import type { ToyLineKey } from "./toys/lines.ts";
 
 /** The library's lines as HTML, `<pre class="shiki">` with the marked lines in `<span class="line marked">`, by key. */
-export type Sources = Readonly<Record<LineKey, string>>;
+export type Sources = Readonly<Record<LineKey | ToyLineKey, string>>;
 
 export interface PageData {
   /** The base model; read when the worker starts, which may be after the first paint. */

@@ -235,22 +235,7 @@ export function fakeEngine(): Engine {
   };
 }
 
-export function fakeStored(): StoredRun {
-  const controls: Controls = {
-    target: "moby-dick",
-    text: "",
-    method: "lora",
-    rank: 4,
-    alpha: 8,
-    place: "qv",
-    rate: 0.005,
-    ratio: 16,
-    format: "float32",
-    blockSize: 64,
-    doubleQuant: false,
-    seed: 1,
-    steps: 120,
-  };
+export function fakeStored(controls: Controls): StoredRun {
   const steps = Array.from({ length: 120 }, (_, i) => steppedOf(0, controls, i + 1));
   return {
     opened: openedOf(0, controls),

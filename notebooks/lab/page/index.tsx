@@ -1,6 +1,6 @@
 /** @file The page of the lab: a story in ten sections, with the controls beside it. */
 import { render } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { ControlPanel } from "./controls/controls.tsx";
 import { Said, Transport } from "./controls/transport.tsx";
 import type { PageData } from "./data.ts";
@@ -18,6 +18,9 @@ import { createLab } from "./state/create-lab.ts";
 import { LabProvider } from "./state/lab.ts";
 import { Tour } from "./tour/tour.tsx";
 
+/** The sections after the first, in the order of the story. */
+const sections = [Zero, Rank, Forgetting, Merging, Bits, Memory, Variants, Counting, Runs];
+
 /** Draws the page into `root`. */
 export function mount(root: Element, data: PageData): void {
   render(<Page data={data} />, root);
@@ -26,7 +29,16 @@ export function mount(root: Element, data: PageData): void {
 function Page({ data }: { readonly data: PageData }) {
   const lab = useMemo(() => createLab(data), [data]);
   const [card, setCard] = useState<number | null>(null);
+  const startTour = (): void => {
+    setDrawn(sections.length);
+    setCard(0);
+  };
   const [isOpen, setOpen] = useState(false);
+  const [drawn, setDrawn] = useState(0);
+  useEffect(() => {
+    // One section after the other, so that the first paint waits for none of them.
+    if (drawn < sections.length) setTimeout(() => setDrawn(drawn + 1));
+  }, [drawn]);
   return (
     <LabProvider value={lab}>
       <header class="top container">
@@ -37,16 +49,10 @@ function Page({ data }: { readonly data: PageData }) {
       </header>
       <div class="lab container">
         <main>
-          <Opening onTour={() => setCard(0)} />
-          <Zero />
-          <Rank />
-          <Forgetting />
-          <Merging />
-          <Bits />
-          <Memory />
-          <Variants />
-          <Counting />
-          <Runs />
+          <Opening onTour={startTour} />
+          {sections.slice(0, drawn).map((Section) => (
+            <Section key={sections.indexOf(Section)} />
+          ))}
         </main>
         <aside class={isOpen ? "panel open" : "panel"} aria-label="Controls">
           <Said />
@@ -62,16 +68,10 @@ function Page({ data }: { readonly data: PageData }) {
           </button>
           <div id="controls">
             <ControlPanel />
-            <Device />
           </div>
         </aside>
       </div>
       {card !== null && <Tour at={card} onMove={setCard} />}
     </LabProvider>
   );
-}
-
-/** Which device answers. */
-function Device() {
-  return null;
 }

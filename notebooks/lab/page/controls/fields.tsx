@@ -1,6 +1,7 @@
 /** @file The kinds of control: a number with a slider beside it, a choice, a yes or no. */
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
+import { useLab } from "../state/lab.ts";
 
 interface FieldProps {
   /** Its name for the tour. */
@@ -18,6 +19,7 @@ export interface NumberFieldProps extends FieldProps {
 /** A number: the slider goes along `stops`, the box takes whatever is typed. */
 export function NumberField({ part, label, value, stops, onChange }: NumberFieldProps) {
   const id = useId();
+  const isRefused = useLab().message.value?.about === part;
   const nearest = stops?.reduce(
     (best, stop, i) => (distance(stop, value) < distance(stops[best], value) ? i : best),
     0,
@@ -44,7 +46,8 @@ export function NumberField({ part, label, value, stops, onChange }: NumberField
           inputMode="decimal"
           autocomplete="off"
           name={part}
-          value={String(value)}
+          aria-invalid={isRefused || undefined}
+          value={Number.isNaN(value) ? "" : String(value)}
           onChange={(event) => onChange(read(event.currentTarget.value))}
         />
       </span>

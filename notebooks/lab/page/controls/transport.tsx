@@ -10,6 +10,7 @@ export function Transport() {
   const run = lab.current.value;
   const { isRunning, busy } = lab;
   const step = stepOf(run);
+  const answering = lab.started.value?.device;
   return (
     <section class="transport" aria-label="Training">
       <div class="buttons">
@@ -55,7 +56,7 @@ export function Transport() {
         </select>
       </label>
       <p class="status" role="status">
-        {busy.value}
+        {busy.value ?? (answering && `Computed by ${answering}.`)}
       </p>
     </section>
   );

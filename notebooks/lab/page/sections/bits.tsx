@@ -8,10 +8,12 @@ import { Choose } from "../parts/setting-link.tsx";
 import { useLab } from "../state/lab.ts";
 import { formatTitles } from "../state/names.ts";
 import { lastMeasured } from "../state/run.ts";
+import { QuantizeBlock } from "../toys/index.ts";
 import { Figure } from "./merging.tsx";
 import { lookedOf } from "./zero.tsx";
 
 export function Bits() {
+  const { data } = useLab();
   return (
     <section id="bits">
       <h2>Four bits</h2>
@@ -27,6 +29,7 @@ export function Bits() {
       </p>
       <Codebook />
       <Losses />
+      <QuantizeBlock sources={data.sources} />
     </section>
   );
 }

@@ -8,6 +8,7 @@ import { Choose } from "../parts/setting-link.tsx";
 import { useLab } from "../state/lab.ts";
 import { hasRank, methodTitles } from "../state/names.ts";
 import { lastMeasured } from "../state/run.ts";
+import { RankDial } from "../toys/index.ts";
 
 export function Rank() {
   const lab = useLab();
@@ -53,6 +54,7 @@ export function Rank() {
         />
       </Picture>
       <Budget />
+      <RankDial sources={lab.data.sources} />
     </section>
   );
 }

@@ -1,5 +1,7 @@
 /** @file Makes the state of the page: signals, and the functions that ask the engine and write down what it says. */
 import { computed, effect, signal } from "@preact/signals";
+import { checkControls, suggested } from "../../engine/controls.ts";
+import { sentenceOf } from "../../engine/refusal.ts";
 import type { Controls, DeviceChoice, Engine, Refused, Started } from "../../engine/types.ts";
 import type { PageData } from "../data.ts";
 import { addressOf, controlsIn, hasControls } from "./address.ts";
@@ -44,11 +46,24 @@ export function createLab(data: PageData): Lab {
   let numbers = 0;
   let settle: ReturnType<typeof setTimeout> | undefined;
   let lookedAt = 0;
+  let isStepping = false;
 
-  const refuse = (text: string): null => {
-    message.value = { text, kind: "refused" };
+  const refuse = (text: string, about?: string): null => {
+    message.value = { text, kind: "refused", about };
     return null;
   };
+
+  /** Whether the controls can be as they are; if not, says why. */
+  function areGood(): boolean {
+    try {
+      checkControls(controls.value);
+      return true;
+    } catch (error) {
+      const sentence = sentenceOf(error);
+      refuse(sentence, partOf(sentence));
+      return false;
+    }
+  }
 
   /** The worker is gone: what was recorded of its runs stays, their models do not. */
   function drop(reason: string): void {
@@ -92,7 +107,7 @@ export function createLab(data: PageData): Lab {
   async function open(replaced?: Run): Promise<Run | null> {
     clearTimeout(settle);
     const mine = ++opening;
-    if (!(await ready())) return null;
+    if (!areGood() || !(await ready())) return null;
     const answer = await ask((engine) => engine.open(controls.value));
     if (!answer) return null;
     if (mine !== opening) {
@@ -187,21 +202,23 @@ export function createLab(data: PageData): Lab {
     watchers,
     written,
     set(change) {
-      const next = { ...controls.value, ...change };
+      const next = { ...controls.value, ...suggestedWith(change, controls.value), ...change };
       if (same(next, controls.value)) return;
       controls.value = next;
       message.value = null;
+      if (!areGood()) return void opening++;
       clearTimeout(settle);
       opening++;
       if (same(next, current.value.controls)) return;
       settle = setTimeout(() => void open(), SETTLE);
     },
-    setDevice(choice) {
+    async setDevice(choice) {
       if (choice === device.value) return;
       drop("The device was changed.");
       device.value = choice;
       message.value = null;
-      void open();
+      if (await ready()) return void open();
+      device.value = "cpu"; // the sentence of the refusal stays
     },
     play() {
       if (isRunning.value) return;
@@ -214,9 +231,12 @@ export function createLab(data: PageData): Lab {
     },
     async step() {
       if (isRunning.value) return lab.pause();
+      if (isStepping) return;
+      isStepping = true;
       message.value = null;
       const run = await runnable();
       if (run) await advance(run);
+      isStepping = false;
     },
     reset() {
       isRunning.value = false;
@@ -274,6 +294,34 @@ export function createLab(data: PageData): Lab {
       message.value = { text: "The run waited while this tab was hidden, and goes on.", kind: "news" };
     }
   });
-  if (!same(linked, defaults)) void open();
+  if (same(linked, defaults)) whenIdle(() => void ready());
+  else void open();
   return lab;
 }
+
+/** A change of the method takes the learning rate that suits it along, unless the visitor has chosen one. */
+function suggestedWith({ method }: Partial<Controls>, now: Controls): Partial<Controls> {
+  if (!method || !suggested[method] || method === now.method) return {};
+  const [before, after] = [suggested[now.method], suggested[method]];
+  return {
+    ...(now.rate === before.rate && { rate: after.rate }),
+    ...((after.rank ?? before.rank) && { rank: after.rank ?? 4 }),
+  };
+}
+
+/** The controls by the words with which a refusal begins. */
+const parts: Readonly<Record<string, string>> = {
+  "Rank r": "rank",
+  α: "alpha",
+  "Learning rate": "rate",
+  "η_B/η_A": "ratio",
+  "Block size": "block",
+  Seed: "seed",
+  Steps: "steps",
+  "Your text": "text",
+};
+const partOf = (sentence: string): string | undefined =>
+  Object.entries(parts).find(([words]) => sentence.startsWith(words))?.[1];
+
+const whenIdle = (act: () => void): unknown =>
+  "requestIdleCallback" in window ? requestIdleCallback(act, { timeout: 2000 }) : setTimeout(act, 500);

@@ -9,10 +9,12 @@ import type { Controls, DeviceChoice, Started } from "../../engine/types.ts";
 import type { PageData } from "../data.ts";
 import type { Run } from "./run.ts";
 
-/** One sentence for the visitor, and the control that it is about. */
+/** One sentence for the visitor. */
 export interface Message {
   readonly text: string;
   readonly kind: "refused" | "news";
+  /** The control that it is about, by its `data-part`. */
+  readonly about?: string;
 }
 
 export interface Named {
@@ -43,7 +45,7 @@ export interface Lab {
   /** The base's and the adapted model's text after the visitor's prompt. */
   readonly written: Signal<{ prompt: string; base: string; adapted: string; step: number } | null>;
   set(change: Partial<Controls>): void;
-  setDevice(device: DeviceChoice): void;
+  setDevice(device: DeviceChoice): Promise<void>;
   play(): void;
   pause(): void;
   step(): Promise<void>;
