@@ -5,7 +5,7 @@
  */
 import { sizeOf } from "lowrank/core";
 import type { Linear, Llama } from "lowrank/nn";
-import { qloraBytes, quantizedLayers } from "lowrank/quant";
+import { qloraBytes, quantizedBytes, quantizedLayers } from "lowrank/quant";
 import type { Run } from "./run.ts";
 import { savedBytes } from "./saved-bytes.ts";
 
@@ -41,14 +41,27 @@ export function predictedBytes(run: Run, original: Llama): ByCategory {
   const options = format === "float32" ? undefined : ({ format, blockSize, doubleQuant } as const);
   const parts = qloraBytes({ quantized, options, frozen: all - packed, trained, activations: 0 });
   const { weights, adapters, gradients, optimizer } = parts;
+  const residual = residualBytes(run);
   return {
-    weights,
-    quantized: parts.quantized,
+    weights: weights + (format === "float32" ? residual : 0),
+    quantized: parts.quantized + (format === "float32" ? 0 : residual),
     adapters: method === "full" ? 0 : adapters + frozenBytes(run),
     gradients,
     optimizer,
-    saved: savedBytes(run),
+    saved: savedBytes(original.config, run.controls),
   };
+}
+
+/** Bytes of the residual weights of PiSSA, OLoRA and LoftQ: W0 is kept beside them, so that ΔW can be told. */
+function residualBytes({ controls, matrices }: Run): number {
+  const { method, format, blockSize, doubleQuant } = controls;
+  if (method !== "pissa" && method !== "olora" && method !== "loftq") return 0;
+  const bytesOf = (shape: readonly number[]): number => {
+    if (format === "float32") return 4 * sizeOf(shape);
+    const { codes, absmax } = quantizedBytes(shape, { format, blockSize, doubleQuant });
+    return codes + absmax;
+  };
+  return matrices.reduce((sum, matrix) => sum + bytesOf([matrix.out, matrix.in]), 0);
 }
 
 /** Bytes of an adapter's matrices that stay as drawn: LoRA-FA's A, VeRA's A and B. */

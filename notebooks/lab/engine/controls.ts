@@ -12,8 +12,8 @@ import {
 /** Ranks up to the width of the model: a larger one adds nothing. */
 export const MAX_RANK = 128;
 export const blockSizes = [32, 64, 128, 256, 512, 1024, 2048, 4096] as const;
-/** Characters of a pasted text: the least gives a few windows, the most is a long novel. */
-export const PASTED = { least: 1000, most: 1_000_000 } as const;
+/** Characters of a pasted text: the least gives a few windows, the most is encoded in a second or two. */
+export const PASTED = { least: 2000, most: 300_000 } as const;
 export const MAX_STEPS = 2000;
 
 /** What the page opens with. */

@@ -4,7 +4,7 @@
  */
 import { type Indices, random, scope } from "lowrank/core";
 import { evaluated, evenWindows, type Llama, type PretrainedTokenizer, randomWindows } from "lowrank/nn";
-import { Refusal, withCommas } from "./refusal.ts";
+import { Refusal } from "./refusal.ts";
 import type { TargetName } from "./types.ts";
 
 /** Tokens of a window that predict another, windows of a training batch, and windows of an evaluation. */
@@ -12,23 +12,41 @@ export const LENGTH = 64;
 export const ROWS = 4;
 const HELD_OUT_ROWS = 8;
 
-/** A text in tokens: most of it to train on, the rest to measure with. */
+/** A text in tokens: most of it to train on, the last part to measure with. */
 export interface Domain {
   readonly training: Int32Array;
   readonly heldOut: Int32Array;
 }
 
-/** @throws Refusal when the text has too few tokens for a window of each part */
+/** The part of a text that is held out. */
+const HELD_OUT = 0.15;
+
+/**
+ * The training part is encoded when it is first asked for: a page starts with four texts, and trains on one.
+ * @throws Refusal when the text has too few tokens for a window of each part
+ */
 export function domainOf(tokenizer: PretrainedTokenizer, text: string): Domain {
-  const tokens = tokenizer.encode(text);
-  const window = LENGTH + 1;
-  const heldOut = Math.max(window, Math.floor(0.15 * tokens.length));
-  if (tokens.length < heldOut + 2 * window)
-    throw new Refusal(
-      `Text: expected at least ${withCommas(3 * window)} tokens; got ${withCommas(tokens.length)}. Paste a longer one.`,
-    );
-  const end = tokens.length - heldOut;
-  return { training: tokens.subarray(0, end), heldOut: tokens.subarray(end) };
+  const near = Math.floor((1 - HELD_OUT) * text.length);
+  const space = text.slice(near).search(/\s/); // where there is one, no word is cut and no emoji
+  const end = near + Math.max(0, space);
+  const heldOut = tokenizer.encode(text.slice(end));
+  checkLength(heldOut);
+  let training: Int32Array | null = null;
+  return {
+    heldOut,
+    get training() {
+      return (training ??= tokenizer.encode(text.slice(0, end)));
+    },
+  };
+}
+
+/** A part of a text. @throws Refusal when it is shorter than a window */
+function checkLength(tokens: Int32Array): Int32Array {
+  const least = LENGTH + 1;
+  if (tokens.length >= least) return tokens;
+  throw new Refusal(
+    `Text: expected at least ${least} tokens in its last part, which is held out; got ${tokens.length}. Paste a longer one.`,
+  );
 }
 
 /** The batch of a step, 0 for the first: ids [ROWS, LENGTH + 1]. */

@@ -12,7 +12,7 @@ import type { Llama } from "lowrank/nn";
 import { type Base, loadBase } from "./base.ts";
 import { measuredBytes, predictedBytes } from "./bytes.ts";
 import { checkControls } from "./controls.ts";
-import { formulaOf } from "./counts.ts";
+import { countOn } from "./counts.ts";
 import { type Domain, domainOf, heldOutLoss, prompts } from "./domain.ts";
 import { lookAt } from "./look.ts";
 import { type MergeState, mergeRun, unmergeRun } from "./merge.ts";
@@ -114,6 +114,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
         last++;
         for (const id of [...runs.keys()].slice(0, Math.max(0, runs.size + 1 - MOST_RUNS))) drop(id);
         runs.set(run.id, run);
+        const counted = countOn(base.model.config, controls);
         const trainable = run.optimizer.parameters().reduce((sum, { size }) => sum + size, 0);
         return {
           id: run.id,
@@ -121,7 +122,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
           device: currentDevice().adapter,
           trainable,
           total: base.model.parameters().reduce((sum, { size }) => sum + size, 0),
-          formula: formulaOf(run, trainable),
+          formula: `${counted.symbols}: ${counted.filled}`,
           prompt: prompts[target],
           matrices: run.matrices,
           before: measure(run),

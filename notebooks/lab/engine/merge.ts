@@ -1,7 +1,7 @@
 /** @file Merging: the update goes into the weights, what that changes is measured, and unmerging takes it back bit for bit. */
 import { noGrad } from "lowrank/autograd";
 import { scope } from "lowrank/core";
-import type { AdaptedModel } from "lowrank/lora";
+import type { AdaptedLayer, AdaptedModel } from "lowrank/lora";
 import { evaluated, generate, type Llama, type Module } from "lowrank/nn";
 import { dequantizeModel, type QuantizedLinear } from "lowrank/quant";
 import { type Domain, heldOutLoss, heldOutWindows } from "./domain.ts";
@@ -28,7 +28,8 @@ export function mergeRun(run: Run): MergeState {
   const adaptedTime = timePerToken(run.model);
   // A quantized base is merged exactly into a dense copy; merged in place, its sum is rounded to codes again.
   const dense = isQuantized ? scope(() => dequantizeModel(run.model)) : null;
-  const target = dense && W0AndDelta(run);
+  const parts = dense && partsOf(run);
+  const exact = dense && heldOutLoss(run.model, run.domain);
   adapted.merge();
   const merged = dense ?? run.model;
   const [difference, largest] = compare(logits, logitsOf(merged, run.domain));
@@ -39,7 +40,11 @@ export function mergeRun(run: Run): MergeState {
     difference,
     largest,
     perToken: { adapted: adaptedTime, merged: mergedTime },
-    requantized: target && { erased: erasedShare(run, target), loss: heldOutLoss(run.model, run.domain) },
+    requantized: parts && {
+      ...rounding(run, parts),
+      exact: exact as number,
+      loss: heldOutLoss(run.model, run.domain),
+    },
     restored: null,
   };
   return { result, before };
@@ -109,35 +114,40 @@ const weightBytes = (run: Run): Uint8Array[] =>
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-interface Sum {
+/** A matrix before it is merged: W0 as it is stored, its codes, and ΔW. */
+interface Parts {
   readonly W0: Float32Array;
+  readonly codes: Uint8Array;
   readonly delta: Float32Array;
 }
 
-/** W0 as it is stored, and ΔW, of each matrix. */
-const W0AndDelta = (run: Run): Sum[] =>
+const partsOf = (run: Run): Parts[] =>
   run.matrices.map(({ name }) =>
     scope(() =>
       noGrad(() => {
-        const layer = layerOf(run, name) as NonNullable<ReturnType<typeof layerOf>>;
+        const layer = layerOf(run, name) as AdaptedLayer;
         return {
           W0: Float32Array.from(layer.W0.weight().value.data),
+          codes: (layer.original as QuantizedLinear).packed.codes(),
           delta: Float32Array.from(layer.delta("default").value.data),
         };
       }),
     ),
   );
 
-/** 1 − ⟨E, ΔW⟩/‖ΔW‖², with E the change that is left after rounding: 0 when all of ΔW arrives, 1 when nothing does. */
-function erasedShare(run: Run, before: readonly Sum[]): number {
-  let [arrived, all] = [0, 0];
-  layersOf(run).forEach((layer, at) => {
-    const after = (layer as QuantizedLinear).packed.toArray();
-    const { W0, delta } = before[at];
+/** ‖round(W0 + ΔW) − (W0 + ΔW)‖/‖ΔW‖ over all matrices, and the share of weights whose code is the one from before. */
+function rounding(run: Run, before: readonly Parts[]): { erased: number; unchanged: number } {
+  let [lost, all, same, count] = [0, 0, 0, 0];
+  for (const [at, layer] of layersOf(run).entries()) {
+    const { packed } = layer as QuantizedLinear;
+    const [after, codes] = [packed.toArray(), packed.codes()];
+    const { W0, delta, codes: old } = before[at];
     for (let i = 0; i < after.length; i++) {
-      arrived += (after[i] - W0[i]) * delta[i];
-      all += delta[i] * delta[i];
+      lost += (after[i] - (W0[i] + delta[i])) ** 2;
+      all += delta[i] ** 2;
+      if (codes[i] === old[i]) same++;
     }
-  });
-  return all === 0 ? 0 : 1 - arrived / all;
+    count += after.length;
+  }
+  return { erased: all === 0 ? 0 : Math.sqrt(lost / all), unchanged: same / count };
 }

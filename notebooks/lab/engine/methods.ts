@@ -12,8 +12,14 @@ import {
 } from "lowrank/lora";
 import { AdamW, type Linear, type Llama, type Module } from "lowrank/nn";
 import { vera } from "../../../test/lora/methods/vera.ts";
+import { trainedRank } from "./counts.ts";
 import { places } from "./places.ts";
 import type { Controls } from "./types.ts";
+
+/** Parts of AdaLoRA's steps: before the budget falls, and after it has (§4). */
+export const BUDGET = { warmup: 0.15, final: 0.4 } as const;
+/** Rounds of LoftQ's Algorithm 1: each decomposes every matrix once. */
+export const ITERATIONS = 1;
 
 /** A model ready to train. */
 export interface Prepared {
@@ -30,7 +36,7 @@ export interface Prepared {
 
 /** α, r and the other options of `inject`; null for a method that is no adapter. */
 export function adapterConfig(controls: Controls, original: Module): AdapterConfig | null {
-  const { method, rank, alpha, seed, steps: _ } = controls;
+  const { method, rank, alpha, seed } = controls;
   const target = places[controls.place];
   const common = { rank, alpha, target, seed };
   switch (method) {
@@ -48,10 +54,10 @@ export function adapterConfig(controls: Controls, original: Module): AdapterConf
     case "pissa":
     case "olora":
       return { method: "lora", init: method, ...common };
-    case "loftq": // one iteration: each takes a decomposition of every matrix
-      return { method: "lora", init: "loftq", loftq: { original, iterations: 1 }, ...common };
+    case "loftq":
+      return { method: "lora", init: "loftq", loftq: { original, iterations: ITERATIONS }, ...common };
     case "adalora": {
-      const start = Math.ceil(1.5 * rank); // b(0) = 1.5 b(T), AdaLoRA §4
+      const start = trainedRank(controls); // b(0) = 1.5 b(T), AdaLoRA §4
       return { method, ...common, rank: start, alpha: (alpha * start) / rank }; // the factor α/r stays
     }
     case "vera":
@@ -89,8 +95,8 @@ export function prepare(model: Llama, original: Llama, controls: Controls): Prep
   const parts = [...adapted.adapter("default").values()] as AdaLoRA[];
   const allocator = new BudgetAllocator(parts, {
     totalSteps: steps,
-    warmup: Math.round(0.15 * steps),
-    final: Math.round(0.4 * steps),
+    warmup: Math.round(BUDGET.warmup * steps),
+    final: Math.round(BUDGET.final * steps),
     target: rank * parts.length,
   });
   const penalty = (): Tensor => orthogonality(parts, { weight: 0.1, form: "code" });

@@ -145,8 +145,17 @@ export interface Merged {
   readonly largest: number;
   /** Milliseconds per token, adapted and merged, the fastest of several. */
   readonly perToken: { readonly adapted: number; readonly merged: number };
-  /** For a quantized base: the share of ΔW that rounding W0 + ΔW again erases, and the held-out loss of that model. */
-  readonly requantized: { readonly erased: number; readonly loss: number } | null;
+  /**
+   * For a quantized base, whose merged weight W0 + ΔW is rounded to codes again: ‖round(W0 + ΔW) − (W0 + ΔW)‖/‖ΔW‖, the
+   * part of ΔW that the rounding erases (above 1 when more is lost than ΔW holds); the share of weights that get their
+   * old code back; the held-out loss of the adapted model, and of the one rounded again.
+   */
+  readonly requantized: {
+    readonly erased: number;
+    readonly unchanged: number;
+    readonly exact: number;
+    readonly loss: number;
+  } | null;
   /** Whether unmerging gave every byte of the base's weights back; null while merged. */
   readonly restored: boolean | null;
 }
