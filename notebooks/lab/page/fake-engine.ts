@@ -1,4 +1,5 @@
 /** @file An engine that makes numbers up, for work on the page alone. */
+import { firstControls } from "../engine/controls.ts";
 import {
   type Controls,
   type Engine,
@@ -192,7 +193,8 @@ export function fakeEngine(): Engine {
     difference: 3e-6,
     largest: 12.3,
     perToken: { adapted: 3.1, merged: 2.6 },
-    requantized: controls.format === "float32" ? null : { erased: 0.41, unchanged: 0.92, exact: 4.18, loss: 4.2 },
+    requantized:
+      controls.format === "float32" ? null : { erased: 0.41, unchanged: 0.92, exact: 4.18, loss: 4.2 },
     restored: isMerged ? null : true,
   });
   return {
@@ -235,7 +237,7 @@ export function fakeEngine(): Engine {
   };
 }
 
-export function fakeStored(controls: Controls): StoredRun {
+export function fakeStored(controls: Controls = firstControls): StoredRun {
   const steps = Array.from({ length: 120 }, (_, i) => steppedOf(0, controls, i + 1));
   return {
     opened: openedOf(0, controls),

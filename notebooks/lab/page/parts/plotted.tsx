@@ -1,11 +1,11 @@
 /**
- * @file A plot of Observable Plot in the page. It is drawn again when what it shows has changed, but only while it is on
- * the screen and a few times a second at most, so that a run of any speed leaves the page at its 60 frames.
+ * @file A plot of Observable Plot in the page. It is drawn again when what it shows has changed: a few times a second
+ * while it is on the screen, and rarely elsewhere, so that a run of any speed leaves the page at its 60 frames.
  */
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
-/** Shortest time between two drawings of one plot, in milliseconds. */
-const PERIOD = 120;
+/** Shortest time between two drawings of one plot, on the screen and elsewhere, in milliseconds. */
+const PERIOD = { seen: 120, unseen: 2000 };
 
 export interface PlottedProps {
   /** Draws at a width in pixels. */
@@ -22,17 +22,18 @@ export function Plotted({ draw, label }: PlottedProps) {
 
   useLayoutEffect(() => {
     const element = box.current as HTMLDivElement;
-    let [isSeen, isStale, width, drawn, timer] = [false, true, 0, 0, 0];
+    let [isSeen, isStale, width, drawn, timer] = [false, true, 0, Number.NEGATIVE_INFINITY, 0];
     const paint = (): void => {
       timer = 0;
-      if (!isSeen || !isStale || width === 0) return;
+      if (!isStale || width === 0) return;
       isStale = false;
       drawn = performance.now();
       element.replaceChildren(latest.current(width));
     };
     const soon = (): void => {
-      if (isSeen && timer === 0)
-        timer = window.setTimeout(paint, Math.max(0, drawn + PERIOD - performance.now()));
+      clearTimeout(timer);
+      const period = isSeen ? PERIOD.seen : PERIOD.unseen;
+      timer = window.setTimeout(paint, Math.max(0, drawn + period - performance.now()));
     };
     request.current = () => {
       isStale = true;
@@ -54,7 +55,6 @@ export function Plotted({ draw, label }: PlottedProps) {
     sight.observe(element);
     size.observe(element);
     width = element.clientWidth;
-    isSeen = element.getBoundingClientRect().top < innerHeight + 200;
     paint();
     return () => {
       clearTimeout(timer);

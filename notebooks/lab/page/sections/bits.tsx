@@ -85,10 +85,10 @@ function Losses() {
         format === "float32"
           ? "With a base in 4 bits, merging must round W₀ + ΔW to four bits again. If ΔW is smaller than the steps between two values, most of it disappears."
           : again
-            ? `Rounding W₀ + ΔW again erased ${number(100 * again.erased)} % of ΔW.`
+            ? `The rounding moves the weights ${number(100 * again.erased)} % as far as ΔW had moved them, and gives ${number(100 * again.unchanged)} % of them their old code back. The loss of the adapted model was ${nats(again.exact)}; rounded again it is ${nats(again.loss)}.`
             : "Merge, in the section above, to see how much of ΔW rounding erases."
       }
-      equation={String.raw`\text{erased} = 1 - \frac{\langle\, Q(W_0 + \Delta W) - W_0,\; \Delta W \,\rangle}{\lVert \Delta W \rVert^2}`}
+      equation={String.raw`\text{erased} = \frac{\lVert Q(W_0 + \Delta W) - (W_0 + \Delta W) \rVert}{\lVert \Delta W \rVert}`}
     >
       <dl class="figures">
         <Figure
@@ -105,7 +105,7 @@ function Losses() {
         <Figure
           name="Merged and rounded again"
           value={again ? nats(again.loss) : "–"}
-          note={again && `${number(100 * again.erased)} % of ΔW erased`}
+          note={again && `error ${number(100 * again.erased)} % of ‖ΔW‖`}
         />
       </dl>
     </Picture>

@@ -1,41 +1,49 @@
 /** @file "Count it for your model": the formula with the numbers filled in, here and on large models. */
-
 import { useMemo, useState } from "preact/hooks";
+import { type Counted, countPasted, countPublished, published } from "../../engine/counts.ts";
+import { sentenceOf } from "../../engine/refusal.ts";
+import type { Controls } from "../../engine/types.ts";
 import { Picture } from "../parts/picture.tsx";
-import { type Counted, countOn, type PublishedName, published } from "../state/count.ts";
 import { useLab } from "../state/lab.ts";
 import { methodTitles } from "../state/names.ts";
 
 const whole = (value: number): string => value.toLocaleString("en-US");
+const names = Object.keys(published) as (keyof typeof published)[];
+
+interface Row {
+  readonly title: string;
+  readonly counted: Pick<Counted, "trainable" | "total"> & { readonly filled: string };
+}
 
 export function Counting() {
   const lab = useLab();
   const { opened, controls } = lab.current.value;
   const [pasted, setPasted] = useState("");
-  const own = useMemo(() => (pasted.trim() ? countOn(pasted, controls) : null), [pasted, controls]);
-  const large = useMemo(
-    () =>
-      (Object.keys(published) as PublishedName[]).map(
-        (name) => [published[name], countOn(name, controls)] as const,
-      ),
-    [controls],
+  const own = useMemo(() => (pasted.trim() ? tryPasted(pasted, controls) : null), [pasted, controls]);
+  const rows: Row[] = useMemo(
+    () => [
+      { title: "this page's", counted: { ...opened, filled: opened.formula } },
+      ...names.map((name) => ({ title: published[name], counted: countPublished(name, controls) })),
+    ],
+    [opened, controls],
   );
+  const shown = own && typeof own !== "string" ? [...rows, { title: "yours", counted: own }] : rows;
   return (
     <section id="counting">
       <h2>Count it for your model</h2>
       <p>
         How many numbers a method trains follows from the shapes of the matrices alone. For{" "}
-        {methodTitles[controls.method]} on the model of this page that is
+        {methodTitles[controls.method]} on the model of this page:
       </p>
       <p class="formula" data-part="formula">
         {opened.formula}
       </p>
       <Picture
         name="counts"
-        title={`The same method and rank on large models`}
+        title="The same method, rank and matrices on large models"
         equation={String.raw`p = \sum_{W} r\,(d_{\text{in}} + d_{\text{out}})`}
         lines={["count"]}
-        caption="Counted from each model's published configuration, without making it. Paste the config.json of another, from the files of its model page."
+        caption="Counted from each model's configuration, without making it. Paste the config.json of another, from the files of its model page."
       >
         <div class="scroll">
           <table class="counts">
@@ -44,15 +52,13 @@ export function Counting() {
                 <th>model</th>
                 <th align="right">trained</th>
                 <th align="right">of all</th>
-                <th align="right">smaller by</th>
+                <th align="right">fewer by</th>
               </tr>
             </thead>
             <tbody>
-              <CountRow title="this page's" counted={{ trainable: opened.trainable, total: opened.total }} />
-              {large.map(([title, counted]) => (
-                <CountRow key={title} title={title} counted={counted} />
+              {shown.map((row) => (
+                <CountRow key={row.title} {...row} />
               ))}
-              {own && <CountRow title="yours" counted={own} />}
             </tbody>
           </table>
         </div>
@@ -64,32 +70,40 @@ export function Counting() {
             spellcheck={false}
             placeholder='{"model_type": "llama", "hidden_size": 4096, …}'
             value={pasted}
+            aria-invalid={typeof own === "string" || undefined}
             onInput={(event) => setPasted(event.currentTarget.value)}
           />
         </label>
+        {typeof own === "string" && (
+          <p class="said refused" role="alert">
+            {own}
+          </p>
+        )}
       </Picture>
     </section>
   );
 }
 
-function CountRow({ title, counted }: { readonly title: string; readonly counted: Counted }) {
-  if ("refused" in counted)
-    return (
-      <tr>
-        <td>{title}</td>
-        <td colSpan={3} class="refused">
-          {counted.refused}
-        </td>
-      </tr>
-    );
-  const { trainable, total } = counted;
+/** The count, or the sentence that says what is wrong with the text. */
+function tryPasted(text: string, controls: Controls): Counted | string {
+  try {
+    return countPasted(text, controls);
+  } catch (error) {
+    return sentenceOf(error);
+  }
+}
+
+function CountRow({ title, counted: { trainable, total, filled } }: Row) {
   const share = (100 * trainable) / total;
   return (
     <tr>
-      <td>{title}</td>
+      <td>
+        {title}
+        <small>{filled}</small>
+      </td>
       <td align="right">{whole(trainable)}</td>
       <td align="right">
-        {share < 0.01 ? share.toFixed(4) : share < 10 ? share.toFixed(2) : share.toFixed(0)} %
+        {share < 0.1 ? share.toFixed(4) : share < 10 ? share.toFixed(2) : share.toFixed(0)} %
       </td>
       <td align="right">{whole(Math.round(total / trainable))} ×</td>
     </tr>

@@ -89,7 +89,6 @@ export function Legend() {
           >
             <i style={{ background: color }} />
             {title}
-            {run.number === 0 && " (recorded)"}
           </button>
         </li>
       ))}

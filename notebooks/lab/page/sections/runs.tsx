@@ -1,8 +1,10 @@
 /** @file The runs beside each other; what can be taken away from them. */
-import { nats, number } from "../parts/format.ts";
+import { exportRuns, type Finished } from "../../engine/export.ts";
+import { snippetOf } from "../../engine/snippet.ts";
+import { nats } from "../parts/format.ts";
 import { save } from "../parts/save.ts";
 import { type Named, useLab } from "../state/lab.ts";
-import { formatTitles, methodTitles, placeTitles, targetTitles } from "../state/names.ts";
+import { methodTitles, settingsOf, shortTargets } from "../state/names.ts";
 import { lastMeasured, type Run, stepOf } from "../state/run.ts";
 
 export function Runs() {
@@ -21,9 +23,6 @@ export function Runs() {
             <tr>
               <th>run</th>
               <th>text</th>
-              <th>matrices</th>
-              <th>base</th>
-              <th align="right">η</th>
               <th align="right">trained</th>
               <th align="right">step</th>
               <th align="right">target</th>
@@ -38,11 +37,14 @@ export function Runs() {
           </tbody>
         </table>
       </div>
+      <Program />
       <p class="buttons">
         <button
           type="button"
           class="secondary"
-          onClick={() => save("lowrank-runs.json", JSON.stringify(lab.named.value.map(plain), null, 1))}
+          onClick={() =>
+            save("lowrank-runs.json", exportRuns(lab.named.value.map(({ run }) => finished(run))))
+          }
         >
           All runs as JSON
         </button>
@@ -51,17 +53,10 @@ export function Runs() {
   );
 }
 
-/** A run as it is exported. */
-const plain = ({ run, title }: Named) => ({
-  title,
-  controls: run.controls,
-  device: run.opened.device,
-  trainable: run.opened.trainable,
-  total: run.opened.total,
-  steps: run.steps.value,
-  measured: run.measured.value,
-  merged: run.merged.value,
-  ended: run.number === 0 ? null : run.ended.value,
+const finished = ({ opened, steps, measured }: Run): Finished => ({
+  opened,
+  steps: steps.value,
+  measured: measured.value.filter(({ step }) => step > 0),
 });
 
 function Row({ run, title, color }: Named) {
@@ -75,14 +70,11 @@ function Row({ run, title, color }: Named) {
         <button type="button" class="plain" aria-pressed={isCurrent} onClick={() => lab.select(run)}>
           <i style={{ background: color }} />
           {title}
-          {run.number === 0 && " (recorded)"}
         </button>
+        <small>{settingsOf(controls)}</small>
         {run.number > 0 && run.ended.value && <small class="refused">{run.ended.value}</small>}
       </td>
-      <td>{targetTitles[controls.target]}</td>
-      <td>{controls.method === "full" ? "all" : placeTitles[controls.place]}</td>
-      <td>{formatTitles[controls.format]}</td>
-      <td align="right">{number(controls.rate)}</td>
+      <td>{shortTargets[controls.target]}</td>
       <td align="right">{opened.trainable.toLocaleString("en-US")}</td>
       <td align="right">{stepOf(run)}</td>
       <td align="right">
@@ -100,6 +92,7 @@ function Row({ run, title, color }: Named) {
 
 function TakeAway({ run, title }: { readonly run: Run; readonly title: string }) {
   const lab = useLab();
+  const canSave = run.number > 0 && run.ended.value === null && stepOf(run) > 0;
   const adapter = async (): Promise<void> => {
     const files = await lab.adapter(run);
     if (!files) return;
@@ -108,23 +101,53 @@ function TakeAway({ run, title }: { readonly run: Run; readonly title: string })
   };
   return (
     <>
+      <button
+        type="button"
+        class="plain act"
+        aria-label={`Program of ${title}`}
+        onClick={() => save("run.ts", snippetOf(run.controls, stepOf(run)))}
+      >
+        program
+      </button>
+      {canSave && (
+        <button
+          type="button"
+          class="plain act"
+          aria-label={`Adapter of ${title}`}
+          onClick={() => void adapter()}
+        >
+          adapter
+        </button>
+      )}
       {run.number > 0 && (
-        <>
-          {run.ended.value === null && run.opened.controls.method !== "full" && (
-            <button
-              type="button"
-              class="plain"
-              onClick={() => void adapter()}
-              aria-label={`Adapter of ${title}`}
-            >
-              adapter
-            </button>
-          )}{" "}
-          <button type="button" class="plain" onClick={() => lab.remove(run)} aria-label={`Remove ${title}`}>
-            remove
-          </button>
-        </>
+        <button
+          type="button"
+          class="plain act"
+          aria-label={`Remove ${title}`}
+          onClick={() => lab.remove(run)}
+        >
+          remove
+        </button>
       )}
     </>
+  );
+}
+
+/** The program that repeats the current run in Node. */
+function Program() {
+  const lab = useLab();
+  const run = lab.current.value;
+  const program = snippetOf(run.controls, Math.max(1, stepOf(run)));
+  return (
+    <details class="program" data-part="program">
+      <summary>The current run as a program for Node</summary>
+      <pre class="shiki">
+        <code>{program}</code>
+      </pre>
+      <p class="caption">
+        Saved as <code>run.ts</code> in a checkout of the library, <code>npx tsx run.ts</code> takes the same
+        steps and ends with the same bytes.
+      </p>
+    </details>
   );
 }

@@ -1,10 +1,10 @@
 /** @file Makes the state of the page: signals, and the functions that ask the engine and write down what it says. */
 import { computed, effect, signal } from "@preact/signals";
+import { fromAddress, toAddress } from "../../engine/address.ts";
 import { checkControls, suggested } from "../../engine/controls.ts";
 import { sentenceOf } from "../../engine/refusal.ts";
 import type { Controls, DeviceChoice, Engine, Refused, Started } from "../../engine/types.ts";
 import type { PageData } from "../data.ts";
-import { addressOf, controlsIn, hasControls } from "./address.ts";
 import { type Connection, connect } from "./connection.ts";
 import type { Lab, Message } from "./lab.ts";
 import { runColors, runTitles } from "./names.ts";
@@ -15,13 +15,17 @@ const SETTLE = 250;
 /** Shortest time between two looks at a matrix while a run trains, in milliseconds. */
 const LOOK_PERIOD = 500;
 
+/** Runs that keep their models in the engine. */
+const MOST_RUNS = 3;
+const GIVEN_BACK = "Only three runs keep their models. This one keeps its numbers; Start trains it again.";
+
 const same = (a: Controls, b: Controls): boolean => JSON.stringify(a) === JSON.stringify(b);
 const isRefused = (answer: object): answer is Refused => "refused" in answer;
 
 export function createLab(data: PageData): Lab {
   const recorded = recordedRun(data.stored);
   const defaults = recorded.controls;
-  const linked = hasControls(location.hash) ? controlsIn(location.hash, defaults) : defaults;
+  const linked = hasControls() ? fromAddress(location.hash) : defaults;
   const controls = signal<Controls>(linked);
   const device = signal<DeviceChoice>("cpu");
   const rest = signal(0);
@@ -35,7 +39,9 @@ export function createLab(data: PageData): Lab {
   const watchers = signal(0);
   const written = signal<Lab["written"]["value"]>(null);
   const named = computed(() => {
-    const titles = runTitles(runs.value.map((run) => run.controls));
+    const titles = runTitles(runs.value.map((run) => run.controls)).map((title, i) =>
+      runs.value[i].number === 0 ? `${title} (recorded)` : title,
+    );
     const colors = runColors(titles);
     return runs.value.map((run, i) => ({ run, title: titles[i], color: colors[i] }));
   });
@@ -77,14 +83,16 @@ export function createLab(data: PageData): Lab {
       run.ended.value ??= `${reason} What this run found stays here; it cannot go on.`;
   }
 
-  /** The engine's answer; null, with its sentence shown, when it refused or its worker failed. */
+  /** The engine's answer; null when it refused or its worker failed: then its sentence is shown, of refusals unless `quietly`. */
   async function ask<T extends object>(
     question: (engine: Engine) => Promise<T | Refused>,
+    quietly = false,
   ): Promise<T | null> {
     try {
       line ??= connect(data.worker);
       const answer = await line.ask(question);
-      return isRefused(answer) ? refuse(answer.refused) : answer;
+      if (!isRefused(answer)) return answer;
+      return quietly ? null : refuse(answer.refused);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       drop(reason);
@@ -103,10 +111,18 @@ export function createLab(data: PageData): Lab {
   }
   const ready = (): Promise<boolean> => (starting ??= startEngine());
 
-  /** Opens a run with the controls as they are. `replaced` leaves the table, as do runs without a step. */
-  async function open(replaced?: Run): Promise<Run | null> {
+  /**
+   * The run of the controls as they are: one that is there and can go on, or a new one. Another with the same controls would
+   * have the same numbers, so `again`, or what cannot go on, leaves the table, as do runs without a step.
+   */
+  async function open(again?: Run): Promise<Run | null> {
     clearTimeout(settle);
     const mine = ++opening;
+    const known = runs.value.find((run) => run.number > 0 && same(run.controls, controls.value));
+    if (known && known !== again && known.ended.value === null) {
+      current.value = known;
+      return known;
+    }
     if (!areGood() || !(await ready())) return null;
     const answer = await ask((engine) => engine.open(controls.value));
     if (!answer) return null;
@@ -115,15 +131,15 @@ export function createLab(data: PageData): Lab {
       return null;
     }
     const run = newRun(++numbers, answer);
-    const left = runs.value.filter(
-      (other) => other.number > 0 && (other === replaced || stepOf(other) === 0),
-    );
+    const left = runs.value.filter((other) => other.number > 0 && (other === known || stepOf(other) === 0));
     runs.value = [...runs.value.filter((other) => !left.includes(other)), run];
     for (const other of left) line?.ask((engine) => engine.close(other.opened.id)).catch(() => {});
+    const alive = runs.value.filter((other) => other.number > 0 && other.ended.value === null);
+    for (const other of alive.slice(0, -MOST_RUNS)) other.ended.value = GIVEN_BACK;
     current.value = run;
     if (!answer.matrices.some(({ name }) => name === matrix.value))
       matrix.value = answer.matrices[0]?.name ?? "";
-    if (watchers.value > 0) await look();
+    await look();
     return run;
   }
 
@@ -146,8 +162,8 @@ export function createLab(data: PageData): Lab {
     const { stepped, measured } = answer;
     run.steps.value = [...run.steps.value, stepped];
     if (measured) run.measured.value = [...run.measured.value, measured];
-    const due = stepped.step <= 3 || performance.now() - lookedAt > LOOK_PERIOD;
-    if (watchers.value > 0 && due) await look();
+    const isDue = watchers.value > 0 && performance.now() - lookedAt > LOOK_PERIOD;
+    if (stepped.step <= 2 || measured || isDue) await look();
     return true;
   }
 
@@ -167,7 +183,8 @@ export function createLab(data: PageData): Lab {
     const name = matrix.value;
     if (run.number === 0 || run.ended.value !== null || !name) return;
     lookedAt = performance.now();
-    const answer = await ask((engine) => engine.look(run.opened.id, name));
+    if (run.merged.value?.isMerged) return;
+    const answer = await ask((engine) => engine.look(run.opened.id, name), true);
     const kept = run.looked.value.filter((one) => one.name !== name || one.step === 0); // the start stays, to compare with
     if (answer && !kept.some((one) => one.name === name && one.step === answer.step))
       run.looked.value = [...kept, answer];
@@ -277,12 +294,11 @@ export function createLab(data: PageData): Lab {
   };
 
   effect(() => {
-    const address = addressOf(controls.value);
-    if (!same(controls.value, defaults) || hasControls(location.hash))
-      history.replaceState(null, "", address);
+    const address = toAddress(controls.value);
+    if (address || hasControls()) history.replaceState(null, "", `#${address}`);
   });
   addEventListener("hashchange", () => {
-    if (hasControls(location.hash)) lab.set(controlsIn(location.hash, defaults));
+    if (hasControls()) lab.set(fromAddress(location.hash));
   });
   let wasRunning = false;
   document.addEventListener("visibilitychange", () => {
@@ -322,6 +338,9 @@ const parts: Readonly<Record<string, string>> = {
 };
 const partOf = (sentence: string): string | undefined =>
   Object.entries(parts).find(([words]) => sentence.startsWith(words))?.[1];
+
+/** Whether the page's address names controls, and no place in the page. */
+const hasControls = (): boolean => location.hash.includes("=");
 
 const whenIdle = (act: () => void): unknown =>
   "requestIdleCallback" in window ? requestIdleCallback(act, { timeout: 2000 }) : setTimeout(act, 500);

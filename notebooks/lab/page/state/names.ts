@@ -47,6 +47,13 @@ export const targetTitles: Readonly<Record<TargetName, string>> = {
   own: "your own text",
 };
 
+export const shortTargets: Readonly<Record<TargetName, string>> = {
+  speeches: "speeches",
+  "moby-dick": "Moby-Dick",
+  code: "code",
+  own: "yours",
+};
+
 export const placeTitles: Readonly<Record<PlaceName, string>> = {
   qv: "W_q and W_v",
   attention: "all of attention",
@@ -61,6 +68,13 @@ export const formatTitles: Readonly<Record<FormatName, string>> = {
   int4: "Int4",
   int8: "int8",
 };
+
+/** The settings of a run besides its method and rank, for a table. */
+export const settingsOf = (controls: Controls): string =>
+  (["place", "rate", "ratio", "alpha", "format", "blockSize", "doubleQuant", "seed"] as const)
+    .map((key) => words[key](controls))
+    .filter(Boolean)
+    .join(", ");
 
 const words: Readonly<Record<keyof Controls, (controls: Controls) => string>> = {
   method: ({ method }) => methodTitles[method],
@@ -82,7 +96,7 @@ const words: Readonly<Record<keyof Controls, (controls: Controls) => string>> = 
 export const hasRank = (method: MethodName): boolean => method !== "full" && method !== "bitfit";
 export const hasAlpha = (method: MethodName): boolean => hasRank(method) && method !== "vera";
 
-/** One name for each run: its method and rank, and whatever else tells it from the others. */
+/** A name for each run: its method and rank, and whatever else tells it from the others. */
 export function runTitles(all: readonly Controls[]): string[] {
   const differing = (Object.keys(words) as (keyof Controls)[]).filter(
     (key) => key === "method" || key === "rank" || new Set(all.map((controls) => controls[key])).size > 1,
@@ -93,10 +107,7 @@ export function runTitles(all: readonly Controls[]): string[] {
       .filter(Boolean)
       .join(", "),
   );
-  return titles.map((title, i) => {
-    const before = titles.slice(0, i).filter((other) => other === title).length;
-    return before > 0 ? `${title} (again)` : title;
-  });
+  return titles;
 }
 
 /** The colours of runs: their methods', in shades where a method has several. */
