@@ -32,7 +32,7 @@ export function Transport() {
       <progress value={step} max={run.controls.steps} aria-label={`Step ${step} of ${run.controls.steps}`} />
       <p class="where">
         <span>
-          {run.number === 0 ? "Recorded run: step" : "Step"} {step} of {run.controls.steps}
+          {run.number === 0 ? "Recorded: step" : "Step"} {step} of {run.controls.steps}
         </span>
         <span>
           loss {nats(run.steps.value.at(-1)?.loss ?? lastMeasured(run).learned)}

@@ -7,6 +7,7 @@ import { Plotted } from "../parts/plotted.tsx";
 import { Choose } from "../parts/setting-link.tsx";
 import { type Named, useLab } from "../state/lab.ts";
 import { lastMeasured } from "../state/run.ts";
+import { MemoryLedger } from "../toys/index.ts";
 
 const titles: Readonly<Record<string, string>> = {
   weights: "weights, 4 bytes each",
@@ -68,6 +69,7 @@ export function Memory() {
         <Plotted label={caption} draw={(width) => bytesChart(rows, categories, width)} />
         <BytesTable rows={rows.filter(({ run }) => run === chosen.at(-1)?.title)} categories={categories} />
       </Picture>
+      <MemoryLedger sources={lab.data.sources} />
     </section>
   );
 }

@@ -1,4 +1,6 @@
 /** @file "What r limits": the singular values of ΔW. */
+
+import { trainedRank } from "../../engine/counts.ts";
 import { budgetChart, ranksChart } from "../charts/budget.ts";
 import { spectraChart } from "../charts/spectra.ts";
 import { number } from "../parts/format.ts";
@@ -15,7 +17,8 @@ export function Rank() {
   const run = lab.current.value;
   const now = lastMeasured(run);
   const { matrices } = run.opened;
-  const { method, rank } = run.controls;
+  const { method } = run.controls;
+  const rank = trainedRank(run.controls);
   const above = now.spectra.map(
     (values) => values.filter((value) => value > 1e-6 * Math.max(...values, 1e-12)).length,
   );
@@ -43,8 +46,10 @@ export function Rank() {
         caption={
           now.step === 0
             ? "Before the first step ΔW is zero, and so are all its singular values."
-            : `${methodTitles[method]} after step ${now.step}: at most ${most} singular values of any matrix are above zero${
-                hasRank(method) ? `, and r = ${rank}` : ""
+            : `${methodTitles[method]} after step ${now.step}: ${
+                hasRank(method)
+                  ? `at most ${most} singular values of any matrix are above zero, and r = ${rank}`
+                  : "nothing holds singular values at zero"
               }. The largest is ${number(Math.max(...now.spectra.flat()))}. Blocks go from left to right.`
         }
       >
@@ -66,7 +71,7 @@ export function Budget() {
   const steps = run.steps.value;
   const budget = steps.at(-1)?.budget;
   if (!budget) return null;
-  const most = run.controls.rank;
+  const most = trainedRank(run.controls);
   return (
     <Picture
       name="budget"

@@ -5,6 +5,7 @@ import { Equation } from "../parts/equation.tsx";
 import { LibraryLines } from "../parts/library-lines.tsx";
 import { Choose } from "../parts/setting-link.tsx";
 import { useLab } from "../state/lab.ts";
+import { RateLandscape } from "../toys/index.ts";
 
 interface Variant {
   readonly name: string;
@@ -72,6 +73,7 @@ export function Variants() {
           </li>
         ))}
       </ul>
+      <RateLandscape sources={data.sources} />
     </section>
   );
 }

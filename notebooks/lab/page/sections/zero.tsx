@@ -9,6 +9,7 @@ import { MatrixChoice, useWatching } from "../parts/matrix-choice.tsx";
 import { Picture } from "../parts/picture.tsx";
 import { Plotted } from "../parts/plotted.tsx";
 import { useLab } from "../state/lab.ts";
+import { hasRank } from "../state/names.ts";
 import type { Run } from "../state/run.ts";
 
 export function Zero() {
@@ -61,7 +62,9 @@ function Matrices() {
                   ? "B is zero, and so is ΔW."
                   : `The largest number in B is ${number(B)} now; in A, which began with numbers up to ${number(scaleA ?? 0)}, the pattern hardly changes.`
             } Orange is positive, blue is negative; the ground is zero.`
-          : "The recorded run holds other matrices; press Step to look at this one."
+          : run.number === 0
+            ? "The recorded run holds another matrix; press Step to look at this one."
+            : "This matrix has not been looked at yet."
       }
     >
       <div ref={place} class="heats-bar">
@@ -119,11 +122,13 @@ function Norms() {
       title="The first steps: B moves, then A"
       lines={["scaling"]}
       caption={
-        one
-          ? `At step 1 the gradient of A is ${number(one.norms.gradA)}, and that of B is ${number(one.norms.gradB)}. ${
-              two ? `At step 2 that of A is ${number(two.norms.gradA)}: B is no longer zero.` : ""
-            } Norms are over all adapted matrices.`
-          : "Press Step: B moves, and A does not yet."
+        hasRank(run.controls.method) === false
+          ? "This method has no A and B."
+          : one
+            ? `At step 1 the gradient of A is ${number(one.norms.gradA)}, and that of B is ${number(one.norms.gradB)}. ${
+                two ? `At step 2 that of A is ${number(two.norms.gradA)}: B is no longer zero.` : ""
+              } Norms are over all adapted matrices.`
+            : "Press Step: B moves, and A does not yet."
       }
     >
       <div class="two">

@@ -1,10 +1,11 @@
 /** @file Makes the state of the page: signals, and the functions that ask the engine and write down what it says. */
 import { computed, effect, signal } from "@preact/signals";
-import { fromAddress, toAddress } from "../../engine/address.ts";
+import { fromAddress } from "../../engine/address.ts";
 import { checkControls, suggested } from "../../engine/controls.ts";
 import { sentenceOf } from "../../engine/refusal.ts";
 import type { Controls, DeviceChoice, Engine, Refused, Started } from "../../engine/types.ts";
 import type { PageData } from "../data.ts";
+import { addressOf, hasControls } from "./address.ts";
 import { type Connection, connect } from "./connection.ts";
 import type { Lab, Message } from "./lab.ts";
 import { runColors, runTitles } from "./names.ts";
@@ -19,7 +20,11 @@ const LOOK_PERIOD = 500;
 const MOST_RUNS = 3;
 const GIVEN_BACK = "Only three runs keep their models. This one keeps its numbers; Start trains it again.";
 
-const same = (a: Controls, b: Controls): boolean => JSON.stringify(a) === JSON.stringify(b);
+/** The controls without what does not count in them. */
+const effective = (controls: Controls): Controls =>
+  controls.target === "own" ? controls : { ...controls, text: "" };
+const same = (a: Controls, b: Controls): boolean =>
+  JSON.stringify(effective(a)) === JSON.stringify(effective(b));
 const isRefused = (answer: object): answer is Refused => "refused" in answer;
 
 export function createLab(data: PageData): Lab {
@@ -53,6 +58,7 @@ export function createLab(data: PageData): Lab {
   let settle: ReturnType<typeof setTimeout> | undefined;
   let lookedAt = 0;
   let isStepping = false;
+  let isDriving = false;
 
   const refuse = (text: string, about?: string): null => {
     message.value = { text, kind: "refused", about };
@@ -112,19 +118,19 @@ export function createLab(data: PageData): Lab {
   const ready = (): Promise<boolean> => (starting ??= startEngine());
 
   /**
-   * The run of the controls as they are: one that is there and can go on, or a new one. Another with the same controls would
-   * have the same numbers, so `again`, or what cannot go on, leaves the table, as do runs without a step.
+   * The run of the controls as they are: one that is there and can go on, or a new one, which is always what `again` asks
+   * for. An earlier run with the same controls has the same numbers, and leaves the table then, as do runs without a step.
    */
-  async function open(again?: Run): Promise<Run | null> {
+  async function open(again = false): Promise<Run | null> {
     clearTimeout(settle);
     const mine = ++opening;
     const known = runs.value.find((run) => run.number > 0 && same(run.controls, controls.value));
-    if (known && known !== again && known.ended.value === null) {
+    if (known && !again && known.ended.value === null) {
       current.value = known;
       return known;
     }
     if (!areGood() || !(await ready())) return null;
-    const answer = await ask((engine) => engine.open(controls.value));
+    const answer = await ask((engine) => engine.open(effective(controls.value)));
     if (!answer) return null;
     if (mine !== opening) {
       line?.ask((engine) => engine.close(answer.id)).catch(() => {});
@@ -147,7 +153,7 @@ export function createLab(data: PageData): Lab {
   async function runnable(): Promise<Run | null> {
     const run = current.value;
     if (run.number === 0 || run.ended.value !== null || !same(run.controls, controls.value)) return open();
-    if (isFinished(run)) return open(run);
+    if (isFinished(run)) return open(true);
     if (run.merged.value?.isMerged)
       return refuse("The adapter is merged into the weights; unmerge it to train on.");
     return run;
@@ -168,6 +174,7 @@ export function createLab(data: PageData): Lab {
   }
 
   async function drive(): Promise<void> {
+    isDriving = true;
     for (let fresh = true; isRunning.value; fresh = false) {
       const before = current.value;
       if (!fresh && isFinished(before) && same(before.controls, controls.value)) break;
@@ -175,6 +182,7 @@ export function createLab(data: PageData): Lab {
       if (!run || !isRunning.value || !(await advance(run))) break;
       await new Promise((resolve) => setTimeout(resolve, rest.value));
     }
+    isDriving = false;
     isRunning.value = false;
   }
 
@@ -241,7 +249,7 @@ export function createLab(data: PageData): Lab {
       if (isRunning.value) return;
       message.value = null;
       isRunning.value = true;
-      void drive();
+      if (!isDriving) void drive();
     },
     pause() {
       isRunning.value = false;
@@ -258,7 +266,7 @@ export function createLab(data: PageData): Lab {
     reset() {
       isRunning.value = false;
       message.value = null;
-      void open(current.value);
+      void open(true);
     },
     select(run) {
       isRunning.value = false;
@@ -294,8 +302,8 @@ export function createLab(data: PageData): Lab {
   };
 
   effect(() => {
-    const address = toAddress(controls.value);
-    if (address || hasControls()) history.replaceState(null, "", `#${address}`);
+    if (hasControls() || !same(controls.value, defaults))
+      history.replaceState(null, "", addressOf(controls.value));
   });
   addEventListener("hashchange", () => {
     if (hasControls()) lab.set(fromAddress(location.hash));
@@ -338,9 +346,6 @@ const parts: Readonly<Record<string, string>> = {
 };
 const partOf = (sentence: string): string | undefined =>
   Object.entries(parts).find(([words]) => sentence.startsWith(words))?.[1];
-
-/** Whether the page's address names controls, and no place in the page. */
-const hasControls = (): boolean => location.hash.includes("=");
 
 const whenIdle = (act: () => void): unknown =>
   "requestIdleCallback" in window ? requestIdleCallback(act, { timeout: 2000 }) : setTimeout(act, 500);

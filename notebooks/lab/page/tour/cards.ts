@@ -126,13 +126,9 @@ export const cards: readonly Card[] = [
     text: "In float32 again: (W₀ + ΔW)x is W₀x + ΔWx, so the adapter can be added into the weights. The output is the same but for rounding, and no time is lost.",
     action: "Train and merge",
     act: async (lab) => {
-      const run = lab.named.value.find(
-        ({ run }) => run.number > 0 && run.ended.value === null && has(lab, start, 1),
-      )?.run;
-      if (!run) {
-        lab.set(start);
-        for (let i = 0; i < 10; i++) await lab.step();
-      }
+      lab.pause();
+      lab.set(start);
+      for (let i = 0; i < 10 && !has(lab, start, 10); i++) await lab.step();
       await lab.merge();
     },
     isDone: (lab) => lab.current.value.merged.value?.isMerged === true,
