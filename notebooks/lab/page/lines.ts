@@ -18,7 +18,7 @@ export const lines = {
   lora: {
     file: "lora/lora.ts",
     mark: ["const z = W0.down(this.dropped(x), this.A);", "return W0.up(z.mul(this.scaling), this.B);"],
-    before: 2,
+    before: 1,
     after: 1,
   },
   /** B = 0 */

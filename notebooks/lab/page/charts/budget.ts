@@ -26,12 +26,12 @@ export function ranksChart(
     const [block, kind] = title.split(", ");
     return { block: block.replace("block ", ""), kind: kind ?? "", rank: ranks[k] ?? 0 };
   });
-  const kinds = new Set(cells.map(({ kind }) => kind)).size;
+  const kinds = [...new Set(cells.map(({ kind }) => kind))];
   return Plot.plot({
-    ...frame(width, 44 + 34 * kinds),
+    ...frame(width, 44 + 34 * kinds.length),
     marginLeft: 60,
-    x: { label: "block", axis: "top" },
-    y: { label: null },
+    x: { label: null, axis: "top", tickFormat: (block: string) => `block ${block}` },
+    y: { label: null, domain: kinds },
     color: { domain: [0, most], range: ["#d9efdc", "#3ca951"] },
     marks: [
       Plot.cell(cells, { x: "block", y: "kind", fill: "rank", inset: 1 }),

@@ -20,14 +20,14 @@ export function spectraChart(
     const [block, kind] = placeOf(matrix);
     return (spectra[k] ?? []).slice(0, most).map((value, i) => ({ block, kind, i: i + 1, value }));
   });
-  const kinds = new Set(matrices.map((matrix) => placeOf(matrix)[1])).size;
+  const kinds = [...new Set(matrices.map((matrix) => placeOf(matrix)[1]))];
   const largest = Math.max(1e-9, ...values.map(({ value }) => value));
   return Plot.plot({
-    ...frame(width, 40 + 64 * kinds),
-    marginRight: 52,
-    marginLeft: 12,
-    fx: { label: "block", axis: "top" },
-    fy: { label: null },
+    ...frame(width, 40 + 64 * kinds.length),
+    marginRight: 4,
+    marginLeft: 56,
+    fx: { label: null, axis: "top", tickFormat: (block: string) => `block ${block}` },
+    fy: { label: null, axis: "left", domain: kinds },
     x: { axis: null, type: "band", domain: Array.from({ length: most }, (_, i) => i + 1), padding: 0.15 },
     y: { axis: null, domain: [0, largest] },
     marks: [

@@ -2,13 +2,24 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Counted, countPasted, countPublished, published } from "../../engine/counts.ts";
 import { sentenceOf } from "../../engine/refusal.ts";
-import type { Controls } from "../../engine/types.ts";
+import type { Controls, MethodName } from "../../engine/types.ts";
 import { Picture } from "../parts/picture.tsx";
 import { useLab } from "../state/lab.ts";
 import { methodTitles } from "../state/names.ts";
 
 const whole = (value: number): string => value.toLocaleString("en-US");
 const names = Object.keys(published) as (keyof typeof published)[];
+
+/** Trained numbers; the methods that are not here have LoRA's. */
+const equations: Readonly<Partial<Record<MethodName, string>>> = {
+  lora: String.raw`p = \sum_{W} r\,(d_{\text{in}} + d_{\text{out}})`,
+  dora: String.raw`p = \sum_{W} r\,(d_{\text{in}} + d_{\text{out}}) + d_{\text{out}}`,
+  adalora: String.raw`p = \sum_{W} r_0\,(d_{\text{in}} + d_{\text{out}}) + r_0, \qquad r_0 = \lceil 1.5\, r \rceil`,
+  "lora-fa": String.raw`p = \sum_{W} r\, d_{\text{out}}`,
+  vera: String.raw`p = \sum_{W} r + d_{\text{out}}`,
+  bitfit: String.raw`p = \sum_{W} d_{\text{out}}`,
+  full: "p = n",
+};
 
 interface Row {
   readonly title: string;
@@ -41,7 +52,7 @@ export function Counting() {
       <Picture
         name="counts"
         title="The same method, rank and matrices on large models"
-        equation={String.raw`p = \sum_{W} r\,(d_{\text{in}} + d_{\text{out}})`}
+        equation={equations[controls.method] ?? equations.lora}
         lines={["count"]}
         caption="Counted from each model's configuration, without making it. Paste the config.json of another, from the files of its model page."
       >

@@ -1,6 +1,6 @@
 /** @file "B = 0: nothing has changed yet": one matrix as heat maps, the norms of the factors and of their gradients. */
 import { useState } from "preact/hooks";
-import type { Looked } from "../../engine/types.ts";
+import type { Grid, Looked } from "../../engine/types.ts";
 import { normChart } from "../charts/norms.ts";
 import { Equation } from "../parts/equation.tsx";
 import { number } from "../parts/format.ts";
@@ -60,7 +60,7 @@ function Matrices() {
                 ? "This method has no factors A and B: all of ΔW is its own."
                 : B === 0
                   ? "B is zero, and so is ΔW."
-                  : `The largest number in B is ${number(B)} now; in A, which began with numbers up to ${number(scaleA ?? 0)}, the pattern hardly changes.`
+                  : `The largest number in B is ${number(B)} now.${moved(first?.A, looked.A)}`
             } Orange is positive, blue is negative; the ground is zero.`
           : run.number === 0
             ? "The recorded run holds another matrix; press Step to look at this one."
@@ -96,6 +96,14 @@ function Matrices() {
       {looked?.magnitude && <Magnitude {...looked.magnitude} />}
     </Picture>
   );
+}
+
+/** How far A has gone from where it began. */
+function moved(from: Grid | null | undefined, to: Grid | null): string {
+  if (!from || !to || from.values.length !== to.values.length) return "";
+  const change = to.values.map((value, i) => value - from.values[i]);
+  const share = Math.hypot(...change) / Math.hypot(...from.values);
+  return ` A has gone ${number(100 * share)} % of its own length from where it began, and B came from zero.`;
 }
 
 /** DoRA: how far the magnitude of each row has gone from where it began. */
