@@ -30,7 +30,7 @@ export function normChart(
     },
     marks: [
       Plot.ruleY([0]),
-      Plot.lineY(data, { x: "step", y: "value", stroke: "name", strokeWidth: 2 }),
+      Plot.lineY(data, { x: "step", y: "value", stroke: "name", z: "name", strokeWidth: 2 }),
       Plot.dot(data, { x: "step", y: "value", fill: "name", r: steps.length > 30 ? 0 : 3 }),
     ],
   });

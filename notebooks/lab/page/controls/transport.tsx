@@ -55,7 +55,7 @@ export function Transport() {
           ))}
         </select>
       </label>
-      <p class="status" role="status">
+      <p class={busy.value ? "status busy" : "status"} role="status">
         {busy.value ?? (answering && `Computed by ${answering}.`)}
       </p>
     </section>

@@ -72,7 +72,7 @@ function Row({ run, title, color }: Named) {
           {title}
         </button>
         <small>{settingsOf(controls)}</small>
-        {run.number > 0 && run.ended.value && <small class="refused">{run.ended.value}</small>}
+        {run.number > 0 && run.ended.value && <small>{run.ended.value}</small>}
       </td>
       <td>{shortTargets[controls.target]}</td>
       <td align="right">{opened.trainable.toLocaleString("en-US")}</td>

@@ -8,7 +8,6 @@ import type { PageData } from "../data.ts";
 import { addressOf, hasControls } from "./address.ts";
 import { type Connection, connect } from "./connection.ts";
 import type { Lab, Message } from "./lab.ts";
-import { runColors, runTitles } from "./names.ts";
 import { isFinished, newRun, type Run, recordedRun, stepOf } from "./run.ts";
 
 /** Rest after a change of a control before its run is opened, in milliseconds: a slider sends many. */
@@ -43,13 +42,7 @@ export function createLab(data: PageData): Lab {
   const matrix = signal(recorded.looked.value[0]?.name ?? recorded.opened.matrices[0]?.name ?? "");
   const watchers = signal(0);
   const written = signal<Lab["written"]["value"]>(null);
-  const named = computed(() => {
-    const titles = runTitles(runs.value.map((run) => run.controls)).map((title, i) =>
-      runs.value[i].number === 0 ? `${title} (recorded)` : title,
-    );
-    const colors = runColors(titles);
-    return runs.value.map((run, i) => ({ run, title: titles[i], color: colors[i] }));
-  });
+  const named = computed(() => runs.value.map((run) => ({ run, title: run.title, color: run.color })));
 
   let line: Connection | null = null;
   let starting: Promise<boolean> | null = null;
@@ -136,7 +129,11 @@ export function createLab(data: PageData): Lab {
       line?.ask((engine) => engine.close(answer.id)).catch(() => {});
       return null;
     }
-    const run = newRun(++numbers, answer);
+    const run = newRun(
+      ++numbers,
+      answer,
+      runs.value.map(({ color }) => color),
+    );
     const left = runs.value.filter((other) => other.number > 0 && (other === known || stepOf(other) === 0));
     runs.value = [...runs.value.filter((other) => !left.includes(other)), run];
     for (const other of left) line?.ask((engine) => engine.close(other.opened.id)).catch(() => {});

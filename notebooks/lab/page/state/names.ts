@@ -1,5 +1,6 @@
 /** @file What the page calls things: methods, targets, places, formats, runs. */
 import { colorsOf } from "../../../support/show/colors.ts";
+import { firstControls, suggested } from "../../engine/controls.ts";
 import type {
   Controls,
   DeviceChoice,
@@ -87,8 +88,8 @@ const words: Readonly<Record<keyof Controls, (controls: Controls) => string>> = 
   blockSize: ({ format, blockSize }) => (format === "float32" ? "" : `blocks of ${blockSize}`),
   doubleQuant: ({ format, doubleQuant }) =>
     doubleQuant && format !== "float32" ? "double quantization" : "",
-  target: ({ target }) => targetTitles[target],
-  text: () => "another text",
+  target: ({ target }) => shortTargets[target],
+  text: () => "",
   seed: ({ seed }) => `seed ${seed}`,
   steps: ({ steps }) => `${steps} steps`,
 };
@@ -96,22 +97,35 @@ const words: Readonly<Record<keyof Controls, (controls: Controls) => string>> = 
 export const hasRank = (method: MethodName): boolean => method !== "full" && method !== "bitfit";
 export const hasAlpha = (method: MethodName): boolean => hasRank(method) && method !== "vera";
 
-/** A name for each run: its method and rank, and whatever else tells it from the others. */
-export function runTitles(all: readonly Controls[]): string[] {
-  const differing = (Object.keys(words) as (keyof Controls)[]).filter(
-    (key) => key === "method" || key === "rank" || new Set(all.map((controls) => controls[key])).size > 1,
-  );
-  const titles = all.map((controls) =>
-    differing
-      .map((key) => words[key](controls))
-      .filter(Boolean)
-      .join(", "),
-  );
-  return titles;
+/** The name of a run: its method and rank, and whatever is not as it is at first. */
+export function runTitle(controls: Controls): string {
+  const { method, rate } = controls;
+  const isUsual = (key: keyof Controls): boolean =>
+    key === "rate" ? rate === suggested[method].rate : controls[key] === firstControls[key];
+  return (Object.keys(words) as (keyof Controls)[])
+    .filter((key) => key === "method" || key === "rank" || !isUsual(key))
+    .map((key) => words[key](controls))
+    .filter(Boolean)
+    .join(", ");
 }
 
-/** The colours of runs: their methods', in shades where a method has several. */
-export const runColors = (titles: readonly string[]): string[] => colorsOf(titles);
+/** A colour for a run: its method's, or the next one that no run has. */
+export function runColor({ method }: Controls, taken: readonly string[]): string {
+  const wanted = [...colorsOf([methodTitles[method]]), ...spare];
+  return wanted.find((color) => !taken.includes(color)) ?? wanted[taken.length % wanted.length];
+}
+
+const spare = [
+  "#e0662b",
+  "#3ca951",
+  "#a463f2",
+  "#d99a00",
+  "#0f9ba8",
+  "#c2579c",
+  "#9c6b4e",
+  "#6f8f2a",
+  "#ff8ab7",
+];
 
 export const deviceTitles: Readonly<Record<DeviceChoice, string>> = {
   cpu: "cpu (WebAssembly)",

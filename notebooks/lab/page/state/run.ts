@@ -1,12 +1,15 @@
 /** @file A run as the page keeps it: what the engine said of it, step by step. It stays when the engine has closed it. */
 import { type Signal, signal } from "@preact/signals";
 import type { Controls, Looked, Measured, Merged, Opened, Stepped, StoredRun } from "../../engine/types.ts";
+import { runColor, runTitle } from "./names.ts";
 
 export interface Run {
   /** The number that the page shows; 0 is the recorded run. */
   readonly number: number;
   readonly opened: Opened;
   readonly controls: Controls;
+  readonly title: string;
+  readonly color: string;
   readonly steps: Signal<readonly Stepped[]>;
   readonly measured: Signal<readonly Measured[]>;
   /** The chosen matrix, as it was looked at last. */
@@ -17,11 +20,14 @@ export interface Run {
   readonly isShown: Signal<boolean>;
 }
 
-export function newRun(number: number, opened: Opened): Run {
+/** `taken`: the colours of the other runs. */
+export function newRun(number: number, opened: Opened, taken: readonly string[]): Run {
   return {
     number,
     opened,
     controls: opened.controls,
+    title: runTitle(opened.controls),
+    color: runColor(opened.controls, taken),
     steps: signal<readonly Stepped[]>([]),
     measured: signal<readonly Measured[]>([opened.before]),
     looked: signal<readonly Looked[]>([]),
@@ -31,9 +37,11 @@ export function newRun(number: number, opened: Opened): Run {
   };
 }
 
+const RECORDED = "#93a9dd";
+
 /** The run that was recorded when the page was made. */
 export function recordedRun({ opened, steps, measured, looked }: StoredRun): Run {
-  const run = newRun(0, opened);
+  const run = { ...newRun(0, opened, []), title: `${runTitle(opened.controls)} (recorded)`, color: RECORDED };
   run.steps.value = steps;
   run.measured.value = measured[0]?.step === 0 ? measured : [opened.before, ...measured];
   run.looked.value = looked;
