@@ -5,7 +5,7 @@ import { Equation } from "../parts/equation.tsx";
 import { LibraryLines } from "../parts/library-lines.tsx";
 import { Choose } from "../parts/setting-link.tsx";
 import { useLab } from "../state/lab.ts";
-import { RateLandscape } from "../toys/index.ts";
+import { RateLandscape, TripletLives } from "../toys/index.ts";
 
 interface Variant {
   readonly name: string;
@@ -74,6 +74,7 @@ export function Variants() {
         ))}
       </ul>
       <RateLandscape sources={data.sources} />
+      <TripletLives sources={data.sources} />
     </section>
   );
 }
