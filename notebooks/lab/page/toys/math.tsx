@@ -79,7 +79,14 @@ function item(list: string[]): Node {
   if (token.startsWith('"')) return <mtext>{token.slice(1, -1).replace(/^ | $/g, "\u00a0")}</mtext>;
   if (token === ";") return <mspace width="2em" />;
   if (/^\d/.test(token)) return <mn>{token}</mn>;
-  if (/^\p{L}/u.test(token)) return <mi>{token.replace("'", "′")}</mi>;
+  if (/^\p{L}['*]/u.test(token))
+    return (
+      <msup>
+        <mi>{token[0]}</mi>
+        <mo>{token[1] === "'" ? "′" : "*"}</mo>
+      </msup>
+    );
+  if (/^\p{L}/u.test(token)) return <mi>{token}</mi>;
   // As an operator a parenthesis would grow with its neighbours.
   return "()[]‖|".includes(token) ? <mi mathvariant="normal">{token}</mi> : <mo>{token}</mo>;
 }
