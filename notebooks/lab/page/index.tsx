@@ -5,6 +5,7 @@ import { ControlPanel } from "./controls/controls.tsx";
 import { Said, Transport } from "./controls/transport.tsx";
 import type { PageData } from "./data.ts";
 import { Bits } from "./sections/bits.tsx";
+import { Contents } from "./sections/contents.tsx";
 import { Counting } from "./sections/counting.tsx";
 import { Forgetting } from "./sections/forgetting.tsx";
 import { Memory } from "./sections/memory.tsx";
@@ -46,6 +47,7 @@ function Page({ data }: { readonly data: PageData }) {
           <h1>The lab</h1>
           <p>Adapt a small language model in this page, and see every quantity of the papers move.</p>
         </hgroup>
+        <Contents />
       </header>
       <div class="lab container">
         <main>

@@ -119,6 +119,34 @@ export const lines = {
   },
   /** η_B = λ η_A */
   plus: { file: "lora/lora-plus.ts", mark: ["B: { lr: lr * ratio, weightDecay },"], before: 3, after: 2 },
+  /** A and B from the largest singular triplets of W0 */
+  pissa: {
+    file: "lora/init/pissa.ts",
+    mark: ["return withResidual(W, bestApproximation(W, options), options);"],
+    before: 3,
+    after: 1,
+  },
+  /** A and B from a QR decomposition of W0 */
+  olora: {
+    file: "lora/init/olora.ts",
+    mark: ["const { Q, R } = qr(W.data, W0.out, W0.in);"],
+    before: 4,
+    after: 5,
+  },
+  /** A and B from what quantization lost */
+  loftq: {
+    file: "lora/init/loftq.ts",
+    mark: ["const pair = bestApproximation(error, options);"],
+    before: 6,
+    after: 3,
+  },
+  /** ΔW x = Λ_b B Λ_d A x */
+  vera: {
+    file: "test/lora/methods/vera.ts",
+    mark: ["return W0.up(W0.down(this.dropped(x), A), B);"],
+    before: 3,
+    after: 1,
+  },
   /** A stays as it was drawn */
   frozen: { file: "lora/lora-fa.ts", mark: ["this.A.requiresGrad = false;"], before: 3, after: 3 },
   /** r (d_in + d_out) */

@@ -3,10 +3,10 @@ import * as Plot from "@observablehq/plot";
 import type { Matrix, Measured } from "../../engine/types.ts";
 import { frame } from "./common.ts";
 
-/** "block 1, W_q" → ["1", "W_q"] */
+/** "block 1, W_q" → ["block 1", "W_q"] */
 const placeOf = ({ title }: Matrix): [string, string] => {
   const [block, kind] = title.split(", ");
-  return [block.replace("block ", ""), kind ?? ""];
+  return [block, kind ?? ""];
 };
 
 export function spectraChart(
@@ -26,7 +26,7 @@ export function spectraChart(
     ...frame(width, 40 + 64 * kinds.length),
     marginRight: 4,
     marginLeft: 56,
-    fx: { label: null, axis: "top", tickFormat: (block: string) => `block ${block}` },
+    fx: { label: null, axis: "top" },
     fy: { label: null, axis: "left", domain: kinds },
     x: { axis: null, type: "band", domain: Array.from({ length: most }, (_, i) => i + 1), padding: 0.15 },
     y: { axis: null, domain: [0, largest] },

@@ -10,18 +10,20 @@ import { TwoTexts } from "./two-texts.tsx";
 
 export function Opening({ onTour }: { readonly onTour: () => void }) {
   const lab = useLab();
+  const { method } = lab.controls.value;
   return (
     <section id="adapt">
       <p class="sentence">
         Adapt the model to <Choose to={{ target: "speeches" }}>speeches it has not read</Choose>, to{" "}
-        <Choose to={{ target: "moby-dick" }}>Moby-Dick</Choose> or to{" "}
-        <Choose to={{ target: "code" }}>declarations of TypeScript</Choose>; with{" "}
+        <Choose to={{ target: "moby-dick" }}>Moby-Dick</Choose>, to{" "}
+        <Choose to={{ target: "code" }}>declarations of TypeScript</Choose> or to{" "}
+        <Choose to={{ target: "own" }}>a text of your own</Choose>; with{" "}
         <Choose to={{ method: "lora" }}>LoRA</Choose> of rank <Choose to={{ rank: 1 }}>1</Choose>,{" "}
         <Choose to={{ rank: 4 }}>4</Choose> or <Choose to={{ rank: 64 }}>64</Choose>, with{" "}
         <Choose to={{ method: "dora" }}>DoRA</Choose> or <Choose to={{ method: "adalora" }}>AdaLoRA</Choose>,
         or by <Choose to={{ method: "full", format: "float32" }}>training every weight</Choose>; on a base in{" "}
-        <Choose to={{ format: "float32" }}>32 bits</Choose> or in <Choose to={{ format: "nf4" }}>4</Choose>.
-        Then{" "}
+        <Choose to={{ format: "float32" }}>32 bits</Choose> or in{" "}
+        <Choose to={{ format: "nf4", method: method === "full" ? "lora" : method }}>4</Choose>. Then{" "}
         <button type="button" class="in-text" onClick={lab.play}>
           start
         </button>

@@ -1,6 +1,7 @@
 /** @file One prompt, continued by the base and by the adapted model; again after every few steps. */
 import { useState } from "preact/hooks";
 import { Picture } from "../parts/picture.tsx";
+import { Typed } from "../parts/typed.tsx";
 import { useLab } from "../state/lab.ts";
 import { lastMeasured } from "../state/run.ts";
 
@@ -71,7 +72,11 @@ function Pair({ prompt, base, adapted, step }: PairProps) {
       <dd>
         <b>{prompt}</b>
         {to.slice(0, same)}
-        {same < to.length && <mark>{to.slice(same)}</mark>}
+        {same < to.length && (
+          <mark>
+            <Typed text={to.slice(same)} />
+          </mark>
+        )}
       </dd>
     </dl>
   );

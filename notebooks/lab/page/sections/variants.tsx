@@ -51,6 +51,35 @@ const variants: readonly Variant[] = [
     sentence: "Rank goes to the matrices that need it: triplets of low importance are pruned on the way.",
     line: "adalora",
   },
+  {
+    name: "PiSSA",
+    to: { method: "pissa" },
+    tex: String.raw`W_0 = W_{\text{res}} + B_0 A_0`,
+    sentence:
+      "A and B start from the largest singular triplets of W₀, which leave it, so that nothing has changed and B is not zero.",
+    line: "pissa",
+  },
+  {
+    name: "OLoRA",
+    to: { method: "olora" },
+    tex: String.raw`W_0 = QR, \quad B_0 = Q_{:r},\ A_0 = R_{r:}`,
+    sentence: "The same with a QR decomposition, whose B begins with orthogonal columns.",
+    line: "olora",
+  },
+  {
+    name: "LoftQ",
+    to: { method: "loftq", format: "nf4" },
+    tex: String.raw`\min \lVert W_0 - Q - BA \rVert_F`,
+    sentence: "For a base in few bits: A and B start from what rounding lost, and take up some of it.",
+    line: "loftq",
+  },
+  {
+    name: "VeRA",
+    to: { method: "vera" },
+    tex: String.raw`\Delta W = \Lambda_b B \Lambda_d A`,
+    sentence: "A and B are random, frozen and shared by all layers; each layer trains two vectors.",
+    line: "vera",
+  },
 ];
 
 export function Variants() {

@@ -1,6 +1,6 @@
 /** @file "B = 0: nothing has changed yet": one matrix as heat maps, the norms of the factors and of their gradients. */
 import { useState } from "preact/hooks";
-import type { Grid, Looked } from "../../engine/types.ts";
+import type { Looked } from "../../engine/types.ts";
 import { normChart } from "../charts/norms.ts";
 import { Equation } from "../parts/equation.tsx";
 import { number } from "../parts/format.ts";
@@ -60,7 +60,7 @@ function Matrices() {
                 ? "This method has no factors A and B: all of ΔW is its own."
                 : B === 0
                   ? "B is zero, and so is ΔW."
-                  : `The largest number in B is ${number(B)} now.${moved(first?.A, looked.A)}`
+                  : `The largest number in B is ${number(B)} now.${moved(first, looked)}`
             } Orange is positive, blue is negative; the ground is zero.`
           : run.number === 0
             ? "The recorded run holds another matrix; press Step to look at this one."
@@ -99,11 +99,13 @@ function Matrices() {
 }
 
 /** How far A has gone from where it began. */
-function moved(from: Grid | null | undefined, to: Grid | null): string {
-  if (!from || !to || from.values.length !== to.values.length) return "";
-  const change = to.values.map((value, i) => value - from.values[i]);
-  const share = Math.hypot(...change) / Math.hypot(...from.values);
-  return ` A has gone ${number(100 * share)} % of its own length from where it began, and B came from zero.`;
+function moved(from: Looked | undefined, to: Looked): string {
+  if (!from?.A || !to.A || from.A.values.length !== to.A.values.length) return "";
+  const { values } = from.A;
+  const change = to.A.values.map((value, i) => value - values[i]);
+  const share = number((100 * Math.hypot(...change)) / Math.hypot(...values));
+  const ofB = from.B && largestOf(from.B.values) === 0 ? "; B came from zero" : "";
+  return ` A has gone ${share} % of its own length from where it began${ofB}.`;
 }
 
 /** DoRA: how far the magnitude of each row has gone from where it began. */

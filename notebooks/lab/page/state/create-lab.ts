@@ -47,6 +47,7 @@ export function createLab(data: PageData): Lab {
   let line: Connection | null = null;
   let starting: Promise<boolean> | null = null;
   let opening = 0;
+  let generation = 0; // of workers
   let numbers = 0;
   let settle: ReturnType<typeof setTimeout> | undefined;
   let lookedAt = 0;
@@ -72,8 +73,10 @@ export function createLab(data: PageData): Lab {
 
   /** The worker is gone: what was recorded of its runs stays, their models do not. */
   function drop(reason: string): void {
-    line?.close();
+    const old = line;
     line = null;
+    old?.close();
+    generation++;
     starting = null;
     started.value = null;
     busy.value = null;
@@ -87,12 +90,14 @@ export function createLab(data: PageData): Lab {
     question: (engine: Engine) => Promise<T | Refused>,
     quietly = false,
   ): Promise<T | null> {
+    let asked = line;
     try {
-      line ??= connect(data.worker);
-      const answer = await line.ask(question);
+      asked = line ??= connect(data.worker);
+      const answer = await asked.ask(question);
       if (!isRefused(answer)) return answer;
       return quietly ? null : refuse(answer.refused);
     } catch (error) {
+      if (line !== asked) return null; // the worker was ended on purpose
       const reason = error instanceof Error ? error.message : String(error);
       drop(reason);
       return refuse(`${reason} Nothing is lost: Start begins again with a new one.`);
@@ -101,8 +106,11 @@ export function createLab(data: PageData): Lab {
 
   async function startEngine(): Promise<boolean> {
     busy.value = "The model is being loaded …";
+    const mine = generation;
     const base = await data.base();
+    if (mine !== generation) return false;
     const answer = await ask<Started>((engine) => engine.start(base, data.texts, device.value));
+    if (mine !== generation) return false;
     busy.value = null;
     started.value = answer;
     if (!answer) starting = null;
@@ -240,7 +248,7 @@ export function createLab(data: PageData): Lab {
       device.value = choice;
       message.value = null;
       if (await ready()) return void open();
-      device.value = "cpu"; // the sentence of the refusal stays
+      if (device.value === choice) device.value = "cpu"; // the sentence of the refusal stays
     },
     play() {
       if (isRunning.value) return;
