@@ -24,7 +24,11 @@ export function Chart({ text, options, keys }: ChartProps): JSX.Element {
   }, []);
   useEffect(() => {
     if (width === 0) return;
-    const plot = Plot.plot({ width, style: { background: "none", fontSize: "12px" }, ...options(width) });
+    const plot = Plot.plot({
+      width,
+      style: { background: "none", fontFamily: "inherit", fontSize: "12px" },
+      ...options(width),
+    });
     plot.setAttribute("aria-hidden", "true");
     ref.current?.replaceChildren(plot);
   }, [width, ...keys]);

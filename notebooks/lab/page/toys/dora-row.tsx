@@ -6,7 +6,6 @@ import { useMemo } from "preact/hooks";
 import { colorsOf } from "../../../support/show/colors.ts";
 import { Chart } from "./chart.tsx";
 import { useSeen, useTraining } from "./frames.ts";
-import { Equation } from "./math.tsx";
 import { Choice, Frame, Slider, type ToyProps } from "./parts.tsx";
 import { Plane } from "./plane.tsx";
 import {
@@ -37,12 +36,10 @@ export function DoraRow({ sources }: ToyProps): JSX.Element {
       title="DoRA's row"
       sources={sources}
       lines={["dora", "update"]}
-      equation={
-        <>
-          <Equation of="w' = m {w_0 + B A}/{‖w_0 + B A‖}" />
-          <Equation of={`ΔM = |‖w'‖ − ‖w_0‖| ; ΔD = 1 − "cos"(w', w_0)`} />
-        </>
-      }
+      tex={[
+        String.raw`w' = m\, \frac{w_0 + BA}{\lVert w_0 + BA \rVert}`,
+        String.raw`\Delta M = \bigl| \lVert w' \rVert - \lVert w_0 \rVert \bigr|, \qquad \Delta D = 1 - \cos(w', w_0)`,
+      ]}
       lead={
         <p>
           A row of a weight is an arrow with a length and a direction. LoRA adds an update to it, which as a

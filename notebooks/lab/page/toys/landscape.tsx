@@ -3,7 +3,6 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { useSeen, useTraining } from "./frames.ts";
-import { Equation } from "./math.tsx";
 import { digits, Frame, Slider, type ToyProps } from "./parts.tsx";
 import { type Place, RateMap } from "./rate-map.tsx";
 import { AXIS, drawsOf, landscape, medianLoss, rateAt, train } from "./two-rates.ts";
@@ -18,7 +17,7 @@ const placeOf = (rate: number): number =>
 export function RateLandscape({ sources }: ToyProps): JSX.Element {
   const width = useSignal(2);
   const time = useSignal(4);
-  const chosen = useSignal<Place>({ a: 12, b: 22 });
+  const chosen = useSignal<Place>({ a: 16, b: 16 });
   const [place, seen] = useSeen<HTMLDivElement>();
   const [n, steps] = [WIDTHS[width.value], TIMES[time.value]];
   const map = useTraining(() => landscape(n, steps), [n, steps], seen);
@@ -39,12 +38,10 @@ export function RateLandscape({ sources }: ToyProps): JSX.Element {
       title="A landscape of two rates"
       sources={sources}
       lines={["plus"]}
-      equation={
-        <>
-          <Equation of="f(x) = b a^T x ; Δf = δ_1 + δ_2 + δ_3" />
-          <Equation of="δ_1 = −η_A b^2 ‖x‖^2 U ; δ_2 = −η_B (a^T x)^2 U" />
-        </>
-      }
+      tex={[
+        String.raw`f(x) = b\, a^{\mathsf T} x, \qquad \Delta f = \delta_1 + \delta_2 + \delta_3`,
+        String.raw`\delta_1 = -\eta_A\, b^2 \lVert x \rVert^2\, U, \qquad \delta_2 = -\eta_B\, (a^{\mathsf T} x)^2\, U`,
+      ]}
       lead={
         <p>
           LoRA's simplest model: b aᵀx with a of length n, which is to become 1 from b = 0, U = f − 1. Its

@@ -6,7 +6,6 @@ import type { JSX } from "preact";
 import { colorsOf } from "../../../support/show/colors.ts";
 import { Chart } from "./chart.tsx";
 import { useSeen, useTraining } from "./frames.ts";
-import { Equation } from "./math.tsx";
 import { Choice, Frame, percent, Slider, type ToyProps } from "./parts.tsx";
 import {
   INITIAL,
@@ -45,12 +44,10 @@ export function TripletLives({ sources }: ToyProps): JSX.Element {
       title="The lives of triplets"
       sources={sources}
       lines={["adalora", "score", "allocate", "budget"]}
-      equation={
-        <>
-          <Equation of="ΔW = {α}/{r} P Λ Q" />
-          <Equation of={"b(t) = b(T) + (b(0) − b(T)) {(1 − {t − t_i}/{T − t_i − t_f})}^3"} />
-        </>
-      }
+      tex={[
+        String.raw`\Delta W = \tfrac{\alpha}{r} P \Lambda Q`,
+        String.raw`b(t) = b(T) + (b(0) - b(T)) \left(1 - \frac{t - t_i}{T - t_i - t_f}\right)^3`,
+      ]}
       lead={
         <p>
           LoRA gives every matrix the same rank. AdaLoRA starts with too many triplets, one column of P, one

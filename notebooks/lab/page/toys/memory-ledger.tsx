@@ -16,7 +16,6 @@ import {
   ledgerOf,
   type PartName,
 } from "./ledger.ts";
-import { Equation } from "./math.tsx";
 import { Check, Frame, Select, Slider, type ToyProps } from "./parts.tsx";
 
 const CARDS = [8, 16, 24, 48, 80];
@@ -91,7 +90,7 @@ export function MemoryLedger({ sources }: ToyProps): JSX.Element {
       title="The memory ledger"
       sources={sources}
       lines={["bytes", "quantizedBytes", "count"]}
-      equation={<Equation of={'"bytes" = "base" + p · (2 + 2 + 8) + "activations"'} />}
+      tex={[String.raw`\text{bytes} = \text{base} + p\, (2 + 2 + 8) + \text{activations}`]}
       lead={
         <p>
           What does a step of training hold in memory? Full fine-tuning needs a gradient and two moments for

@@ -1,10 +1,14 @@
-/** @file What the pictures share: their frame, sliders and choices, equations, and the library's lines below them. */
+/** @file What the pictures share: their frame, sliders and choices. */
 import type { ComponentChildren, JSX } from "preact";
 import { useId } from "preact/hooks";
+import type { Sources } from "../data.ts";
+import type { LineKey } from "../lines.ts";
+import { Equation } from "../parts/equation.tsx";
+import { LibraryLines } from "../parts/library-lines.tsx";
 
-/** The library's lines as HTML, by the keys of lines.ts of the page and of this folder. */
+/** The library's lines as HTML, by the keys of the page's lines.ts. */
 export interface ToyProps {
-  readonly sources: Readonly<Partial<Record<string, string>>>;
+  readonly sources: Sources;
 }
 
 interface FrameProps extends ToyProps {
@@ -12,30 +16,28 @@ interface FrameProps extends ToyProps {
   readonly title: string;
   /** What there is to see, in words that need no picture. */
   readonly lead: ComponentChildren;
-  readonly equation: ComponentChildren;
+  /** The equations. */
+  readonly tex: readonly string[];
   /** Keys of the library's lines. */
-  readonly lines: readonly string[];
+  readonly lines: readonly LineKey[];
   readonly children: ComponentChildren;
 }
 
-/** One picture: title, text, equation, the picture with its controls, the library's lines. */
-export function Frame({ id, title, lead, equation, lines, sources, children }: FrameProps): JSX.Element {
-  const shown = lines.flatMap((key) => sources[key] ?? []);
+/** One picture: title, text, equations, the picture with its controls, the library's lines. */
+export function Frame({ id, title, lead, tex, lines, sources, children }: FrameProps): JSX.Element {
   return (
     <section class="toy" id={id} aria-labelledby={`${id}-title`}>
       <h3 id={`${id}-title`}>{title}</h3>
       <div class="toy-lead">{lead}</div>
-      <div class="toy-equation">{equation}</div>
+      <div class="toy-equation">
+        {tex.map((one) => (
+          <Equation key={one} tex={one} block />
+        ))}
+      </div>
       {children}
-      {shown.length > 0 && (
-        <details class="toy-lines">
-          <summary>{shown.length === 1 ? "The library's line" : "The library's lines"}</summary>
-          {shown.map((html) => (
-            // The build makes this HTML from the library's own sources.
-            <div key={html} dangerouslySetInnerHTML={{ __html: html }} />
-          ))}
-        </details>
-      )}
+      {lines.map((key) => (
+        <LibraryLines key={key} of={key} sources={sources} />
+      ))}
     </section>
   );
 }

@@ -69,10 +69,19 @@ export function Plane({ text, arrows, circles, paths = [], target, onDrag }: Pla
   );
 }
 
-function ArrowLine({ name, isNamed = true, from = [0, 0], to, color, dashed }: Arrow): JSX.Element {
-  const [x1, y1, x2, y2] = [at(from[0]), up(from[1]), at(to[0]), up(to[1])];
+/** Where the name of an arrow stands: beyond its head, or beside the middle of one that does not begin at the origin. */
+function placeOfName(from: Point | undefined, [x1, y1]: Point, [x2, y2]: Point): Point {
+  if (from) return [(x1 + x2) / 2, (y1 + y2) / 2 - 10];
+  const length = Math.hypot(x2 - x1, y2 - y1) || 1;
+  const dx = (x2 - x1) / length;
+  return [x2 + 8 * dx + (dx < 0 ? -4 : 4), y2 + (12 * (y2 - y1)) / length + 4];
+}
+
+function ArrowLine({ name, isNamed = true, from, to, color, dashed }: Arrow): JSX.Element {
+  const [x1, y1, x2, y2] = [at(from?.[0] ?? 0), up(from?.[1] ?? 0), at(to[0]), up(to[1])];
   const length = Math.hypot(x2 - x1, y2 - y1);
   const [dx, dy] = length > 0 ? [(x2 - x1) / length, (y2 - y1) / length] : [0, 0];
+  const [nameX, nameY] = placeOfName(from, [x1, y1], [x2, y2]);
   const head = Math.min(10, length);
   const corner = (side: number): string =>
     `${x2 - head * dx - 0.5 * side * head * dy},${y2 - head * dy + 0.5 * side * head * dx}`;
@@ -88,7 +97,7 @@ function ArrowLine({ name, isNamed = true, from = [0, 0], to, color, dashed }: A
       />
       <polygon points={`${x2},${y2} ${corner(1)} ${corner(-1)}`} />
       {isNamed && (
-        <text x={x2 + 8 * dx + (dx < 0 ? -4 : 4)} y={y2 + 12 * dy + 4} text-anchor={dx < 0 ? "end" : "start"}>
+        <text x={nameX} y={nameY} text-anchor={!from && dx < 0 ? "end" : "start"}>
           {name}
         </text>
       )}

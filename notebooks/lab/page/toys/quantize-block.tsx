@@ -3,7 +3,6 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { colorsOf } from "../../../support/show/colors.ts";
-import { Equation } from "./math.tsx";
 import { Check, Choice, Frame, Slider, type ToyProps } from "./parts.tsx";
 import {
   type Book,
@@ -54,12 +53,10 @@ export function QuantizeBlock({ sources }: ToyProps): JSX.Element {
       title="Quantize a block"
       sources={sources}
       lines={["nf4", "blocks", "nearest", "doubleQuant"]}
-      equation={
-        <>
-          <Equation of={'x_i ≈ v_{c_i} · "absmax"(x)'} />
-          <Equation of={'c_i = "the code of the value nearest to " {x_i}/{"absmax"(x)}'} />
-        </>
-      }
+      tex={[
+        String.raw`x_i \approx v_{c_i} \cdot \operatorname{absmax}(x)`,
+        String.raw`c_i = \operatorname*{arg\,min}_c \left| \tfrac{x_i}{\operatorname{absmax}(x)} - v_c \right|`,
+      ]}
       lead={
         <p>
           Four bits can name sixteen numbers. A tensor is cut into blocks; each block is divided by its

@@ -5,7 +5,6 @@ import { useMemo } from "preact/hooks";
 import { ErrorCurves } from "./error-curves.tsx";
 import { useSeen, useTraining } from "./frames.ts";
 import { Heat } from "./heat.tsx";
-import { Equation } from "./math.tsx";
 import { Choice, digits, Frame, percent, Slider, type ToyProps } from "./parts.tsx";
 import { BARS, bound, plantedUpdate, SIDE, trainPlanted } from "./planted.ts";
 import { ScaledRows } from "./scaled-rows.tsx";
@@ -24,12 +23,15 @@ export function RankDial({ sources }: ToyProps): JSX.Element {
       title="A rank dial"
       sources={sources}
       lines={tab.value === "update" ? ["update", "start", "eckartYoung"] : ["dora", "eckartYoung"]}
-      equation={
-        tab.value === "update" ? (
-          <Equation of={'"min " ‖Δ W* − {α}/{r} B A‖^2 = σ_{r + 1}^2 + σ_{r + 2}^2 + …'} />
-        ) : (
-          <Equation of={'W* = "diag"(m) W_0 ; W\' = m {W_0 + B A}/{‖W_0 + B A‖}'} />
-        )
+      tex={
+        tab.value === "update"
+          ? [
+              String.raw`\min\, \lVert \Delta W^* - \tfrac{\alpha}{r} B A \rVert^2 = \sigma_{r+1}^2 + \sigma_{r+2}^2 + \dots`,
+            ]
+          : [
+              String.raw`W^* = \operatorname{diag}(m)\, W_0`,
+              String.raw`W' = m\, \frac{W_0 + BA}{\lVert W_0 + BA \rVert}`,
+            ]
       }
       lead={
         <p>

@@ -67,7 +67,7 @@ export function RateMap({ map, chosen, marks, onChoose }: MapProps): JSX.Element
           {marks.map((mark) => (
             <g key={mark.text}>
               <circle cx={x(mark.a)} cy={y(mark.b)} r={0.45} class="toy-mark" />
-              <text x={x(mark.a) + 0.8} y={y(mark.b) + 0.5}>
+              <text x={x(mark.a) + 1.2} y={y(mark.b) + 0.5}>
                 {mark.text}
               </text>
             </g>
