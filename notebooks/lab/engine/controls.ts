@@ -24,28 +24,28 @@ export const firstControls: Controls = {
   rank: 4,
   alpha: 8,
   place: "all",
-  rate: 1e-2,
+  rate: 5e-3,
   ratio: 16,
   format: "float32",
   blockSize: 64,
   doubleQuant: false,
   seed: 1,
-  steps: 200,
+  steps: 100,
 };
 
 /** A learning rate near the best for each method on this base, and VeRA's rank, whose matrices cost nothing. */
 export const suggested: Readonly<Record<MethodName, { readonly rate: number; readonly rank?: number }>> = {
   full: { rate: 1e-3 },
-  bitfit: { rate: 1e-2 },
-  lora: { rate: 1e-2 },
-  rslora: { rate: 1e-2 },
-  "lora+": { rate: 2.5e-3 },
-  dora: { rate: 1e-2 },
+  bitfit: { rate: 2e-2 },
+  lora: { rate: 5e-3 },
+  rslora: { rate: 5e-3 },
+  "lora+": { rate: 1.25e-3 },
+  dora: { rate: 5e-3 },
   adalora: { rate: 2e-2 },
   "lora-fa": { rate: 2e-2 },
-  pissa: { rate: 4e-3 },
-  olora: { rate: 4e-3 },
-  loftq: { rate: 1e-2 },
+  pissa: { rate: 2e-3 },
+  olora: { rate: 2e-3 },
+  loftq: { rate: 5e-3 },
   vera: { rate: 5e-2, rank: 64 },
 };
 

@@ -1,0 +1,62 @@
+/** @file Every method of the lab: it learns, its count is the formula's, and its bytes are those that the formula predicts. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Engine, methodNames, placeNames } from "../../../notebooks/lab/engine/types.ts";
+import { controlsOf, given, startedEngine, steps } from "./support.ts";
+
+const methods = suite<{ engine: Engine }>("the lab's methods");
+
+methods.before(async (context) => {
+  context.engine = await startedEngine();
+});
+
+for (const method of methodNames)
+  methods(`${method}: the held-out loss falls in 20 steps`, async ({ engine }) => {
+    const { id, before, trainable, formula } = given(
+      await engine.open(controlsOf(method, { steps: 20, place: "all" })),
+    );
+    await steps(engine, id, 19);
+    const { measured } = given(await engine.step(id));
+    assert.ok(
+      measured && measured.learned < before.learned - 0.02,
+      `${before.learned} → ${measured?.learned}`,
+    );
+    assert.ok(formula.endsWith(trainable.toLocaleString("en-US")), `${formula}, and ${trainable} train`);
+    await engine.close(id);
+  });
+
+for (const method of methodNames)
+  methods(`${method}: the formula predicts every byte that the meter counts`, async ({ engine }) => {
+    for (const place of placeNames) {
+      const quantized = method === "loftq" || (place === "attention" && method !== "full");
+      const format = quantized ? "nf4" : "float32";
+      const { id } = given(
+        await engine.open(controlsOf(method, { place, format, doubleQuant: quantized, steps: 1 })),
+      );
+      const { measured } = given(await engine.step(id));
+      assert.equal(measured?.bytes.measured, measured?.bytes.predicted, `${place}, ${format}`);
+      await engine.close(id);
+    }
+  });
+
+methods("at most r singular values of B A leave zero", async ({ engine }) => {
+  const { id } = given(await engine.open(controlsOf("lora", { rank: 3, steps: 10 })));
+  await steps(engine, id, 9);
+  const { measured } = given(await engine.step(id));
+  for (const values of measured?.spectra ?? []) {
+    assert.is(values.length, 32);
+    assert.ok(values[2] > 0);
+    assert.ok(values.slice(3).every((value) => value === 0));
+  }
+});
+
+methods("adalora: the ranks add up to the budget once it has fallen", async ({ engine }) => {
+  const { id, matrices } = given(await engine.open(controlsOf("adalora", { rank: 2, steps: 10 })));
+  const all = await steps(engine, id, 10);
+  const last = all[9].budget;
+  assert.is(all[0].budget?.total, 3 * matrices.length);
+  assert.is(last?.total, 2 * matrices.length);
+  assert.ok((last?.ranks.reduce((sum, rank) => sum + rank, 0) ?? 0) <= 2 * matrices.length);
+});
+
+methods.run();

@@ -1,0 +1,135 @@
+/** @file The lab without an engine: counts, addresses, the export, and the stored run. */
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { countParameters } from "lowrank/lora";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { fromAddress, toAddress } from "../../../notebooks/lab/engine/address.ts";
+import { firstControls, MAX_RANK } from "../../../notebooks/lab/engine/controls.ts";
+import { countPasted, countPublished } from "../../../notebooks/lab/engine/counts.ts";
+import { exportRuns } from "../../../notebooks/lab/engine/export.ts";
+import { places } from "../../../notebooks/lab/engine/places.ts";
+import {
+  type Controls,
+  formatNames,
+  methodNames,
+  placeNames,
+  targetNames,
+} from "../../../notebooks/lab/engine/types.ts";
+import { type PackedRun, unpackRun } from "../../../notebooks/lab/stored/codec.ts";
+import { controlsOf } from "./support.ts";
+
+const counts = suite("the lab's counts");
+
+counts("on Llama 7B they are countParameters'", () => {
+  for (const [method, name] of [
+    ["lora", "lora"],
+    ["dora", "dora"],
+    ["lora-fa", "lora-fa"],
+    ["vera", "vera"],
+  ] as const)
+    for (const place of placeNames) {
+      const { trainable, total } = countPublished("llama-7b", controlsOf(method, { rank: 8, place }));
+      const counted = countParameters(name, { config: "llama-7b", rank: 8, target: places[place] });
+      assert.is(trainable, counted.trainable, `${method}, ${place}`);
+      assert.is(total, counted.base);
+    }
+});
+
+counts("on GPT-3 they are LoRA's table: r = 1 on W_q and W_v trains 4.7 million, r = 8 37.7 million", () => {
+  const at = (rank: number): number =>
+    countPublished("gpt3-175b", controlsOf("lora", { rank, place: "qv" })).trainable;
+  assert.is(at(1), 4_718_592);
+  assert.is(at(8), 37_748_736);
+});
+
+counts("the formula is filled in, and its terms add up", () => {
+  const { filled } = countPublished("gpt3-175b", controlsOf("lora", { rank: 4, place: "attention" }));
+  assert.is(filled, "384 · 4 (12,288 + 12,288) = 37,748,736");
+});
+
+counts("a pasted config.json is counted, or refused in a sentence", () => {
+  const controls = controlsOf("lora", { place: "all" });
+  const bert = countPasted('{"model_type": "bert"}', controls);
+  assert.equal(
+    bert.groups.map(({ count }) => count),
+    [48, 12, 12],
+  );
+  const message = (text: string): string => {
+    try {
+      countPasted(text, controls);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "";
+  };
+  assert.match(message(""), /^config\.json: expected the text of one; got nothing\.$/);
+  assert.match(message("{"), /^config\.json: not JSON/);
+  assert.match(message('{"model_type": "mamba"}'), /^config\.json: .*model_type to be one of/);
+  assert.match(message('{"model_type": "llama", "hidden_size": -1}'), /hidden_size/);
+});
+
+counts.run();
+
+const addresses = suite("the lab's addresses");
+
+addresses("the controls come back from their address", () => {
+  const controls = fc.record<Controls>({
+    target: fc.constantFrom(...targetNames),
+    text: fc.constant(""),
+    method: fc.constantFrom(...methodNames),
+    rank: fc.integer({ min: 1, max: MAX_RANK }),
+    alpha: fc.double({ min: 0.1, max: 256, noNaN: true }),
+    place: fc.constantFrom(...placeNames),
+    rate: fc.double({ min: 1e-9, max: 1e9, noNaN: true }),
+    ratio: fc.double({ min: 0.1, max: 64, noNaN: true }),
+    format: fc.constantFrom(...formatNames),
+    blockSize: fc.constantFrom(32, 64, 4096),
+    doubleQuant: fc.boolean(),
+    seed: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    steps: fc.integer({ min: 1, max: 2000 }),
+  });
+  fc.assert(fc.property(controls, (one) => assert.equal(fromAddress(`#${toAddress(one)}`), one)));
+});
+
+addresses("a short pasted text is in the address, a long one is not", () => {
+  const own = { ...firstControls, target: "own", text: "grüße & 🐋 = #?" } as const;
+  assert.equal(fromAddress(toAddress(own)), own);
+  assert.is(fromAddress(toAddress({ ...own, text: "x".repeat(3000) })).text, "");
+});
+
+addresses("the first controls have an empty address; nonsense stays to be refused", () => {
+  assert.is(toAddress(firstControls), "");
+  assert.equal(fromAddress("?utm=1"), firstControls);
+  assert.ok(Number.isNaN(fromAddress("rank=many").rank));
+  assert.ok(Number.isNaN(fromAddress("rank=").rank));
+});
+
+addresses.run();
+
+const stored = suite("the stored run");
+
+const path = new URL("../../../notebooks/lab/stored/run.json", import.meta.url);
+
+stored("it is small, of the first controls, and complete", () => {
+  const text = readFileSync(path, "utf8");
+  assert.ok(text.length <= 150_000, `${text.length} characters`);
+  const run = unpackRun(JSON.parse(text) as PackedRun);
+  assert.equal(run.opened.controls, firstControls);
+  assert.is(run.steps.length, firstControls.steps);
+  assert.is(run.measured.at(-1)?.step, firstControls.steps);
+  assert.ok(run.measured.at(-1)!.learned < run.opened.before.learned - 0.2);
+  assert.is(run.measured[0].spectra.length, run.opened.matrices.length);
+  const [start, one] = run.looked;
+  assert.ok(start.delta.values.every((value) => value === 0));
+  assert.ok(one.gradA?.values.every((value) => value === 0) && one.B?.values.some((value) => value !== 0));
+});
+
+stored("it exports as JSON with its program", () => {
+  const run = unpackRun(JSON.parse(readFileSync(path, "utf8")) as PackedRun);
+  const { runs } = JSON.parse(exportRuns([run]));
+  assert.is(runs[0].measured.length, run.measured.length + 1);
+  assert.match(runs[0].program, /fit\(adapted/);
+});
+
+stored.run();
