@@ -3,17 +3,21 @@
 import { parseArgs } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { findChromium, noChromium, quiet } from "../../notebooks/support/gallery/chromium.ts";
+import type { CaseResult } from "../conformance/run-cases.ts";
 import { bundlePage } from "./bundle.ts";
+import { checkLab } from "./lab/index.ts";
 import type { PageResult } from "./on-device.ts";
 import { STRICT_PAGE, serve } from "./server.ts";
 
-const usage = `npm run test:browser -- [--only TEXT] [DEVICE ...]
+const usage = `npm run test:browser -- [--only TEXT] [DEVICE ...] [lab]
 
 Bundles the library for browsers, minified, and runs in headless Chromium a self-check of matmul, the
 laws of gpu devices and the conformance cases, on each DEVICE (default: cpu, gpu:webgl2, and in a worker of
-the page gpu:webgpu); then what auto does in a page that forbids WebAssembly.
+the page gpu:webgpu), and what auto does in a page that forbids WebAssembly; then the live lab, from its file
+and served: every control, its tour, each method for 20 steps, which must be those of Node bit for bit.
+Screenshots of the lab are written to out/screenshots.
 
-  --only TEXT   only cases whose path holds TEXT
+  --only TEXT   only cases and checks whose name holds TEXT
   --help        this text
 
 The browser is the one that CHROMIUM names, or the first found in the usual places; without one, everything
@@ -52,26 +56,35 @@ async function main(): Promise<number> {
   });
   const { url, server } = await serve(scripts, "test/oracles");
   const totals = { passed: 0, failed: 0, skipped: 0 };
+  const tell = ({ path, status, detail }: CaseResult): void => {
+    totals[status]++;
+    console.log(`${marks[status]} ${path}  ${detail}`);
+  };
   let browser: Browser | null = null;
   try {
     browser = await chromium.launch({ executablePath, args: flags });
     const started = browser;
     const report = (title: string, { adapter, results, kernels }: PageResult): void => {
       console.log(`\n${title}: ${adapter}`);
-      for (const { path, status, detail } of results) {
-        totals[status]++;
-        console.log(`${marks[status]} ${path}  ${detail}`);
-      }
+      results.forEach(tell);
       console.log("kernels that ran:");
       for (const [kernel, count] of Object.entries(kernels)) console.log(`  ${kernel}  ${count}`);
     };
-    for (const device of positionals.length > 0 ? positionals : ["cpu", "gpu:webgl2", "gpu:webgpu"]) {
+    const chosen = positionals.length > 0 ? positionals : ["cpu", "gpu:webgl2", "gpu:webgpu", "lab"];
+    const devices = chosen.filter((name) => name !== "lab");
+    for (const device of devices) {
       const run = device === "gpu:webgpu" ? "runInWorker" : "runOn";
       const call = `globalThis.${run}(${JSON.stringify(device)}, ${JSON.stringify(values.only ?? "")})`;
       report(`device ${device}`, await resultOf(started, url, call, device));
     }
-    const where = "a page that forbids WebAssembly";
-    report(where, await resultOf(started, url + STRICT_PAGE, "globalThis.runStrict()", where));
+    if (devices.length > 0) {
+      const where = "a page that forbids WebAssembly";
+      report(where, await resultOf(started, url + STRICT_PAGE, "globalThis.runStrict()", where));
+    }
+    if (chosen.includes("lab")) {
+      console.log("\nthe live lab");
+      await checkLab(started, values.only ?? "", tell);
+    }
   } finally {
     await browser?.close();
     server.close();
