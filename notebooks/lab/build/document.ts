@@ -14,7 +14,7 @@ export interface Parts {
   readonly early: Readonly<Record<string, unknown>>;
   /** Values that are read when the worker starts. */
   readonly late: Readonly<Record<string, unknown>>;
-  /** What a browser without JavaScript shows. */
+  /** The page as it stands before its program runs. */
   readonly still: Html;
 }
 
@@ -25,6 +25,10 @@ export interface Parts {
 const POLICY =
   "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; " +
   "style-src 'unsafe-inline'; font-src data:; img-src data: blob:";
+
+/** Without JavaScript nothing can be set. */
+const STILL =
+  "#lab :is(.panel, .sentence, form, button, input, select, textarea, .heats-bar, .toy-slider, .toy-choice, .toy-select, .toy-check) { display: none; }";
 
 export function labDocument({ style, page, worker, early, late, still }: Parts): Html {
   return html`<!doctype html>
@@ -39,14 +43,13 @@ export function labDocument({ style, page, worker, early, late, still }: Parts):
 <title>lowrank: the lab</title>
 <link rel="icon" href="data:,">
 <style>${raw(style, "style")}</style>
+<noscript><style>${STILL}</style></noscript>
 </head>
 <body>
-<div id="lab"></div>
-<noscript>
-${still}
-</noscript>
+<noscript><p class="container still">Without JavaScript this page stands still: it shows a run that was recorded.</p></noscript>
+<div id="lab">${still}</div>
 ${Object.entries(early).map(values)}
-<script>${raw(page, "script")}</script>
+<script type="module">${raw(page, "script")}</script>
 ${Object.entries(late).map(values)}
 <script type="text/plain" id="worker">${gzipSync(worker, { level: 9 }).toString("base64")}</script>
 </body>

@@ -1,15 +1,17 @@
 /** @file `writeLab`: writes the lab as one file, which works from a folder, without a network. */
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { html } from "../../support/gallery/html.ts";
 import { createRenderer } from "../../support/gallery/prose.ts";
 import { NotebookError } from "../../support/terminal/errors.ts";
+import type { Sources } from "../page/data.ts";
+import { fakeStored } from "../page/fake-engine.ts";
 import { lines } from "../page/lines.ts";
 import { toyLines } from "../page/toys/lines.ts";
 import { baseFiles, labTexts } from "../texts/files.ts";
 import { bundleScript, bundleStyle } from "./bundle.ts";
 import { GENERATOR, labDocument } from "./document.ts";
 import { excerptHtml } from "./excerpts.ts";
+import { stillPage } from "./still.ts";
 
 /**
  * Writes `index.html` into the folder `out`, and returns its path.
@@ -26,17 +28,18 @@ export async function writeLab(out: string): Promise<string> {
     bundleScript("worker"),
     createRenderer(),
   ]);
-  const sources = Object.fromEntries(
+  const sources: Sources = Object.fromEntries(
     Object.entries({ ...lines, ...toyLines }).map(([key, excerpt]) => [key, excerptHtml(excerpt, renderer)]),
   );
   const { weights, ...files } = baseFiles();
+  const [stored, texts] = [fakeStored(), labTexts()];
   const document = labDocument({
     style,
     page,
     worker,
-    early: { sources, texts: labTexts() },
+    early: { sources, texts },
     late: { base: { ...files, weights: Buffer.from(weights).toString("base64") } },
-    still: html``,
+    still: stillPage({ stored, sources, texts }),
   });
   await mkdir(folder, { recursive: true });
   await writeFile(`${path}.part`, document.text); // so that an interruption leaves the earlier file as it was

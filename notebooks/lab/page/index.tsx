@@ -1,6 +1,6 @@
 /** @file The page of the lab: a story in ten sections, with the controls beside it. */
 import { render } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { ControlPanel } from "./controls/controls.tsx";
 import { Said, Transport } from "./controls/transport.tsx";
 import type { PageData } from "./data.ts";
@@ -22,24 +22,16 @@ import { Tour } from "./tour/tour.tsx";
 /** The sections after the first, in the order of the story. */
 const sections = [Zero, Rank, Forgetting, Merging, Bits, Memory, Variants, Counting, Runs];
 
-/** Draws the page into `root`. */
+/** Draws the page into `root`, in the place of the markup that the build put there. */
 export function mount(root: Element, data: PageData): void {
+  root.replaceChildren();
   render(<Page data={data} />, root);
 }
 
-function Page({ data }: { readonly data: PageData }) {
+export function Page({ data }: { readonly data: PageData }) {
   const lab = useMemo(() => createLab(data), [data]);
   const [card, setCard] = useState<number | null>(null);
-  const startTour = (): void => {
-    setDrawn(sections.length);
-    setCard(0);
-  };
   const [isOpen, setOpen] = useState(false);
-  const [drawn, setDrawn] = useState(0);
-  useEffect(() => {
-    // One section after the other, so that the first paint waits for none of them.
-    if (drawn < sections.length) setTimeout(() => setDrawn(drawn + 1));
-  }, [drawn]);
   return (
     <LabProvider value={lab}>
       <header class="top container">
@@ -51,8 +43,8 @@ function Page({ data }: { readonly data: PageData }) {
       </header>
       <div class="lab container">
         <main>
-          <Opening onTour={startTour} />
-          {sections.slice(0, drawn).map((Section) => (
+          <Opening onTour={() => setCard(0)} />
+          {sections.map((Section) => (
             <Section key={sections.indexOf(Section)} />
           ))}
         </main>

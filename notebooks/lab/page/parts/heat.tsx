@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Grid } from "../../engine/types.ts";
 import { number } from "./format.ts";
+import { still } from "./still.ts";
 
 const POSITIVE = [224, 102, 43] as const;
 const NEGATIVE = [66, 105, 208] as const;
@@ -33,7 +34,11 @@ export function Heat({ grid, name, none = "none", scale, place = "" }: HeatProps
   const label = `${name}, ${grid.rows} × ${grid.columns}, largest magnitude ${number(largest)}`;
   return (
     <figure class={`heat ${place}`}>
-      <canvas ref={canvas} role="img" aria-label={label} width={grid.columns} height={grid.rows} />
+      {still.now ? (
+        <img alt={label} src={still.now.heat(grid, colouring(scale ?? largest))} />
+      ) : (
+        <canvas ref={canvas} role="img" aria-label={label} width={grid.columns} height={grid.rows} />
+      )}
       <figcaption>
         <b>{name}</b> {grid.rows} × {grid.columns}
         <span>{largest === 0 ? "all zero" : `largest ${number(largest)}`}</span>
@@ -48,14 +53,19 @@ export const largestOf = (values: Float32Array): number => {
   return largest;
 };
 
+/** The colour of a number, as red, green, blue and opacity; that of `scale` is the darkest. */
+const colouring =
+  (scale: number) =>
+  (value: number): readonly [number, number, number, number] => {
+    const [r, g, b] = value >= 0 ? POSITIVE : NEGATIVE;
+    return [r, g, b, scale > 0 ? 255 * Math.min(1, Math.abs(value) / scale) ** 0.7 : 0];
+  };
+
 function paint(canvas: HTMLCanvasElement, { rows, columns, values }: Grid, scale: number): void {
   const context = canvas.getContext("2d");
   if (!context) return;
   const image = context.createImageData(columns, rows);
-  for (let i = 0; i < values.length; i++) {
-    const [r, g, b] = values[i] >= 0 ? POSITIVE : NEGATIVE;
-    const strength = scale > 0 ? Math.min(1, Math.abs(values[i]) / scale) ** 0.7 : 0;
-    image.data.set([r, g, b, 255 * strength], 4 * i);
-  }
+  const colour = colouring(scale);
+  for (let i = 0; i < values.length; i++) image.data.set(colour(values[i]), 4 * i);
   context.putImageData(image, 0, 0);
 }
