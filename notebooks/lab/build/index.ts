@@ -28,9 +28,9 @@ export async function writeLab(out: string): Promise<string> {
     bundleScript("worker"),
     createRenderer(),
   ]);
-  const sources: Sources = Object.fromEntries(
+  const sources = Object.fromEntries(
     Object.entries({ ...lines, ...toyLines }).map(([key, excerpt]) => [key, excerptHtml(excerpt, renderer)]),
-  );
+  ) as Sources;
   const { weights, ...files } = baseFiles();
   const [stored, texts] = [fakeStored(), labTexts()];
   const document = labDocument({
