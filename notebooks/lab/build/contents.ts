@@ -1,13 +1,13 @@
 /** @file What stands in the document of the lab, as the page is given it. For the page. */
 import type { BaseFiles } from "../engine/types.ts";
 import type { PageData } from "../page/data.ts";
-import { fakeStored } from "../page/fake-engine.ts";
+import { type PackedRun, unpackRun } from "../stored/codec.ts";
 
 /** Reads what stands before the page's program at once, and the rest when it is asked for. */
 export function contents(): PageData {
   let program = "";
   return {
-    stored: fakeStored(),
+    stored: unpackRun(read<PackedRun>("stored")),
     sources: read("sources"),
     texts: read("texts"),
     base: async () => {

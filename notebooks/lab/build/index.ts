@@ -4,14 +4,17 @@ import { join, resolve } from "node:path";
 import { createRenderer } from "../../support/gallery/prose.ts";
 import { NotebookError } from "../../support/terminal/errors.ts";
 import type { Sources } from "../page/data.ts";
-import { fakeStored } from "../page/fake-engine.ts";
 import { lines } from "../page/lines.ts";
 import { toyLines } from "../page/toys/lines.ts";
+import { type PackedRun, unpackRun } from "../stored/codec.ts";
 import { baseFiles, labTexts } from "../texts/files.ts";
 import { bundleScript, bundleStyle } from "./bundle.ts";
 import { GENERATOR, labDocument } from "./document.ts";
 import { excerptHtml } from "./excerpts.ts";
 import { stillPage } from "./still.ts";
+
+/** The run that the page shows before it has computed anything. */
+const STORED = new URL("../stored/run.json", import.meta.url);
 
 /**
  * Writes `index.html` into the folder `out`, and returns its path.
@@ -32,14 +35,15 @@ export async function writeLab(out: string): Promise<string> {
     Object.entries({ ...lines, ...toyLines }).map(([key, excerpt]) => [key, excerptHtml(excerpt, renderer)]),
   ) as Sources;
   const { weights, ...files } = baseFiles();
-  const [stored, texts] = [fakeStored(), labTexts()];
+  const stored = JSON.parse(await readFile(STORED, "utf8")) as PackedRun;
+  const texts = labTexts();
   const document = labDocument({
     style,
     page,
     worker,
-    early: { sources, texts },
+    early: { stored, sources, texts },
     late: { base: { ...files, weights: Buffer.from(weights).toString("base64") } },
-    still: stillPage({ stored, sources, texts }),
+    still: stillPage({ stored: unpackRun(stored), sources, texts }),
   });
   await mkdir(folder, { recursive: true });
   await writeFile(`${path}.part`, document.text); // so that an interruption leaves the earlier file as it was
