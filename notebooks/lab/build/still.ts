@@ -28,13 +28,13 @@ export function stillPage(data: Pick<PageData, "stored" | "sources" | "texts">):
     throw new Error("the page computes nothing while its markup is made");
   };
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
-  const restore = standIn({
+  const globals = {
     document,
-    window: { document },
     location: { hash: "" },
     addEventListener() {},
-    requestIdleCallback() {},
-  });
+    requestIdleCallback() {}, // nothing begins by itself
+  };
+  const restore = standIn({ ...globals, window: globals });
   still.now = drawn;
   try {
     return new Html(renderToString(h(Page, { data: { ...data, base: never, worker: never } })));
