@@ -17,7 +17,7 @@ import { type Domain, domainOf, heldOutLoss, prompts } from "./domain.ts";
 import { lookAt } from "./look.ts";
 import { type MergeState, mergeRun, unmergeRun } from "./merge.ts";
 import { answered, Refusal, sentenceOf } from "./refusal.ts";
-import { openRun, type Run, releaseRun, stepRun } from "./run.ts";
+import { openRun, type Run, releaseRun, stepRun, stopIfDiverged } from "./run.ts";
 import { type Controls, type Engine, MEASURE_EVERY, type Measured } from "./types.ts";
 import { spectraOf } from "./update.ts";
 import { continuation } from "./write.ts";
@@ -65,10 +65,12 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
   };
   const measure = (run: Run): Measured => {
     const { base, domains } = ready();
+    const learned = heldOutLoss(run.model, run.domain);
+    if (!Number.isFinite(learned)) stopIfDiverged(run, "its held-out loss is no number any more");
     return {
       id: run.id,
       step: run.step,
-      learned: heldOutLoss(run.model, run.domain),
+      learned,
       own: heldOutLoss(run.model, domains.get("base") as Domain),
       spectra: spectraOf(run, base.model),
       writes: continuation(run.model, base.tokenizer, prompts[run.controls.target]),
@@ -180,7 +182,8 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
       return answered(() => {
         const run = runOf(id);
         if (merges.has(id)) throw new Refusal("Adapter: the run is merged; unmerge first.");
-        if (!run.adapted) return { safetensors: trainedTensors(run), config: "{}\n" };
+        if (!run.adapted || run.controls.method === "loftq")
+          return { safetensors: trainedTensors(run), config: `${JSON.stringify(run.controls, null, 2)}\n` };
         const { weights, config } = writeAdapter(run.adapted);
         return { safetensors: weights, config };
       });
@@ -192,9 +195,9 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
   };
 }
 
-/** The trained parameters of a method without adapters, by their names in the model. */
-function trainedTensors({ model }: Run): Uint8Array {
-  const trained = [...model.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
+/** The trained parameters by their names in the model: of methods without adapters, and of LoftQ, whose base PEFT cannot make again. */
+function trainedTensors({ module }: Run): Uint8Array {
+  const trained = [...module.namedParameters()].filter(([, { requiresGrad }]) => requiresGrad);
   return serializeSafetensors(
     trained.map(([name, { shape, value }]) => [name, tensorBytes("F32", shape, value.data)] as const),
   );

@@ -5,6 +5,7 @@ import type { AdaLoRA } from "lowrank/lora";
 import type { Llama, Module } from "lowrank/nn";
 import { quantizeModel } from "lowrank/quant";
 import { type Base, copyOf } from "./base.ts";
+import { divergenceOf, sentenceOfDivergence } from "./divergence.ts";
 import { batchAt, type Domain } from "./domain.ts";
 import { addBiases, type Prepared, prepare } from "./methods.ts";
 import { places, titleOf } from "./places.ts";
@@ -19,6 +20,8 @@ export interface Run extends Prepared {
   readonly matrices: readonly Matrix[];
   /** Steps taken. */
   step: number;
+  /** The losses of the batches so far. */
+  readonly losses: number[];
   /** Why no further step is taken; null while the run goes on. */
   stopped: string | null;
   /** What the meter counted in the latest step: peaks without what was there before. */
@@ -33,7 +36,18 @@ export function openRun(id: number, controls: Controls, base: Base, domain: Doma
   if (format !== "float32") quantizeModel(model, { format, blockSize, doubleQuant });
   const matrices = matricesOf(base.model, controls);
   const prepared = prepare(model, base.model, controls);
-  return { ...prepared, id, controls, model, domain, matrices, step: 0, stopped: null, stepBytes: {} };
+  return {
+    ...prepared,
+    id,
+    controls,
+    model,
+    domain,
+    matrices,
+    step: 0,
+    losses: [],
+    stopped: null,
+    stepBytes: {},
+  };
 }
 
 function matricesOf(model: Llama, { place }: Controls): Matrix[] {
@@ -58,18 +72,14 @@ export function stepRun(run: Run): Stepped {
   const { result: loss, peak } = measureMemory(() => {
     const task = model.loss(batchAt(domain, controls.seed, step));
     (penalty ? task.add(penalty()) : task).backward();
-    const value = task.item();
-    if (!(value <= divergedAt(model))) return value;
+    run.losses.push(task.item());
+    stopIfDiverged(run);
     allocator?.observe();
     optimizer.step();
     allocator?.allocate(step + 1);
-    return value;
+    return task.item();
   });
   module.eval();
-  if (!(loss <= divergedAt(model))) {
-    run.stopped = sentenceOfDivergence(run, loss);
-    throw new Refusal(run.stopped);
-  }
   run.step++;
   run.stepBytes = bytesOfStep(run, before, peak);
   return {
@@ -82,16 +92,18 @@ export function stepRun(run: Run): Stepped {
   };
 }
 
-/** A loss above this is worse than guessing among all tokens, ln V, by three nats: the run diverges. */
-const divergedAt = ({ config }: Llama): number => Math.log(config.vocab_size) + 3;
-
-function sentenceOfDivergence({ step, controls, model }: Run, loss: number): string {
-  const guess = Math.log(model.config.vocab_size).toFixed(2);
-  const got = Number.isFinite(loss)
-    ? `${loss.toFixed(1)} nats, where guessing has ${guess}`
-    : "no number any more";
-  return `The run stopped at step ${step + 1}: its loss is ${got}. The learning rate ${controls.rate} is too high; take a smaller one.`;
+/** @throws Refusal that stays the run's answer, when it diverges */
+export function stopIfDiverged(run: Run, seen = divergenceOf(run.losses, run.model)): void {
+  const isDead = run.optimizer.parameters().every(({ gradValue }) => isZero(gradValue));
+  const what =
+    seen ?? (isDead ? "all of its gradients are zero, so that nothing can be learned any more" : null);
+  if (what === null) return;
+  run.module.eval();
+  run.stopped = sentenceOfDivergence(run.step + 1, what, run.controls);
+  throw new Refusal(run.stopped);
 }
+
+const isZero = (array: NDArray | null): boolean => array?.data.every((value: number) => value === 0) ?? true;
 
 /** Peaks by category without what other runs, and this one before the step, hold. The memory of
  * gradients and of the optimizer stays from step to step. */

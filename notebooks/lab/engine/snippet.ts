@@ -34,26 +34,45 @@ export function snippetOf(controls: Controls, steps: number): string {
     ...(method === "adalora" ? allocator(controls) : []),
     optimizer(controls),
     "",
-    `const { losses } = fit(${model}, {`,
+    ...(method === "adalora"
+      ? ["const losses: number[] = []; // without the penalty", "fit(adapted, {"]
+      : [`const { losses } = fit(${model}, {`]),
     `  steps: ${steps},`,
     "  optimizer,",
     `  batch: (step) => randomWindows(training, ${LENGTH + 1}, ${ROWS}, random(${seed}).split("batches").split(step)),`,
-    `  loss: (ids) => model.loss(ids)${method === "adalora" ? ".add(penalty())" : ""},`,
     ...(method === "adalora"
-      ? ["  beforeStep: () => allocator.observe(),", "  afterStep: (step) => allocator.allocate(step + 1),"]
-      : []),
+      ? [
+          "  loss: (ids) => {",
+          "    const loss = model.loss(ids);",
+          "    losses.push(loss.item());",
+          "    return loss.add(penalty());",
+          "  },",
+          "  beforeStep: () => allocator.observe(),",
+          "  afterStep: (step) => allocator.allocate(step + 1),",
+        ]
+      : ["  loss: (ids) => model.loss(ids),"]),
     "});",
     "console.log(losses);",
-    savesAdapter(controls)
-      ? 'saveAdapter(adapted, "out/adapter");'
-      : `saveModule(${model}, "out/model.safetensors");`,
+    ...saving(controls),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-/** PEFT has no form for LoftQ's start: such a run is saved whole. */
+/** PEFT has no form for biases alone, and none for LoftQ's start: of such a run the trained parameters are saved by name. */
 const savesAdapter = ({ method }: Controls): boolean =>
   method !== "full" && method !== "bitfit" && method !== "loftq";
+
+function saving(controls: Controls): string[] {
+  if (savesAdapter(controls)) return ['saveAdapter(adapted, "out/adapter");'];
+  if (controls.method === "full") return ['saveModule(model, "out/model.safetensors");'];
+  return [
+    `const trained = [...${controls.method === "loftq" ? "adapted" : "model"}.namedParameters()].filter(([, one]) => one.requiresGrad);`,
+    "saveSafetensors(",
+    '  "out/model.safetensors",',
+    '  trained.map(([name, { shape, value }]) => [name, tensorBytes("F32", shape, value.data)]),',
+    ");",
+  ];
+}
 
 function imports(controls: Controls): string[] {
   const { method, format, target } = controls;
@@ -65,6 +84,14 @@ function imports(controls: Controls): string[] {
     ...(method === "adalora" ? ["orthogonality"] : []),
     ...(savesAdapter(controls) ? ["saveAdapter"] : []),
   ];
+  const savesTrained = method === "bitfit" || method === "loftq";
+  const core = [
+    "random",
+    ...(savesTrained ? ["saveSafetensors"] : []),
+    "setDevice",
+    ...(savesTrained ? ["tensorBytes"] : []),
+    ...(method === "bitfit" ? ["zeros"] : []),
+  ];
   const nn = [
     "AdamW",
     "fit",
@@ -73,14 +100,14 @@ function imports(controls: Controls): string[] {
     "loadPretrained",
     "loadTokenizer",
     "randomWindows",
-    ...(savesAdapter(controls) ? [] : ["saveModule"]),
+    ...(method === "full" ? ["saveModule"] : []),
   ];
   const named = (names: readonly string[], from: string): string =>
     `import { ${names.join(", ")} } from "${from}";`;
   return [
     ...(target === "own" ? [named(["readFileSync"], "node:fs")] : []),
     ...(method === "bitfit" ? [named(["parameter"], "lowrank/autograd")] : []),
-    named(["random", "setDevice", ...(method === "bitfit" ? ["zeros"] : [])], "lowrank/core"),
+    named(core, "lowrank/core"),
     ...(lora.length > 0 ? [named(lora, "lowrank/lora")] : []),
     named(nn, "lowrank/nn"),
     ...(format === "float32" ? [] : [named(["quantizeModel"], "lowrank/quant")]),

@@ -103,7 +103,7 @@ export interface Measured {
   readonly own: number;
   /** Singular values of ΔW for every adapted matrix, in falling order, as many as min(out, in), at most 32. */
   readonly spectra: readonly (readonly number[])[];
-  /** How the model goes on after the prompt; the likeliest token each time. */
+  /** How the model goes on after the prompt: the likeliest token each time, where those already there count less. */
   readonly writes: string;
   /** Bytes of a step by category as the meter counted them, and the prediction of the formula. */
   readonly bytes: {
@@ -185,7 +185,10 @@ export interface Engine {
   unmerge(id: number): Promise<Merged | Refused>;
   /** How the current run and the base continue a prompt, token by token. */
   write(id: number, prompt: string): Promise<{ readonly base: string; readonly adapted: string } | Refused>;
-  /** The adapter's bytes in PEFT's format: adapter_model.safetensors and adapter_config.json. */
+  /**
+   * The adapter's bytes in PEFT's format: adapter_model.safetensors and adapter_config.json. Full fine-tuning, BitFit and
+   * LoftQ have none: their trained parameters by name, and the controls as JSON.
+   */
   adapter(id: number): Promise<{ readonly safetensors: Uint8Array; readonly config: string } | Refused>;
   close(id: number): Promise<void>;
 }

@@ -1,9 +1,11 @@
-/** @file What a model writes: the likeliest token each time. */
+/** @file What a model writes: the likeliest token each time, where one that stands there already counts less. */
 import { generate, type Llama, type PretrainedTokenizer } from "lowrank/nn";
 import { Refusal } from "./refusal.ts";
 
 /** Tokens that a model adds to a prompt. */
 export const WRITTEN = 40;
+/** Without it the small model goes round in circles: "and then, and then, and then". */
+export const REPETITION_PENALTY = 1.3;
 
 /** How the model goes on after the prompt, without the prompt itself. @throws Refusal when the prompt is empty or too long */
 export function continuation(
@@ -17,6 +19,6 @@ export function continuation(
   if (ids.length === 0) throw new Refusal("Prompt: expected at least one word; got none.");
   if (ids.length > most)
     throw new Refusal(`Prompt: expected at most ${most} tokens; got ${ids.length}. Take a shorter one.`);
-  const { rows } = generate(model, [ids], { maxNewTokens: count });
+  const { rows } = generate(model, [ids], { maxNewTokens: count, repetitionPenalty: REPETITION_PENALTY });
   return tokenizer.decode(rows[0]).slice(tokenizer.decode(ids).length);
 }

@@ -1,6 +1,6 @@
 /**
- * @file The stored run as JSON that is small: numbers of four digits, matrices as bytes in base64, spectra without their
- * zeros. ΔW is not stored: it is (α/r) B A.
+ * @file The stored run as JSON that is small: losses with all their digits, other numbers with five, matrices as bytes in
+ * base64, spectra without their zeros. ΔW is not stored: it is (α/r) B A.
  */
 import type { Grid, Looked, Measured, StoredRun } from "../engine/types.ts";
 
@@ -28,6 +28,9 @@ export interface PackedRun {
   readonly looked: readonly PackedLook[];
 }
 
+/** Numbers that a test computes again, bit for bit: losses, and the rate that they come from. */
+const exact = new Set(["loss", "learned", "own", "rate"]);
+
 /** The text of the file. */
 export function packRun({ opened, steps, measured, looked }: StoredRun): string {
   const packed: PackedRun = {
@@ -44,8 +47,10 @@ export function packRun({ opened, steps, measured, looked }: StoredRun): string 
       gradB: gradB && packGrid(gradB),
     })),
   };
-  const short = (_name: string, value: unknown): unknown =>
-    typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value;
+  const short = (name: string, value: unknown): unknown =>
+    typeof value === "number" && !Number.isInteger(value) && !exact.has(name)
+      ? Number(value.toPrecision(5))
+      : value;
   return `${JSON.stringify(packed, short)}\n`;
 }
 

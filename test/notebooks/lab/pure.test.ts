@@ -1,5 +1,4 @@
-/** @file The lab without an engine: counts, addresses, the export, and the stored run. */
-import { readFileSync } from "node:fs";
+/** @file The lab without an engine: counts and addresses. */
 import fc from "fast-check";
 import { countParameters } from "lowrank/lora";
 import { suite } from "uvu";
@@ -7,7 +6,6 @@ import * as assert from "uvu/assert";
 import { fromAddress, toAddress } from "../../../notebooks/lab/engine/address.ts";
 import { firstControls, MAX_RANK } from "../../../notebooks/lab/engine/controls.ts";
 import { countPasted, countPublished } from "../../../notebooks/lab/engine/counts.ts";
-import { exportRuns } from "../../../notebooks/lab/engine/export.ts";
 import { places } from "../../../notebooks/lab/engine/places.ts";
 import {
   type Controls,
@@ -16,7 +14,6 @@ import {
   placeNames,
   targetNames,
 } from "../../../notebooks/lab/engine/types.ts";
-import { type PackedRun, unpackRun } from "../../../notebooks/lab/stored/codec.ts";
 import { controlsOf } from "./support.ts";
 
 const counts = suite("the lab's counts");
@@ -74,7 +71,8 @@ counts.run();
 const addresses = suite("the lab's addresses");
 
 addresses("the controls come back from their address", () => {
-  const controls = fc.record<Controls>({
+  const plain = { noNullPrototype: true } as const;
+  const fields: { [Name in keyof Controls]: fc.Arbitrary<Controls[Name]> } = {
     target: fc.constantFrom(...targetNames),
     text: fc.constant(""),
     method: fc.constantFrom(...methodNames),
@@ -88,7 +86,8 @@ addresses("the controls come back from their address", () => {
     doubleQuant: fc.boolean(),
     seed: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
     steps: fc.integer({ min: 1, max: 2000 }),
-  });
+  };
+  const controls = fc.record(fields, plain);
   fc.assert(fc.property(controls, (one) => assert.equal(fromAddress(`#${toAddress(one)}`), one)));
 });
 
@@ -106,30 +105,3 @@ addresses("the first controls have an empty address; nonsense stays to be refuse
 });
 
 addresses.run();
-
-const stored = suite("the stored run");
-
-const path = new URL("../../../notebooks/lab/stored/run.json", import.meta.url);
-
-stored("it is small, of the first controls, and complete", () => {
-  const text = readFileSync(path, "utf8");
-  assert.ok(text.length <= 150_000, `${text.length} characters`);
-  const run = unpackRun(JSON.parse(text) as PackedRun);
-  assert.equal(run.opened.controls, firstControls);
-  assert.is(run.steps.length, firstControls.steps);
-  assert.is(run.measured.at(-1)?.step, firstControls.steps);
-  assert.ok(run.measured.at(-1)!.learned < run.opened.before.learned - 0.2);
-  assert.is(run.measured[0].spectra.length, run.opened.matrices.length);
-  const [start, one] = run.looked;
-  assert.ok(start.delta.values.every((value) => value === 0));
-  assert.ok(one.gradA?.values.every((value) => value === 0) && one.B?.values.some((value) => value !== 0));
-});
-
-stored("it exports as JSON with its program", () => {
-  const run = unpackRun(JSON.parse(readFileSync(path, "utf8")) as PackedRun);
-  const { runs } = JSON.parse(exportRuns([run]));
-  assert.is(runs[0].measured.length, run.measured.length + 1);
-  assert.match(runs[0].program, /fit\(adapted/);
-});
-
-stored.run();

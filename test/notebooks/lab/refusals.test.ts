@@ -53,20 +53,43 @@ refusals("a pasted text of emoji can be learned", async ({ engine }) => {
   await engine.close(id);
 });
 
-refusals("a rate of 1e9 stops that run in a sentence, and it stays stopped", async ({ engine }) => {
-  const { id } = given(await engine.open({ ...lora, rate: 1e9 }));
-  let sentence = "";
-  for (let i = 0; i < 10 && sentence === ""; i++) {
-    const answer = await engine.step(id);
-    if ("refused" in answer) sentence = answer.refused;
-  }
-  assert.match(
-    sentence,
-    /^The run stopped at step \d+: its loss is .*\. The learning rate 1000000000 is too high/,
-  );
-  assert.is(refusal(await engine.step(id)), sentence);
-  await engine.close(id);
-});
+for (const [rate, what] of [
+  [1e9, "all of its gradients are zero, so that nothing can be learned any more"],
+  [1e3, "its loss is \\d+\\.\\d nats, where guessing has 6\\.93"],
+  [0.1, "its last 5 losses are \\d+\\.\\d nats on average, where guessing has 6\\.93"],
+] as const)
+  refusals(`a rate of ${rate} stops that run in a sentence, and it stays stopped`, async ({ engine }) => {
+    const { id } = given(await engine.open({ ...lora, rate }));
+    let sentence = "";
+    for (let i = 0; i < 15 && sentence === ""; i++) {
+      const answer = await engine.step(id);
+      if ("refused" in answer) sentence = answer.refused;
+    }
+    assert.match(
+      sentence,
+      new RegExp(
+        `^The run stopped at step \\d+: ${what}\\. The learning rate ${rate} with α/r = 2 is too high; take a smaller one\\.$`,
+      ),
+    );
+    assert.is(refusal(await engine.step(id)), sentence);
+    given(await engine.look(id, "model.layers.0.mlp.up_proj")); // what it holds can still be seen
+    await engine.close(id);
+  });
+
+refusals(
+  "a text that the base finds harder than guessing is learned, not taken for divergence",
+  async ({ engine }) => {
+    const { id } = given(
+      await engine.open({ ...lora, rate: 1e-5, target: "own", text: "🐋 and ⛵, ".repeat(300) }),
+    );
+    const losses = (await steps(engine, id, 6)).map(({ loss }) => loss);
+    assert.ok(
+      losses.every((loss) => loss > Math.log(1024) + 3),
+      String(losses),
+    );
+    await engine.close(id);
+  },
+);
 
 refusals("a run ends with its last step", async ({ engine }) => {
   const { id } = given(await engine.open({ ...lora, steps: 1 }));

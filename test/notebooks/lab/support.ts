@@ -27,10 +27,10 @@ export const smallTexts = {
   code: texts.code.slice(0, 4000),
 };
 
-/** An engine that has started on the cpu. */
-export async function startedEngine(): Promise<Engine> {
+/** An engine that has started on the cpu. `more`: texts in the place of the small ones. */
+export async function startedEngine(more: Readonly<Record<string, string>> = {}): Promise<Engine> {
   const engine = createEngine();
-  given(await engine.start(smallBase, smallTexts, "cpu"));
+  given(await engine.start(smallBase, { ...smallTexts, ...more }, "cpu"));
   return engine;
 }
 

@@ -21,7 +21,7 @@ export function TwoTexts() {
       caption={
         base === now.writes
           ? "The two texts are equal: so far nothing that the model says has changed. The likeliest token is taken each time, so that nothing is left to chance."
-          : `Marked: where the adapted model, after step ${now.step}, leaves the base. The likeliest token is taken each time.`
+          : `Marked: where the adapted model, after step ${now.step}, leaves the base. The likeliest token is taken each time, and one that stands there already counts less.`
       }
     >
       <Pair prompt={run.opened.prompt} base={base} adapted={now.writes} step={now.step} />
