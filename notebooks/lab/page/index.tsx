@@ -1,6 +1,6 @@
 /** @file The page of the lab: a story in ten sections, with the controls beside it. */
 import { render } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { ControlPanel } from "./controls/controls.tsx";
 import { Said, Transport } from "./controls/transport.tsx";
 import type { PageData } from "./data.ts";
@@ -30,6 +30,7 @@ export function mount(root: Element, data: PageData): void {
 
 export function Page({ data }: { readonly data: PageData }) {
   const lab = useMemo(() => createLab(data), [data]);
+  useEffect(() => lab.begin(), [lab]);
   const [card, setCard] = useState<number | null>(null);
   const [isOpen, setOpen] = useState(false);
   return (

@@ -304,27 +304,29 @@ export function createLab(data: PageData): Lab {
       drop("The worker was ended.");
       message.value = null;
     },
+    begin() {
+      effect(() => {
+        if (hasControls() || !same(controls.value, defaults))
+          history.replaceState(null, "", addressOf(controls.value));
+      });
+      addEventListener("hashchange", () => {
+        if (hasControls()) lab.set(fromAddress(location.hash));
+      });
+      let wasRunning = false;
+      document.addEventListener("visibilitychange", () => {
+        if (document.hidden) {
+          wasRunning = isRunning.value;
+          isRunning.value = false;
+        } else if (wasRunning) {
+          lab.play();
+          message.value = { text: "The run waited while this tab was hidden, and goes on.", kind: "news" };
+        }
+      });
+      if (same(linked, defaults)) whenIdle(() => void ready());
+      else void open();
+    },
   };
 
-  effect(() => {
-    if (hasControls() || !same(controls.value, defaults))
-      history.replaceState(null, "", addressOf(controls.value));
-  });
-  addEventListener("hashchange", () => {
-    if (hasControls()) lab.set(fromAddress(location.hash));
-  });
-  let wasRunning = false;
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      wasRunning = isRunning.value;
-      isRunning.value = false;
-    } else if (wasRunning) {
-      lab.play();
-      message.value = { text: "The run waited while this tab was hidden, and goes on.", kind: "news" };
-    }
-  });
-  if (same(linked, defaults)) whenIdle(() => void ready());
-  else void open();
   return lab;
 }
 

@@ -58,6 +58,8 @@ export interface Lab {
   write(prompt: string): Promise<void>;
   adapter(run: Run): Promise<{ safetensors: Uint8Array; config: string } | null>;
   restart(): void;
+  /** Follows the page's address and loads the model; called once, when the page stands in a browser. */
+  begin(): void;
 }
 
 const Context = createContext<Lab | null>(null);
