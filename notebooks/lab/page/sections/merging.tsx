@@ -39,6 +39,7 @@ export function Merging() {
           <button
             type="button"
             class="secondary"
+            data-part="unmerge-button"
             disabled={!isMerged || lab.busy.value !== null}
             onClick={() => void lab.unmerge()}
           >

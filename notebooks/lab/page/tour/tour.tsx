@@ -1,32 +1,33 @@
 /** @file The guided tour: one card at a time, beside the part of the page that it is about. */
 import { useEffect, useRef } from "preact/hooks";
 import { useLab } from "../state/lab.ts";
-import { cards } from "./cards.ts";
+import { answers, cards } from "./cards.ts";
 
 interface TourProps {
-  /** Number of the card, from 0. */
+  /** Number of the card, from 0; behind the last, the questions that the tour has answered. */
   readonly at: number;
   readonly onMove: (at: number | null) => void;
 }
 
 export function Tour({ at, onMove }: TourProps) {
+  useEffect(() => {
+    const before = document.activeElement;
+    return () => (before as HTMLElement | null)?.focus?.({ preventScroll: true });
+  }, []);
+  return at < cards.length ? <CardOf at={at} onMove={onMove} /> : <Answers onEnd={() => onMove(null)} />;
+}
+
+function CardOf({ at, onMove }: TourProps) {
   const lab = useLab();
-  const { part, text, action, act, isDone } = cards[at];
-  const panel = useRef<HTMLElement>(null);
+  const { text, action, act, isDone, found } = cards[at];
+  const button = useRef<HTMLButtonElement>(null);
   const wasDone = useRef(false);
   const done = isDone(lab);
-  const isLast = at === cards.length - 1;
 
   useEffect(() => {
     wasDone.current = isDone(lab);
-    panel.current?.focus({ preventScroll: true });
-    const lit = [...document.querySelectorAll(`[data-part="${part}"]`)];
-    for (const element of lit) element.classList.add("lit");
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    lit[0]?.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
-    return () => {
-      for (const element of lit) element.classList.remove("lit");
-    };
+    button.current?.focus({ preventScroll: true });
+    return light(cards[at]);
   }, [at]);
 
   useEffect(() => {
@@ -36,9 +37,7 @@ export function Tour({ at, onMove }: TourProps) {
 
   return (
     <aside
-      ref={panel}
-      class="tour"
-      tabIndex={-1}
+      class="tour card"
       aria-label="Guided tour"
       onKeyDown={(event) => {
         if (event.key === "Escape") onMove(null);
@@ -48,13 +47,20 @@ export function Tour({ at, onMove }: TourProps) {
         <b>
           {at + 1} of {cards.length}
         </b>
-        <button type="button" class="plain" onClick={() => onMove(null)} aria-label="End the tour">
-          ✕
-        </button>
+        <Close onClick={() => onMove(null)} />
       </header>
       <p aria-live="polite">{text}</p>
+      <p class="found" aria-live="polite">
+        {done && found(lab)}
+      </p>
       <div class="buttons">
-        <button type="button" class={done ? "secondary" : undefined} name="act" onClick={() => void act(lab)}>
+        <button
+          ref={button}
+          type="button"
+          class={done ? "secondary" : undefined}
+          name="act"
+          onClick={() => void act(lab)}
+        >
           {action}
         </button>
         <span class="done">{done ? "✓ done" : ""}</span>
@@ -71,11 +77,62 @@ export function Tour({ at, onMove }: TourProps) {
           type="button"
           class={done ? undefined : "secondary outline"}
           name="next"
-          onClick={() => onMove(isLast ? null : at + 1)}
+          onClick={() => onMove(at + 1)}
         >
-          {isLast ? "End" : "Next"}
+          {at === cards.length - 1 ? "End" : "Next"}
         </button>
       </div>
     </aside>
+  );
+}
+
+/** Lights the part of the page that a card is about and its control, until the function that it returns is called. */
+function light({ part, control }: (typeof cards)[number]): () => void {
+  const find = (name: string): Element[] => [...document.querySelectorAll(`[data-part="${name}"]`)];
+  const [parts, controls] = [find(part), find(control)];
+  for (const element of parts) element.classList.add("lit");
+  for (const element of controls) element.classList.add("lit-control");
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  controls[0]?.closest(".panel")?.scrollTo({ top: (controls[0] as HTMLElement).offsetTop - 200 });
+  parts[0]?.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+  return () => {
+    for (const element of parts) element.classList.remove("lit");
+    for (const element of controls) element.classList.remove("lit-control");
+  };
+}
+
+/** The end of the tour: three questions to answer for oneself, with what the tour has shown. */
+function Answers({ onEnd }: { readonly onEnd: () => void }) {
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => panel.current?.focus({ preventScroll: true }), []);
+  return (
+    <aside
+      ref={panel}
+      class="answers card"
+      tabIndex={-1}
+      aria-label="After the tour"
+      onKeyDown={(event) => {
+        if (event.key === "Escape") onEnd();
+      }}
+    >
+      <header>
+        <b>You have seen the answers to three questions</b>
+        <Close onClick={onEnd} />
+      </header>
+      {answers.map(([question, answer]) => (
+        <details key={question}>
+          <summary>{question}</summary>
+          <p>{answer}</p>
+        </details>
+      ))}
+    </aside>
+  );
+}
+
+function Close({ onClick }: { readonly onClick: () => void }) {
+  return (
+    <button type="button" class="plain" onClick={onClick} aria-label="End the tour">
+      ✕
+    </button>
   );
 }
