@@ -38,7 +38,7 @@ export function Page({ data }: { readonly data: PageData }) {
       <header class="top container">
         <hgroup>
           <h1>The lab</h1>
-          <p>Adapt a small language model in this page, and see every quantity of the papers move.</p>
+          <p>Adapt a small language model in this page, and see every quantity of the papers on LoRA move.</p>
         </hgroup>
         <Contents />
       </header>

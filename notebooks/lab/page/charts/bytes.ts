@@ -10,11 +10,19 @@ export interface BytesRow {
   readonly bytes: number;
 }
 
-const palette = ["#8a8f98", "#0f9ba8", "#4269d0", "#ff725c", "#d99a00", "#3ca951", "#a463f2", "#9c6b4e"];
+const palette: Readonly<Record<string, string>> = {
+  weights: "#8a8f98",
+  quantized: "#0f9ba8",
+  adapters: "#4269d0",
+  gradients: "#ff725c",
+  optimizer: "#d99a00",
+  saved: "#3ca951",
+  workspace: "#a463f2",
+};
 
-export const categoryColors = (categories: readonly string[]): Plot.ScaleOptions => ({
+export const categoryColors = (categories: readonly string[]): { domain: string[]; range: string[] } => ({
   domain: [...categories],
-  range: categories.map((_, i) => palette[i % palette.length]),
+  range: categories.map((category) => palette[category] ?? "#9c6b4e"),
 });
 
 export function bytesChart(rows: readonly BytesRow[], categories: readonly string[], width: number): Element {

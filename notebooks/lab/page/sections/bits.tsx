@@ -1,4 +1,6 @@
 /** @file "Four bits": the values of the format on the histogram of a matrix, and what quantization does to the loss. */
+import { useMemo } from "preact/hooks";
+import type { Grid } from "../../engine/types.ts";
 import { codebookChart } from "../charts/codebook.ts";
 import { nats, number } from "../parts/format.ts";
 import { MatrixChoice, useWatching } from "../parts/matrix-choice.tsx";
@@ -9,6 +11,7 @@ import { useLab } from "../state/lab.ts";
 import { formatTitles } from "../state/names.ts";
 import { lastMeasured } from "../state/run.ts";
 import { QuantizeBlock } from "../toys/index.ts";
+import { histogram, quantizeWith, valuesOf } from "../toys/quantize.ts";
 import { Figure } from "./merging.tsx";
 import { lookedOf } from "./zero.tsx";
 
@@ -39,34 +42,41 @@ function Codebook() {
   const run = lab.current.value;
   const place = useWatching<HTMLDivElement>();
   const { format, blockSize, doubleQuant } = run.controls;
-  const quantized = lookedOf(run, lab.matrix.value)?.quantized;
+  const looked = lookedOf(run, lab.matrix.value);
+  const quantized = looked?.quantized;
+  const kept = format === "float32" ? looked?.W0 : undefined;
+  const preview = useMemo(() => kept && previewOf(kept, blockSize), [kept, blockSize]);
+  const drawn = quantized ?? preview;
+  const name = quantized ? formatTitles[format] : "NF4";
   return (
     <Picture
       name="codebook"
-      title={
-        quantized
-          ? `The values of ${formatTitles[format]} on the weights of one matrix`
-          : "The values of a format on the weights of one matrix"
-      }
+      title={`The values of ${name} on the weights of one matrix`}
       equation={String.raw`x \approx q_c \cdot \max_{\text{block}} |x|, \qquad c = \arg\min_c \left| q_c - \frac{x}{\max_{\text{block}} |x|} \right|`}
       lines={["nf4", "blocks"]}
       caption={
         quantized
-          ? `Each weight is divided by the largest of its block of ${blockSize}${doubleQuant ? "; the constants of the blocks are quantized once more" : ""}, and becomes the nearest of ${quantized.values.length} values.`
-          : "The base is in float32 now, where every weight is kept as it is. Choose a format above, and its values appear here."
+          ? `Each weight is divided by the largest of its block of ${blockSize}${doubleQuant ? " (these constants are quantized as well)" : ""}, and becomes the nearest of ${quantized.values.length} values. The bars at −1 and 1 are the largest weights of the blocks.`
+          : `The base is in float32 now, where every weight stays as it is. This is what NF4 would do: each weight is divided by the largest of its block of ${blockSize}, and becomes the nearest of 16 values.`
       }
     >
       <div ref={place}>
         <MatrixChoice />
       </div>
-      {quantized && (
+      {drawn && (
         <Plotted
-          label={`${quantized.values.length} values of ${formatTitles[format]} on the histogram of the matrix`}
-          draw={(width) => codebookChart(quantized.values, quantized.histogram, width)}
+          label={`${drawn.values.length} values of ${name} on the histogram of the matrix`}
+          draw={(width) => codebookChart(drawn.values, drawn.histogram, width)}
         />
       )}
     </Picture>
   );
+}
+
+/** NF4 on a matrix that is kept in float32. */
+function previewOf({ values }: Grid, blockSize: number) {
+  const { scaled } = quantizeWith(values, "nf4", { blockSize, doubleQuant: false });
+  return { values: Float32Array.from(valuesOf("nf4")), histogram: Float32Array.from(histogram(scaled, 100)) };
 }
 
 function Losses() {
@@ -83,30 +93,46 @@ function Losses() {
       title="What rounding does to the loss, and what adapting makes up for"
       caption={
         format === "float32"
-          ? "With a base in 4 bits, merging must round W₀ + ΔW to four bits again. If ΔW is smaller than the steps between two values, most of it disappears."
+          ? "In float32 nothing is rounded. With a base in four bits, merging must round W₀ + ΔW to four bits again; where ΔW is smaller than the steps between two values, it disappears."
           : again
             ? `The rounding moves the weights ${number(100 * again.erased)} % as far as ΔW had moved them, and gives ${number(100 * again.unchanged)} % of them their old code back. The loss of the adapted model was ${nats(again.exact)}; rounded again it is ${nats(again.loss)}.`
-            : "Merge, in the section above, to see how much of ΔW rounding erases."
+            : "Merge, to see how much of ΔW the rounding erases."
       }
       equation={String.raw`\text{erased} = \frac{\lVert Q(W_0 + \Delta W) - (W_0 + \Delta W) \rVert}{\lVert \Delta W \rVert}`}
     >
+      {format !== "float32" && (
+        <p class="buttons">
+          <button
+            type="button"
+            data-part="merge-4-button"
+            disabled={run.merged.value?.isMerged || lab.busy.value !== null}
+            onClick={() => void lab.merge()}
+          >
+            Merge into {formatTitles[format]}
+          </button>
+        </p>
+      )}
       <dl class="figures">
         <Figure
           name="Base in float32"
           value={exact === undefined ? "–" : nats(exact)}
           note="loss on the target"
         />
-        <Figure
-          name={`Base in ${formatTitles[format]}`}
-          value={nats(run.opened.before.learned)}
-          note="before adapting"
-        />
+        {format !== "float32" && (
+          <Figure
+            name={`Base in ${formatTitles[format]}`}
+            value={nats(run.opened.before.learned)}
+            note="before adapting"
+          />
+        )}
         <Figure name="Adapted" value={nats(now.learned)} note={`after step ${now.step}`} />
-        <Figure
-          name="Merged and rounded again"
-          value={again ? nats(again.loss) : "–"}
-          note={again && `error ${number(100 * again.erased)} % of ‖ΔW‖`}
-        />
+        {format !== "float32" && (
+          <Figure
+            name="Merged and rounded again"
+            value={again ? nats(again.loss) : "–"}
+            note={again && `error ${number(100 * again.erased)} % of ‖ΔW‖`}
+          />
+        )}
       </dl>
     </Picture>
   );

@@ -4,6 +4,7 @@ import { type Counted, countPasted, countPublished, published } from "../../engi
 import { sentenceOf } from "../../engine/refusal.ts";
 import type { Controls, MethodName } from "../../engine/types.ts";
 import { Picture } from "../parts/picture.tsx";
+import { Symbols } from "../parts/symbols.tsx";
 import { useLab } from "../state/lab.ts";
 import { methodTitles } from "../state/names.ts";
 
@@ -33,7 +34,7 @@ export function Counting() {
   const own = useMemo(() => (pasted.trim() ? tryPasted(pasted, controls) : null), [pasted, controls]);
   const rows: Row[] = useMemo(
     () => [
-      { title: "this page's", counted: { ...opened, filled: opened.formula } },
+      { title: "this page's", counted: { ...opened, filled: "" } },
       ...names.map((name) => ({ title: published[name], counted: countPublished(name, controls) })),
     ],
     [opened, controls],
@@ -47,7 +48,7 @@ export function Counting() {
         {methodTitles[controls.method]} on the model of this page:
       </p>
       <p class="formula" data-part="formula">
-        {opened.formula}
+        <Symbols>{opened.formula}</Symbols>
       </p>
       <Picture
         name="counts"
@@ -110,7 +111,7 @@ function CountRow({ title, counted: { trainable, total, filled } }: Row) {
     <tr>
       <td>
         {title}
-        <small>{filled}</small>
+        {filled && <small>{filled}</small>}
       </td>
       <td align="right">{whole(trainable)}</td>
       <td align="right">

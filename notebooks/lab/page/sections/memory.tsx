@@ -1,5 +1,6 @@
 /** @file "Where memory goes": bytes of a step by category, measured beside the formula. */
 import { useState } from "preact/hooks";
+import type { Controls } from "../../engine/types.ts";
 import { type BytesRow, bytesChart, categoryColors } from "../charts/bytes.ts";
 import { bytes } from "../parts/format.ts";
 import { Picture } from "../parts/picture.tsx";
@@ -18,6 +19,20 @@ const titles: Readonly<Record<string, string>> = {
   saved: "saved for the backward pass",
   workspace: "temporary",
 };
+/** n numbers in float32, q quantized ones in blocks of B, p trained ones. */
+function equationOf({ method, format, doubleQuant }: Controls): string {
+  const constants = doubleQuant ? String.raw`\tfrac{1}{B} + \tfrac{4}{256 B}` : String.raw`\tfrac{4}{B}`;
+  const code = format === "int8" ? "1" : String.raw`\tfrac{1}{2}`;
+  const terms = [
+    ["4n", "weights"],
+    ...(format === "float32" ? [] : [[`(${code} + ${constants})\\,q`, "quantized"]]),
+    ...(method === "full" ? [] : [["4p", "adapters"]]),
+    ["4p", "gradients"],
+    ["8p", "AdamW"],
+  ];
+  return `${terms.map(([term, name]) => String.raw`\underbrace{${term}}_{\text{${name}}}`).join(" + ")} + \\text{saved}`;
+}
+
 const titleOf = (category: string): string => titles[category] ?? category;
 
 export function Memory() {
@@ -29,11 +44,11 @@ export function Memory() {
     ? named.filter(({ run }) => run.isShown.value)
     : named.filter(({ run }) => run === current);
   const rows = chosen.flatMap(rowsOf);
-  const categories = [...new Set(rows.map(({ category }) => category))];
+  const categories = [...new Set(rows.filter((row) => row.bytes > 0).map(({ category }) => category))];
   const total = sum(rows.filter(({ which, run }) => which === "measured" && run === chosen.at(-1)?.title));
   const predicted = sum(rows.filter(({ which, run }) => which === "formula" && run === chosen.at(-1)?.title));
   const caption = `At the peak of a step the meter counted ${bytes(total)}; the formula says ${bytes(predicted)}.`;
-  const { range } = categoryColors(categories) as { range: string[] };
+  const colors = categoryColors(categories);
   return (
     <section id="memory">
       <h2>Where memory goes</h2>
@@ -46,7 +61,7 @@ export function Memory() {
       <Picture
         name="bytes"
         title="The bytes of one step"
-        equation={String.raw`\underbrace{4n}_{\text{weights}} + \underbrace{4p}_{\text{adapters}} + \underbrace{4p}_{\text{gradients}} + \underbrace{8p}_{\text{AdamW}} + \text{saved}`}
+        equation={equationOf(current.controls)}
         lines={["meter", "bytes"]}
         caption={caption}
       >
@@ -62,7 +77,7 @@ export function Memory() {
         <p class="keys">
           {categories.map((category, i) => (
             <span key={category}>
-              <i style={{ background: range[i] }} /> {titleOf(category)}
+              <i style={{ background: colors.range[i] }} /> {titleOf(category)}
             </span>
           ))}
         </p>

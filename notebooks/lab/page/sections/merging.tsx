@@ -1,6 +1,7 @@
 /** @file "Merging costs nothing": the button, what it changed, and back. */
 import { number } from "../parts/format.ts";
 import { Picture } from "../parts/picture.tsx";
+import { Symbols } from "../parts/symbols.tsx";
 import { useLab } from "../state/lab.ts";
 
 export function Merging() {
@@ -13,8 +14,8 @@ export function Merging() {
       <p>
         While it trains, the adapter is a detour: x goes through A and B beside W₀. But W₀x + ΔWx is (W₀ +
         ΔW)x. So once training is over, the sum can be formed: one matrix, as large as before, and no detour.
-        The adapted model is then as fast as the base. And since the layer keeps its original weights, taking
-        the adapter out again gives back every byte.
+        The adapted model has as many weights as the base then, and does as much work for a token. And since
+        the layer keeps its original weights, taking the adapter out again gives back every byte.
       </p>
       <Picture
         name="merge"
@@ -47,7 +48,11 @@ export function Merging() {
           </button>
         </p>
         <dl class="figures" aria-live="polite">
-          <Figure name="State" value={isMerged ? "merged" : "beside W₀"} />
+          <Figure
+            name="A layer computes"
+            value={isMerged ? "(W₀ + ΔW) x" : "W₀x + ΔWx"}
+            note={isMerged ? "one matrix" : "three: W₀, A, B"}
+          />
           <Figure
             name="max |h_adapted − h_merged|"
             value={merged ? number(merged.difference) : "–"}
@@ -84,7 +89,9 @@ interface FigureProps {
 export function Figure({ name, value, note }: FigureProps) {
   return (
     <div>
-      <dt>{name}</dt>
+      <dt>
+        <Symbols>{name}</Symbols>
+      </dt>
       <dd>
         {value}
         {note && <small>{note}</small>}

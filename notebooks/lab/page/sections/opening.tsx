@@ -34,11 +34,15 @@ export function Opening({ onTour }: { readonly onTour: () => void }) {
         .
       </p>
       <p>
+        LoRA adapts a model without touching its weights: beside a weight matrix W₀ it trains two thin ones, A
+        and B, and adds their product. This page shows what that does, and why it works.
+      </p>
+      <p>
         The model has 1.04 million parameters and has read the addresses of American presidents to Congress.
-        It stands in this page, and so does the library that trains it, unchanged:{" "}
+        It is in this page, and so is the library that trains it, unchanged:{" "}
         <code>import {"{ inject }"} from "lowrank/lora"</code>. Nothing is sent anywhere. What is drawn at
-        first is a run that was recorded; the same seed and settings give the same numbers here, to the last
-        bit.
+        first is a run that was recorded; Start trains the same one here, and gives the same numbers to the
+        last bit.
       </p>
       <Loss />
       <TwoTexts />

@@ -27,16 +27,19 @@ export function Rank() {
     <section id="rank">
       <h2>What r limits</h2>
       <p>
-        A matrix stretches space along a few directions, each by its singular value. The product B A has at
-        most r of them that are not zero, since everything passes through r numbers on its way. So r limits in
-        how many directions a layer may change, and says nothing about how far it goes in each.
+        A matrix stretches what it is given along certain directions, along each by a singular value. Of the
+        product B A at most r singular values are not zero, since all that comes in passes through r numbers
+        on its way out. So r limits in how many directions a layer can change, and says nothing about how far
+        it goes in each.
       </p>
       <p>
         Try <Choose to={{ method: "lora", rank: 1 }}>r = 1</Choose>,{" "}
         <Choose to={{ method: "lora", rank: 8 }}>r = 8</Choose>,{" "}
         <Choose to={{ method: "lora", rank: 64 }}>r = 64</Choose>, or{" "}
         <Choose to={{ method: "full", format: "float32" }}>every weight</Choose>, which has no limit, and
-        compare the curves of the loss above. What one needs depends on the distance of the text.
+        compare the curves of the loss above. How much rank is needed depends on the text: try{" "}
+        <Choose to={{ target: "speeches" }}>one that is near</Choose> and{" "}
+        <Choose to={{ target: "code" }}>one that is far</Choose>.
       </p>
       <Picture
         name="spectra"
@@ -48,9 +51,9 @@ export function Rank() {
             ? "Before the first step ΔW is zero, and so are all its singular values."
             : `${methodTitles[method]} after step ${now.step}: ${
                 hasRank(method)
-                  ? `at most ${most} singular values of any matrix are above zero, and r = ${rank}`
+                  ? `in no matrix are more than ${most} singular values above zero, and r = ${rank}`
                   : "nothing holds singular values at zero"
-              }. The largest is ${number(Math.max(...now.spectra.flat()))}. Blocks go from left to right.`
+              }. The largest is ${number(Math.max(...now.spectra.flat()))}.${hasRank(method) && rank < 32 ? " Grey: the places that the rank keeps empty." : ""}`
         }
       >
         <Plotted

@@ -5,7 +5,7 @@ import { Equation } from "../parts/equation.tsx";
 import { LibraryLines } from "../parts/library-lines.tsx";
 import { Choose } from "../parts/setting-link.tsx";
 import { useLab } from "../state/lab.ts";
-import { RateLandscape, TripletLives } from "../toys/index.ts";
+import { DoraRow, RateLandscape, TripletLives } from "../toys/index.ts";
 
 interface Variant {
   readonly name: string;
@@ -27,7 +27,8 @@ const variants: readonly Variant[] = [
     name: "rsLoRA",
     to: { method: "rslora" },
     tex: String.raw`s = \alpha / \sqrt{r}`,
-    sentence: "With α/r a large rank learns too slowly; √r keeps the size of the output when r grows.",
+    sentence:
+      "With α/r the update shrinks as r grows, and a large rank learns too slowly; with α/√r it keeps its size.",
     line: "scaling",
   },
   {
@@ -41,7 +42,7 @@ const variants: readonly Variant[] = [
     name: "DoRA",
     to: { method: "dora" },
     tex: String.raw`W' = m\, \frac{W_0 + BA}{\lVert W_0 + BA \rVert}`,
-    sentence: "The length of each row is trained apart from its direction.",
+    sentence: "The length of each row of the weight is trained apart from its direction.",
     line: "dora",
   },
   {
@@ -63,7 +64,7 @@ const variants: readonly Variant[] = [
     name: "OLoRA",
     to: { method: "olora" },
     tex: String.raw`W_0 = QR, \quad B_0 = Q_{:r},\ A_0 = R_{r:}`,
-    sentence: "The same with a QR decomposition, whose B begins with orthogonal columns.",
+    sentence: "The same with a QR decomposition of W₀, so that B begins with orthonormal columns.",
     line: "olora",
   },
   {
@@ -77,7 +78,8 @@ const variants: readonly Variant[] = [
     name: "VeRA",
     to: { method: "vera" },
     tex: String.raw`\Delta W = \Lambda_b B \Lambda_d A`,
-    sentence: "A and B are random, frozen and shared by all layers; each layer trains two vectors.",
+    sentence:
+      "A and B are random, frozen and shared by all layers; each layer trains two vectors. The library has no VeRA: this is a method of one's own, written beside its tests.",
     line: "vera",
   },
 ];
@@ -87,7 +89,11 @@ export function Variants() {
   return (
     <section id="variants">
       <h2>The variants</h2>
-      <p>Each of the methods after LoRA changes one line of it. A click on a name sets the method above.</p>
+      <p>
+        Most methods after LoRA change one line of it. A name sets the method in the controls; start it, and
+        its curves stand beside LoRA's in the pictures above. BitFit, which trains{" "}
+        <Choose to={{ method: "bitfit" }}>biases alone</Choose>, has no A and B at all.
+      </p>
       <ul class="variants" data-part="variants">
         {variants.map(({ name, to, tex, sentence, line }) => (
           <li key={name}>
@@ -104,6 +110,7 @@ export function Variants() {
       </ul>
       <RateLandscape sources={data.sources} />
       <TripletLives sources={data.sources} />
+      <DoraRow sources={data.sources} />
     </section>
   );
 }

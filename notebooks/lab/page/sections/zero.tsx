@@ -1,6 +1,6 @@
 /** @file "B = 0: nothing has changed yet": one matrix as heat maps, the norms of the factors and of their gradients. */
 import { useState } from "preact/hooks";
-import type { Looked } from "../../engine/types.ts";
+import type { Looked, Stepped } from "../../engine/types.ts";
 import { normChart } from "../charts/norms.ts";
 import { Equation } from "../parts/equation.tsx";
 import { number } from "../parts/format.ts";
@@ -8,6 +8,7 @@ import { Heat, largestOf } from "../parts/heat.tsx";
 import { MatrixChoice, useWatching } from "../parts/matrix-choice.tsx";
 import { Picture } from "../parts/picture.tsx";
 import { Plotted } from "../parts/plotted.tsx";
+import { Symbols } from "../parts/symbols.tsx";
 import { useLab } from "../state/lab.ts";
 import { hasRank } from "../state/names.ts";
 import type { Run } from "../state/run.ts";
@@ -22,9 +23,10 @@ export function Zero() {
         with zeros. So their product is zero, and the adapted model is the base, exactly.
       </p>
       <p>
-        Why not start both at random? Then the model would begin by being worse than the base. Why not both at
-        zero? The gradient of B contains A, and the gradient of A contains B: with both zero, neither would
-        ever move. With only B zero, the first step moves B alone. From the second step on, both learn.
+        Why not start both at random? Then training would begin at a model that is worse than the base. Why
+        not both at zero? The gradient of B contains A, and the gradient of A contains B: with both zero,
+        neither would ever move. With only B zero, the first step moves B alone, and from the second step on
+        both learn.
       </p>
       <Matrices />
       <Norms />
@@ -54,17 +56,21 @@ function Matrices() {
       equation={String.raw`\Delta W = \frac{\alpha}{r} B A, \qquad \frac{\partial L}{\partial B} = \frac{\alpha}{r}\, G (A x)^\top, \qquad \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top`}
       lines={["start", "lora"]}
       caption={
-        looked
-          ? `${title ?? looked.name}, after step ${looked.step}. ${
+        looked ? (
+          <Symbols>
+            {`${capital(title ?? looked.name)}, after step ${looked.step}. ${
               looked.B === null
                 ? "This method has no factors A and B: all of ΔW is its own."
                 : B === 0
                   ? "B is zero, and so is ΔW."
                   : `The largest number in B is ${number(B)} now.${moved(first, looked)}`
-            } Orange is positive, blue is negative; the ground is zero.`
-          : run.number === 0
-            ? "The recorded run holds another matrix; press Step to look at this one."
-            : "This matrix has not been looked at yet."
+            } Orange is positive, blue is negative, white is zero.`}
+          </Symbols>
+        ) : run.number === 0 ? (
+          "The recorded run holds another matrix; press Step to look at this one."
+        ) : (
+          "This matrix has not been looked at yet."
+        )
       }
     >
       <div ref={place} class="heats-bar">
@@ -98,6 +104,8 @@ function Matrices() {
   );
 }
 
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** How far A has gone from where it began. */
 function moved(from: Looked | undefined, to: Looked): string {
   if (!from?.A || !to.A || from.A.values.length !== to.A.values.length) return "";
@@ -105,7 +113,9 @@ function moved(from: Looked | undefined, to: Looked): string {
   const change = to.A.values.map((value, i) => value - values[i]);
   const share = number((100 * Math.hypot(...change)) / Math.hypot(...values));
   const ofB = from.B && largestOf(from.B.values) === 0 ? "; B came from zero" : "";
-  return ` A has gone ${share} % of its own length from where it began${ofB}.`;
+  return Number(share) === 0
+    ? ` A is where it began${ofB}.`
+    : ` A has gone ${share} % of its own length from where it began${ofB}.`;
 }
 
 /** DoRA: how far the magnitude of each row has gone from where it began. */
@@ -120,6 +130,18 @@ function Magnitude({ m, norms }: { readonly m: Float32Array; readonly norms: Flo
   );
 }
 
+/**
+ * The steps, and the start before them where it is known: B was zero, and A, whose first gradient is zero, is after the
+ * first step what it was.
+ */
+function withStart(run: Run): readonly Stepped[] {
+  const steps = run.steps.value;
+  const B = run.looked.value.find(({ step }) => step === 0)?.B;
+  const [first] = steps;
+  if (first?.norms.gradA !== 0 || !B || largestOf(B.values) > 0) return steps;
+  return [{ ...first, step: 0, norms: { ...first.norms, B: 0 } }, ...steps];
+}
+
 function Norms() {
   const { current } = useLab();
   const run = current.value;
@@ -131,12 +153,15 @@ function Norms() {
       name="norms"
       title="The first steps: B moves, then A"
       lines={["scaling"]}
+      equation={String.raw`B = 0 \;\Rightarrow\; \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top = 0`}
       caption={
-        hasRank(run.controls.method) === false
+        !hasRank(run.controls.method)
           ? "This method has no A and B."
           : one
             ? `At step 1 the gradient of A is ${number(one.norms.gradA)}, and that of B is ${number(one.norms.gradB)}. ${
-                two ? `At step 2 that of A is ${number(two.norms.gradA)}: B is no longer zero.` : ""
+                two
+                  ? `At step 2 that of A is ${number(two.norms.gradA)}${one.norms.gradA === 0 ? ": B is no longer zero" : ""}.`
+                  : ""
               } Norms are over all adapted matrices.`
             : "Press Step: B moves, and A does not yet."
       }
@@ -144,7 +169,7 @@ function Norms() {
       <div class="two">
         <Plotted
           label={`Norms of A and B after each of the first ${last} steps`}
-          draw={(width) => normChart(steps, "factors", last, width)}
+          draw={(width) => normChart(withStart(run), "factors", last, width)}
         />
         <Plotted
           label={`Norms of the gradients of A and B at each of the first ${last} steps`}

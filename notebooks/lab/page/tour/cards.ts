@@ -230,7 +230,7 @@ export const cards: readonly Card[] = [
   },
   {
     part: "quantized-loss",
-    control: "merge-button",
+    control: "merge-4-button",
     text: "Merging into four bits is not free: W₀ + ΔW must be rounded to the sixteen values again.",
     action: "Merge into NF4",
     act: (lab) => lab.merge(),
