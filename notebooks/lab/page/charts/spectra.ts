@@ -33,8 +33,9 @@ export function spectraChart(
     }));
   });
   return Plot.plot({
-    ...frame(width, 40 + 64 * kinds.length),
+    ...frame(width, 32 + 60 * kinds.length),
     marginRight: 4,
+    marginBottom: 8,
     marginLeft: 56,
     fx: { label: null, axis: "top" },
     fy: { label: null, axis: "left", domain: kinds },

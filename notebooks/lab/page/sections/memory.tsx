@@ -1,13 +1,13 @@
 /** @file "Where memory goes": bytes of a step by category, measured beside the formula. */
 import { useState } from "preact/hooks";
-import type { Controls } from "../../engine/types.ts";
+import { type Controls, MEASURE_EVERY } from "../../engine/types.ts";
 import { type BytesRow, bytesChart, categoryColors } from "../charts/bytes.ts";
 import { bytes } from "../parts/format.ts";
 import { Picture } from "../parts/picture.tsx";
 import { Plotted } from "../parts/plotted.tsx";
 import { Choose } from "../parts/setting-link.tsx";
 import { type Named, useLab } from "../state/lab.ts";
-import { lastMeasured } from "../state/run.ts";
+import { lastMeasured, type Run } from "../state/run.ts";
 import { MemoryLedger } from "../toys/index.ts";
 
 const titles: Readonly<Record<string, string>> = {
@@ -47,7 +47,10 @@ export function Memory() {
   const categories = [...new Set(rows.filter((row) => row.bytes > 0).map(({ category }) => category))];
   const total = sum(rows.filter(({ which, run }) => which === "measured" && run === chosen.at(-1)?.title));
   const predicted = sum(rows.filter(({ which, run }) => which === "formula" && run === chosen.at(-1)?.title));
-  const caption = `At the peak of a step the meter counted ${bytes(total)}; the formula says ${bytes(predicted)}.`;
+  const last = chosen.at(-1)?.run ?? current;
+  const caption = isMetered(last)
+    ? `At the peak of a step the meter counted ${bytes(total)}; the formula says ${bytes(predicted)}.`
+    : `The meter is read after step ${MEASURE_EVERY}; now it knows what is there without a step, ${bytes(total)}. The formula says ${bytes(predicted)} for a step.`;
   const colors = categoryColors(categories);
   return (
     <section id="memory">
@@ -89,11 +92,13 @@ export function Memory() {
   );
 }
 
+/** Whether a step of the run was measured. */
+const isMetered = (run: Run): boolean => lastMeasured(run).step > 0;
+
 const sum = (rows: readonly BytesRow[]): number => rows.reduce((all, row) => all + row.bytes, 0);
 
 function rowsOf({ run, title }: Named): BytesRow[] {
-  const { measured, predicted } =
-    (run.measured.value.find(({ step }) => step > 0) && lastMeasured(run).bytes) || run.opened.before.bytes;
+  const { measured, predicted } = lastMeasured(run).bytes;
   return (
     [
       ["measured", measured],
