@@ -1,9 +1,12 @@
 /** @file The page of the lab: a story in ten sections, with the controls beside it. */
+
+import { useSignal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ControlPanel } from "./controls/controls.tsx";
 import { Said, Transport } from "./controls/transport.tsx";
 import type { PageData } from "./data.ts";
+import { Later } from "./parts/later.tsx";
 import { Bits } from "./sections/bits.tsx";
 import { Contents } from "./sections/contents.tsx";
 import { Counting } from "./sections/counting.tsx";
@@ -24,15 +27,22 @@ const sections = [Zero, Rank, Forgetting, Merging, Bits, Memory, Variants, Count
 
 /** Draws the page into `root`, in the place of the markup that the build put there. */
 export function mount(root: Element, data: PageData): void {
+  const kept = [...root.querySelectorAll("main > section")].slice(1); // the first, the opening, is drawn at once
   root.replaceChildren();
-  render(<Page data={data} />, root);
+  render(<Page data={data} kept={kept} />, root);
 }
 
-export function Page({ data }: { readonly data: PageData }) {
+interface PageProps {
+  readonly data: PageData;
+  /** The sections after the first as the build made them, which stay until there is time to draw them. */
+  readonly kept?: readonly Element[];
+}
+
+export function Page({ data, kept = [] }: PageProps) {
   const lab = useMemo(() => createLab(data), [data]);
-  useEffect(() => lab.begin(), [lab]);
-  const [card, setCard] = useState<number | null>(null);
+  const card = useSignal<number | null>(null);
   const [isOpen, setOpen] = useState(false);
+  useEffect(() => lab.begin(), [lab]);
   return (
     <LabProvider value={lab}>
       <header class="top container">
@@ -44,9 +54,15 @@ export function Page({ data }: { readonly data: PageData }) {
       </header>
       <div class="lab container">
         <main>
-          <Opening onTour={() => setCard(0)} />
-          {sections.map((Section) => (
-            <Section key={sections.indexOf(Section)} />
+          <Opening
+            onTour={() => {
+              card.value = 0;
+            }}
+          />
+          {sections.map((Section, at) => (
+            <Later key={Section.name} at={at} kept={kept[at]}>
+              <Section />
+            </Later>
           ))}
         </main>
         <aside class={isOpen ? "panel open" : "panel"} aria-label="Controls">
@@ -66,7 +82,7 @@ export function Page({ data }: { readonly data: PageData }) {
           </div>
         </aside>
       </div>
-      {card !== null && <Tour at={card} onMove={setCard} />}
+      <Tour card={card} />
     </LabProvider>
   );
 }

@@ -1,14 +1,16 @@
 /** @file Makes the state of the page: signals, and the functions that ask the engine and write down what it says. */
-import { computed, effect, signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { fromAddress } from "../../engine/address.ts";
-import { checkControls, suggested } from "../../engine/controls.ts";
+import { checkControls } from "../../engine/controls.ts";
 import { sentenceOf } from "../../engine/refusal.ts";
-import type { Controls, DeviceChoice, Engine, Refused, Started } from "../../engine/types.ts";
+import type { Controls, DeviceChoice, Started } from "../../engine/types.ts";
 import type { PageData } from "../data.ts";
-import { addressOf, hasControls } from "./address.ts";
-import { type Connection, connect } from "./connection.ts";
+import { hasControls } from "./address.ts";
+import { effective, partOf, same, suggestedWith } from "./changes.ts";
 import type { Lab, Message } from "./lab.ts";
+import { createLine } from "./line.ts";
 import { isFinished, newRun, type Run, recordedRun, stepOf } from "./run.ts";
+import { follow, whenIdle } from "./surroundings.ts";
 
 /** Rest after a change of a control before its run is opened, in milliseconds: a slider sends many. */
 const SETTLE = 250;
@@ -18,13 +20,6 @@ const LOOK_PERIOD = 500;
 /** Runs that keep their models in the engine. */
 const MOST_RUNS = 3;
 const GIVEN_BACK = "Only three runs keep their models. This one keeps its numbers; Start trains it again.";
-
-/** The controls without what does not count in them. */
-const effective = (controls: Controls): Controls =>
-  controls.target === "own" ? controls : { ...controls, text: "" };
-const same = (a: Controls, b: Controls): boolean =>
-  JSON.stringify(effective(a)) === JSON.stringify(effective(b));
-const isRefused = (answer: object): answer is Refused => "refused" in answer;
 
 export function createLab(data: PageData): Lab {
   const recorded = recordedRun(data.stored);
@@ -44,10 +39,7 @@ export function createLab(data: PageData): Lab {
   const written = signal<Lab["written"]["value"]>(null);
   const named = computed(() => runs.value.map((run) => ({ run, title: run.title, color: run.color })));
 
-  let line: Connection | null = null;
-  let starting: Promise<boolean> | null = null;
   let opening = 0;
-  let generation = 0; // of workers
   let numbers = 0;
   let settle: ReturnType<typeof setTimeout> | undefined;
   let lookedAt = 0;
@@ -71,52 +63,19 @@ export function createLab(data: PageData): Lab {
     }
   }
 
-  /** The worker is gone: what was recorded of its runs stays, their models do not. */
-  function drop(reason: string): void {
-    const old = line;
-    line = null;
-    old?.close();
-    generation++;
-    starting = null;
-    started.value = null;
-    busy.value = null;
-    isRunning.value = false;
-    for (const run of runs.value)
-      run.ended.value ??= `${reason} What this run found stays here; it cannot go on.`;
-  }
-
-  /** The engine's answer; null when it refused or its worker failed: then its sentence is shown, of refusals unless `quietly`. */
-  async function ask<T extends object>(
-    question: (engine: Engine) => Promise<T | Refused>,
-    quietly = false,
-  ): Promise<T | null> {
-    let asked = line;
-    try {
-      asked = line ??= connect(data.worker);
-      const answer = await asked.ask(question);
-      if (!isRefused(answer)) return answer;
-      return quietly ? null : refuse(answer.refused);
-    } catch (error) {
-      if (line !== asked) return null; // the worker was ended on purpose
-      const reason = error instanceof Error ? error.message : String(error);
-      drop(reason);
-      return refuse(`${reason} Nothing is lost: Start begins again with a new one.`);
-    }
-  }
-
-  async function startEngine(): Promise<boolean> {
-    busy.value = "The model is being loaded …";
-    const mine = generation;
-    const base = await data.base();
-    if (mine !== generation) return false;
-    const answer = await ask<Started>((engine) => engine.start(base, data.texts, device.value));
-    if (mine !== generation) return false;
-    busy.value = null;
-    started.value = answer;
-    if (!answer) starting = null;
-    return answer !== null;
-  }
-  const ready = (): Promise<boolean> => (starting ??= startEngine());
+  const line = createLine({
+    data,
+    device,
+    busy,
+    started,
+    refuse,
+    onDrop(reason) {
+      isRunning.value = false;
+      for (const run of runs.value)
+        run.ended.value ??= `${reason} What this run found stays here; it cannot go on.`;
+    },
+  });
+  const { ask, ready, drop } = line;
 
   /**
    * The run of the controls as they are: one that is there and can go on, or a new one, which is always what `again` asks
@@ -134,7 +93,7 @@ export function createLab(data: PageData): Lab {
     const answer = await ask((engine) => engine.open(effective(controls.value)));
     if (!answer) return null;
     if (mine !== opening) {
-      line?.ask((engine) => engine.close(answer.id)).catch(() => {});
+      line.tell((engine) => engine.close(answer.id));
       return null;
     }
     const run = newRun(
@@ -144,7 +103,7 @@ export function createLab(data: PageData): Lab {
     );
     const left = runs.value.filter((other) => other.number > 0 && (other === known || stepOf(other) === 0));
     runs.value = [...runs.value.filter((other) => !left.includes(other)), run];
-    for (const other of left) line?.ask((engine) => engine.close(other.opened.id)).catch(() => {});
+    for (const other of left) line.tell((engine) => engine.close(other.opened.id));
     const alive = runs.value.filter((other) => other.number > 0 && other.ended.value === null);
     for (const other of alive.slice(0, -MOST_RUNS)) other.ended.value = GIVEN_BACK;
     current.value = run;
@@ -288,7 +247,7 @@ export function createLab(data: PageData): Lab {
       if (left.length === 0) return;
       if (run === current.value) lab.select(left[left.length - 1]);
       runs.value = left;
-      if (run.number > 0) line?.ask((engine) => engine.close(run.opened.id)).catch(() => {});
+      if (run.number > 0) line.tell((engine) => engine.close(run.opened.id));
     },
     look,
     merge: () => setMerged(true),
@@ -305,23 +264,7 @@ export function createLab(data: PageData): Lab {
       message.value = null;
     },
     begin() {
-      effect(() => {
-        if (hasControls() || !same(controls.value, defaults))
-          history.replaceState(null, "", addressOf(controls.value));
-      });
-      addEventListener("hashchange", () => {
-        if (hasControls()) lab.set(fromAddress(location.hash));
-      });
-      let wasRunning = false;
-      document.addEventListener("visibilitychange", () => {
-        if (document.hidden) {
-          wasRunning = isRunning.value;
-          isRunning.value = false;
-        } else if (wasRunning) {
-          lab.play();
-          message.value = { text: "The run waited while this tab was hidden, and goes on.", kind: "news" };
-        }
-      });
+      follow(lab, defaults);
       if (same(linked, defaults)) whenIdle(() => void ready());
       else void open();
     },
@@ -329,30 +272,3 @@ export function createLab(data: PageData): Lab {
 
   return lab;
 }
-
-/** A change of the method takes the learning rate that suits it along, unless the visitor has chosen one. */
-function suggestedWith({ method }: Partial<Controls>, now: Controls): Partial<Controls> {
-  if (!method || !suggested[method] || method === now.method) return {};
-  const [before, after] = [suggested[now.method], suggested[method]];
-  return {
-    ...(now.rate === before.rate && { rate: after.rate }),
-    ...((after.rank ?? before.rank) && { rank: after.rank ?? 4 }),
-  };
-}
-
-/** The controls by the words with which a refusal begins. */
-const parts: Readonly<Record<string, string>> = {
-  "Rank r": "rank",
-  α: "alpha",
-  "Learning rate": "rate",
-  "η_B/η_A": "ratio",
-  "Block size": "block",
-  Seed: "seed",
-  Steps: "steps",
-  "Your text": "text",
-};
-const partOf = (sentence: string): string | undefined =>
-  Object.entries(parts).find(([words]) => sentence.startsWith(words))?.[1];
-
-const whenIdle = (act: () => void): unknown =>
-  "requestIdleCallback" in window ? requestIdleCallback(act, { timeout: 2000 }) : setTimeout(act, 500);

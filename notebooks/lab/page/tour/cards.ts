@@ -122,7 +122,7 @@ export const cards: readonly Card[] = [
   {
     part: "spectra",
     control: "start",
-    text: "What r limits: a matrix has as many singular values as it has rows or columns, 64 or 128 here. However long it trains, at most r = 4 of those of ΔW leave zero.",
+    text: "What r limits: a matrix of this model has 64 or 128 singular values. However long it trains, at most r = 4 of those of ΔW leave zero.",
     action: "Train on",
     act: (lab) => lab.play(),
     isDone: (lab) => has(lab, {}, 40),

@@ -1,23 +1,39 @@
 /** @file The guided tour: one card at a time, beside the part of the page that it is about. */
+import type { Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { useLab } from "../state/lab.ts";
 import { answers, cards } from "./cards.ts";
 
-interface TourProps {
-  /** Number of the card, from 0; behind the last, the questions that the tour has answered. */
-  readonly at: number;
-  readonly onMove: (at: number | null) => void;
+/** `card`: the number of the card, from 0; behind the last, the questions that the tour has answered; null for none. */
+export function Tour({ card }: { readonly card: Signal<number | null> }) {
+  const at = card.value;
+  const move = (to: number | null): void => {
+    card.value = to;
+  };
+  if (at === null) return null;
+  return (
+    <Returning>
+      {at < cards.length ? <CardOf at={at} onMove={move} /> : <Answers onEnd={() => move(null)} />}
+    </Returning>
+  );
 }
 
-export function Tour({ at, onMove }: TourProps) {
+/** Gives the focus back to where it was. */
+function Returning({ children }: { readonly children: ComponentChildren }) {
   useEffect(() => {
     const before = document.activeElement;
     return () => (before as HTMLElement | null)?.focus?.({ preventScroll: true });
   }, []);
-  return at < cards.length ? <CardOf at={at} onMove={onMove} /> : <Answers onEnd={() => onMove(null)} />;
+  return <>{children}</>;
 }
 
-function CardOf({ at, onMove }: TourProps) {
+interface CardProps {
+  readonly at: number;
+  readonly onMove: (at: number | null) => void;
+}
+
+function CardOf({ at, onMove }: CardProps) {
   const lab = useLab();
   const { text, action, act, isDone, found } = cards[at];
   const button = useRef<HTMLButtonElement>(null);

@@ -1,0 +1,36 @@
+/** @file Controls compared, changed together, and found by the words of a refusal. */
+import { suggested } from "../../engine/controls.ts";
+import type { Controls } from "../../engine/types.ts";
+
+/** The controls without what does not count in them. */
+export const effective = (controls: Controls): Controls =>
+  controls.target === "own" ? controls : { ...controls, text: "" };
+
+export const same = (a: Controls, b: Controls): boolean =>
+  JSON.stringify(effective(a)) === JSON.stringify(effective(b));
+
+/** A change of the method takes the learning rate that suits it along, unless the visitor has chosen one. */
+export function suggestedWith({ method }: Partial<Controls>, now: Controls): Partial<Controls> {
+  if (!method || !suggested[method] || method === now.method) return {};
+  const [before, after] = [suggested[now.method], suggested[method]];
+  return {
+    ...(now.rate === before.rate && { rate: after.rate }),
+    ...((after.rank ?? before.rank) && { rank: after.rank ?? 4 }),
+  };
+}
+
+/** The controls by the words with which a refusal begins. */
+const parts: Readonly<Record<string, string>> = {
+  "Rank r": "rank",
+  α: "alpha",
+  "Learning rate": "rate",
+  "η_B/η_A": "ratio",
+  "Block size": "block",
+  Seed: "seed",
+  Steps: "steps",
+  "Your text": "text",
+};
+
+/** The control that a refusal is about, by its `data-part`. */
+export const partOf = (sentence: string): string | undefined =>
+  Object.entries(parts).find(([words]) => sentence.startsWith(words))?.[1];
