@@ -28,11 +28,40 @@ export function answered<T>(act: () => T): T | Refused {
   }
 }
 
+/** What the library and the browser say, in words for who stands before the page. */
+const fromBelow: readonly (readonly [RegExp, (reason: string) => string])[] = [
+  [
+    /out of memory|allocation failed|invalid array (?:buffer )?length/i,
+    (reason) => `The browser gave no more memory (${reason}); close a run or take a smaller rank.`,
+  ],
+  [
+    /^cpu: no WebAssembly memory of (\d+ MiB)/,
+    (size) =>
+      `The browser gave no memory for WebAssembly, not even ${size}; close other tabs and press Step.`,
+  ],
+  [
+    /^cpu: WebAssembly.* does not work here \((.*)\)/,
+    (reason) =>
+      `This browser has no WebAssembly with SIMD (${reason}); open the page in a newer one, or choose WebGL 2 as the device.`,
+  ],
+  [
+    /^(?:loadGpu|gpu:webgl2): (.*)/,
+    (reason) =>
+      `WebGL 2 does not work in this browser (${reason.replace(/\.$/, "")}); choose the device cpu.`,
+  ],
+  [
+    /^gpu:webgpu: (.*)/,
+    (reason) => `WebGPU does not work in this page (${reason.replace(/\.$/, "")}); choose the device cpu.`,
+  ],
+];
+
 /** The error as one sentence. */
 export function sentenceOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof Refusal) return message;
-  if (/out of memory|allocation failed|invalid array (buffer )?length/i.test(message))
-    return `The browser gave no more memory (${message}); close a run or take a smaller rank.`;
+  for (const [pattern, sentence] of fromBelow) {
+    const found = pattern.exec(message);
+    if (found) return sentence(found[1] ?? message);
+  }
   return /[.!?]$/.test(message) ? message : `${message}.`;
 }

@@ -29,7 +29,12 @@ export function expect(isRight: boolean, found: string): asserts isRight {
 }
 
 /** Milliseconds that anything in the page may take: the machine may be busy. */
-export const PATIENCE = 600_000;
+export const PATIENCE = 240_000;
+
+export interface VisitOptions extends BrowserContextOptions {
+  /** A program that the page's workers run before their own, which makes them worse than they are. */
+  readonly inWorker?: string;
+}
 
 /** A page of the lab, with what it complained about and what it asked for. */
 export interface Visit {
@@ -43,7 +48,7 @@ export interface Visit {
 export async function visit(
   browser: Browser,
   url: string,
-  options: BrowserContextOptions = {},
+  { inWorker, ...options }: VisitOptions = {},
 ): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
@@ -58,6 +63,55 @@ export async function visit(
     if (!/^(data|blob):/.test(asked) && asked.split("#")[0] !== url.split("#")[0])
       faults.push(`request: ${asked}`);
   });
+  await page.addInitScript("globalThis.__name = (one) => one"); // what the test's own functions are compiled to call
+  if (inWorker !== undefined) await page.addInitScript(spoilWorkers, inWorker);
   await page.goto(url);
   return { page, faults, close: () => context.close() };
 }
+
+/** In the page: puts `program` before those of workers, and keeps the workers as `globalThis.workers`. */
+function spoilWorkers(program: string): void {
+  const address = URL.createObjectURL;
+  URL.createObjectURL = (blob) =>
+    address.call(URL, new Blob([program, blob as Blob], { type: "text/javascript" }));
+  const workers: Worker[] = [];
+  const Kept = new Proxy(Worker, {
+    construct(target, of) {
+      const worker = Reflect.construct(target, of) as Worker;
+      workers.push(worker);
+      return worker;
+    },
+  });
+  Object.assign(globalThis, { Worker: Kept, workers });
+}
+
+/** Clicks Step, and waits until the page shows a step or a refusal. @throws Error with the refusal */
+export async function stepOnce(page: Page): Promise<void> {
+  await page.click('[data-part="step"]');
+  await page.waitForFunction(
+    () =>
+      document.querySelector(".said.refused:not([hidden])") ||
+      /^\s*Step [1-9]/.test(document.querySelector(".where")?.textContent ?? ""),
+  );
+  const said = await refusalIn(page);
+  expect(said === "", said);
+}
+
+/** What the page refuses now; "" when nothing. */
+export const refusalIn = async (page: Page): Promise<string> =>
+  (await page.locator(".said.refused:not([hidden])").allTextContents()).join(" ");
+
+/** Waits for a refusal. */
+export async function refused(page: Page): Promise<string> {
+  await page.waitForSelector(".said.refused:not([hidden])");
+  return refusalIn(page);
+}
+
+/** Rows of the table of runs. */
+export const rows = (page: Page): Promise<number> => page.locator("table.runs tbody tr").count();
+
+/** Opens what is folded. */
+export const unfold = (page: Page): Promise<void> =>
+  page.evaluate(() => {
+    for (const fold of document.querySelectorAll("details")) fold.open = true;
+  });

@@ -10,6 +10,7 @@ import type { CaseResult } from "../../conformance/run-cases.ts";
 import { runChecks, visit } from "./check.ts";
 import { lawChecks } from "./law.ts";
 import { lookChecks } from "./looks.ts";
+import { misfortuneChecks } from "./misfortunes.ts";
 import { servedChecks } from "./served.ts";
 import { storyChecks } from "./story.ts";
 
@@ -29,8 +30,12 @@ export async function checkLab(
       [
         ...storyChecks(() => visit(browser, href)),
         ...lookChecks((options) => visit(browser, href, options), "out/screenshots"),
+        ...misfortuneChecks((options) => visit(browser, href, options)),
         ...servedChecks(() => visit(browser, url)),
-        ...lawChecks(async () => (await visit(browser, href)).page),
+        ...lawChecks({
+          file: async () => (await visit(browser, href)).page,
+          served: async () => (await visit(browser, url)).page,
+        }),
       ],
       only,
       tell,

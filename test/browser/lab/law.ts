@@ -14,29 +14,53 @@ const starts: readonly Start[] = [
   { method: "lora", format: "nf4", doubleQuant: true },
 ];
 
-/** Checks in the page that `open` gives. */
-export function lawChecks(open: () => Promise<Page>): Check[] {
-  let page: Promise<Page> | null = null;
+/** How a page is opened from its file, and served: then it computes with threads. */
+export interface Pages {
+  readonly file: () => Promise<Page>;
+  readonly served: () => Promise<Page>;
+}
+
+export function lawChecks(pages: Pages): Check[] {
   let node: Promise<Engine> | null = null;
-  return starts.map((start) => ({
-    name: `lab: ${start.method}${start.format ? ` on ${start.format}` : ""}: 20 steps in the page are those of Node, and learn`,
-    async holds() {
-      page ??= open().then(async (opened) => {
-        await opened.evaluate(await inside());
-        return opened;
-      });
-      const call = `globalThis.trainHere(${JSON.stringify(start)})`;
-      const there = await (await page).evaluate<Trained>(call);
-      node ??= engineInNode();
-      const here = await train(await node, start);
-      expect(
-        JSON.stringify(here) === JSON.stringify(there),
-        `in the page ${JSON.stringify(there)}; in Node ${JSON.stringify(here)}`,
-      );
-      expect(there.after < there.before, `held-out loss from ${there.before} to ${there.after}`);
-      return `held-out loss ${there.before.toFixed(3)} → ${there.after.toFixed(3)}; ${there.adapter}`;
-    },
-  }));
+
+  /** One check, in a page that is opened once for all. */
+  function checkOf(page: () => Promise<Page>, start: Start, where: string): Check {
+    const base = start.format ? ` on ${start.format}` : "";
+    return {
+      name: `lab: ${start.method}${base}: 20 steps in ${where} are those of Node, and learn`,
+      async holds() {
+        const call = `globalThis.trainHere(${JSON.stringify(start)})`;
+        node ??= engineInNode();
+        const [there, here] = await Promise.all([
+          page().then((one) => one.evaluate<Trained>(call)),
+          node.then((engine) => train(engine, start)),
+        ]);
+        expect(
+          JSON.stringify(here) === JSON.stringify(there),
+          `in the page ${JSON.stringify(there)}; in Node ${JSON.stringify(here)}`,
+        );
+        expect(there.after < there.before, `held-out loss from ${there.before} to ${there.after}`);
+        return `held-out loss ${there.before.toFixed(3)} → ${there.after.toFixed(3)}; ${there.adapter}`;
+      },
+    };
+  }
+
+  const [file, served] = [once(pages.file), once(pages.served)];
+  return [
+    ...starts.map((start) => checkOf(file, start, "the page")),
+    checkOf(served, { method: "lora" }, "the served page"),
+  ];
+}
+
+/** The page with the test's program in it, opened when it is first asked for. */
+function once(open: () => Promise<Page>): () => Promise<Page> {
+  let page: Promise<Page> | null = null;
+  const opened = async (): Promise<Page> => {
+    const one = await open();
+    await one.evaluate(await inside());
+    return one;
+  };
+  return () => (page ??= opened());
 }
 
 async function engineInNode(): Promise<Engine> {

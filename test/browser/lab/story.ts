@@ -1,8 +1,7 @@
 /** @file The page as a visitor uses it: its controls, its tour, its refusals. */
 import type { Page } from "playwright-core";
-import { type Check, expect, PATIENCE, type Visit } from "./check.ts";
+import { type Check, expect, PATIENCE, rows, unfold, type Visit } from "./check.ts";
 
-const rows = (page: Page): Promise<number> => page.locator("table.runs tbody tr").count();
 const saidIn = (page: Page): Promise<string> =>
   page.locator(".said:not([hidden])").allTextContents().then(String);
 
@@ -47,9 +46,7 @@ export function storyChecks(open: () => Promise<Visit>): Check[] {
       name: "lab: every control changes the address, and none is refused",
       async holds() {
         const page = await pageOf();
-        await page.evaluate(() => {
-          for (const fold of document.querySelectorAll("details")) fold.open = true;
-        });
+        await unfold(page);
         let tried = 0;
         for (const part of ["target", "method", "place", "format"]) {
           const select = page.locator(`select[name="${part}"]`);
