@@ -31,6 +31,10 @@ export function answered<T>(act: () => T): T | Refused {
 /** What the library and the browser say, in words for who stands before the page. */
 const fromBelow: readonly (readonly [RegExp, (reason: string) => string])[] = [
   [
+    /no room for an array of (\S+ \w+)/,
+    (size) => `The browser gave no more memory, not even ${size}; close a run or take a smaller rank.`,
+  ],
+  [
     /out of memory|allocation failed|invalid array (?:buffer )?length/i,
     (reason) => `The browser gave no more memory (${reason}); close a run or take a smaller rank.`,
   ],
