@@ -71,7 +71,7 @@ async function engineInNode(): Promise<Engine> {
 }
 
 /** The program that the test puts into the page. */
-async function inside(): Promise<string> {
+export async function inside(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: ["test/browser/lab/inside.ts"],
     bundle: true,

@@ -86,7 +86,7 @@ function ArrowLine({ name, isNamed = true, from, to, color, dashed }: Arrow): JS
   const corner = (side: number): string =>
     `${x2 - head * dx - 0.5 * side * head * dy},${y2 - head * dy + 0.5 * side * head * dx}`;
   return (
-    <g stroke={color} fill={color}>
+    <g stroke={color} fill={color} style={{ color }}>
       <line
         x1={x1}
         y1={y1}
