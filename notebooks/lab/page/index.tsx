@@ -8,7 +8,7 @@ import { Said, Transport } from "./controls/transport.tsx";
 import type { PageData } from "./data.ts";
 import { Later } from "./parts/later.tsx";
 import { Bits } from "./sections/bits.tsx";
-import { Contents } from "./sections/contents.tsx";
+import { Contents, ToControls } from "./sections/contents.tsx";
 import { Counting } from "./sections/counting.tsx";
 import { Forgetting } from "./sections/forgetting.tsx";
 import { Memory } from "./sections/memory.tsx";
@@ -45,6 +45,7 @@ export function Page({ data, kept = [] }: PageProps) {
   useEffect(() => lab.begin(), [lab]);
   return (
     <LabProvider value={lab}>
+      <ToControls />
       <header class="top container">
         <hgroup>
           <h1>The lab</h1>

@@ -154,7 +154,7 @@ export function storyChecks(open: () => Promise<Visit>): Check[] {
               `card ${card}: ${await textOf(page, ".tour p")}: not done; ${await saidIn(page)}`,
             );
           });
-          seen.push(await textOf(page, ".tour .found"));
+          seen.push(await textOf(page, ".tour .shows"));
           await page.locator('.tour button[name="next"]').click();
         }
         await page.waitForSelector(".tour", { state: "detached" });

@@ -32,7 +32,7 @@ export function lossChart(named: readonly Named[], width: number): Element {
     marks: [
       Plot.lineY(batches, { ...line, x: "step", y: "loss", strokeWidth: 1, strokeOpacity: 0.3 }),
       Plot.lineY(held, { ...line, x: "step", y: "learned", strokeWidth: 2.5 }),
-      Plot.dot(held, { x: "step", y: "learned", fill: "title", r: 2.5 }),
+      Plot.dot(held, { x: "step", y: "learned", fill: "title", r: 2.5, tip: true }),
     ],
   });
 }
@@ -50,7 +50,7 @@ export function forgettingChart(named: readonly Named[], width: number): Element
     y: { label: "loss on the target", grid: true, nice: true },
     marks: [
       Plot.line(held, { x: "own", y: "learned", stroke: "title", z: "title", strokeWidth: 2 }),
-      Plot.dot(held, { x: "own", y: "learned", fill: "title", r: 2 }),
+      Plot.dot(held, { x: "own", y: "learned", fill: "title", r: 2, channels: { step: "step" }, tip: true }),
       Plot.dot(ends, { x: "own", y: "learned", fill: "title", r: 5 }),
     ],
   });

@@ -14,6 +14,13 @@ function markup(tex: string, displayMode: boolean): string {
 
 /** `block`: on a line of its own. @default false */
 export function Equation({ tex, block = false }: { readonly tex: string; readonly block?: boolean }) {
-  const Tag = block ? "div" : "span";
-  return <Tag class="equation" dangerouslySetInnerHTML={{ __html: markup(tex, block) }} />;
+  if (!block) return <span class="equation" dangerouslySetInnerHTML={{ __html: markup(tex, false) }} />;
+  const parts = tex.split(String.raw`\qquad`); // beside each other, or below where there is no room
+  return (
+    <div class="equation block">
+      {parts.map((part) => (
+        <div key={part} dangerouslySetInnerHTML={{ __html: markup(part, true) }} />
+      ))}
+    </div>
+  );
 }

@@ -10,7 +10,7 @@ export function LibraryLines({ of: key, sources }: { readonly of: LineKey; reado
       <button type="button" class="plain" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
         <code>{lines[key].file}</code> {isWhole ? "show the line alone" : "show the lines around it"}
       </button>
-      <div dangerouslySetInnerHTML={{ __html: sources[key] ?? "" }} />
+      <div dangerouslySetInnerHTML={{ __html: (sources[key] ?? "").replace(' tabindex="0"', "") }} />
     </div>
   );
 }

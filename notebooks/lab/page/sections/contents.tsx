@@ -13,6 +13,28 @@ const titles = [
   ["runs", "Runs"],
 ] as const;
 
+/** Brings a section to the top, and the keyboard with it. */
+function goTo(id: string): void {
+  const section = document.getElementById(id);
+  if (!section) return;
+  section.tabIndex = -1;
+  section.scrollIntoView();
+  section.focus({ preventScroll: true });
+}
+
+/** For the keyboard: the way to the controls, which stand behind the whole story. */
+export function ToControls() {
+  return (
+    <button
+      type="button"
+      class="plain to-controls"
+      onClick={() => document.querySelector<HTMLElement>('[data-part="start"]')?.focus()}
+    >
+      To the controls
+    </button>
+  );
+}
+
 export function Contents() {
   return (
     <nav class="sections" aria-label="Sections">
@@ -23,7 +45,7 @@ export function Contents() {
               href={`#${id}`}
               onClick={(event) => {
                 event.preventDefault();
-                document.getElementById(id)?.scrollIntoView();
+                goTo(id);
               }}
             >
               {title}

@@ -89,6 +89,7 @@ export function Legend() {
             type="button"
             class="plain"
             aria-pressed={run.isShown.value}
+            title={run.isShown.value ? "Hide this run" : "Show this run"}
             onClick={() => {
               run.isShown.value = !run.isShown.value;
             }}

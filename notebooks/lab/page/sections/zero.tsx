@@ -64,7 +64,7 @@ function Matrices() {
                 : B === 0
                   ? "B is zero, and so is ΔW."
                   : `The largest number in B is ${number(B)} now.${moved(first, looked)}`
-            } Orange is positive, blue is negative, white is zero.`}
+            } Orange is positive, blue is negative; the paler, the nearer to zero.`}
           </Symbols>
         ) : run.number === 0 ? (
           "The recorded run holds another matrix; press Step to look at this one."

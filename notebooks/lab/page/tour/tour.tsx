@@ -21,10 +21,8 @@ export function Tour({ card }: { readonly card: Signal<number | null> }) {
 
 /** Gives the focus back to where it was. */
 function Returning({ children }: { readonly children: ComponentChildren }) {
-  useEffect(() => {
-    const before = document.activeElement;
-    return () => (before as HTMLElement | null)?.focus?.({ preventScroll: true });
-  }, []);
+  const before = useRef(document.activeElement as HTMLElement | null); // before the card takes it
+  useEffect(() => () => before.current?.focus({ preventScroll: true }), []);
   return <>{children}</>;
 }
 
@@ -66,7 +64,7 @@ function CardOf({ at, onMove }: CardProps) {
         <Close onClick={() => onMove(null)} />
       </header>
       <p aria-live="polite">{text}</p>
-      <p class="found" aria-live="polite">
+      <p class="shows" aria-live="polite">
         {done && found(lab)}
       </p>
       <div class="buttons">
