@@ -138,7 +138,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
         if (merges.has(id))
           throw new Refusal("Step: the run is merged, and its adapters train only apart; unmerge first.");
         const stepped = stepRun(run);
-        const isDue = run.step % MEASURE_EVERY === 0 || run.step === run.controls.steps;
+        const isDue = run.step % MEASURE_EVERY === 0 || run.step === 1 || run.step === run.controls.steps;
         return { stepped, measured: isDue ? measure(run) : null };
       });
     },

@@ -35,7 +35,7 @@ const fromBelow: readonly (readonly [RegExp, (reason: string) => string])[] = [
     (size) => `The browser gave no more memory, not even ${size}; close a run or take a smaller rank.`,
   ],
   [
-    /out of memory|allocation failed|invalid array (?:buffer )?length/i,
+    /out of memory|allocation failed|invalid (?:typed )?array (?:buffer )?length/i,
     (reason) => `The browser gave no more memory (${reason}); close a run or take a smaller rank.`,
   ],
   [

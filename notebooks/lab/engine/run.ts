@@ -9,7 +9,7 @@ import { divergenceOf, sentenceOfDivergence } from "./divergence.ts";
 import { batchAt, type Domain } from "./domain.ts";
 import { addBiases, type Prepared, prepare } from "./methods.ts";
 import { places, titleOf } from "./places.ts";
-import { Refusal } from "./refusal.ts";
+import { Refusal, sentenceOf } from "./refusal.ts";
 import type { Controls, Matrix, Stepped } from "./types.ts";
 
 export interface Run extends Prepared {
@@ -60,36 +60,52 @@ function matricesOf(model: Llama, { place }: Controls): Matrix[] {
   });
 }
 
-/** One step. @throws Refusal when the run has ended, or its loss shows that it diverges, which ends it */
+/**
+ * One step. When it fails before the update, for want of memory, the run is as it was before, and can try again.
+ * @throws Refusal when the run has ended, or its loss shows that it diverges, which ends it
+ */
 export function stepRun(run: Run): Stepped {
   if (run.stopped !== null) throw new Refusal(run.stopped);
-  const { module, model, optimizer, allocator, penalty, controls, domain, step } = run;
-  if (step >= controls.steps) throw new Refusal(`The run has taken all of its ${controls.steps} steps.`);
+  const { module, optimizer, controls } = run;
+  if (run.step >= controls.steps) throw new Refusal(`The run has taken all of its ${controls.steps} steps.`);
   const began = performance.now();
   optimizer.zeroGrad(); // the last step's gradients were kept to be looked at
-  module.train();
   const before = liveBytes();
-  const { result: loss, peak } = measureMemory(() => {
-    const task = model.loss(batchAt(domain, controls.seed, step));
-    (penalty ? task.add(penalty()) : task).backward();
-    run.losses.push(task.item());
-    stopIfDiverged(run);
-    allocator?.observe();
-    optimizer.step();
-    allocator?.allocate(step + 1);
-    return task.item();
-  });
-  module.eval();
-  run.step++;
-  run.stepBytes = bytesOfStep(run, before, peak);
-  return {
-    id: run.id,
-    step: run.step,
-    loss,
-    milliseconds: performance.now() - began,
-    norms: normsOf(run),
-    budget: budgetOf(run),
-  };
+  module.train();
+  try {
+    const { result: loss, peak } = measureMemory(() => {
+      const value = backward(run);
+      run.losses.push(value);
+      stopIfDiverged(run);
+      update(run);
+      return value;
+    });
+    run.step++;
+    run.stepBytes = bytesOfStep(run, before, peak);
+    const milliseconds = performance.now() - began;
+    return { id: run.id, step: run.step, loss, milliseconds, norms: normsOf(run), budget: budgetOf(run) };
+  } finally {
+    module.eval();
+  }
+}
+
+/** The loss of the step's batch, and its gradients. */
+function backward({ model, penalty, domain, controls, step }: Run): number {
+  const loss = model.loss(batchAt(domain, controls.seed, step));
+  (penalty ? loss.add(penalty()) : loss).backward();
+  return loss.item();
+}
+
+/** An update that fails half way cannot be taken back: it ends the run. */
+function update(run: Run): void {
+  try {
+    run.allocator?.observe();
+    run.optimizer.step();
+    run.allocator?.allocate(run.step + 1);
+  } catch (error) {
+    run.stopped = `The run stopped in the middle of step ${run.step + 1}. ${sentenceOf(error)}`;
+    throw new Refusal(run.stopped);
+  }
 }
 
 /** @throws Refusal that stays the run's answer, when it diverges */
@@ -98,7 +114,6 @@ export function stopIfDiverged(run: Run, seen = divergenceOf(run.losses, run.mod
   const what =
     seen ?? (isDead ? "all of its gradients are zero, so that nothing can be learned any more" : null);
   if (what === null) return;
-  run.module.eval();
   run.stopped = sentenceOfDivergence(run.step + 1, what, run.controls);
   throw new Refusal(run.stopped);
 }

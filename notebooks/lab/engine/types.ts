@@ -94,7 +94,7 @@ export interface Stepped {
   readonly budget: { readonly total: number; readonly ranks: readonly number[] } | null;
 }
 
-/** What is measured now and then: before the first step, and after every `MEASURE_EVERY` steps. */
+/** What is measured now and then: before the first step, after it, after every `MEASURE_EVERY` steps, and after the last. */
 export interface Measured {
   readonly id: number;
   readonly step: number;
@@ -160,7 +160,7 @@ export interface Merged {
   readonly restored: boolean | null;
 }
 
-/** Steps between two measurements. */
+/** Steps between two measurements, after the first. */
 export const MEASURE_EVERY = 10;
 
 /** A refusal: one sentence for the visitor. Nothing of earlier runs is lost. */

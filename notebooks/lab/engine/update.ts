@@ -1,15 +1,14 @@
 /** @file ΔW of a run's matrices: as a matrix, as a product of factors, and by its singular values. */
 import { noGrad } from "lowrank/autograd";
-import { array, contiguous, matmul, mT, type NDArray, qr, random, scope, svd } from "lowrank/core";
+import { array, contiguous, mT, type NDArray, qr, scope, svd } from "lowrank/core";
 import type { AdaptedLayer } from "lowrank/lora";
 import type { Linear, Llama } from "lowrank/nn";
 import type { Run } from "./run.ts";
+import { singularValues } from "./singular-values.ts";
 import type { Matrix } from "./types.ts";
 
 /** Singular values that are told of each matrix, at most. */
 export const MOST_VALUES = 32;
-/** Directions beside them, and rounds, of the subspace iteration for a ΔW that is no product of two small matrices. */
-const [SPARE, ROUNDS] = [8, 2];
 
 /** The adapted layer of that name; null where the method has none. */
 export const layerOf = ({ adapted }: Run, name: string): AdaptedLayer | null =>
@@ -42,7 +41,7 @@ function spectrumOf(run: Run, original: Llama, matrix: Matrix): number[] {
   const factors = layer?.residuals.size === 0 ? layer.adapters.get("default")?.factors() : null;
   const S = factors
     ? ofProduct(factors.B.value, factors.A.value)
-    : leading(deltaOf(run, original, matrix), Math.min(count + SPARE, matrix.out, matrix.in));
+    : singularValues(deltaOf(run, original, matrix).data, matrix.out, matrix.in);
   return Array.from({ length: count }, (_, i) => S[i] ?? 0);
 }
 
@@ -60,14 +59,4 @@ function ofProduct(B: NDArray, A: NDArray): Float64Array {
 
 function triangle({ data, shape: [rows, columns] }: NDArray) {
   return { R: qr(data, rows, columns).R, rows: Math.min(rows, columns), columns };
-}
-
-/** The k largest singular values of M [out, in] by subspace iteration (Halko, Martinsson & Tropp 2011, Alg. 4.4). */
-function leading(M: NDArray, k: number): Float64Array {
-  const into = M.shape[1];
-  if (M.data.every((value: number) => value === 0)) return new Float64Array(k);
-  const orthonormal = (X: NDArray): NDArray => array(qr(X.data, X.shape[0], k).Q, [X.shape[0], k]);
-  let Q = orthonormal(matmul(M, array(random(0).normal(into * k), [into, k])));
-  for (let round = 0; round < ROUNDS; round++) Q = orthonormal(matmul(M, orthonormal(matmul(mT(M), Q))));
-  return svd(contiguous(matmul(mT(Q), M)).data, k, into).S;
 }
