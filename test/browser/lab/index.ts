@@ -8,6 +8,7 @@ import { writeLab } from "../../../notebooks/lab/build/index.ts";
 import { servePage } from "../../../notebooks/lab/build/serve.ts";
 import type { CaseResult } from "../../conformance/run-cases.ts";
 import { runChecks, visit } from "./check.ts";
+import { handChecks } from "./hands.ts";
 import { lawChecks } from "./law.ts";
 import { lookChecks } from "./looks.ts";
 import { misfortuneChecks } from "./misfortunes.ts";
@@ -30,6 +31,7 @@ export async function checkLab(
       [
         ...storyChecks(() => visit(browser, href)),
         ...lookChecks((options) => visit(browser, href, options), "out/screenshots"),
+        ...handChecks(() => visit(browser, href)),
         ...misfortuneChecks((options) => visit(browser, href, options)),
         ...servedChecks(() => visit(browser, url)),
         ...lawChecks({
