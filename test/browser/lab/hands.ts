@@ -55,22 +55,24 @@ const shown = (toy: Locator): Promise<string> =>
 
 /** Moves a control by keys, and returns its name. */
 async function use(control: ElementHandle): Promise<string> {
-  const { kind, name, atEnd } = await control.evaluate((node) => {
+  const { kind, name, atEnd, isChosen } = await control.evaluate((node) => {
     const input = node as HTMLInputElement; // or what has as much of it as is read here
     return {
       kind: input.tagName === "INPUT" ? input.type : input.tagName.toLowerCase(),
       name: (
         input.getAttribute("aria-label") ??
         input.labels?.[0]?.textContent ??
-        element.textContent ??
+        input.textContent ??
         ""
       ).trim(),
       atEnd: input.type === "range" && input.value === input.max,
+      isChosen: input.checked,
     };
   });
   await control.focus();
   if (kind === "range") await control.press(atEnd ? "ArrowLeft" : "ArrowRight");
-  else if (kind === "select") await control.press("ArrowDown");
+  else if (kind === "radio" && isChosen) await control.press("ArrowRight");
+  else if (kind === "select") await control.press("End");
   else if (kind === "button") await control.press("Enter");
   else await control.press("Space");
   return `${kind} "${name.slice(0, 40)}"`;

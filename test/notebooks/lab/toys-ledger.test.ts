@@ -53,6 +53,21 @@ test("GPT-3's count of the paper: 4.7M for r = 1, 18.9M for r = 4, on queries an
   assert.is(ledgerOf({ ...gpt3, rank: 4 }).trained, 18874368);
 });
 
+test("every method on queries and values: GPT-3's slices count as Llama's own matrices do", () => {
+  const d = 12288;
+  const each = { lora: 2 * 4 * d, "lora-fa": 4 * d, dora: 2 * 4 * d + d }; // of a d × d matrix, with r = 4
+  for (const [method, numbers] of Object.entries(each)) {
+    const ledger = ledgerOf({
+      ...settings,
+      model: "gpt3-175b",
+      rank: 4,
+      target: "qv",
+      method: method as "lora",
+    });
+    assert.is(ledger.trained, 96 * 2 * numbers, method);
+  }
+});
+
 test("QLoRA's 65B on a card of 48 GB: about 45.0 GB, as in its figure 6", () => {
   const { total } = ledgerOf({ ...settings, model: "llama-65b", rank: 64, bits: "4dq" });
   assert.ok(Math.abs(total - 45.0e9) < 0.1e9, `${total}`);

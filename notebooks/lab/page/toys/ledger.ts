@@ -115,9 +115,9 @@ export function ledgerOf(settings: LedgerSettings): Ledger {
   const bits = isFull && settings.bits !== "32" ? "16" : settings.bits;
   const blocks = blocksOf(model);
   const all = blocks.count * parameterCount(blocks.block) + parameterCount(blocks.around);
-  const { perModule } = isFull
-    ? countParameters("full", { config: blocks.config })
-    : countParameters(method, adaptedLayers(settings, blocks.config));
+  const perModule = isFull
+    ? countParameters("full", { config: blocks.config }).perModule
+    : adaptedModules(method, settings, blocks.config);
   const adapted = new Set(perModule.filter(({ trainable }) => trainable > 0).map(({ name }) => name));
   const p = isFull ? all : blocks.count * sum(perModule.map(({ trainable }) => trainable));
   const frozenA = isFull ? 0 : blocks.count * sum(perModule.map(({ added, trainable }) => added - trainable));
@@ -178,15 +178,23 @@ function baseBytes({ count, block, around }: Blocks, bits: LedgerBits): Omit<Led
   };
 }
 
-/** The arguments of countParameters for the layers of a target. */
-function adaptedLayers({ rank, target }: LedgerSettings, config: ModelFields) {
-  if (target === "all") return { config, rank, target: "all-linear" };
-  if (config.model_type === "gpt2")
-    return target === "qv"
-      ? { config, rank, target: "attn.c_attn", slices: { c_attn: [true, false, true] } }
-      : { config, rank, target: ["attn.c_attn", "attn.c_proj"] };
-  const names = target === "qv" ? ["q_proj", "v_proj"] : ["q_proj", "k_proj", "v_proj", "o_proj"];
-  return { config, rank, target: names };
+/** What a method adds to the layers of a target, and trains of it. */
+function adaptedModules(
+  method: Exclude<LedgerSettings["method"], "full">,
+  { rank, target }: LedgerSettings,
+  config: ModelFields,
+): readonly { readonly name: string; readonly added: number; readonly trainable: number }[] {
+  const on = (target: string | string[]) => countParameters(method, { config, rank, target }).perModule;
+  if (target === "all") return on("all-linear");
+  if (config.model_type !== "gpt2")
+    return on(target === "qv" ? ["q_proj", "v_proj"] : ["q_proj", "k_proj", "v_proj", "o_proj"]);
+  if (target === "attention") return on(["attn.c_attn", "attn.c_proj"]);
+  // W_q and W_v are two of the three slices of c_attn, each of the size of c_proj.
+  return on("attn.c_proj").map(({ name, added, trainable }) => ({
+    name: name.replace("c_proj", "c_attn"),
+    added: 2 * added,
+    trainable: 2 * trainable,
+  }));
 }
 
 /**
