@@ -65,14 +65,16 @@ async function use(control: ElementHandle): Promise<string> {
         input.textContent ??
         ""
       ).trim(),
-      atEnd: input.type === "range" && input.value === input.max,
+      atEnd:
+        (input.type === "range" && input.value === input.max) ||
+        (input as unknown as HTMLSelectElement).selectedIndex > 0,
       isChosen: input.checked,
     };
   });
   await control.focus();
   if (kind === "range") await control.press(atEnd ? "ArrowLeft" : "ArrowRight");
   else if (kind === "radio" && isChosen) await control.press("ArrowRight");
-  else if (kind === "select") await control.press("End");
+  else if (kind === "select") await control.press(atEnd ? "Home" : "End");
   else if (kind === "button") await control.press("Enter");
   else await control.press("Space");
   return `${kind} "${name.slice(0, 40)}"`;
