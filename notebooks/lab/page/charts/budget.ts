@@ -24,12 +24,13 @@ export function ranksChart(
 ): Element {
   const cells = matrices.map(({ title }, k) => {
     const [block, kind] = title.split(", ");
-    return { block, kind: kind ?? "", rank: ranks[k] ?? 0 };
+    return { block, kind: (kind ?? "").replace("W_", ""), rank: ranks[k] ?? 0 };
   });
   const kinds = [...new Set(cells.map(({ kind }) => kind))];
   return Plot.plot({
-    ...frame(width, 44 + 34 * kinds.length),
+    ...frame(width, 32 + 30 * kinds.length),
     marginLeft: 60,
+    marginBottom: 8,
     x: { label: null, axis: "top" },
     y: { label: null, domain: kinds },
     color: { domain: [0, most], range: ["#d9efdc", "#3ca951"] },

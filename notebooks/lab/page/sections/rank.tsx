@@ -52,8 +52,10 @@ export function Rank() {
             ? `Before the first step ΔW is zero, and so are all its singular values. They are measured again after step ${MEASURE_EVERY}.`
             : `${methodTitles[method]} after step ${now.step}: ${
                 hasRank(method)
-                  ? `in no matrix are more than ${most} singular values above zero, and r = ${rank}`
-                  : "nothing holds singular values at zero"
+                  ? `in no matrix are more than ${most} singular values above zero, and ${method === "adalora" ? "r₀" : "r"} = ${rank}`
+                  : method === "bitfit"
+                    ? "ΔW is zero, since only biases train"
+                    : "nothing holds singular values at zero"
               }. The largest is ${number(Math.max(...now.spectra.flat()))}.${hasRank(method) && rank < 32 ? " Grey: the places that the rank keeps empty." : ""}`
         }
       >

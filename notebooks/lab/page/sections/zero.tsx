@@ -12,6 +12,7 @@ import { Symbols } from "../parts/symbols.tsx";
 import { useLab } from "../state/lab.ts";
 import { hasRank } from "../state/names.ts";
 import type { Run } from "../state/run.ts";
+import { type Factors, factorsOf } from "./factors.ts";
 
 export function Zero() {
   return (
@@ -47,23 +48,24 @@ function Matrices() {
   const looked = lookedOf(run, lab.matrix.value);
   const first = run.looked.value.find(({ name, step }) => name === looked?.name && step === 0);
   const title = run.opened.matrices.find(({ name }) => name === looked?.name)?.title;
+  const names = factorsOf(run.controls.method);
   const B = looked?.B ? largestOf(looked.B.values) : 0;
   const scaleA = first?.A ? largestOf(first.A.values) : undefined;
   return (
     <Picture
       name="matrices"
       title="One matrix: W₀, and what is added to it"
-      equation={String.raw`\Delta W = \frac{\alpha}{r} B A, \qquad \frac{\partial L}{\partial B} = \frac{\alpha}{r}\, G (A x)^\top, \qquad \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top`}
-      lines={["start", "lora"]}
+      equation={names.equation}
+      lines={names.lines}
       caption={
         looked ? (
           <Symbols>
             {`${capital(title ?? looked.name)}, after step ${looked.step}. ${
               looked.B === null
-                ? "This method has no factors A and B: all of ΔW is its own."
+                ? (names.none ?? "")
                 : B === 0
-                  ? "B is zero, and so is ΔW."
-                  : `The largest number in B is ${number(B)} now.${moved(first, looked)}`
+                  ? `${names.B} is zero, and so is ΔW.`
+                  : `The largest number in ${names.B} is ${number(B)} now.${moved(first, looked, names)}`
             } Orange is positive, blue is negative; the paler, the nearer to zero.`}
           </Symbols>
         ) : run.number === 0 ? (
@@ -88,15 +90,15 @@ function Matrices() {
       {looked && (
         <div class="heats" style={{ "--r": looked.A?.rows ?? 0 }}>
           <Heat grid={looked.W0} name="W₀" place="left" />
-          <Heat grid={looked.B} name="B" none="no B in this method" place="b" />
-          <Heat grid={looked.A} name="A" none="no A in this method" scale={scaleA} place="a" />
+          <Heat grid={looked.B} name={names.B} none="none in this method" place="b" />
+          <Heat grid={looked.A} name={names.A} none="none in this method" scale={scaleA} place="a" />
           <Heat grid={looked.delta} name="ΔW" place="right" />
         </div>
       )}
       {looked && withGradients && (
         <div class="heats gradients" style={{ "--r": looked.A?.rows ?? 0 }}>
-          <Heat grid={looked.gradB} name="∂L/∂B" none="no gradient yet" place="b" />
-          <Heat grid={looked.gradA} name="∂L/∂A" none="no gradient yet" place="a" />
+          <Heat grid={looked.gradB} name={`∂L/∂${names.B}`} none="no gradient yet" place="b" />
+          <Heat grid={looked.gradA} name={`∂L/∂${names.A}`} none="no gradient yet" place="a" />
         </div>
       )}
       {looked?.magnitude && <Magnitude {...looked.magnitude} />}
@@ -107,15 +109,15 @@ function Matrices() {
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** How far A has gone from where it began. */
-function moved(from: Looked | undefined, to: Looked): string {
+function moved(from: Looked | undefined, to: Looked, names: Factors): string {
   if (!from?.A || !to.A || from.A.values.length !== to.A.values.length) return "";
   const { values } = from.A;
   const change = to.A.values.map((value, i) => value - values[i]);
   const share = number((100 * Math.hypot(...change)) / Math.hypot(...values));
-  const ofB = from.B && largestOf(from.B.values) === 0 ? "; B came from zero" : "";
+  const ofB = from.B && largestOf(from.B.values) === 0 ? `; ${names.B} came from zero` : "";
   return Number(share) === 0
-    ? ` A is where it began${ofB}.`
-    : ` A has gone ${share} % of its own length from where it began${ofB}.`;
+    ? ` ${names.A} is where it began${ofB}.`
+    : ` ${names.A} has gone ${share} % of its own length from where it began${ofB}.`;
 }
 
 /** DoRA: how far the magnitude of each row has gone from where it began. */
@@ -136,10 +138,15 @@ function Magnitude({ m, norms }: { readonly m: Float32Array; readonly norms: Flo
  */
 function withStart(run: Run): readonly Stepped[] {
   const steps = run.steps.value;
-  const B = run.looked.value.find(({ step }) => step === 0)?.B;
   const [first] = steps;
-  if (first?.norms.gradA !== 0 || !B || largestOf(B.values) > 0) return steps;
+  if (first?.norms.gradA !== 0 || !startsAtZero(run)) return steps;
   return [{ ...first, step: 0, norms: { ...first.norms, B: 0 } }, ...steps];
+}
+
+/** Whether B was zero before the first step, as far as it was looked at. */
+function startsAtZero(run: Run): boolean {
+  const B = run.looked.value.find(({ step }) => step === 0)?.B;
+  return B ? largestOf(B.values) === 0 : false;
 }
 
 function Norms() {
@@ -148,22 +155,36 @@ function Norms() {
   const steps = run.steps.value;
   const [last, setLast] = useState(8);
   const [one, two] = steps;
+  const names = factorsOf(run.controls.method);
+  const fromZero = startsAtZero(run);
   return (
     <Picture
       name="norms"
-      title="The first steps: B moves, then A"
+      title={
+        !fromZero
+          ? `The first steps of ${names.A} and ${names.B}`
+          : run.controls.method === "lora-fa"
+            ? "The first steps: B moves, A stays"
+            : "The first steps: B moves, then A"
+      }
       lines={["scaling"]}
-      equation={String.raw`B = 0 \;\Rightarrow\; \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top = 0`}
+      equation={
+        fromZero
+          ? String.raw`B = 0 \;\Rightarrow\; \frac{\partial L}{\partial A} = \frac{\alpha}{r}\, B^\top G\, x^\top = 0`
+          : undefined
+      }
       caption={
         !hasRank(run.controls.method)
-          ? "This method has no A and B."
+          ? names.none
           : one
-            ? `At step 1 the gradient of A is ${number(one.norms.gradA)}, and that of B is ${number(one.norms.gradB)}. ${
+            ? `At step 1 the gradient of ${names.A} is ${number(one.norms.gradA)}, and that of ${names.B} is ${number(one.norms.gradB)}. ${
                 two
-                  ? `At step 2 that of A is ${number(two.norms.gradA)}${one.norms.gradA === 0 ? ": B is no longer zero" : ""}.`
+                  ? `At step 2 that of ${names.A} is ${number(two.norms.gradA)}${one.norms.gradA === 0 && two.norms.gradA > 0 ? ": B is no longer zero" : ""}.`
                   : ""
               } Norms are over all adapted matrices.`
-            : "Press Step: B moves, and A does not yet."
+            : fromZero
+              ? "Press Step: B moves, and A does not yet."
+              : "Press Step to see the first gradients."
       }
     >
       <div class="two">
@@ -178,10 +199,10 @@ function Norms() {
       </div>
       <p class="keys">
         <span>
-          <i style={{ background: "#4269d0" }} /> A
+          <i style={{ background: "#4269d0" }} /> {names.A}
         </span>
         <span>
-          <i style={{ background: "#e0662b" }} /> B
+          <i style={{ background: "#e0662b" }} /> {names.B}
         </span>
         <label>
           first{" "}
