@@ -27,8 +27,8 @@ const HELD_OUT = 0.15;
  */
 export function domainOf(tokenizer: PretrainedTokenizer, text: string): Domain {
   const near = Math.floor((1 - HELD_OUT) * text.length);
-  const space = text.slice(near).search(/\s/); // where there is one, no word is cut and no emoji
-  const end = near + Math.max(0, space);
+  // No word is cut where there are spaces, and no emoji where there are none.
+  const end = near + Math.max(0, text.slice(near).search(/[\s\ud800-\udbff]/));
   const heldOut = tokenizer.encode(text.slice(end));
   checkLength(heldOut);
   let training: Int32Array | null = null;

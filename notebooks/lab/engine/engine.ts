@@ -18,7 +18,7 @@ import { lookAt } from "./look.ts";
 import { type MergeState, mergeRun, unmergeRun } from "./merge.ts";
 import { answered, Refusal, sentenceOf } from "./refusal.ts";
 import { openRun, type Run, releaseRun, stepRun, stopIfDiverged } from "./run.ts";
-import { type Controls, type Engine, MEASURE_EVERY, type Measured } from "./types.ts";
+import { type Controls, type Engine, MEASURE_EVERY, type Measured, type Opened } from "./types.ts";
 import { spectraOf } from "./update.ts";
 import { continuation } from "./write.ts";
 
@@ -78,6 +78,38 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
     };
   };
 
+  /** What the page is told of a new run. A run that cannot be measured gives its memory back. */
+  const openedOf = (run: Run): Opened => {
+    const { base } = ready();
+    const { controls, matrices } = run;
+    const { symbols, filled } = countOn(base.model.config, controls);
+    try {
+      return {
+        id: run.id,
+        controls,
+        device: currentDevice().adapter,
+        trainable: run.optimizer.parameters().reduce((sum, { size }) => sum + size, 0),
+        total: base.model.parameters().reduce((sum, { size }) => sum + size, 0),
+        formula: `${symbols}: ${filled}`,
+        prompt: prompts[controls.target],
+        matrices,
+        before: measure(run),
+      };
+    } catch (error) {
+      releaseRun(run);
+      throw error;
+    }
+  };
+  /** The measurement after a step; null where it gets no memory: the step has been taken all the same. */
+  const measureStep = (run: Run): Measured | null => {
+    try {
+      return measure(run);
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      return null;
+    }
+  };
+
   return {
     async start(files, texts, device) {
       try {
@@ -113,22 +145,11 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
         const domain = target === "own" ? domainOf(base.tokenizer, text) : domains.get(target);
         if (!domain) throw new Refusal(`Text: expected one that the engine was started with; got ${target}.`);
         const run = openRun(last + 1, controls, base, domain);
+        const opened = openedOf(run);
         last++;
         for (const id of [...runs.keys()].slice(0, Math.max(0, runs.size + 1 - MOST_RUNS))) drop(id);
         runs.set(run.id, run);
-        const counted = countOn(base.model.config, controls);
-        const trainable = run.optimizer.parameters().reduce((sum, { size }) => sum + size, 0);
-        return {
-          id: run.id,
-          controls,
-          device: currentDevice().adapter,
-          trainable,
-          total: base.model.parameters().reduce((sum, { size }) => sum + size, 0),
-          formula: `${counted.symbols}: ${counted.filled}`,
-          prompt: prompts[target],
-          matrices: run.matrices,
-          before: measure(run),
-        };
+        return opened;
       });
     },
 
@@ -139,7 +160,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
           throw new Refusal("Step: the run is merged, and its adapters train only apart; unmerge first.");
         const stepped = stepRun(run);
         const isDue = run.step % MEASURE_EVERY === 0 || run.step === 1 || run.step === run.controls.steps;
-        return { stepped, measured: isDue ? measure(run) : null };
+        return { stepped, measured: isDue ? measureStep(run) : null };
       });
     },
 

@@ -19,9 +19,10 @@ export interface MergeState {
   readonly before: readonly Uint8Array[];
 }
 
-/** @throws Refusal for a method that has no adapters */
+/** @throws Refusal for a method that has no adapters, and a run that diverged. Whatever is thrown, the run is not merged. */
 export function mergeRun(run: Run): MergeState {
   const adapted = adaptedOf(run);
+  if (run.stopped !== null) throw new Refusal(`Merge: ${run.stopped}`);
   const before = weightBytes(run);
   const isQuantized = run.controls.format !== "float32";
   const logits = logitsOf(run.model, run.domain);
@@ -31,23 +32,28 @@ export function mergeRun(run: Run): MergeState {
   const parts = dense && partsOf(run);
   const exact = dense && heldOutLoss(run.model, run.domain);
   adapted.merge();
-  const merged = dense ?? run.model;
-  const [difference, largest] = compare(logits, logitsOf(merged, run.domain));
-  const mergedTime = timePerToken(merged);
-  if (dense) releaseModule(dense);
-  const result: Merged = {
-    isMerged: true,
-    difference,
-    largest,
-    perToken: { adapted: adaptedTime, merged: mergedTime },
-    requantized: parts && {
-      ...rounding(run, parts),
-      exact: exact as number,
-      loss: heldOutLoss(run.model, run.domain),
-    },
-    restored: null,
-  };
-  return { result, before };
+  try {
+    const merged = dense ?? run.model;
+    const [difference, largest] = compare(logits, logitsOf(merged, run.domain));
+    const mergedTime = timePerToken(merged);
+    if (dense) releaseModule(dense);
+    const result: Merged = {
+      isMerged: true,
+      difference,
+      largest,
+      perToken: { adapted: adaptedTime, merged: mergedTime },
+      requantized: parts && {
+        ...rounding(run, parts),
+        exact: exact as number,
+        loss: heldOutLoss(run.model, run.domain),
+      },
+      restored: null,
+    };
+    return { result, before };
+  } catch (error) {
+    adapted.unmerge();
+    throw error;
+  }
 }
 
 export function unmergeRun(run: Run, { result, before }: MergeState): Merged {

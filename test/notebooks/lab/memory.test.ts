@@ -40,7 +40,7 @@ async function withArrays<T>(
 }
 
 const SENTENCE =
-  /The browser gave no more memory, not even [\d.]+ MiB; close a run or take a smaller rank\.$/;
+  /The browser gave no more memory(, not even [\d.]+ MiB| \(Array buffer allocation failed\)); close a run or take a smaller rank\.$/;
 
 memory("a run that cannot be opened leaves the others as they are", async ({ engine }) => {
   const alone = given(await engine.open(controlsOf("lora"))).id;
@@ -87,6 +87,57 @@ memory(
     assert.ok(seen.again > 0 && seen.ended > 0, JSON.stringify(seen));
   },
 );
+
+memory("a merge that gets no memory leaves the run apart", async ({ engine }) => {
+  const { id } = given(await engine.open(controlsOf("lora", { format: "nf4", steps: 40 })));
+  await steps(engine, id, 1);
+  const { safetensors } = given(await engine.adapter(id));
+  let refused = 0;
+  for (let left = 0; left < 400; left += 1 + Math.floor(left / 2)) {
+    const { result, isRefused } = await withArrays(left, () => engine.merge(id));
+    if (!isRefused) {
+      given(result);
+      given(await engine.unmerge(id));
+      continue;
+    }
+    assert.match(refusal(result), SENTENCE);
+    assert.match(refusal(await engine.unmerge(id)), /not merged/);
+    assert.ok(Buffer.from(given(await engine.adapter(id)).safetensors).equals(safetensors));
+    refused++;
+  }
+  assert.ok(refused > 3, `${refused} times`);
+  const merged = given(await engine.merge(id));
+  assert.ok(merged.difference < 1e-3 * merged.largest, "before a merge the run was not merged already");
+  assert.ok(given(await engine.unmerge(id)).restored);
+  await engine.close(id);
+});
+
+memory("a fourth run that cannot be opened takes no model from the first", async () => {
+  const engine = await startedEngine();
+  const ids = [];
+  for (let i = 0; i < 3; i++) ids.push(given(await engine.open(controlsOf("lora"))).id);
+  for (const left of [2, 10, 18]) {
+    // in the copy of the base, and in the first measurement
+    const { result } = await withArrays(left, () => engine.open(controlsOf("full")));
+    assert.match(refusal(result), SENTENCE);
+  }
+  for (const id of ids) await steps(engine, id, 1);
+});
+
+memory("a step whose measurement gets no memory has been taken", async ({ engine }) => {
+  let found = 0;
+  for (let left = 40; left > 20 && found === 0; left -= 2) {
+    const { id } = given(await engine.open(controlsOf("full")));
+    const { result, isRefused } = await withArrays(left, () => engine.step(id));
+    const { stepped, measured } = given(result);
+    assert.is(stepped.step, 1);
+    assert.is(measured === null, isRefused);
+    if (isRefused) found++;
+    assert.is((await steps(engine, id, 1))[0].step, 2);
+    await engine.close(id);
+  }
+  assert.is(found, 1);
+});
 
 memory("browsers' words for it become one sentence", () => {
   for (const words of [

@@ -1,6 +1,8 @@
 /** @file What cannot be done is refused in one sentence that names the control, and no run is lost. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { loadBase } from "../../../notebooks/lab/engine/base.ts";
+import { domainOf } from "../../../notebooks/lab/engine/domain.ts";
 import { createEngine } from "../../../notebooks/lab/engine/engine.ts";
 import type { Controls, Engine } from "../../../notebooks/lab/engine/types.ts";
 import { controlsOf, given, refusal, smallBase, smallTexts, startedEngine, steps } from "./support.ts";
@@ -47,10 +49,26 @@ for (const [controls, sentence] of bad)
     assert.match(refusal(await engine.open({ ...lora, ...controls })), sentence);
   });
 
-refusals("a pasted text of emoji can be learned", async ({ engine }) => {
-  const { id } = given(await engine.open({ ...lora, target: "own", text: "🐋 and ⛵, ".repeat(300) }));
-  await steps(engine, id, 2);
-  await engine.close(id);
+for (const [what, text] of [
+  ["emoji", "🐋 and ⛵, ".repeat(300)],
+  ["emoji without a space, in every phase", "🐋".repeat(2000)],
+  ["emoji after one letter", `x${"🐋⛵".repeat(1000)}`],
+  ["one letter", "x".repeat(3000)],
+  ["lines without words", "\n\t!?".repeat(1000)],
+])
+  refusals(`a pasted text of ${what} can be learned`, async ({ engine }) => {
+    const { id } = given(await engine.open({ ...lora, target: "own", text }));
+    await steps(engine, id, 2);
+    await engine.close(id);
+  });
+
+refusals("a text is cut between letters, not inside one of two halves", () => {
+  const { tokenizer } = loadBase(smallBase);
+  for (const before of ["", "x", "xy", "xyz"]) {
+    const text = before + "🐋".repeat(800);
+    const { training, heldOut } = domainOf(tokenizer, text);
+    assert.is(tokenizer.decode([...training]) + tokenizer.decode([...heldOut]), text);
+  }
 });
 
 for (const [rate, what] of [
