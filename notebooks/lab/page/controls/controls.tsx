@@ -36,6 +36,7 @@ export function ControlPanel() {
           <textarea
             id="own-text"
             name="text"
+            aria-invalid={lab.message.value?.about === "text" || undefined}
             rows={4}
             placeholder="Paste some thousand characters"
             value={now.text}

@@ -66,12 +66,14 @@ export interface ChoiceProps<T extends string> extends FieldProps {
 
 export function Choice<T extends string>({ part, label, value, titles, onChange }: ChoiceProps<T>) {
   const id = useId();
+  const isRefused = useLab().message.value?.about === part;
   return (
     <div class="field" data-part={part}>
       <label for={id}>{label}</label>
       <select
         id={id}
         name={part}
+        aria-invalid={isRefused || undefined}
         value={value}
         onChange={(event) => onChange(event.currentTarget.value as T)}
       >

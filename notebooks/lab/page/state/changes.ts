@@ -9,13 +9,18 @@ export const effective = (controls: Controls): Controls =>
 export const same = (a: Controls, b: Controls): boolean =>
   JSON.stringify(effective(a)) === JSON.stringify(effective(b));
 
-/** A change of the method takes the learning rate that suits it along, unless the visitor has chosen one. */
+/**
+ * What a change of the method takes along: the learning rate that suits it, unless the visitor has chosen one, and the
+ * base's format where the method works with some only.
+ */
 export function suggestedWith({ method }: Partial<Controls>, now: Controls): Partial<Controls> {
   if (!method || !suggested[method] || method === now.method) return {};
   const [before, after] = [suggested[now.method], suggested[method]];
   return {
     ...(now.rate === before.rate && { rate: after.rate }),
     ...((after.rank ?? before.rank) && { rank: after.rank ?? 4 }),
+    ...(method === "full" && { format: "float32" }),
+    ...(method === "loftq" && now.format === "float32" && { format: "nf4" }),
   };
 }
 
@@ -28,6 +33,8 @@ const parts: Readonly<Record<string, string>> = {
   "Block size": "block",
   Seed: "seed",
   Steps: "steps",
+  "Full fine-tuning": "format",
+  LoftQ: "format",
   "Your text": "text",
 };
 
