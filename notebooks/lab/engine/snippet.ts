@@ -17,6 +17,7 @@ export function snippetOf(controls: Controls, steps: number): string {
   const isAdapter = method !== "full" && method !== "bitfit";
   const model = isAdapter ? "adapted" : "model";
   const lines = [
+    "// A run of lowrank's live lab, step by step the same in Node. In a checkout of the repository: npx tsx run.ts",
     ...imports(controls),
     "",
     'setDevice("cpu");',
@@ -24,7 +25,7 @@ export function snippetOf(controls: Controls, steps: number): string {
     "const model = loadPretrained(base) as Llama;",
     ...(method === "loftq" ? ["const original = loadPretrained(base);"] : []),
     target === "own"
-      ? `const text = readFileSync("${TEXT_FILE}", "utf8");`
+      ? `const text = readFileSync("${TEXT_FILE}", "utf8"); // save there what was pasted`
       : `const text = labTexts()["${target}"];`,
     "const { training } = domainOf(loadTokenizer(base), text); // the rest is held out",
     "",

@@ -1,6 +1,6 @@
 /** @file "Where memory goes": bytes of a step by category, measured beside the formula. */
 import { useState } from "preact/hooks";
-import { type Controls, MEASURE_EVERY } from "../../engine/types.ts";
+import type { Controls } from "../../engine/types.ts";
 import { type BytesRow, bytesChart, categoryColors } from "../charts/bytes.ts";
 import { bytes } from "../parts/format.ts";
 import { Picture } from "../parts/picture.tsx";
@@ -49,8 +49,8 @@ export function Memory() {
   const predicted = sum(rows.filter(({ which, run }) => which === "formula" && run === chosen.at(-1)?.title));
   const last = chosen.at(-1)?.run ?? current;
   const caption = isMetered(last)
-    ? `At the peak of a step the meter counted ${bytes(total)}; the formula says ${bytes(predicted)}.`
-    : `The meter is read after step ${MEASURE_EVERY}; now it knows what is there without a step, ${bytes(total)}. The formula says ${bytes(predicted)} for a step.`;
+    ? `At the peak of a step the meter counted ${bytes(total)}; the formula says ${total === predicted ? "the same, to the byte" : bytes(predicted)}.`
+    : `The meter is read after the first step; now it knows what is there without a step, ${bytes(total)}. The formula says ${bytes(predicted)} for a step.`;
   const colors = categoryColors(categories);
   return (
     <section id="memory">

@@ -1,7 +1,6 @@
 /** @file "What r limits": the singular values of ΔW. */
 
 import { trainedRank } from "../../engine/counts.ts";
-import { MEASURE_EVERY } from "../../engine/types.ts";
 import { budgetChart, ranksChart } from "../charts/budget.ts";
 import { spectraChart } from "../charts/spectra.ts";
 import { number } from "../parts/format.ts";
@@ -49,7 +48,7 @@ export function Rank() {
         lines={["spectrum", "update"]}
         caption={
           now.step === 0
-            ? `Before the first step ΔW is zero, and so are all its singular values. They are measured again after step ${MEASURE_EVERY}.`
+            ? `Before the first step ΔW is zero, and so are all its singular values. They are measured again after the first step.`
             : `${methodTitles[method]} after step ${now.step}: ${
                 hasRank(method)
                   ? `in no matrix are more than ${most} singular values above zero, and ${method === "adalora" ? "r₀" : "r"} = ${rank}`
