@@ -163,6 +163,9 @@ export interface Merged {
 /** Steps between two measurements, after the first. */
 export const MEASURE_EVERY = 10;
 
+/** What the logits of tokens that stand in the text already are lowered by. Without it the small model goes round in circles. */
+export const REPETITION_PENALTY = 1.3;
+
 /** A refusal: one sentence for the visitor. Nothing of earlier runs is lost. */
 export interface Refused {
   readonly refused: string;

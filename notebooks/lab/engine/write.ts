@@ -1,11 +1,10 @@
 /** @file What a model writes: the likeliest token each time, where one that stands there already counts less. */
 import { generate, type Llama, type PretrainedTokenizer } from "lowrank/nn";
 import { Refusal } from "./refusal.ts";
+import { REPETITION_PENALTY } from "./types.ts";
 
 /** Tokens that a model adds to a prompt. */
 export const WRITTEN = 40;
-/** Without it the small model goes round in circles: "and then, and then, and then". */
-export const REPETITION_PENALTY = 1.3;
 
 /** How the model goes on after the prompt, without the prompt itself. @throws Refusal when the prompt is empty or too long */
 export function continuation(

@@ -29,7 +29,12 @@ export function normChart(
   return Plot.plot({
     ...frame(width, 200),
     color: { domain: keys.map((key) => names[key]), range: ["#4269d0", "#e0662b"], legend: false },
-    x: { label: "step", ticks: whole(ticksIn(width), to), tickFormat: "d", domain: [from, to] },
+    x: {
+      label: "step",
+      ticks: whole(ticksIn(width), to).filter((step) => step >= from),
+      tickFormat: "d",
+      domain: [from, to],
+    },
     y: {
       label: what === "factors" ? "norm after the step" : "norm of the gradient",
       grid: true,

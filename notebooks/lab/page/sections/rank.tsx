@@ -48,7 +48,7 @@ export function Rank() {
         lines={["spectrum", "update"]}
         caption={
           now.step === 0
-            ? `Before the first step ΔW is zero, and so are all its singular values. They are measured again after the first step.`
+            ? "Before the first step ΔW is zero, and so are all its singular values."
             : `${methodTitles[method]} after step ${now.step}: ${
                 hasRank(method)
                   ? `in no matrix are more than ${most} singular values above zero, and ${method === "adalora" ? "r₀" : "r"} = ${rank}`

@@ -1,9 +1,13 @@
 /** @file One prompt, continued by the base and by the adapted model; again after every few steps. */
 import { useState } from "preact/hooks";
+import { REPETITION_PENALTY } from "../../engine/types.ts";
 import { Picture } from "../parts/picture.tsx";
 import { Typed } from "../parts/typed.tsx";
 import { useLab } from "../state/lab.ts";
 import { lastMeasured } from "../state/run.ts";
+
+/** ℓ: the logits; those of the tokens that stand there already are lowered by the penalty. */
+const equation = String.raw`x_{t+1} = \arg\max_x\; \tilde\ell_x, \qquad \tilde\ell_x = \begin{cases} \min(\ell_x / ${REPETITION_PENALTY},\; ${REPETITION_PENALTY}\, \ell_x) & x \in x_{\le t} \\ \ell_x & \text{else} \end{cases}`;
 
 export function TwoTexts() {
   const lab = useLab();
@@ -17,7 +21,7 @@ export function TwoTexts() {
       name="texts"
       title="The same prompt, continued by both"
       lines={["write"]}
-      equation={String.raw`x_{t+1} = \arg\max_x\; p(x \mid x_{\le t})`}
+      equation={equation}
       caption={
         base === now.writes
           ? "The two texts are equal: so far nothing that the model says has changed. The likeliest token is taken each time, so that nothing is left to chance."
