@@ -8,12 +8,10 @@ export const GENERATOR = "lowrank lab";
 export interface Parts {
   readonly style: string;
   readonly page: string;
-  /** The worker's program, which the page unpacks: it is long. */
-  readonly worker: string;
   /** Values that the page reads at once, by the ids of their elements. */
   readonly early: Readonly<Record<string, unknown>>;
-  /** Values that are read when the worker starts. */
-  readonly late: Readonly<Record<string, unknown>>;
+  /** What the page unpacks when the worker starts, by the ids of their elements: they are long. */
+  readonly late: Readonly<Record<string, string | Uint8Array>>;
   /** The page as it stands before its program runs. */
   readonly still: Html;
 }
@@ -30,7 +28,7 @@ const POLICY =
 const STILL =
   "#lab :is(.panel, .sentence, form, button, input, select, textarea, .heats-bar, .toy-slider, .toy-choice, .toy-select, .toy-check) { display: none; }";
 
-export function labDocument({ style, page, worker, early, late, still }: Parts): Html {
+export function labDocument({ style, page, early, late, still }: Parts): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -50,8 +48,7 @@ export function labDocument({ style, page, worker, early, late, still }: Parts):
 <div id="lab">${still}</div>
 ${Object.entries(early).map(values)}
 <script type="module">${raw(page, "script")}</script>
-${Object.entries(late).map(values)}
-<script type="text/plain" id="worker">${gzipSync(worker, { level: 9 }).toString("base64")}</script>
+${Object.entries(late).map(packed)}
 </body>
 </html>
 `;
@@ -59,6 +56,10 @@ ${Object.entries(late).map(values)}
 
 const values = ([id, value]: [string, unknown]): Html =>
   html`<script type="application/json" id="${id}">${new Html(JSON.stringify(value).replaceAll("<", "\\u003c"))}</script>
+`;
+
+const packed = ([id, content]: [string, string | Uint8Array]): Html =>
+  html`<script type="text/plain" id="${id}">${gzipSync(content, { level: 9 }).toString("base64")}</script>
 `;
 
 /** A text as it stands in an element, which its own end tag would end. */

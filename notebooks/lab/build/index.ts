@@ -40,9 +40,8 @@ export async function writeLab(out: string): Promise<string> {
   const document = labDocument({
     style,
     page,
-    worker,
     early: { stored, sources, texts },
-    late: { base: { ...files, weights: Buffer.from(weights).toString("base64") } },
+    late: { worker, weights, base: JSON.stringify(files) },
     still: stillPage({ stored: unpackRun(stored), sources, texts }),
   });
   await mkdir(folder, { recursive: true });

@@ -62,12 +62,14 @@ export function Slider({
   text = `${value}`,
   onInput,
 }: SliderProps): JSX.Element {
+  const id = useId(); // a label without it would name its output
   return (
-    <label class="toy-slider">
+    <label class="toy-slider" for={id}>
       <span>
         <span>{label}</span> <output>{text}</output>
       </span>
       <input
+        id={id}
         type="range"
         min={min}
         max={max}
