@@ -26,6 +26,7 @@ const start: Partial<Controls> = {
   alpha: 8,
   format: "float32",
 };
+const quantized: Partial<Controls> = { ...start, format: "nf4" };
 /** Steps after which two runs are compared. */
 const COMPARED = 20;
 
@@ -51,15 +52,20 @@ function compared({ runs: { value: runs } }: Lab, controls: Partial<Controls>) {
   return measuredIn(runs.findLast((run) => fits(run, controls) && measuredIn(run))) ?? measuredIn(runs[0]);
 }
 
-/** Brings the run of rank 4 back, or trains one for a few steps. */
-async function returnToStart(lab: Lab): Promise<void> {
+/** Brings a run with these controls back, or trains one for a few steps. */
+async function returnTo(lab: Lab, controls: Partial<Controls>): Promise<void> {
   lab.pause();
   const known = lab.runs.value.findLast(
-    (run) => fits(run, start) && run.ended.value === null && stepOf(run) > 0,
+    (run) => fits(run, controls) && run.ended.value === null && stepOf(run) > 0,
   );
   if (known) return lab.select(known);
-  lab.set(start);
-  for (let i = 0; i < 10 && !has(lab, start, 10); i++) await lab.step();
+  lab.set(controls);
+  for (let i = 0; i < 10 && !has(lab, controls, 10); i++) await lab.step();
+}
+
+async function mergeStart(lab: Lab): Promise<void> {
+  await returnTo(lab, start);
+  await lab.merge();
 }
 
 export const cards: readonly Card[] = [
@@ -155,10 +161,7 @@ export const cards: readonly Card[] = [
     control: "merge-button",
     text: "Back to r = 4. W₀x + ΔWx is (W₀ + ΔW)x: after training, ΔW can be added into the weights. What is left is one matrix, as large as W₀.",
     action: "Merge",
-    act: async (lab) => {
-      await returnToStart(lab);
-      await lab.merge();
-    },
+    act: mergeStart,
     isDone: (lab) => lab.current.value.merged.value?.isMerged === true,
     found: ({ current: { value: run } }) => {
       const merged = run.merged.value;
@@ -172,7 +175,10 @@ export const cards: readonly Card[] = [
     control: "unmerge-button",
     text: "And out again. The layer has kept the base's weights, so one base can serve many tasks, each of them a small file.",
     action: "Unmerge",
-    act: (lab) => lab.unmerge(),
+    act: async (lab) => {
+      if (!lab.current.value.merged.value?.isMerged) await mergeStart(lab);
+      await lab.unmerge();
+    },
     isDone: (lab) => lab.current.value.merged.value?.restored === true,
     found: () => "Every byte of the base is what it was.",
   },
@@ -205,12 +211,12 @@ export const cards: readonly Card[] = [
     control: "format",
     text: "LoRA does not train W₀, so it need not be exact. In NF4 each weight is one of sixteen values, which lie close together where most weights are.",
     action: "NF4",
-    act: train({ ...start, format: "nf4" }),
+    act: train(quantized),
     isDone: (lab) => has(lab, { format: "nf4" }, COMPARED),
     found: (lab) => {
       const { before } = lab.current.value.opened;
       const exact = lab.started.value?.losses[start.target as string];
-      const at = compared(lab, { ...start, format: "nf4" });
+      const at = compared(lab, quantized);
       return `The base's loss is ${nats(before.learned)} in NF4${exact === undefined ? "" : `, ${nats(exact)} in float32`}; after ${COMPARED} steps, ${nats(at?.learned ?? before.learned)}.`;
     },
   },
@@ -219,7 +225,7 @@ export const cards: readonly Card[] = [
     control: "step",
     text: "The frozen matrices take 4.5 bits a weight now, where they took 32. Gradients and optimizer only count what is trained.",
     action: "One step more",
-    act: (lab) => lab.step(),
+    act: (lab) => (has(lab, { format: "nf4" }, COMPARED) ? lab.step() : train(quantized)(lab)),
     isDone: (lab) => has(lab, { format: "nf4" }, COMPARED + 1),
     found: ({ current: { value: run } }) => {
       const { measured, predicted } = lastMeasured(run).bytes;
@@ -233,7 +239,10 @@ export const cards: readonly Card[] = [
     control: "merge-4-button",
     text: "Merging into four bits is not free: W₀ + ΔW must be rounded to the sixteen values again.",
     action: "Merge into NF4",
-    act: (lab) => lab.merge(),
+    act: async (lab) => {
+      await returnTo(lab, quantized);
+      await lab.merge();
+    },
     isDone: (lab) =>
       fits(lab.current.value, { format: "nf4" }) && Boolean(lab.current.value.merged.value?.requantized),
     found: ({ current: { value: run } }) => {
