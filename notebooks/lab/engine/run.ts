@@ -11,6 +11,7 @@ import { addBiases, type Prepared, prepare } from "./methods.ts";
 import { places, titleOf } from "./places.ts";
 import { Refusal, sentenceOf } from "./refusal.ts";
 import type { Controls, Matrix, Stepped } from "./types.ts";
+import { type Factors, startsOf } from "./update.ts";
 
 export interface Run extends Prepared {
   readonly id: number;
@@ -18,6 +19,8 @@ export interface Run extends Prepared {
   readonly model: Llama;
   readonly domain: Domain;
   readonly matrices: readonly Matrix[];
+  /** The factors that a run of PiSSA or OLoRA started with: ΔW counts from them. */
+  readonly starts: ReadonlyMap<string, Factors>;
   /** Steps taken. */
   step: number;
   /** The losses of the batches so far. */
@@ -43,6 +46,7 @@ export function openRun(id: number, controls: Controls, base: Base, domain: Doma
     model,
     domain,
     matrices,
+    starts: startsOf(prepared.adapted, controls),
     step: 0,
     losses: [],
     stopped: null,

@@ -1,11 +1,11 @@
 /** @file ΔW of a run's matrices: as a matrix, as a product of factors, and by its singular values. */
 import { noGrad } from "lowrank/autograd";
-import { array, contiguous, mT, type NDArray, qr, scope, svd } from "lowrank/core";
-import type { AdaptedLayer } from "lowrank/lora";
+import { array, concat, contiguous, mT, type NDArray, qr, scope, svd } from "lowrank/core";
+import type { AdaptedLayer, AdaptedModel } from "lowrank/lora";
 import type { Linear, Llama } from "lowrank/nn";
 import type { Run } from "./run.ts";
 import { singularValues } from "./singular-values.ts";
-import type { Matrix } from "./types.ts";
+import type { Controls, Matrix } from "./types.ts";
 
 /** Singular values that are told of each matrix, at most. */
 export const MOST_VALUES = 32;
@@ -38,11 +38,47 @@ export const spectraOf = (run: Run, original: Llama): number[][] =>
 function spectrumOf(run: Run, original: Llama, matrix: Matrix): number[] {
   const count = Math.min(matrix.out, matrix.in, MOST_VALUES);
   const layer = layerOf(run, matrix.name);
-  const factors = layer?.residuals.size === 0 ? layer.adapters.get("default")?.factors() : null;
+  const factors = layer && factorsOfDelta(run, layer, matrix.name);
   const S = factors
-    ? ofProduct(factors.B.value, factors.A.value)
+    ? ofProduct(factors.B, factors.A)
     : singularValues(deltaOf(run, original, matrix).data, matrix.out, matrix.in);
   return Array.from({ length: count }, (_, i) => S[i] ?? 0);
+}
+
+/** A matrix as a product B A; the scaling is in B. */
+export interface Factors {
+  readonly A: NDArray; // [r, in]
+  readonly B: NDArray; // [out, r]
+}
+
+/** ΔW as a product, where it is one: s B A, and for a start that W0's residual makes up for, s B A − s B₀ A₀. */
+function factorsOfDelta(run: Run, layer: AdaptedLayer, name: string): Factors | null {
+  const now = productOf(layer);
+  if (!now || layer.residuals.size === 0) return now;
+  const start = run.starts.get(name);
+  if (!start) return null;
+  const B0 = array(
+    start.B.data.map((value) => -value),
+    start.B.shape,
+  );
+  return { A: concat([now.A, start.A], 0), B: concat([now.B, B0], 1) };
+}
+
+function productOf(layer: AdaptedLayer): Factors | null {
+  const factors = noGrad(() => layer.adapters.get("default")?.factors());
+  return factors ? { A: factors.A.value, B: factors.B.value } : null;
+}
+
+/** B₀ and A₀ of PiSSA and OLoRA by matrix. On a quantized base the residual is rounded, and ΔW is no product. */
+export function startsOf(adapted: AdaptedModel | null, { method, format }: Controls): Map<string, Factors> {
+  if (!adapted || format !== "float32" || (method !== "pissa" && method !== "olora")) return new Map();
+  const copy = ({ data, shape }: NDArray): NDArray => array(Float32Array.from(data), shape);
+  return new Map(
+    Array.from(adapted.layers, ([name, layer]) => {
+      const { A, B } = productOf(layer) as Factors;
+      return [name, { A: copy(A), B: copy(B) }];
+    }),
+  );
 }
 
 /** Singular values of B A, exactly: B = Q₁ R₁ and Aᵀ = Q₂ R₂ leave those of R₁ R₂ᵀ [r, r]. */

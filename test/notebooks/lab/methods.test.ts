@@ -1,6 +1,7 @@
 /** @file Every method of the lab: it learns, its count is the formula's, and its bytes are those that the formula predicts. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { singularValues } from "../../../notebooks/lab/engine/singular-values.ts";
 import { type Engine, methodNames, placeNames } from "../../../notebooks/lab/engine/types.ts";
 import { controlsOf, given, startedEngine, steps } from "./support.ts";
 
@@ -49,6 +50,28 @@ methods("at most r singular values of B A leave zero", async ({ engine }) => {
     assert.ok(values.slice(3).every((value) => value === 0));
   }
 });
+
+for (const method of ["pissa", "olora"] as const)
+  methods(
+    `${method}: ΔW = B A − B₀ A₀ has at most 2 r, and they are those of the whole matrix`,
+    async ({ engine }) => {
+      const { id, before, matrices } = given(await engine.open(controlsOf(method, { rank: 3, steps: 10 })));
+      assert.ok(before.spectra.flat().every((value) => value < 1e-6));
+      await steps(engine, id, 9);
+      const { measured } = given(await engine.step(id));
+      for (const [i, values] of (measured?.spectra ?? []).entries()) {
+        assert.ok(values[3] > 0 && values.slice(6).every((value) => value === 0));
+        const { delta, W0 } = given(await engine.look(id, matrices[i].name));
+        const whole = singularValues(delta.values, delta.rows, delta.columns);
+        // The residual W0 − s B₀ A₀ and its sum with s B A are rounded, each entry by 2⁻²⁴ of the largest twice.
+        const largest = W0.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+        const error = 4 * 2 ** -24 * largest * Math.sqrt(delta.values.length);
+        for (const [k, value] of values.entries())
+          assert.ok(Math.abs(value - whole[k]) <= error, `${matrices[i].title}: ${value}, not ${whole[k]}`);
+      }
+      await engine.close(id);
+    },
+  );
 
 methods("adalora: the ranks add up to the budget once it has fallen", async ({ engine }) => {
   const { id, matrices } = given(await engine.open(controlsOf("adalora", { rank: 2, steps: 10 })));
