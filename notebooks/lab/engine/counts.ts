@@ -88,6 +88,19 @@ const formulas: Readonly<Record<Exclude<MethodName, "full">, Formula>> = {
 export const trainedRank = ({ method, rank }: Pick<Controls, "method" | "rank">): number =>
   method === "adalora" ? Math.ceil(1.5 * rank) : rank;
 
+/**
+ * How many singular values of ΔW can leave zero; null where nothing holds them there. PiSSA and OLoRA start with factors
+ * that are not zero, and ΔW = B A − B₀ A₀; on a quantized base what they leave of W₀ is rounded, as with LoftQ. DoRA
+ * scales the rows of W₀.
+ */
+export function rankOfUpdate(controls: Controls): number | null {
+  const { method, format } = controls;
+  if (method === "bitfit") return 0;
+  if (method === "full" || method === "dora" || method === "loftq") return null;
+  if (method === "pissa" || method === "olora") return format === "float32" ? 2 * controls.rank : null;
+  return trainedRank(controls);
+}
+
 /** Published models to count on, by their names in the library. */
 export const published = { "gpt3-175b": "GPT-3 175B", "llama-7b": "Llama 7B" } as const;
 

@@ -1,6 +1,7 @@
 /** @file "What r limits": the singular values of ΔW. */
 
-import { trainedRank } from "../../engine/counts.ts";
+import { rankOfUpdate, trainedRank } from "../../engine/counts.ts";
+import type { Controls, MethodName } from "../../engine/types.ts";
 import { budgetChart, ranksChart } from "../charts/budget.ts";
 import { spectraChart } from "../charts/spectra.ts";
 import { number } from "../parts/format.ts";
@@ -8,7 +9,7 @@ import { Picture } from "../parts/picture.tsx";
 import { Plotted } from "../parts/plotted.tsx";
 import { Choose } from "../parts/setting-link.tsx";
 import { useLab } from "../state/lab.ts";
-import { hasRank, methodTitles } from "../state/names.ts";
+import { methodTitles } from "../state/names.ts";
 import { lastMeasured } from "../state/run.ts";
 import { RankDial } from "../toys/index.ts";
 
@@ -18,7 +19,7 @@ export function Rank() {
   const now = lastMeasured(run);
   const { matrices } = run.opened;
   const { method } = run.controls;
-  const rank = trainedRank(run.controls);
+  const limit = rankOfUpdate(run.controls);
   const above = now.spectra.map(
     (values) => values.filter((value) => value > 1e-6 * Math.max(...values, 1e-12)).length,
   );
@@ -50,23 +51,37 @@ export function Rank() {
           now.step === 0
             ? "Before the first step ΔW is zero, and so are all its singular values."
             : `${methodTitles[method]} after step ${now.step}: ${
-                hasRank(method)
-                  ? `in no matrix are more than ${most} singular values above zero, and ${method === "adalora" ? "r₀" : "r"} = ${rank}`
-                  : method === "bitfit"
-                    ? "ΔW is zero, since only biases train"
-                    : "nothing holds singular values at zero"
-              }. The largest is ${number(Math.max(...now.spectra.flat()))}.${hasRank(method) && rank < 32 ? " Grey: the places that the rank keeps empty." : ""}`
+                limit === null || limit === 0
+                  ? (unlimited[method] ??
+                    "what is left of W₀ was rounded to codes, and the rounding is part of ΔW")
+                  : `in no matrix are more than ${most} singular values above zero, and ${limited(run.controls, limit)}`
+              }. The largest is ${number(Math.max(...now.spectra.flat()))}.${limit !== null && limit > 0 && limit < 32 ? " Grey: the places that the rank keeps empty." : ""}`
         }
       >
         <Plotted
           label={`Singular values of ΔW of ${matrices.length} matrices after step ${now.step}; at most ${most} of each are above zero.`}
-          draw={(width) => spectraChart(matrices, now, hasRank(method) ? rank : 32, width)}
+          draw={(width) => spectraChart(matrices, now, limit || 32, width)}
         />
       </Picture>
       <Budget />
       <RankDial sources={lab.data.sources} />
     </section>
   );
+}
+
+/** Why nothing holds the singular values at zero, or why there are none. */
+const unlimited: Partial<Record<MethodName, string>> = {
+  full: "nothing holds singular values at zero",
+  bitfit: "ΔW is zero, since only biases train",
+  dora: "the magnitudes scale the rows of W₀ too, so that r does not hold singular values at zero",
+};
+
+/** "r = 4", with what makes it more. */
+function limited({ method, rank }: Controls, limit: number): string {
+  if (method === "adalora") return `r₀ = ${limit}`;
+  return limit === rank
+    ? `r = ${rank}`
+    : `2 r = ${limit}: both factors leave where they started, ΔW = B A − B₀ A₀`;
 }
 
 /** AdaLoRA's ranks and budget; nothing for other methods. */
