@@ -24,9 +24,10 @@ const POLICY =
   "default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; " +
   "style-src 'unsafe-inline'; font-src data:; img-src data: blob:";
 
-/** Without JavaScript nothing can be set. */
+/** Without JavaScript nothing can be set. The bars of the rank dial are sliders, and keep their height. */
 const STILL =
-  "#lab :is(.panel, .sentence, form, button, input, select, textarea, .heats-bar, .toy-slider, .toy-choice, .toy-select, .toy-check) { display: none; }";
+  ".still { padding-block: 1rem 0; } #lab .toy-bar input { visibility: hidden; } " +
+  "#lab :is(.panel, .sentence, form, button, input:not(.toy-bar input), select, textarea, .heats-bar, .toy-slider, .toy-choice, .toy-select, .toy-check) { display: none; }";
 
 export function labDocument({ style, page, early, late, still }: Parts): Html {
   return html`<!doctype html>

@@ -2,6 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { still } from "../parts/still.ts";
 
 interface ChartProps {
   /** What the plot shows, in words. */
@@ -12,7 +13,20 @@ interface ChartProps {
   readonly keys: readonly unknown[];
 }
 
-export function Chart({ text, options, keys }: ChartProps): JSX.Element {
+const drawn = (width: number, options: ChartProps["options"]) =>
+  Plot.plot({
+    width,
+    style: { background: "none", fontFamily: "inherit", fontSize: "12px" },
+    ...options(width),
+  });
+
+export function Chart(props: ChartProps): JSX.Element {
+  if (!still.now) return <LiveChart {...props} />;
+  const markup = { __html: still.now.plot((width) => drawn(width, props.options)) };
+  return <div class="toy-chart" role="img" aria-label={props.text} dangerouslySetInnerHTML={markup} />;
+}
+
+function LiveChart({ text, options, keys }: ChartProps): JSX.Element {
   const ref = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -24,11 +38,7 @@ export function Chart({ text, options, keys }: ChartProps): JSX.Element {
   }, []);
   useEffect(() => {
     if (width === 0) return;
-    const plot = Plot.plot({
-      width,
-      style: { background: "none", fontFamily: "inherit", fontSize: "12px" },
-      ...options(width),
-    });
+    const plot = drawn(width, options);
     plot.setAttribute("aria-hidden", "true");
     ref.current?.replaceChildren(plot);
   }, [width, ...keys]);
