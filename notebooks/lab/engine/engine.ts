@@ -123,6 +123,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
           throw new Refusal('Texts: expected one named "base", of the base\'s own kind.');
         for (const id of [...runs.keys()]) drop(id);
         started = { base, domains };
+        continuation(base.model, base.tokenizer, prompts.speeches); // compiles now what the first run would wait for
         const { adapter, kernels: _ } = currentDevice();
         return {
           device: adapter,
