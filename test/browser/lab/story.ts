@@ -161,6 +161,16 @@ export function storyChecks(open: () => Promise<Visit>): Check[] {
         const questions = await page.locator(".answers summary").allTextContents();
         expect(questions.length === 3, questions.join(" "));
         await page.locator(".answers button").click();
+        // What the three questions are about has happened: A's first gradient is zero, r = 4 holds, nothing is lost.
+        for (const wanted of [
+          /^Gradient of A: 0\. Gradient of B: 0\.\d*[1-9]/,
+          /^Gradient of A: 0\.\d*[1-9]/,
+          /in every one of the 35 matrices: 4\.$/,
+        ])
+          expect(
+            seen.some((text) => wanted.test(text)),
+            `${wanted}: ${seen.join(" ")}`,
+          );
         expect(
           seen.some((text) => text === "Every byte of the base is what it was."),
           seen.join(" "),
