@@ -1,6 +1,6 @@
 /** @file The page as a visitor uses it: its controls, its tour, its refusals. */
 import type { Page } from "playwright-core";
-import { type Check, expect, PATIENCE, rows, unfold, type Visit } from "./check.ts";
+import { type Check, expect, PATIENCE, rows, stepOnce, unfold, type Visit } from "./check.ts";
 
 const saidIn = (page: Page): Promise<string> =>
   page.locator(".said:not([hidden])").allTextContents().then(String);
@@ -181,7 +181,8 @@ export function storyChecks(open: () => Promise<Visit>): Check[] {
     {
       name: "lab: no error in the console, and no request that leaves the folder",
       async holds() {
-        const { faults } = await visit();
+        const { page, faults } = await visit();
+        await stepOnce(page); // so that the worker has started, whichever checks ran before
         expect(faults.length === 0, faults.join("; "));
         return undefined;
       },
