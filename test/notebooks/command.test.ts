@@ -30,12 +30,15 @@ async function run(...args: string[]) {
     status: (text) => void status.push(text),
   };
   const sites: string[] = [];
-  const gallery: CommandOptions["gallery"] = async ({ notebooks, out }) => {
+  const labs: (string | undefined)[] = [];
+  const gallery: CommandOptions["gallery"] = async ({ notebooks, out, lab }) => {
     sites.push(`${notebooks.map((path) => relative(dirname(out), path))} → ${out}`);
+    labs.push(lab);
     return join(out, "index.html");
   };
-  const code = await runNotebooks(args, { folder, runs: join(folder, "none"), terminal, gallery });
-  return { code, printed: printed.join("\n"), status: status.join("\n"), sites };
+  const lab = async (out: string) => join(out, "index.html");
+  const code = await runNotebooks(args, { folder, runs: join(folder, "none"), terminal, gallery, lab });
+  return { code, printed: printed.join("\n"), status: status.join("\n"), sites, labs };
 }
 
 command("--list names the notebooks and their titles", async () => {
@@ -100,7 +103,7 @@ command("the run is recorded in the metadata and shown at the end", async ({ out
 command(
   "several notebooks run in processes of their own; a failure does not stop the others",
   async ({ out }) => {
-    const { code, printed, status, sites } = await run("broken", "smoke", "--out", out);
+    const { code, printed, status, sites, labs } = await run("broken", "smoke", "--out", out);
     assert.is(code, 1);
     assert.is(printed, "");
     assert.match(status, /^✓ smoke: Settings \(\d/m);
@@ -109,6 +112,7 @@ command(
     assert.match(status, /\nerror: 1 of 2 notebooks failed: broken$/);
     assert.equal(await readdir(out), ["smoke.ipynb"]);
     assert.equal(sites, [`smoke.ipynb → ${join(out, "gallery")}`]);
+    assert.equal(labs, [join(out, "lab", "index.html")]);
   },
 );
 

@@ -104,6 +104,14 @@ gallery(
   },
 );
 
+gallery("the index leads to the lab where there is one", async () => {
+  assert.not.match(page("index"), /live lab/);
+  const site = join(root, "with-lab");
+  const index = await writeGallery({ notebooks: [first], out: site, lab: join(root, "lab", "index.html") });
+  assert.match(readFileSync(index, "utf8"), /<a href="\.\.\/lab\/index\.html"><strong>The live lab/);
+  rmSync(site, { recursive: true });
+});
+
 gallery("a card has title, byline, what the page is about, and verdicts", () => {
   const index = page("index");
   assert.match(index, /<h2><span class="place"[^>]*>1<\/span> <a href="first.html">On A &lt; B<\/a><\/h2>/);
