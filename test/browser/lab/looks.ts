@@ -73,6 +73,7 @@ export function lookChecks(open: Open, folder: string): Check[] {
       name: "lab: every control is reached by the Tab key, and has a name",
       async holds() {
         const { page, close } = await open();
+        await page.waitForFunction(() => !document.querySelector(".kept")); // whose ids are the build's
         const nameless = await page.evaluate(namelessControls);
         const missing = new Set(await page.evaluate(panelControls));
         const all = missing.size;
