@@ -52,7 +52,7 @@ const settings = defineSettings({
   ranks: { quick: [1, 4, 16], full: [1, 2, 4, 8, 32], about: "ranks on queries and values", min: 1 },
   wide: { quick: [1, 16], full: [1, 4, 32], about: "ranks on all layers", min: 1 },
   rules: { quick: [1], about: "rules of the simpler houses, 0 to 3" },
-  steps: { quick: 120, full: 300, about: "steps of an adaptation", min: 2 },
+  steps: { quick: 90, full: 300, about: "steps of an adaptation", min: 2 },
   bases: { quick: 1, full: 2, about: "base models that write about restaurants", min: 1 },
   seeds: { quick: 1, full: 5, about: "runs of each method on each base", min: 1 },
   search: { quick: 0, full: 3, about: "further seeds, that choose learning rates (0: usual ones)" },

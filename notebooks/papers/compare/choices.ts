@@ -18,7 +18,7 @@ export const choices = {
   },
   rank: { quick: 4, about: "r of every method; of AdaLoRA its average at the end; VeRA's is 16 r", min: 1 },
   ratio: { quick: 4, about: "λ of LoRA+: the rate of B over that of A", min: 1 },
-  steps: { quick: 20, full: 120, about: "steps of each adaptation", min: 10 },
+  steps: { quick: 14, full: 120, about: "steps of each adaptation", min: 10 },
   rows: { quick: 4, about: "rows of a batch", min: 1 },
   seeds: { quick: 2, full: 5, about: "reported runs of each arm", min: 1 },
   search: { quick: 0, full: 3, about: "runs by which each rate is chosen; 0: rates that a search found" },
