@@ -108,16 +108,20 @@ function tryPasted(text: string, controls: Controls): Counted | string {
 function CountRow({ title, counted: { trainable, total, filled } }: Row) {
   const share = (100 * trainable) / total;
   return (
-    <tr>
-      <td>
-        {title}
-        {filled && <small>{filled}</small>}
-      </td>
-      <td align="right">{whole(trainable)}</td>
-      <td align="right">
-        {share < 0.1 ? share.toFixed(4) : share < 10 ? share.toFixed(2) : share.toFixed(0)} %
-      </td>
-      <td align="right">{whole(Math.round(total / trainable))} ×</td>
-    </tr>
+    <>
+      <tr>
+        <td>{title}</td>
+        <td align="right">{whole(trainable)}</td>
+        <td align="right">
+          {share < 0.1 ? share.toFixed(4) : share < 10 ? share.toFixed(2) : share.toFixed(0)} %
+        </td>
+        <td align="right">{whole(Math.round(total / trainable))} ×</td>
+      </tr>
+      {filled && (
+        <tr class="filled">
+          <td colSpan={4}>{filled}</td>
+        </tr>
+      )}
+    </>
   );
 }

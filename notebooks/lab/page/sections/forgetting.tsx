@@ -32,7 +32,7 @@ export function Forgetting() {
       <Picture
         name="forgetting"
         title="Learning against forgetting"
-        equation={String.raw`\text{forgetting} = L_{\text{own}}(W_0 + \Delta W) - L_{\text{own}}(W_0)`}
+        equation={String.raw`\Delta L_{\text{own}} = L_{\text{own}}(W_0 + \Delta W) - L_{\text{own}}(W_0)`}
         lines={["loss"]}
         caption={sentence}
       >
