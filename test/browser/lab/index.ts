@@ -9,6 +9,7 @@ import { servePage } from "../../../notebooks/lab/build/serve.ts";
 import type { CaseResult } from "../../conformance/run-cases.ts";
 import { runChecks, visit } from "./check.ts";
 import { handChecks } from "./hands.ts";
+import { keptChecks } from "./kept.ts";
 import { lawChecks } from "./law.ts";
 import { lookChecks } from "./looks.ts";
 import { misfortuneChecks } from "./misfortunes.ts";
@@ -32,6 +33,7 @@ export async function checkLab(
         ...storyChecks(() => visit(browser, href)),
         ...lookChecks((options) => visit(browser, href, options), "out/screenshots"),
         ...handChecks(() => visit(browser, href)),
+        ...keptChecks(() => visit(browser, href)),
         ...misfortuneChecks((options) => visit(browser, href, options)),
         ...servedChecks(() => visit(browser, url)),
         ...lawChecks({
