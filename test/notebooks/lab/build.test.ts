@@ -99,6 +99,7 @@ build("served, the page is cross-origin isolated, and nothing else is there", as
     assert.match(await page.text(), /<title>lowrank: the lab/);
     for (const path of ["index.html", "package.json", "../package.json", "%2e%2e/package.json"])
       assert.is((await fetch(url + path)).status, 404, path);
+    assert.is((await fetch(url, { method: "HEAD" })).status, 200);
     assert.is((await fetch(url, { method: "POST" })).status, 404);
   } finally {
     server.closeAllConnections();
