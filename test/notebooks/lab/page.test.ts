@@ -1,12 +1,14 @@
 /** @file The page's side of the controls: what is changed together, and which control a refusal marks. */
-import { test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { checkControls, firstControls } from "../../../notebooks/lab/engine/controls.ts";
 import { sentenceOf } from "../../../notebooks/lab/engine/refusal.ts";
 import { type Controls, formatNames, methodNames } from "../../../notebooks/lab/engine/types.ts";
 import { partOf, same, suggestedWith } from "../../../notebooks/lab/page/state/changes.ts";
 
-test("no choice of a method is refused, from any other method and any format that goes with it", () => {
+const pageTests = suite("the lab's page");
+
+pageTests("no choice of a method is refused, from any other method and any format that goes with it", () => {
   for (const from of methodNames)
     for (const format of formatNames)
       for (const method of methodNames) {
@@ -17,14 +19,14 @@ test("no choice of a method is refused, from any other method and any format tha
       }
 });
 
-test("a learning rate that the visitor has chosen stays when the method changes", () => {
+pageTests("a learning rate that the visitor has chosen stays when the method changes", () => {
   for (const method of methodNames) {
     const chosen = { ...firstControls, rate: 0.0123 };
     assert.is({ ...chosen, ...suggestedWith({ method }, chosen) }.rate, 0.0123);
   }
 });
 
-test("a refusal marks the control that it is about", () => {
+pageTests("a refusal marks the control that it is about", () => {
   const bad: readonly (readonly [Partial<Controls>, string])[] = [
     [{ rank: 0 }, "rank"],
     [{ rank: 10_000 }, "rank"],
@@ -49,10 +51,10 @@ test("a refusal marks the control that it is about", () => {
   }
 });
 
-test("a pasted text tells two runs apart only where it is trained on", () => {
+pageTests("a pasted text tells two runs apart only where it is trained on", () => {
   const other = { ...firstControls, text: "another" };
   assert.ok(same(firstControls, other));
   assert.not.ok(same({ ...firstControls, target: "own" }, { ...other, target: "own" }));
 });
 
-test.run();
+pageTests.run();

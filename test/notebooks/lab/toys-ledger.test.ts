@@ -3,7 +3,7 @@
 import { countParameters } from "lowrank/lora";
 import { configurations, layout, linearWeightCount, parameterCount } from "lowrank/nn";
 import { quantizedBytes } from "lowrank/quant";
-import { test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   big,
@@ -11,6 +11,8 @@ import {
   ledgerOf,
   type PartName,
 } from "../../../notebooks/lab/page/toys/ledger.ts";
+
+const ledgerTests = suite("the memory ledger");
 
 const settings: LedgerSettings = {
   model: "llama-7b",
@@ -29,7 +31,7 @@ const bytesOf = (change: Partial<LedgerSettings>, name: PartName): number =>
   ledgerOf({ ...settings, ...change }).parts.find((part) => part.name === name)?.bytes as number;
 
 for (const model of ["gpt2", "llama-7b", "mistral-7b", "llama-3.2-1b"] as const) {
-  test(`${model}: one block times their number is the whole model`, () => {
+  ledgerTests(`${model}: one block times their number is the whole model`, () => {
     const modules = layout(configurations[model]);
     const ledger = ledgerOf({ ...settings, model });
     assert.is(ledger.all, parameterCount(modules));
@@ -47,13 +49,13 @@ for (const model of ["gpt2", "llama-7b", "mistral-7b", "llama-3.2-1b"] as const)
   });
 }
 
-test("GPT-3's count of the paper: 4.7M for r = 1, 18.9M for r = 4, on queries and values", () => {
+ledgerTests("GPT-3's count of the paper: 4.7M for r = 1, 18.9M for r = 4, on queries and values", () => {
   const gpt3 = { ...settings, model: "gpt3-175b", target: "qv" } as const;
   assert.is(ledgerOf({ ...gpt3, rank: 1 }).trained, 4718592);
   assert.is(ledgerOf({ ...gpt3, rank: 4 }).trained, 18874368);
 });
 
-test("every method on queries and values: GPT-3's slices count as Llama's own matrices do", () => {
+ledgerTests("every method on queries and values: GPT-3's slices count as Llama's own matrices do", () => {
   const d = 12288;
   const each = { lora: 2 * 4 * d, "lora-fa": 4 * d, dora: 2 * 4 * d + d }; // of a d × d matrix, with r = 4
   for (const [method, numbers] of Object.entries(each)) {
@@ -68,12 +70,12 @@ test("every method on queries and values: GPT-3's slices count as Llama's own ma
   }
 });
 
-test("QLoRA's 65B on a card of 48 GB: about 45.0 GB, as in its figure 6", () => {
+ledgerTests("QLoRA's 65B on a card of 48 GB: about 45.0 GB, as in its figure 6", () => {
   const { total } = ledgerOf({ ...settings, model: "llama-65b", rank: 64, bits: "4dq" });
   assert.ok(Math.abs(total - 45.0e9) < 0.1e9, `${total}`);
 });
 
-test("LoRA-FA keeps less than LoRA, DoRA more; checkpointing and FlashAttention keep less", () => {
+ledgerTests("LoRA-FA keeps less than LoRA, DoRA more; checkpointing and FlashAttention keep less", () => {
   const lora = bytesOf({ checkpointing: false }, "activations");
   assert.ok(bytesOf({ checkpointing: false, method: "lora-fa" }, "activations") < 0.8 * lora);
   assert.ok(bytesOf({ checkpointing: false, method: "dora" }, "activations") > lora);
@@ -81,14 +83,14 @@ test("LoRA-FA keeps less than LoRA, DoRA more; checkpointing and FlashAttention 
   assert.ok(bytesOf({ checkpointing: false, fused: true }, "activations") < lora);
 });
 
-test("a base that trains is not quantized", () => {
+ledgerTests("a base that trains is not quantized", () => {
   assert.is(ledgerOf({ ...settings, method: "full", bits: "4dq" }).bits, "16");
   assert.is(ledgerOf({ ...settings, method: "full", bits: "32" }).bits, "32");
   assert.is(bytesOf({ method: "full" }, "adapters"), 0);
 });
 
-test("large numbers in words", () => {
+ledgerTests("large numbers in words", () => {
   assert.equal([32000, 6.738e9, 4.19e6, 1.75e11].map(big), ["32,000", "6.74·10⁹", "4.19·10⁶", "175·10⁹"]);
 });
 
-test.run();
+ledgerTests.run();

@@ -1,5 +1,5 @@
 /** @file The rank dial's training: it reaches Eckart and Young's bound, and never more than r singular values leave zero. */
-import { test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   BARS,
@@ -12,6 +12,8 @@ import {
 } from "../../../notebooks/lab/page/toys/planted.ts";
 import { finish } from "../../../notebooks/lab/page/toys/training.ts";
 
+const plantedTests = suite("the rank dial");
+
 const VALUES = [3, 2.4, 1.8, 1.3, 0.9, 0.6, 0.3, 0.15];
 const settings: PlantedSettings = {
   method: "LoRA",
@@ -23,12 +25,12 @@ const settings: PlantedSettings = {
   steps: 160,
 };
 
-test("the planted update has the chosen singular values", () => {
+plantedTests("the planted update has the chosen singular values", () => {
   const values = singularValues(plantedUpdate(VALUES));
   for (const [k, σ] of values.entries()) assert.ok(Math.abs(σ - (VALUES[k] ?? 0)) < 1e-5, `${k}: ${σ}`);
 });
 
-test("before the first step ΔW is zero, whichever factor starts at zero, and for DoRA", () => {
+plantedTests("before the first step ΔW is zero, whichever factor starts at zero, and for DoRA", () => {
   for (const change of [{}, { zero: "A" }, { method: "DoRA" }] as const) {
     const { delta, errors, step } = trainPlanted(plantedUpdate(VALUES), { ...settings, ...change }).read();
     // DoRA's row is m V'/‖V'‖ with m = ‖V'‖: one rounding of the quotient and one of the product.
@@ -39,7 +41,7 @@ test("before the first step ΔW is zero, whichever factor starts at zero, and fo
 });
 
 for (const rank of [1, 2, 4, 8]) {
-  test(`rank ${rank}: training ends within 1 % of the bound, and r singular values are left`, () => {
+  plantedTests(`rank ${rank}: training ends within 1 % of the bound, and r singular values are left`, () => {
     const state = finish(trainPlanted(plantedUpdate(VALUES), { ...settings, rank }));
     const [error, least] = [state.errors.at(-1) as number, bound(VALUES, rank)];
     assert.ok(error >= least - 1e-5, `${error} is below the bound ${least}`);
@@ -51,7 +53,7 @@ for (const rank of [1, 2, 4, 8]) {
   });
 }
 
-test("rows that change in length alone: no bound for DoRA, whose magnitudes do it", () => {
+plantedTests("rows that change in length alone: no bound for DoRA, whose magnitudes do it", () => {
   const ideal = scaledRows(2);
   const least = bound(singularValues(ideal), 2);
   const error = (method: "LoRA" | "DoRA"): number =>
@@ -61,10 +63,10 @@ test("rows that change in length alone: no bound for DoRA, whose magnitudes do i
   assert.ok(error("DoRA") < 0.02, `${error("DoRA")}`);
 });
 
-test("an update of zeros has no bound to divide by", () => {
+plantedTests("an update of zeros has no bound to divide by", () => {
   assert.is(bound(Array(BARS).fill(0), 2), 0);
   const { errors } = finish(trainPlanted(plantedUpdate(Array(BARS).fill(0)), { ...settings, steps: 3 }));
   assert.ok(errors.every(Number.isFinite));
 });
 
-test.run();
+plantedTests.run();

@@ -1,7 +1,7 @@
 /** @file Quantize a block: the library's codes and errors, with a format's values or with others. */
 
 import { quantizationError, quantize } from "lowrank/quant";
-import { test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   COUNT,
@@ -13,9 +13,11 @@ import {
   weightsOf,
 } from "../../../notebooks/lab/page/toys/quantize.ts";
 
+const blockTests = suite("quantize a block");
+
 for (const book of ["int4", "fp4", "nf4"] as const) {
   for (const shape of shapes) {
-    test(`${book}, ${shape}: error, bits and numbers are those of quantize()`, () => {
+    blockTests(`${book}, ${shape}: error, bits and numbers are those of quantize()`, () => {
       const x = weightsOf(shape);
       for (const doubleQuant of [false, true]) {
         const options = { blockSize: 64, doubleQuant };
@@ -30,13 +32,13 @@ for (const book of ["int4", "fp4", "nf4"] as const) {
   }
 }
 
-test("values of one's own that are those of NF4 do what NF4 does", () => {
+blockTests("values of one's own that are those of NF4 do what NF4 does", () => {
   const x = weightsOf("normal");
   const options = { blockSize: 128, doubleQuant: false };
   assert.equal(quantizeWith(x, valuesOf("nf4"), options).restored, quantizeWith(x, "nf4", options).restored);
 });
 
-test("sixteen equal values, and none that is zero", () => {
+blockTests("sixteen equal values, and none that is zero", () => {
   for (const value of [0.25, -1, 1]) {
     const { restored, scaled, entropy } = quantizeWith(weightsOf("normal"), Array(16).fill(value), {
       blockSize: 4096,
@@ -48,7 +50,7 @@ test("sixteen equal values, and none that is zero", () => {
   }
 });
 
-test("the histogram holds every weight", () => {
+blockTests("the histogram holds every weight", () => {
   const { scaled } = quantizeWith(weightsOf("outliers"), "nf4", { blockSize: 32, doubleQuant: false });
   assert.is(
     histogram(scaled, 80).reduce((sum, count) => sum + count, 0),
@@ -56,9 +58,9 @@ test("the histogram holds every weight", () => {
   );
 });
 
-test("the median of the largest of 64 normal numbers", () => {
+blockTests("the median of the largest of 64 normal numbers", () => {
   // P(|x| < t)^64 = ½ at t = 2.55: Φ(2.55) = 0.99461, (2 · 0.99461 − 1)^64 = 0.5001.
   assert.ok(Math.abs(typicalLargest(64) - 2.55) < 0.005);
 });
 
-test.run();
+blockTests.run();

@@ -1,5 +1,5 @@
 /** @file DoRA's row: rows by hand are the equations', training reaches its target, measures are those of §3.2. */
-import { test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   byHand,
@@ -13,9 +13,11 @@ import {
 } from "../../../notebooks/lab/page/toys/row.ts";
 import { finish } from "../../../notebooks/lab/page/toys/training.ts";
 
+const rowTests = suite("DoRA's row");
+
 const near = (a: number, b: number, bound: number): void => assert.ok(Math.abs(a - b) <= bound, `${a}, ${b}`);
 
-test("an update by hand: LoRA adds it, DoRA takes its direction alone", () => {
+rowTests("an update by hand: LoRA adds it, DoRA takes its direction alone", () => {
   const { lora, dora } = byHand([-0.5, 0.5], 2);
   near(lora[0], 0.5, 1e-6);
   near(lora[1], 1.25, 1e-6);
@@ -23,7 +25,7 @@ test("an update by hand: LoRA adds it, DoRA takes its direction alone", () => {
   near(dora[0] / dora[1], 0.5 / 1.25, 1e-6);
 });
 
-test("no update and the row's own length: nothing has changed", () => {
+rowTests("no update and the row's own length: nothing has changed", () => {
   const { lora, dora } = byHand([0, 0], LENGTH);
   for (const [x, y] of [lora, dora]) {
     near(x, W0[0], 1e-6);
@@ -31,13 +33,13 @@ test("no update and the row's own length: nothing has changed", () => {
   }
 });
 
-test("where the update takes the whole row away, DoRA's row is zero and no NaN", () => {
+rowTests("where the update takes the whole row away, DoRA's row is zero and no NaN", () => {
   const { dora } = byHand([-W0[0], -W0[1]], 1);
   assert.equal(dora, [0, 0]);
   assert.equal(changeOf(dora), { magnitude: LENGTH, direction: 1 });
 });
 
-test("a row that is turned changes in direction alone, one that is longer in magnitude alone", () => {
+rowTests("a row that is turned changes in direction alone, one that is longer in magnitude alone", () => {
   const quarter = changeOf(turned(90, 1));
   near(quarter.magnitude, 0, 1e-12);
   near(quarter.direction, 1, 1e-12);
@@ -46,7 +48,7 @@ test("a row that is turned changes in direction alone, one that is longer in mag
   near(longer.direction, 0, 1e-12);
 });
 
-test("every method starts at w0 and comes near its target", () => {
+rowTests("every method starts at w0 and comes near its target", () => {
   const target = turned(50, 1.2);
   const paths = finish(trainRow(target));
   for (const method of methods) {
@@ -57,4 +59,4 @@ test("every method starts at w0 and comes near its target", () => {
   }
 });
 
-test.run();
+rowTests.run();

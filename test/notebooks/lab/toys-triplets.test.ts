@@ -1,5 +1,5 @@
 /** @file The lives of triplets: the budget holds, the best allocation is found, and returns are seen. */
-import { test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { finish } from "../../../notebooks/lab/page/toys/training.ts";
 import {
@@ -12,9 +12,11 @@ import {
   trainTriplets,
 } from "../../../notebooks/lab/page/toys/triplets.ts";
 
+const livesTests = suite("the lives of triplets");
+
 const settings: LivesSettings = { budget: 15, warmup: 25, final: 60, gamma: 0.02, measure: "smoothed" };
 
-test("with a budget of what is needed, every matrix gets the rank that it needs", () => {
+livesTests("with a budget of what is needed, every matrix gets the rank that it needs", () => {
   const { moments } = finish(trainTriplets(settings));
   assert.is(moments.length, STEPS + 1);
   const ranks = moments[STEPS].lambda.map((values) => values.filter((λ) => λ !== 0).length);
@@ -33,12 +35,12 @@ test("with a budget of what is needed, every matrix gets the rank that it needs"
   assert.ok(returns.length > 0);
 });
 
-test("a smaller budget leaves at least what Eckart and Young say", () => {
+livesTests("a smaller budget leaves at least what Eckart and Young say", () => {
   const { moments } = finish(trainTriplets({ ...settings, budget: 6 }));
   assert.ok(moments[STEPS].error >= leastError(6) - 1e-5);
 });
 
-test("every corner of the controls is a schedule", () => {
+livesTests("every corner of the controls is a schedule", () => {
   for (const warmup of [0, 80])
     for (const final of [0, 75])
       for (const budget of [3, INITIAL]) {
@@ -48,9 +50,9 @@ test("every corner of the controls is a schedule", () => {
       }
 });
 
-test("the least error", () => {
+livesTests("the least error", () => {
   assert.is(leastError(15), 0);
   assert.ok(Math.abs(leastError(0) - 1) < 1e-12);
 });
 
-test.run();
+livesTests.run();

@@ -3,7 +3,7 @@
 import { parameter, tensor } from "lowrank/autograd";
 import { random, scope } from "lowrank/core";
 import { SGD } from "lowrank/nn";
-import { test } from "uvu";
+import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { finish, onLoops } from "../../../notebooks/lab/page/toys/training.ts";
 import {
@@ -15,7 +15,9 @@ import {
   train,
 } from "../../../notebooks/lab/page/toys/two-rates.ts";
 
-test("two numbers are enough: f after ten steps of SGD with a group for each rate", () => {
+const ratesTests = suite("the landscape of two rates");
+
+ratesTests("two numbers are enough: f after ten steps of SGD with a group for each rate", () => {
   const [n, rateA, rateB] = [50, 0.01, 0.4];
   const x = random(1).normal(n);
   const start = random(2).normal(n, 0, 1 / Math.sqrt(n));
@@ -47,7 +49,7 @@ test("two numbers are enough: f after ten steps of SGD with a group for each rat
   assert.ok(Math.abs(train({ ax, xx }, rateA, rateB, 10).f - f) < 1e-5, `${f}`);
 });
 
-test("the three terms add up to the change of f", () => {
+ratesTests("the three terms add up to the change of f", () => {
   for (const draw of drawsOf(100)) {
     const [before, after] = [3, 4].map((steps) => train(draw, 0.005, 0.3, steps));
     const change = after.terms.reduce((sum, term) => sum + term, 0);
@@ -55,14 +57,14 @@ test("the three terms add up to the change of f", () => {
   }
 });
 
-test("‖x‖² is about n, and no step is taken through a while b is zero", () => {
+ratesTests("‖x‖² is about n, and no step is taken through a while b is zero", () => {
   for (const draw of drawsOf(800)) {
     assert.ok(Math.abs(draw.xx / 800 - 1) < 0.25); // five deviations of √(2/800)
     assert.is(Math.abs(train(draw, 0.1, 0.1, 1).terms[0]), 0);
   }
 });
 
-test("the map is that of its places, and large rates diverge", () => {
+ratesTests("the map is that of its places, and large rates diverge", () => {
   const { losses, rows } = finish(landscape(25, 5));
   assert.is(rows, AXIS.count);
   assert.is(losses[AXIS.count - 1], Number.POSITIVE_INFINITY);
@@ -72,4 +74,4 @@ test("the map is that of its places, and large rates diverge", () => {
   assert.ok(losses[at] < 0.5);
 });
 
-test.run();
+ratesTests.run();
