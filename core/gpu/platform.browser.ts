@@ -25,7 +25,7 @@ export async function loadLibrary({ worker }: LoadGpuOptions): Promise<void> {
   library ??= await importLibrary();
   if (!worker) return;
   try {
-    openBridge = await startBridges(worker);
+    openBridge = await startBridges(worker as () => Worker);
   } catch (error) {
     openBridge = () => {
       throw error instanceof SessionError ? error : new SessionError("absent", (error as Error).message);

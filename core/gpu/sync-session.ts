@@ -13,11 +13,12 @@ export type GpuMode = "webgpu" | "webgl2" | "headlessgl" | "webasm" | "cpu";
 export interface LoadGpuOptions {
   /**
    * Starts a worker whose program calls `serveWebGpu`, for a program that runs in a worker of a cross-origin isolated
-   * page: it may wait for that worker, and `gpu:webgpu` works in it.
+   * page: it may wait for that worker, and `gpu:webgpu` works in it. What it returns is a `Worker`, which types without
+   * those of the DOM do not know.
    *
    * @default no WebGPU in a browser
    */
-  readonly worker?: () => Worker;
+  readonly worker?: () => { postMessage(message: unknown): void; terminate(): void };
 }
 
 /**
