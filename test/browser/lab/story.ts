@@ -78,17 +78,18 @@ export function storyChecks(open: () => Promise<Visit>): Check[] {
     {
       name: "lab: an address opens the page with its controls",
       async holds() {
-        const { page } = await visit();
-        const hash = new URL(page.url()).hash;
-        const fresh = await open();
-        await fresh.page.goto(`${fresh.page.url().split("#")[0]}${hash}`);
-        await fresh.page.reload();
-        const isThree = fresh.page.waitForFunction(
-          () => document.querySelector<HTMLInputElement>('input[name="rank"]')?.value === "3",
+        const { page, close } = await open();
+        const address = page.url().split("#")[0];
+        await page.goto("about:blank"); // so that the page is loaded again
+        await page.goto(`${address}#method=dora&rank=3`);
+        const isSet = page.waitForFunction(
+          () =>
+            document.querySelector<HTMLInputElement>('input[name="rank"]')?.value === "3" &&
+            document.querySelector<HTMLSelectElement>('select[name="method"]')?.value === "dora",
           undefined,
           { timeout: 20_000 },
         );
-        await isThree.finally(fresh.close); // the markup is there before the program that reads the address
+        await isSet.finally(close); // the markup is there before the program that reads the address
         return undefined;
       },
     },
