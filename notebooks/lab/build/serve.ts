@@ -12,7 +12,8 @@ export const isolation = {
 /** Serves the file at `path` under "/", on a free port, until closed. It is read anew for each request. */
 export async function servePage(path: string): Promise<{ readonly url: string; readonly server: Server }> {
   const server = createServer(async ({ method, url = "/" }, response) => {
-    if (!["GET", "HEAD"].includes(method ?? "") || url.split("?")[0] !== "/") return void response.writeHead(404).end();
+    if (!["GET", "HEAD"].includes(method ?? "") || url.split("?")[0] !== "/")
+      return void response.writeHead(404).end();
     try {
       const body = await readFile(path);
       const headers = { ...isolation, "Content-Type": "text/html", "Cache-Control": "no-store" };

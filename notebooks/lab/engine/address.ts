@@ -1,18 +1,17 @@
-/** @file The controls in the page's address: those that differ from the first ones, as a query string. */
+/** @file The controls in the page's address, after the #: all of them, so that a link means the same when defaults change. */
 import { firstControls } from "./controls.ts";
 import type { Controls } from "./types.ts";
 
 /** A pasted text of more characters than this is left out of the address. */
-export const LONGEST_IN_ADDRESS = 2000;
+const LONGEST_IN_ADDRESS = 2000;
 
-/** "method=dora&rank=8", empty for the first controls. */
-export function toAddress(controls: Controls): string {
-  const changed = Object.entries(controls).filter(([name, value]) => {
-    if (name === "text")
-      return controls.target === "own" && value.length <= LONGEST_IN_ADDRESS && value !== "";
-    return value !== firstControls[name as keyof Controls];
-  });
-  return new URLSearchParams(changed.map(([name, value]) => [name, String(value)])).toString();
+/** "#target=moby-dick&method=lora&…"; a pasted text only when it is short. */
+export function addressOf(controls: Controls): string {
+  const { text } = controls;
+  const fields = Object.entries(controls)
+    .filter(([name]) => name !== "text" || (controls.target === "own" && text.length <= LONGEST_IN_ADDRESS))
+    .map(([name, value]) => [name, String(value)]);
+  return `#${new URLSearchParams(fields)}`;
 }
 
 /**

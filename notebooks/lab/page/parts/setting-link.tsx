@@ -1,7 +1,7 @@
 /** @file A link of the text that sets controls: its address opens the page with them, a click sets them here. */
 import type { ComponentChildren } from "preact";
+import { addressOf } from "../../engine/address.ts";
 import type { Controls } from "../../engine/types.ts";
-import { addressOf } from "../state/address.ts";
 import { useLab } from "../state/lab.ts";
 
 export function Choose({

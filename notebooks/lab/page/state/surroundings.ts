@@ -1,8 +1,8 @@
 /** @file What is around the page: its address, which holds the controls, and whether its tab is shown. */
 import { effect } from "@preact/signals";
-import { fromAddress } from "../../engine/address.ts";
+import { addressOf, fromAddress } from "../../engine/address.ts";
 import type { Controls } from "../../engine/types.ts";
-import { addressOf, hasControls } from "./address.ts";
+import { hasControls } from "./address.ts";
 import { same } from "./changes.ts";
 import type { Lab } from "./lab.ts";
 
