@@ -18,12 +18,9 @@ import { lookAt } from "./look.ts";
 import { type MergeState, mergeRun, unmergeRun } from "./merge.ts";
 import { answered, Refusal, sentenceOf } from "./refusal.ts";
 import { openRun, type Run, releaseRun, stepRun, stopIfDiverged } from "./run.ts";
-import { type Controls, type Engine, MEASURE_EVERY, type Measured, type Opened } from "./types.ts";
+import { type Controls, type Engine, MEASURE_EVERY, type Measured, MOST_RUNS, type Opened } from "./types.ts";
 import { spectraOf } from "./update.ts";
 import { continuation } from "./write.ts";
-
-/** Runs that keep their models. */
-const MOST_RUNS = 3;
 
 /** What the engine holds once it has started. */
 interface Started {

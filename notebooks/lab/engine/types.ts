@@ -160,6 +160,9 @@ export interface Merged {
   readonly restored: boolean | null;
 }
 
+/** Runs that keep their models in the engine; earlier ones keep their numbers. */
+export const MOST_RUNS = 3;
+
 /** Steps between two measurements, after the first. */
 export const MEASURE_EVERY = 10;
 

@@ -80,8 +80,7 @@ export function storyChecks(open: () => Promise<Visit>): Check[] {
       async holds() {
         const { page, close } = await open();
         const address = page.url().split("#")[0];
-        await page.goto("about:blank"); // so that the page is loaded again
-        await page.goto(`${address}#method=dora&rank=3`);
+        await page.goto(`${address}#method=dora&rank=3`); // while the program begins
         const isSet = page.waitForFunction(
           () =>
             document.querySelector<HTMLInputElement>('input[name="rank"]')?.value === "3" &&

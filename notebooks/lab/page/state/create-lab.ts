@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import { fromAddress } from "../../engine/address.ts";
 import { checkControls } from "../../engine/controls.ts";
 import { sentenceOf } from "../../engine/refusal.ts";
-import type { Controls, DeviceChoice, Started } from "../../engine/types.ts";
+import { type Controls, type DeviceChoice, MOST_RUNS, type Started } from "../../engine/types.ts";
 import type { PageData } from "../data.ts";
 import { hasControls } from "./address.ts";
 import { effective, partOf, same, suggestedWith } from "./changes.ts";
@@ -17,8 +17,6 @@ const SETTLE = 250;
 /** Shortest time between two looks at a matrix while a run trains, in milliseconds. */
 const LOOK_PERIOD = 500;
 
-/** Runs that keep their models in the engine. */
-const MOST_RUNS = 3;
 const GIVEN_BACK = "Only three runs keep their models. This one keeps its numbers; Start trains it again.";
 
 export function createLab(data: PageData): Lab {

@@ -8,6 +8,9 @@ import type { Lab } from "./lab.ts";
 
 /** Keeps the address and the controls alike; a run waits while the tab is hidden. */
 export function follow(lab: Lab, defaults: Controls): void {
+  // A link may have been followed in the markup, before the program listened.
+  const linked = hasControls() ? fromAddress(location.hash) : lab.controls.value;
+  if (!same(linked, lab.controls.value)) lab.set(linked);
   effect(() => {
     if (hasControls() || !same(lab.controls.value, defaults))
       history.replaceState(null, "", addressOf(lab.controls.value));
