@@ -38,6 +38,7 @@ export function createLab(data: PageData): Lab {
   const named = computed(() => runs.value.map((run) => ({ run, title: run.title, color: run.color })));
 
   let opening = 0;
+  let resetting: Promise<Run | null> | null = null;
   let numbers = 0;
   let settle: ReturnType<typeof setTimeout> | undefined;
   let lookedAt = 0;
@@ -111,10 +112,25 @@ export function createLab(data: PageData): Lab {
     return run;
   }
 
-  /** The run of the controls as they are, which can go on; null when there can be none. */
-  async function runnable(): Promise<Run | null> {
+  /**
+   * The run of the controls as they are, with its model; null when there can be none. Where another is on its way, it is that
+   * one: what is pressed after Reset is meant for the new run.
+   */
+  async function withModel(): Promise<Run | null> {
+    if (resetting) {
+      const mine = opening;
+      const begun = await resetting;
+      if (mine === opening) return begun; // else the controls were changed meanwhile
+    }
     const run = current.value;
-    if (run.number === 0 || run.ended.value !== null || !same(run.controls, controls.value)) return open();
+    const isOfControls = run.number > 0 && run.ended.value === null && same(run.controls, controls.value);
+    return isOfControls ? run : open();
+  }
+
+  /** That run when it can make a step; a new one where it is finished. */
+  async function runnable(): Promise<Run | null> {
+    const run = await withModel();
+    if (!run) return null;
     if (isFinished(run)) return open(true);
     if (run.merged.value?.isMerged)
       return refuse("The adapter is merged into the weights; unmerge it to train on.");
@@ -162,8 +178,7 @@ export function createLab(data: PageData): Lab {
   }
 
   async function setMerged(to: boolean): Promise<void> {
-    let run: Run | null = current.value;
-    if (run.number === 0 || run.ended.value) run = await open();
+    const run = to ? await withModel() : current.value;
     if (!run) return;
     isRunning.value = false;
     const { id } = run.opened;
@@ -228,7 +243,10 @@ export function createLab(data: PageData): Lab {
     reset() {
       isRunning.value = false;
       message.value = null;
-      void open(true);
+      const mine = open(true).finally(() => {
+        if (resetting === mine) resetting = null;
+      });
+      resetting = mine;
     },
     select(run) {
       isRunning.value = false;
@@ -251,7 +269,7 @@ export function createLab(data: PageData): Lab {
     merge: () => setMerged(true),
     unmerge: () => setMerged(false),
     async write(prompt) {
-      const run = current.value.number === 0 || current.value.ended.value ? await open() : current.value;
+      const run = await withModel();
       if (!run) return;
       const answer = await ask((engine) => engine.write(run.opened.id, prompt));
       if (answer) written.value = { prompt, ...answer, step: stepOf(run) };
