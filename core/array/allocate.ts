@@ -12,7 +12,7 @@ export function allocate<T>(bytes: number, make: () => T): T {
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new DeviceError(
-      `memory: no room for an array of ${mebibytes(bytes)} MiB (${error.message}). Use smaller batches, shorter ` +
+      `memory: no room for an array of ${sizeOf(bytes)} (${error.message}). Use smaller batches, shorter ` +
         "sequences or checkpoint(); put scope() around each step, so that its temporaries are given back",
       { cause: error },
     );
@@ -31,5 +31,7 @@ export const allocateDoubles = (length: number): Float64Array<ArrayBuffer> =>
 export const allocateBytes = (length: number): Uint8Array<ArrayBuffer> =>
   allocate(length, () => new Uint8Array(length));
 
-const mebibytes = (bytes: number): string =>
-  (bytes / 2 ** 20).toLocaleString("en", { maximumFractionDigits: 1 });
+function sizeOf(bytes: number): string {
+  const shown = (number: number): string => number.toLocaleString("en", { maximumFractionDigits: 1 });
+  return bytes < 2 ** 20 ? `${shown(bytes / 2 ** 10)} KiB` : `${shown(bytes / 2 ** 20)} MiB`;
+}

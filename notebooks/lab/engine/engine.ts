@@ -152,7 +152,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
     },
 
     async step(id) {
-      return answered(() => {
+      const answer = answered(() => {
         const run = runOf(id);
         if (merges.has(id))
           throw new Refusal("Step: the run is merged, and its adapters train only apart; unmerge first.");
@@ -160,6 +160,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
         const isDue = run.step % MEASURE_EVERY === 0 || run.step === 1 || run.step === run.controls.steps;
         return { stepped, measured: isDue ? measureStep(run) : null };
       });
+      return "refused" in answer ? { ...answer, canRetry: runs.get(id)?.stopped === null } : answer;
     },
 
     async look(id, matrix) {

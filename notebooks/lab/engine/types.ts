@@ -172,6 +172,8 @@ export const REPETITION_PENALTY = 1.3;
 /** A refusal: one sentence for the visitor. Nothing of earlier runs is lost. */
 export interface Refused {
   readonly refused: string;
+  /** Of a step: the run is as it was before it, and can be asked again. */
+  readonly canRetry?: boolean;
 }
 
 /** The engine, as the page calls it through Comlink. Every method answers with `Refused` where it cannot do what is asked. */

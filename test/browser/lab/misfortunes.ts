@@ -35,7 +35,7 @@ const AT_WILL = `{
   let isFull = false;
   Float32Array = new Proxy(Float32Array, {
     construct(target, values, as) {
-      if (isFull && values[0] > 1000) throw new RangeError("Array buffer allocation failed");
+      if (isFull && values[0] >= 512) throw new RangeError("Array buffer allocation failed");
       return Reflect.construct(target, values, as);
     },
   });
@@ -111,6 +111,26 @@ export function misfortuneChecks(open: (options: VisitOptions) => Promise<Visit>
         await stepOnce(page);
         expect(isSentence(sentence) && /memory/.test(sentence), `it says: ${sentence}`);
         expect((await rows(page)) >= before, `${before} runs before, ${await rows(page)} after`);
+        return sentence;
+      },
+    },
+    {
+      name: "lab: memory refused in a step: a sentence, and the same run takes it when there is memory again",
+      async holds() {
+        const page = await shared();
+        await stepOnce(page);
+        await page.click('[data-part="reset"]'); // later steps take the arrays of the first again
+        await page.waitForFunction(
+          () => !/^\s*Step [1-9]/.test(document.querySelector(".where")?.textContent ?? ""),
+        );
+        await page.evaluate(() => document.querySelector("table.runs [aria-current]")?.classList.add("this"));
+        await tell(page, "full");
+        await page.click('[data-part="step"]');
+        const sentence = await refused(page);
+        await tell(page, "free");
+        await stepOnce(page);
+        expect(isSentence(sentence) && /memory/.test(sentence), `it says: ${sentence}`);
+        expect((await page.locator("table.runs .this[aria-current]").count()) === 1, "it is another run");
         return sentence;
       },
     },

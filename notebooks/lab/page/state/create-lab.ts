@@ -138,9 +138,14 @@ export function createLab(data: PageData): Lab {
   }
 
   async function advance(run: Run): Promise<boolean> {
-    const answer = await ask((engine) => engine.step(run.opened.id));
+    let canRetry = false; // as where the browser had no memory for this step
+    const answer = await ask(async (engine) => {
+      const given = await engine.step(run.opened.id);
+      if ("refused" in given) canRetry = given.canRetry === true;
+      return given;
+    });
     if (!answer) {
-      run.ended.value ??= message.value?.text ?? "This run has stopped.";
+      if (!canRetry) run.ended.value ??= message.value?.text ?? "This run has stopped.";
       return false;
     }
     const { stepped, measured } = answer;
