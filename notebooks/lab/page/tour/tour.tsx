@@ -45,8 +45,12 @@ function CardOf({ at, onMove }: CardProps) {
   }, [at]);
 
   useEffect(() => {
-    if (done && !wasDone.current) lab.pause(); // the card has what it asked for
+    const isNew = done && !wasDone.current;
     wasDone.current = done;
+    if (!isNew) return;
+    lab.pause(); // the card has what it asked for
+    const later = setTimeout(() => isCut(cards[at]) && show(cards[at]), REDRAWN);
+    return () => clearTimeout(later);
   }, [done]);
 
   return (
@@ -100,15 +104,32 @@ function CardOf({ at, onMove }: CardProps) {
   );
 }
 
-/** Lights the part of the page that a card is about and its control, until the function that it returns is called. */
-function light({ part, control }: (typeof cards)[number]): () => void {
-  const find = (name: string): Element[] => [...document.querySelectorAll(`[data-part="${name}"]`)];
-  const [parts, controls] = [find(part), find(control)];
+/** Until pictures above the card's have been drawn anew and may have grown, in milliseconds. */
+const REDRAWN = 800;
+
+type Card = (typeof cards)[number];
+
+const find = (name: string): Element[] => [...document.querySelectorAll(`[data-part="${name}"]`)];
+
+/** Scrolls to the part of the page that a card is about. */
+function show({ part }: Card): void {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  find(part)[0]?.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+}
+
+/** Whether the upper edge of that part has left the screen, and the rest has not. */
+function isCut({ part }: Card): boolean {
+  const box = find(part)[0]?.getBoundingClientRect();
+  return box !== undefined && box.top < 0 && box.bottom > 0;
+}
+
+/** Lights that part and its control, until the function that it returns is called. */
+function light(card: Card): () => void {
+  const [parts, controls] = [find(card.part), find(card.control)];
   for (const element of parts) element.classList.add("lit");
   for (const element of controls) element.classList.add("lit-control");
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   controls[0]?.closest(".panel")?.scrollTo({ top: (controls[0] as HTMLElement).offsetTop - 200 });
-  parts[0]?.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+  show(card);
   return () => {
     for (const element of parts) element.classList.remove("lit");
     for (const element of controls) element.classList.remove("lit-control");
