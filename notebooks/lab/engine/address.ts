@@ -3,7 +3,7 @@ import { firstControls } from "./controls.ts";
 import type { Controls } from "./types.ts";
 
 /** A pasted text of more characters than this is left out of the address. */
-const LONGEST_IN_ADDRESS = 2000;
+export const LONGEST_IN_ADDRESS = 30_000;
 
 /** "#target=moby-dick&method=lora&…"; a pasted text only when it is short. */
 export function addressOf(controls: Controls): string {

@@ -135,7 +135,7 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
       }
     },
 
-    async open(controls: Controls) {
+    async open(controls: Controls, replaced: readonly number[] = []) {
       return answered(() => {
         const { base, domains } = ready();
         checkControls(controls);
@@ -145,9 +145,10 @@ export function createEngine(gpu: LoadGpuOptions = {}): Engine {
         const run = openRun(last + 1, controls, base, domain);
         const opened = openedOf(run);
         last++;
+        for (const id of replaced) drop(id);
         for (const id of [...runs.keys()].slice(0, Math.max(0, runs.size + 1 - MOST_RUNS))) drop(id);
         runs.set(run.id, run);
-        return opened;
+        return { ...opened, alive: [...runs.keys()] };
       });
     },
 

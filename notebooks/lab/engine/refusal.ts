@@ -32,11 +32,11 @@ export function answered<T>(act: () => T): T | Refused {
 const fromBelow: readonly (readonly [RegExp, (reason: string) => string])[] = [
   [
     /no room for an array of (\S+ \w+)/,
-    (size) => `The browser gave no more memory, not even ${size}; close a run or take a smaller rank.`,
+    (size) => `The browser gave no more memory, not even ${size}; remove a run or take a smaller rank.`,
   ],
   [
     /out of memory|allocation failed|invalid (?:typed )?array (?:buffer )?length/i,
-    (reason) => `The browser gave no more memory (${reason}); close a run or take a smaller rank.`,
+    (reason) => `The browser gave no more memory (${reason}); remove a run or take a smaller rank.`,
   ],
   [
     /^cpu: no WebAssembly memory of (\d+ MiB)/,

@@ -53,7 +53,8 @@ export interface Controls {
   readonly steps: number;
 }
 
-export type DeviceChoice = "cpu" | "gpu:webgl2" | "gpu:webgpu";
+export const deviceNames = ["cpu", "gpu:webgl2", "gpu:webgpu"] as const;
+export type DeviceChoice = (typeof deviceNames)[number];
 
 /** One of the model's adapted matrices. */
 export interface Matrix {
@@ -184,8 +185,14 @@ export interface Engine {
     texts: Readonly<Record<string, string>>,
     device: DeviceChoice,
   ): Promise<Started | Refused>;
-  /** A new run beside the others; it becomes the current one. At most three runs keep their models; older ones keep their results. */
-  open(controls: Controls): Promise<Opened | Refused>;
+  /**
+   * A new run beside the others, in the place of those that it replaces. At most three runs keep their models: the oldest give
+   * theirs back. `alive` has the runs with a model, the new one among them; when it is refused, all are as they were.
+   */
+  open(
+    controls: Controls,
+    replaced?: readonly number[],
+  ): Promise<(Opened & { readonly alive: readonly number[] }) | Refused>;
   /** One step of a run; measures when the step is due. A loss that is no number stops the run. */
   step(id: number): Promise<{ readonly stepped: Stepped; readonly measured: Measured | null } | Refused>;
   look(id: number, matrix: string): Promise<Looked | Refused>;

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { render } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ControlPanel } from "./controls/controls.tsx";
 import { Said, Transport } from "./controls/transport.tsx";
 import type { PageData } from "./data.ts";
@@ -38,11 +38,22 @@ interface PageProps {
   readonly kept?: readonly Element[];
 }
 
+/** Keeps the panel's height in the style sheet: on a narrow screen the tour's card stands above it. */
+function tellHeight(panel: HTMLElement): () => void {
+  const observer = new ResizeObserver(() =>
+    document.documentElement.style.setProperty("--panel-height", `${panel.offsetHeight}px`),
+  );
+  observer.observe(panel);
+  return () => observer.disconnect();
+}
+
 export function Page({ data, kept = [] }: PageProps) {
   const lab = useMemo(() => createLab(data), [data]);
   const card = useSignal<number | null>(null);
   const [isOpen, setOpen] = useState(false);
+  const panel = useRef<HTMLElement>(null);
   useEffect(() => lab.begin(), [lab]);
+  useEffect(() => tellHeight(panel.current as HTMLElement), []);
   return (
     <LabProvider value={lab}>
       <ToControls />
@@ -66,18 +77,19 @@ export function Page({ data, kept = [] }: PageProps) {
             </Later>
           ))}
         </main>
-        <aside class={isOpen ? "panel open" : "panel"} aria-label="Controls">
+        <aside ref={panel} class={isOpen ? "panel open" : "panel"} aria-label="Controls">
           <Said />
-          <Transport />
-          <button
-            type="button"
-            class="plain opener"
-            aria-expanded={isOpen}
-            aria-controls="controls"
-            onClick={() => setOpen(!isOpen)}
-          >
-            {isOpen ? "Hide the controls" : "Controls"}
-          </button>
+          <Transport>
+            <button
+              type="button"
+              class="plain opener"
+              aria-expanded={isOpen}
+              aria-controls="controls"
+              onClick={() => setOpen(!isOpen)}
+            >
+              {isOpen ? "Hide the controls" : "Controls"}
+            </button>
+          </Transport>
           <div id="controls">
             <ControlPanel />
           </div>

@@ -85,14 +85,16 @@ function spoilWorkers(program: string): void {
   Object.assign(globalThis, { Worker: Kept, workers });
 }
 
-/** Clicks Step, and waits until the page shows a step or a refusal. @throws Error with the refusal */
+/** Clicks Step, and waits until the page shows that step or a refusal. @throws Error with the refusal */
 export async function stepOnce(page: Page): Promise<void> {
+  const before = await page.locator(".where").textContent();
   await page.click('[data-part="step"]');
-  await page.waitForFunction(
-    () =>
-      document.querySelector(".said.refused:not([hidden])") ||
-      /^\s*Step [1-9]/.test(document.querySelector(".where")?.textContent ?? ""),
-  );
+  await page.waitForFunction((earlier) => {
+    const now = document.querySelector(".where")?.textContent ?? "";
+    return (
+      document.querySelector(".said.refused:not([hidden])") || (now !== earlier && /^\s*Step [1-9]/.test(now))
+    );
+  }, before);
   const said = await refusalIn(page);
   expect(said === "", said);
 }

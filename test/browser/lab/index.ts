@@ -13,6 +13,7 @@ import { keptChecks } from "./kept.ts";
 import { lawChecks } from "./law.ts";
 import { lookChecks } from "./looks.ts";
 import { misfortuneChecks } from "./misfortunes.ts";
+import { orderChecks } from "./order.ts";
 import { servedChecks } from "./served.ts";
 import { storyChecks } from "./story.ts";
 
@@ -34,6 +35,7 @@ export async function checkLab(
         ...lookChecks((options) => visit(browser, href, options), "out/screenshots"),
         ...handChecks(() => visit(browser, href)),
         ...keptChecks(() => visit(browser, href)),
+        ...orderChecks((options) => visit(browser, href, options)),
         ...misfortuneChecks((options) => visit(browser, href, options)),
         ...servedChecks(() => visit(browser, url)),
         ...lawChecks({

@@ -30,7 +30,7 @@ const fromTheStart = {
 } as const;
 
 /** Those that a message brings. A worker without WebGL 2 is one in any case. */
-const AT_WILL = `{
+export const AT_WILL = `{
   OffscreenCanvas.prototype.getContext = () => null;
   let isFull = false;
   Float32Array = new Proxy(Float32Array, {
@@ -50,7 +50,7 @@ const AT_WILL = `{
 const isSentence = (text: string): boolean =>
   /^[A-Zα-ω"].{20,300}[.]$/su.test(text) && !/undefined|LOWRANK_|\n/.test(text);
 
-const tell = (page: Page, word: "full" | "free" | "fail"): Promise<void> =>
+export const tell = (page: Page, word: "full" | "free" | "fail"): Promise<void> =>
   page.evaluate((said) => {
     (globalThis as unknown as { workers: Worker[] }).workers.at(-1)?.postMessage(said);
   }, word);

@@ -40,7 +40,7 @@ async function withArrays<T>(
 }
 
 const SENTENCE =
-  /The browser gave no more memory(, not even [1-9][\d.]* [KM]iB| \(Array buffer allocation failed\)); close a run or take a smaller rank\.$/;
+  /The browser gave no more memory(, not even [1-9][\d.]* [KM]iB| \(Array buffer allocation failed\)); remove a run or take a smaller rank\.$/;
 
 memory("a run that cannot be opened leaves the others as they are", async ({ engine }) => {
   const alone = given(await engine.open(controlsOf("lora"))).id;
@@ -148,7 +148,7 @@ memory("browsers' words for it become one sentence", () => {
   ])
     assert.match(
       sentenceOf(new RangeError(words)),
-      /^The browser gave no more memory \([^;]*\); close a run or take a smaller rank\.$/,
+      /^The browser gave no more memory \([^;]*\); remove a run or take a smaller rank\.$/,
     );
 });
 

@@ -57,4 +57,19 @@ pageTests("a pasted text tells two runs apart only where it is trained on", () =
   assert.not.ok(same({ ...firstControls, target: "own" }, { ...other, target: "own" }));
 });
 
+pageTests("what a method or a format does not use tells no runs apart; what it uses does", () => {
+  const full = { ...firstControls, method: "full" } as const;
+  assert.ok(same(full, { ...full, rank: 64, alpha: 1, ratio: 2, place: "qv" }));
+  assert.not.ok(same(full, { ...full, rate: 1 }));
+  assert.ok(same(firstControls, { ...firstControls, ratio: 3, blockSize: 128, doubleQuant: true }));
+  const quantized = { ...firstControls, format: "nf4" } as const;
+  assert.not.ok(same(quantized, { ...quantized, blockSize: 128 }));
+  assert.not.ok(same(firstControls, { ...firstControls, rank: 5 }));
+});
+
+pageTests("from a method that there is not, a choice of one that there is", () => {
+  const wrong = { ...firstControls, method: "lora-plus" as "lora" };
+  checkControls({ ...wrong, ...suggestedWith({ method: "dora" }, wrong), method: "dora" });
+});
+
 pageTests.run();

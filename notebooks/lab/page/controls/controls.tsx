@@ -1,5 +1,6 @@
 /** @file The controls of a run. A change opens a new run beside the others. */
 
+import { LONGEST_IN_ADDRESS } from "../../engine/address.ts";
 import { useLab } from "../state/lab.ts";
 import {
   deviceTitles,
@@ -42,6 +43,11 @@ export function ControlPanel() {
             value={now.text}
             onChange={(event) => set({ text: event.currentTarget.value })}
           />
+          {now.text.length > LONGEST_IN_ADDRESS && (
+            <p class="hint">
+              A text as long as this is not part of the page's address: a link leaves it out.
+            </p>
+          )}
         </div>
       )}
       <Choice

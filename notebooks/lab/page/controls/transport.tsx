@@ -1,11 +1,12 @@
 /** @file Start, one step, reset, speed; and where the run is. */
+import type { ComponentChildren } from "preact";
 import { nats } from "../parts/format.ts";
+import { speeds } from "../state/address.ts";
 import { useLab } from "../state/lab.ts";
 import { lastMeasured, stepOf } from "../state/run.ts";
 
-const speeds = { "as fast as it goes": 0, "5 steps a second": 200, "1 step a second": 1000 } as const;
-
-export function Transport() {
+/** `children`: what stands beside its buttons. */
+export function Transport({ children }: { readonly children?: ComponentChildren }) {
   const lab = useLab();
   const run = lab.current.value;
   const { isRunning, busy } = lab;
@@ -28,6 +29,7 @@ export function Transport() {
         <button type="button" data-part="reset" class="secondary outline" onClick={lab.reset}>
           Reset
         </button>
+        {children}
       </div>
       <progress value={step} max={run.controls.steps} aria-label={`Step ${step} of ${run.controls.steps}`} />
       <p class="where">

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { addressOf } from "../../engine/address.ts";
 import type { Controls } from "../../engine/types.ts";
+import { suggestedWith } from "../state/changes.ts";
 import { useLab } from "../state/lab.ts";
 
 export function Choose({
@@ -17,7 +18,7 @@ export function Choose({
   return (
     <a
       class="set"
-      href={addressOf({ ...now, ...to })}
+      href={addressOf({ ...now, ...suggestedWith(to, now), ...to })}
       aria-current={isSet || undefined}
       onClick={(event) => {
         if (event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -9,7 +9,7 @@ import { Plotted } from "../parts/plotted.tsx";
 import { Choose } from "../parts/setting-link.tsx";
 import { useLab } from "../state/lab.ts";
 import { formatTitles } from "../state/names.ts";
-import { lastMeasured } from "../state/run.ts";
+import { isAlive, lastMeasured } from "../state/run.ts";
 import { QuantizeBlock } from "../toys/index.ts";
 import { histogram, quantizeWith, valuesOf } from "../toys/quantize.ts";
 import { Figure } from "./merging.tsx";
@@ -105,7 +105,7 @@ function Losses() {
           <button
             type="button"
             data-part="merge-4-button"
-            disabled={run.merged.value?.isMerged || lab.busy.value !== null}
+            disabled={(isAlive(run) && run.merged.value?.isMerged) || lab.busy.value !== null}
             onClick={() => void lab.merge()}
           >
             Merge into {formatTitles[format]}
@@ -120,9 +120,9 @@ function Losses() {
         />
         {format !== "float32" && (
           <Figure
-            name={`Base in ${formatTitles[format]}`}
+            name={`${run.controls.method === "loftq" ? "LoftQ's start" : "Base"} in ${formatTitles[format]}`}
             value={nats(run.opened.before.learned)}
-            note="before adapting"
+            note="before training"
           />
         )}
         <Figure name="Adapted" value={nats(now.learned)} note={`after step ${now.step}`} />

@@ -40,9 +40,8 @@ export function Memory() {
   const named = lab.named.value;
   const current = lab.current.value;
   const [ofAll, setAll] = useState(false);
-  const chosen = ofAll
-    ? named.filter(({ run }) => run.isShown.value)
-    : named.filter(({ run }) => run === current);
+  const shown = ofAll ? named.filter(({ run }) => run.isShown.value) : [];
+  const chosen = shown.length > 0 ? shown : named.filter(({ run }) => run === current);
   const rows = chosen.flatMap(rowsOf);
   const categories = [...new Set(rows.filter((row) => row.bytes > 0).map(({ category }) => category))];
   const total = sum(rows.filter(({ which, run }) => which === "measured" && run === chosen.at(-1)?.title));

@@ -3,11 +3,15 @@ import { number } from "../parts/format.ts";
 import { Picture } from "../parts/picture.tsx";
 import { Symbols } from "../parts/symbols.tsx";
 import { useLab } from "../state/lab.ts";
+import { hasRank } from "../state/names.ts";
+import { isAlive } from "../state/run.ts";
 
 export function Merging() {
   const lab = useLab();
-  const merged = lab.current.value.merged.value;
-  const isMerged = merged?.isMerged ?? false;
+  const run = lab.current.value;
+  const merged = run.merged.value;
+  const isMerged = isAlive(run) && merged?.isMerged === true;
+  const isPlain = !hasRank(run.controls.method);
   return (
     <section id="merging">
       <h2>Merging costs nothing</h2>
@@ -50,8 +54,8 @@ export function Merging() {
         <dl class="figures" aria-live="polite">
           <Figure
             name="A layer computes"
-            value={isMerged ? "(W₀ + ΔW) x" : "W₀x + ΔWx"}
-            note={isMerged ? "one matrix" : "three: W₀, A, B"}
+            value={isPlain ? "W x" : isMerged ? "(W₀ + ΔW) x" : "W₀x + ΔWx"}
+            note={isPlain || isMerged ? "one matrix" : "three: W₀, A, B"}
           />
           <Figure
             name="max |h_adapted − h_merged|"

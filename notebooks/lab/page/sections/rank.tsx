@@ -48,7 +48,7 @@ export function Rank() {
         equation={String.raw`\Delta W = U\, \mathrm{diag}(\sigma_1, \sigma_2, \dots)\, V^\top, \qquad \sigma_i = 0 \;\text{ for } i > r`}
         lines={["spectrum", "update"]}
         caption={
-          now.step === 0
+          now.step === 0 && most === 0
             ? "Before the first step ΔW is zero, and so are all its singular values."
             : `${methodTitles[method]} after step ${now.step}: ${
                 limit === null || limit === 0

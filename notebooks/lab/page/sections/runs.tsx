@@ -124,7 +124,10 @@ function TakeAway({ run, title }: { readonly run: Run; readonly title: string })
           type="button"
           class="plain act"
           aria-label={`Remove ${title}`}
-          onClick={() => lab.remove(run)}
+          onClick={() => {
+            lab.remove(run);
+            document.querySelector<HTMLElement>("table.runs [aria-current] button")?.focus(); // this one goes with its row
+          }}
         >
           remove
         </button>
@@ -146,7 +149,8 @@ function Program() {
       </pre>
       <p class="caption">
         Saved as <code>run.ts</code> in a checkout of the library, <code>npx tsx run.ts</code> takes the same
-        steps and ends with the same bytes.
+        steps and ends with the same bytes
+        {run.device === "cpu" ? "." : ", on the cpu; a GPU rounds a little differently."}
       </p>
     </details>
   );

@@ -29,7 +29,7 @@ export function TwoTexts() {
       }
     >
       <Pair prompt={run.opened.prompt} base={base} adapted={now.writes} step={now.step} />
-      {own && <Pair prompt={own.prompt} base={own.base} adapted={own.adapted} step={own.step} />}
+      {own?.run === run && <Pair prompt={own.prompt} base={own.base} adapted={own.adapted} step={own.step} />}
       <form
         class="prompt"
         onSubmit={(event) => {

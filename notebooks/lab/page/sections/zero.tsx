@@ -35,9 +35,10 @@ export function Zero() {
   );
 }
 
-/** The newest look at the chosen matrix, or another of this run. */
+/** The newest look at the chosen matrix; another, where the run has no such matrix. */
 export function lookedOf(run: Run, matrix: string): Looked | undefined {
-  return run.looked.value.findLast(({ name }) => name === matrix) ?? run.looked.value.at(-1);
+  const looked = run.looked.value.findLast(({ name }) => name === matrix);
+  return run.opened.matrices.some(({ name }) => name === matrix) ? looked : run.looked.value.at(-1);
 }
 
 function Matrices() {
@@ -70,6 +71,8 @@ function Matrices() {
           </Symbols>
         ) : run.number === 0 ? (
           "The recorded run holds another matrix; press Step to look at this one."
+        ) : run.ended.value !== null ? (
+          "This run did not look at this matrix, and its model is gone; Start trains it again."
         ) : (
           "This matrix has not been looked at yet."
         )

@@ -43,7 +43,13 @@ export interface Lab {
   /** How many pictures that need a look at the matrix are on the screen. */
   readonly watchers: Signal<number>;
   /** The base's and the adapted model's text after the visitor's prompt. */
-  readonly written: Signal<{ prompt: string; base: string; adapted: string; step: number } | null>;
+  readonly written: Signal<{
+    run: Run;
+    prompt: string;
+    base: string;
+    adapted: string;
+    step: number;
+  } | null>;
   set(change: Partial<Controls>): void;
   setDevice(device: DeviceChoice): Promise<void>;
   play(): void;
@@ -57,7 +63,6 @@ export interface Lab {
   unmerge(): Promise<void>;
   write(prompt: string): Promise<void>;
   adapter(run: Run): Promise<{ safetensors: Uint8Array; config: string } | null>;
-  restart(): void;
   /** Follows the page's address and loads the model; called once, when the page stands in a browser. */
   begin(): void;
 }

@@ -28,8 +28,8 @@ export interface Line {
   tell(question: (engine: Engine) => Promise<unknown>): void;
   /** Whether the engine has loaded the model, which it does once. */
   ready(): Promise<boolean>;
-  /** Ends the worker. */
-  drop(reason: string): void;
+  /** A worker on another device in the place of this one, once it has answered; else all is as it was. */
+  change(to: DeviceChoice): Promise<boolean>;
 }
 
 const isRefused = (answer: object): answer is Refused => "refused" in answer;
@@ -68,12 +68,23 @@ export function createLine({ data, device, busy, started, refuse, onDrop }: Line
     }
   }
 
+  /** The base's files; null, with a sentence, where the browser cannot unpack them. */
+  async function unpacked() {
+    try {
+      return await data.base();
+    } catch (error) {
+      return refuse(
+        `This browser cannot unpack the model (${error instanceof Error ? error.message : error}); open the page in a newer one.`,
+      );
+    }
+  }
+
   async function start(): Promise<boolean> {
     busy.value = "The model is being loaded …";
     const mine = generation;
-    const base = await data.base();
+    const base = await unpacked();
     if (mine !== generation) return false;
-    const answer = await ask<Started>((engine) => engine.start(base, data.texts, device.value));
+    const answer = base && (await ask<Started>((engine) => engine.start(base, data.texts, device.value)));
     if (mine !== generation) return false;
     busy.value = null;
     started.value = answer;
@@ -81,10 +92,41 @@ export function createLine({ data, device, busy, started, refuse, onDrop }: Line
     return answer !== null;
   }
 
+  async function change(to: DeviceChoice): Promise<boolean> {
+    busy.value = "The model is being loaded on the other device …";
+    const base = await unpacked();
+    let next: Connection | null = null;
+    try {
+      if (!base) return false;
+      next = connect(data.worker);
+      const answer = await next.ask((engine) => engine.start(base, data.texts, to));
+      if (to !== device.value) {
+        next.close();
+        return false; // another was chosen meanwhile
+      }
+      if (isRefused(answer)) {
+        next.close();
+        refuse(answer.refused);
+        return false;
+      }
+      drop("The device was changed.");
+      connection = next;
+      starting = Promise.resolve(true);
+      started.value = answer;
+      return true;
+    } catch (error) {
+      next?.close();
+      refuse(error instanceof Error ? error.message : String(error));
+      return false;
+    } finally {
+      busy.value = null;
+    }
+  }
+
   return {
     ask,
     tell: (question) => void connection?.ask(question).catch(() => {}),
     ready: () => (starting ??= start()),
-    drop,
+    change,
   };
 }

@@ -1,6 +1,15 @@
 /** @file A run as the page keeps it: what the engine said of it, step by step. It stays when the engine has closed it. */
 import { type Signal, signal } from "@preact/signals";
-import type { Controls, Looked, Measured, Merged, Opened, Stepped, StoredRun } from "../../engine/types.ts";
+import type {
+  Controls,
+  DeviceChoice,
+  Looked,
+  Measured,
+  Merged,
+  Opened,
+  Stepped,
+  StoredRun,
+} from "../../engine/types.ts";
 import { runColor, runTitle } from "./names.ts";
 
 export interface Run {
@@ -8,6 +17,7 @@ export interface Run {
   readonly number: number;
   readonly opened: Opened;
   readonly controls: Controls;
+  readonly device: DeviceChoice;
   readonly title: string;
   readonly color: string;
   readonly steps: Signal<readonly Stepped[]>;
@@ -21,10 +31,11 @@ export interface Run {
 }
 
 /** `taken`: the colours of the other runs. */
-export function newRun(number: number, opened: Opened, taken: readonly string[]): Run {
+export function newRun(number: number, opened: Opened, device: DeviceChoice, taken: readonly string[]): Run {
   return {
     number,
     opened,
+    device,
     controls: opened.controls,
     title: runTitle(opened.controls),
     color: runColor(opened.controls, taken),
@@ -41,7 +52,11 @@ const RECORDED = "#93a9dd";
 
 /** The run that was recorded when the page was made. */
 export function recordedRun({ opened, steps, measured, looked }: StoredRun): Run {
-  const run = { ...newRun(0, opened, []), title: `${runTitle(opened.controls)} (recorded)`, color: RECORDED };
+  const run = {
+    ...newRun(0, opened, "cpu", []),
+    title: `${runTitle(opened.controls)} (recorded)`,
+    color: RECORDED,
+  };
   run.steps.value = steps;
   run.measured.value = measured[0]?.step === 0 ? measured : [opened.before, ...measured];
   run.looked.value = looked;
@@ -51,4 +66,6 @@ export function recordedRun({ opened, steps, measured, looked }: StoredRun): Run
 
 export const stepOf = (run: Run): number => run.steps.value.at(-1)?.step ?? 0;
 export const lastMeasured = (run: Run): Measured => run.measured.value.at(-1) ?? run.opened.before;
+/** Whether the engine still has its model. */
+export const isAlive = (run: Run): boolean => run.number > 0 && run.ended.value === null;
 export const isFinished = (run: Run): boolean => stepOf(run) >= run.controls.steps;

@@ -1,8 +1,9 @@
 /** @file The cards of the guided tour: what to look at, one action on the real controls, when it is done, what it showed. */
+import { firstControls, suggested } from "../../engine/controls.ts";
 import type { Controls } from "../../engine/types.ts";
 import { bytes, nats, number } from "../parts/format.ts";
 import type { Lab } from "../state/lab.ts";
-import { lastMeasured, type Run, stepOf } from "../state/run.ts";
+import { isAlive, lastMeasured, type Run, stepOf } from "../state/run.ts";
 
 export interface Card {
   /** The part of the page that is lit: the `data-part` of its element. */
@@ -12,20 +13,16 @@ export interface Card {
   readonly text: string;
   /** What the button says. */
   readonly action: string;
-  readonly act: (lab: Lab) => unknown;
+  /** Stops at the next step when the visitor leaves the card. */
+  readonly act: (lab: Lab, left: AbortSignal) => unknown;
   /** Whether what the card asks for has happened, by its button or by the controls themselves. */
   readonly isDone: (lab: Lab) => boolean;
   /** What has been seen then, with its numbers. */
   readonly found: (lab: Lab) => string;
 }
 
-const start: Partial<Controls> = {
-  target: "moby-dick",
-  method: "lora",
-  rank: 4,
-  alpha: 8,
-  format: "float32",
-};
+/** All controls but a pasted text, so that the tour tells the same whatever was set before. */
+const { text: _, ...start }: Controls = firstControls;
 const quantized: Partial<Controls> = { ...start, format: "nf4" };
 /** Steps after which two runs are compared. */
 const COMPARED = 20;
@@ -37,13 +34,17 @@ const fits = ({ number, controls }: Run, wanted: Partial<Controls>): boolean =>
 const has = ({ current: { value: run } }: Lab, controls: Partial<Controls>, steps: number): boolean =>
   fits(run, controls) && stepOf(run) >= steps;
 
-/** Sets the controls and trains. */
+/** Trains with these controls until the runs can be compared; a run that was there already is shown. */
 const train =
   (controls: Partial<Controls>) =>
   (lab: Lab): void => {
     lab.pause();
-    lab.set(controls);
-    lab.play();
+    const known = lab.runs.value.findLast((run) => fits(run, controls) && stepOf(run) >= COMPARED);
+    if (known) lab.select(known);
+    else {
+      lab.set(controls);
+      lab.play();
+    }
   };
 
 /** The latest run with these controls that was measured after `COMPARED` steps; the recorded one where there is none. */
@@ -52,20 +53,14 @@ function compared({ runs: { value: runs } }: Lab, controls: Partial<Controls>) {
   return measuredIn(runs.findLast((run) => fits(run, controls) && measuredIn(run))) ?? measuredIn(runs[0]);
 }
 
-/** Brings a run with these controls back, or trains one for a few steps. */
-async function returnTo(lab: Lab, controls: Partial<Controls>): Promise<void> {
+/** Brings a run with these controls back, or trains one for ten steps, and merges it. */
+async function merge(lab: Lab, controls: Partial<Controls>, left: AbortSignal): Promise<void> {
   lab.pause();
-  const known = lab.runs.value.findLast(
-    (run) => fits(run, controls) && run.ended.value === null && stepOf(run) > 0,
-  );
-  if (known) return lab.select(known);
-  lab.set(controls);
-  for (let i = 0; i < 10 && !has(lab, controls, 10); i++) await lab.step();
-}
-
-async function mergeStart(lab: Lab): Promise<void> {
-  await returnTo(lab, start);
-  await lab.merge();
+  const known = lab.runs.value.findLast((run) => fits(run, controls) && isAlive(run) && stepOf(run) > 0);
+  if (known) lab.select(known);
+  else lab.set(controls);
+  for (let i = 0; i < 10 && !known && !left.aborted && !has(lab, controls, 10); i++) await lab.step();
+  if (!left.aborted && fits(lab.current.value, controls)) await lab.merge();
 }
 
 export const cards: readonly Card[] = [
@@ -161,7 +156,7 @@ export const cards: readonly Card[] = [
     control: "merge-button",
     text: "Back to r = 4. W₀x + ΔWx is (W₀ + ΔW)x: after training, ΔW can be added into the weights. What is left is one matrix, as large as W₀.",
     action: "Merge",
-    act: mergeStart,
+    act: (lab, left) => merge(lab, start, left),
     isDone: (lab) => lab.current.value.merged.value?.isMerged === true,
     found: ({ current: { value: run } }) => {
       const merged = run.merged.value;
@@ -175,9 +170,9 @@ export const cards: readonly Card[] = [
     control: "unmerge-button",
     text: "And out again. The layer has kept the base's weights, so one base can serve many tasks, each of them a small file.",
     action: "Unmerge",
-    act: async (lab) => {
-      if (!lab.current.value.merged.value?.isMerged) await mergeStart(lab);
-      await lab.unmerge();
+    act: async (lab, left) => {
+      if (!lab.current.value.merged.value?.isMerged) await merge(lab, start, left);
+      if (!left.aborted) await lab.unmerge();
     },
     isDone: (lab) => lab.current.value.merged.value?.restored === true,
     found: () => "Every byte of the base is what it was.",
@@ -187,7 +182,7 @@ export const cards: readonly Card[] = [
     control: "method",
     text: "Now train every weight instead. Down is learning, to the right is forgetting: compare where the two paths go.",
     action: "Full fine-tuning",
-    act: train({ ...start, method: "full" }),
+    act: train({ ...start, method: "full", rate: suggested.full.rate }),
     isDone: (lab) => has(lab, { method: "full" }, COMPARED),
     found: (lab) => {
       const { before } = lab.current.value.opened;
@@ -239,10 +234,7 @@ export const cards: readonly Card[] = [
     control: "merge-4-button",
     text: "Merging into four bits is not free: W₀ + ΔW must be rounded to the sixteen values again.",
     action: "Merge into NF4",
-    act: async (lab) => {
-      await returnTo(lab, quantized);
-      await lab.merge();
-    },
+    act: (lab, left) => merge(lab, quantized, left),
     isDone: (lab) =>
       fits(lab.current.value, { format: "nf4" }) && Boolean(lab.current.value.merged.value?.requantized),
     found: ({ current: { value: run } }) => {

@@ -36,12 +36,27 @@ function CardOf({ at, onMove }: CardProps) {
   const { text, action, act, isDone, found } = cards[at];
   const button = useRef<HTMLButtonElement>(null);
   const wasDone = useRef(false);
+  const acting = useRef<AbortController | null>(null);
   const done = isDone(lab);
+
+  /** Acts; not again before it has. */
+  async function press(): Promise<void> {
+    if (acting.current) return;
+    const mine = new AbortController();
+    acting.current = mine;
+    await act(lab, mine.signal);
+    if (acting.current === mine) acting.current = null;
+  }
 
   useEffect(() => {
     wasDone.current = isDone(lab);
     button.current?.focus({ preventScroll: true });
-    return light(cards[at]);
+    const dim = light(cards[at]);
+    return () => {
+      acting.current?.abort();
+      acting.current = null;
+      dim();
+    };
   }, [at]);
 
   useEffect(() => {
@@ -77,7 +92,7 @@ function CardOf({ at, onMove }: CardProps) {
           type="button"
           class={done ? "secondary" : undefined}
           name="act"
-          onClick={() => void act(lab)}
+          onClick={() => void press()}
         >
           {action}
         </button>

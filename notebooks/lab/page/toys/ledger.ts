@@ -236,5 +236,7 @@ export function big(n: number): string {
 }
 
 /** GB and MB are 10⁹ and 10⁶ bytes, as the papers count. */
-export const inBytes = (bytes: number): string =>
-  bytes >= 1e9 ? `${(bytes / 1e9).toPrecision(3)} GB` : `${(bytes / 1e6).toPrecision(3)} MB`;
+export function inBytes(bytes: number): string {
+  const [unit, size] = bytes >= 1e12 ? ["TB", 1e12] : bytes >= 1e9 ? ["GB", 1e9] : (["MB", 1e6] as const);
+  return `${Number((bytes / Number(size)).toPrecision(3)).toLocaleString("en")} ${unit}`;
+}

@@ -138,41 +138,43 @@ function Cells({ moments, t }: { moments: readonly Moment[]; t: number }): JSX.E
   const { scores } = moments[t];
   const largest = Math.max(1e-30, ...scores.flat());
   return (
-    <table class="toy-lives">
-      <thead>
-        <tr>
-          <th scope="col">matrix</th>
-          <th scope="col" colspan={RANK}>
-            triplets
-          </th>
-          <th scope="col">in use</th>
-          <th scope="col">needed</th>
-        </tr>
-      </thead>
-      <tbody>
-        {NAMES.map((name, layer) => {
-          const phases = scores[layer].map((_, i) => phaseOf(moments, t, layer, i));
-          const used = phases.filter((phase) => phase === "alive" || phase === "back").length;
-          return (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {phases.map((phase, i) => (
-                <td key={`${layer}, ${i}`}>
-                  <i
-                    data-phase={phase}
-                    style={{ "--score": phase === "waiting" ? 0 : (scores[layer][i] / largest) ** 0.25 }}
-                  />
+    <div class="scroll">
+      <table class="toy-lives">
+        <thead>
+          <tr>
+            <th scope="col">matrix</th>
+            <th scope="col" colspan={RANK}>
+              triplets
+            </th>
+            <th scope="col">in use</th>
+            <th scope="col">needed</th>
+          </tr>
+        </thead>
+        <tbody>
+          {NAMES.map((name, layer) => {
+            const phases = scores[layer].map((_, i) => phaseOf(moments, t, layer, i));
+            const used = phases.filter((phase) => phase === "alive" || phase === "back").length;
+            return (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                {phases.map((phase, i) => (
+                  <td key={`${layer}, ${i}`}>
+                    <i
+                      data-phase={phase}
+                      style={{ "--score": phase === "waiting" ? 0 : (scores[layer][i] / largest) ** 0.25 }}
+                    />
+                  </td>
+                ))}
+                <td>{used}</td>
+                <td class="toy-dots">
+                  {PLANTED[layer].length === 0 ? "none" : "•".repeat(PLANTED[layer].length)}
                 </td>
-              ))}
-              <td>{used}</td>
-              <td class="toy-dots">
-                {PLANTED[layer].length === 0 ? "none" : "•".repeat(PLANTED[layer].length)}
-              </td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

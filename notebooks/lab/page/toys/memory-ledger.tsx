@@ -193,7 +193,7 @@ function Bar({ ledger }: { ledger: Ledger }): JSX.Element {
   const cards = CARDS.filter((size) => size <= end && size >= end / 12);
   const text = ledger.parts.map(({ name, bytes }) => `${name} ${inBytes(bytes)}`).join(", ");
   return (
-    <div class="toy-ledger" role="img" aria-label={`${text}; the axis ends at ${end} GB`}>
+    <div class="toy-ledger" role="img" aria-label={`${text}; the axis ends at ${inBytes(end * 1e9)}`}>
       {cards.map((size) => (
         <span key={size} class="toy-card" style={{ width: `${(100 * size) / end}%` }}>
           {size} GB

@@ -37,9 +37,9 @@ export function RankDial({ sources }: ToyProps): JSX.Element {
         <p>
           Suppose we knew the change ΔW* that a matrix needs. LoRA can only offer a product BA of rank r. By
           the theorem of Eckart and Young the best such product copies the r largest singular values of ΔW*
-          and leaves all others: with r = 2 of the eight below, {percent(bound(START, 2))} of the squared
-          length of ΔW* must stay; with r = 8, none. Training does reach this limit. Drag a bar, or turn the
-          rank.
+          and leaves all others: with r = 2 of the eight that are drawn at first, {percent(bound(START, 2))}{" "}
+          of the squared length of ΔW* must stay; with r = 8, none. Training does reach this limit. Drag a
+          bar, or turn the rank.
         </p>
       }
     >
