@@ -117,7 +117,9 @@ for (const one of ofPapers) display(card(one));
 //
 // The measure is the fraction of full fine-tuning's gain on held-out text: (loss before − loss after) over the same
 // difference for full fine-tuning. The learning rates are those that other pages chose by search: the page on
-// [LoRA](lora.html) for the near shift, the [comparison of methods](compare.html) for the far one.
+// [LoRA](lora.html) for the near shift, the [comparison of methods](compare.html) for the far one; they were not searched
+// again for every rank. Here $\alpha = 2r$ at every rank. The page on LoRA keeps one $\alpha$, with which rank 1 gains
+// more and rank 32 less than here.
 
 // %% Settings
 

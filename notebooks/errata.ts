@@ -189,9 +189,10 @@ found.show(
   md`
   **${all.length} places** in five papers do not follow from the papers' own definitions; each was computed again here.
   Most are harmless: a count cut off, a label exchanged. ${serious.length} are not, because whoever implements the text
-  gets another method than the one that made the results: equation 4 of QLoRA does not give NF4, AdaLoRA's printed budget
+  gets another method or another number than the one that made the results: equation 4 of QLoRA does not give NF4, AdaLoRA's printed budget
   exceeds its own start (the plot), its regulariser is not the one that was run, and DoRA's norm is taken over rows, not
-  columns. No erratum touches a paper's main result.
+  columns. Two touch a main comparison: the authors of DoRA have a better LoRA in their repository than in table 1, and the
+  printed order of two of QLoRA's means is not that of their cells.
   `,
   budgetPlot,
 );

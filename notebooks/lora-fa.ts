@@ -377,16 +377,17 @@ display(md`${orderSentence([onFar, ...pairs], δ)}`);
 import { inWords } from "./papers/lora-fa/claims.ts";
 
 const par = { par: δ };
+const nearPar = 0.002; // 2 % of what there is to gain, as on the page lora
 const vsLora = noWorse(fa.losses, lora.losses, par);
 const vsFull = noWorse(fa.losses, full.losses, par);
-const onHouses = every(pairs.map(([l, f]) => noWorse(f.losses, l.losses, par)));
+const onHouses = every(pairs.map(([l, f]) => noWorse(f.losses, l.losses, { par: nearPar })));
 const quality = [
   { ...claims.near, verdict: onHouses, seeds, note: onHouses.verdict === "contradicted" ? notes.near : "" },
   { ...claims.far, verdict: vsLora, seeds, note: notes.far },
   { ...claims.full, verdict: vsFull, seeds, note: vsFull.verdict === "contradicted" ? notes.full : "" },
   { ...claims.better, verdict: lower(corrected.losses, fa.losses, par), seeds },
 ];
-display(replication(quality, `Held-out losses, δ = ${δ} nats per token`));
+display(replication(quality, `Held-out losses, δ = ${δ} nats per token, ${nearPar} on the near shift`));
 const vsDoubled = noWorse(doubled.losses, lora.losses, par);
 display(md`
   And at twice the rank, with about as many trained numbers as LoRA? There LoRA-FA ${inWords[vsDoubled.verdict]} LoRA
@@ -478,17 +479,20 @@ const [ofLora, ofFA] = llamaBytes().map(({ bytes }) => bytes / 2 ** 20);
 const large = `The adapters of LLaMA-7B keep ${(ofLora / 1024).toFixed(2)} GiB with LoRA and ${ofFA} MiB with LoRA-FA; PEFT's benchmark.`;
 display(fold(large, table(llamaBytes()), table(peftBenchmark())));
 display(fold("The settings of this run.", settingsTable(settings)));
-const nearGap = mean(pairs.map(([l, f]) => mean(f.losses) - mean(l.losses)));
+const left = (arm: number): string => mean(pairs.map((pair) => mean(pair[arm].losses))).toPrecision(1);
 const price =
   gain(fa.losses) < gain(lora.losses) ? "The price is quality on new text" : "New text sees no price";
 found.show(
   md`
     **Freezing A frees the backward pass from the layers' inputs${kept.exact ? ", to the byte as predicted" : ", but not as predicted"}.** For
-    each token and block of GPT-2, LoRA keeps 7 d numbers more than LoRA-FA, at every rank. All that stays in memory through
-    a step shrinks up to ${highest.ratio.toFixed(2)} times here, the more the more tokens there are for the width. ${price}:
+    each token and block of GPT-2, LoRA keeps 7 d numbers more than LoRA-FA, at every rank. What must be kept through a
+    step (weights, optimizer, saved values) shrinks up to ${highest.ratio.toFixed(2)} times here, the more the more tokens there are
+    for the width; the peak of this library shrinks ${best.toFixed(2)} times at most, since it gives the arrays of a forward pass back
+    only when the step ends. ${price}:
     from ${far.base} to ${far.name} LoRA-FA of rank ${rank} gains ${gain(fa.losses).toFixed(0)} % of what full fine-tuning gains,
     LoRA of the same rank ${gain(lora.losses).toFixed(0)} %, and LoRA-FA of twice the rank, with about as many trained numbers as
-    LoRA, ${gain(doubled.losses).toFixed(0)} %. On a near task the two differ by ${nearGap.toFixed(3)} nats.
+    LoRA, ${gain(doubled.losses).toFixed(0)} %. On a near task LoRA leaves
+    ${left(0)} nats and LoRA-FA ${left(1)}.
   `,
   picture,
 );

@@ -136,7 +136,7 @@ display(replication(judged(CLAIMS.firstUpdate, firstUpdate, 20, power)));
 
 // %% [markdown]
 // rsLoRA ([arXiv:2312.03732](https://arxiv.org/abs/2312.03732)) takes $\alpha/\sqrt r$. For the first step that is the factor
-// of SGD; with Adam it lets higher ranks begin with larger steps.
+// of SGD; with Adam the first step of every rank is about as long, but saves $\sqrt r$ times as much: less of it is noise.
 //
 // The article goes on: with $\alpha/r$ the learning *curves* of all ranks begin alike, so much that the authors suspected
 // a bug. Here are the first steps of whole models with one learning rate and no warm-up. All steps see one batch, so that
@@ -455,7 +455,8 @@ display(
 const told = {
   ...{ tenfold, firstUpdate, sameRate, batchWorse, perParameter, large, alpha, rank, places: placesOf },
   ratio: allRatios,
-  penalties: { full: mean(fullPenalty), lora: mean(highPenalty) },
+  penalties: [fullPenalty, lowPenalty, highPenalty].map(mean),
+  extremes: [ranks[0], most],
 };
 found.show(regret.opening(told), ratePicture);
 display(fold("The settings of this run.", show.settingsTable(settings)));

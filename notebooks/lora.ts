@@ -279,8 +279,9 @@ display(page.afterTraining(shown, model, losses, own !== undefined));
 //
 // LoRA is on $W_q$ and $W_v$, as in most of the paper, and $\alpha$ is the same at every rank. All methods see the same
 // batches, run by run. In the full setting learning rates are the best of three, or of up to five where the best is at the
-// edge, chosen with other seeds and on other held-out rows than are reported: for full fine-tuning, for $r = 1$ and for
-// $r = 8$, whose rates the ranks beside them share.
+// edge, chosen with other seeds and on other held-out rows than are reported: for full fine-tuning, for $r = 1$ and $r = 8$ on
+// $W_q$ and $W_v$, for $W_q$ alone, and for $r = 4$ on all layers. The ranks beside these share their rates, and in table 5
+// any one matrix has the rate of $W_q$, any two or four that of $W_q, W_v$.
 
 // %% Full fine-tuning, and LoRA by rank
 
@@ -344,7 +345,7 @@ if (settings.more) {
 // %% [markdown]
 // ## Is the rank the number of rules?
 //
-// The house has four rules, and after enough steps the loss hardly falls beyond $r = 4$. It is tempting to say that the
+// The house has four rules, and after enough steps the loss falls far less beyond $r = 4$ than before. It is tempting to say that the
 // update has one direction for each rule. If so, a house with one rule needs $r = 1$. Here are houses with fewer rules; where they have no rule they
 // always choose the same.
 

@@ -353,7 +353,8 @@ const mean = (format: string, key: "before" | "after" | "lost" | "left"): number
 const four = ["Int4", "FP4", "NF4", "NF4 + DQ"];
 const span = (key: "lost" | "left"): string => {
   const values = four.map((format) => mean(format, key));
-  return `${Math.min(...values).toFixed(3)} to ${Math.max(...values).toFixed(3)} nats`;
+  const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => value.toPrecision(2));
+  return `${least} to ${most} nats`;
 };
 
 // %% Before and after
@@ -413,7 +414,8 @@ display(
   ),
 );
 
-const erased = (meanStd(ways.again).mean - meanStd(ways.kept).mean) / gain;
+const gained = mean("NF4 + DQ", "before") - mean("NF4 + DQ", "after");
+const erased = (meanStd(ways.again).mean - meanStd(ways.kept).mean) / gained;
 const [lost, kept] = [erased, lab.codesKept(model, again)].map((share) => `${(100 * share).toFixed(0)} %`);
 display(md`The dense copy is exact. Quantizing again erases **${lost}** of what tuning had gained: ${kept} of all weights get back
   the code that they had, because $sBA$ is smaller there than the distance to the next value. So keep the adapter, or
@@ -488,7 +490,7 @@ found.show(
   md`
   - **Storing costs, tuning wins back.** A small base loses ${n("NF4 + DQ", "lost")} nats per character when it is
     stored in NF4 and ${n("FP4", "lost")} in FP4. After ${steps} steps of LoRA on top of it, ${n("NF4 + DQ", "left")} and ${n("FP4", "left")} are left of that.
-  - **It has an end.** Three bits lose ${n("NF3", "lost")} and keep ${n("NF3", "left")}; two bits lose ${n("NF2", "lost")} and keep ${n("NF2", "left")}.
+  - **It has an end.** Three bits lose ${n("NF3", "lost")} and keep ${n("NF3", "left")}${mean("NF3", "left") <= par ? ", little enough to count as none" : ""}; two bits lose ${n("NF2", "lost")} and keep ${n("NF2", "left")}.
   - **NF4 is not information-theoretically optimal**: its codes carry ${at64.entropy.toFixed(2)} bits, not 4.
     ${worse ? "That is good: values" : "Values"} that are used equally often round ${worse ? "worse" : "better"} (${at64.equal.toFixed(1)} against ${at64.nf.toFixed(1)} dB signal to noise).
   - **Double quantization** takes the constants from 0.5 to ${constants.slice(-5)} bits per weight and adds ${more} to the squared error.

@@ -87,7 +87,8 @@ export const others = (gamma: number): PlantedArm[] => [
 ];
 
 /** The rates that every arm tries. */
-const RATES = [0.006, 0.0125, 0.03, 0.075];
+/** The learning rates to choose from. */
+export const RATES = [0.006, 0.0125, 0.03, 0.075];
 /** The rate where none is searched. */
 const USUAL = 0.03;
 

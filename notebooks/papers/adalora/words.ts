@@ -6,7 +6,7 @@ import type { ArmResult } from "../../support/experiments/study.ts";
 import type { Judgement } from "../../support/experiments/verdicts.ts";
 import { formatNumber, md, meanStd } from "../../support/index.ts";
 import { judged, type Pair, type patternFacts } from "./claims.ts";
-import { BUDGET, EVEN_ERROR, PLANTED, type PlantedResult } from "./planted-study.ts";
+import { BUDGET, EVEN_ERROR, PLANTED, type PlantedResult, RATES } from "./planted-study.ts";
 import { overheads } from "./published.ts";
 
 /** A verdict as words between the two methods. */
@@ -21,10 +21,12 @@ export const word = ({ verdict }: Judgement): string =>
 export const seedsNote = (seeds: number): string =>
   seeds === 1 ? "One run each." : `Means of ${seeds} runs.`;
 
-export const rateNote = (search: number): string =>
-  search > 0
-    ? `Each rate is the best of four, by ${search} further seeds.`
-    : "Rates are not searched in this setting.";
+export function rateNote(search: number, results: readonly PlantedResult[]): string {
+  if (search === 0) return "Rates are not searched in this setting.";
+  const atEnds = results.filter(({ rate }) => rate === RATES[0] || rate === RATES[RATES.length - 1]).length;
+  const ends = atEnds > 0 ? `; in ${atEnds} rows it is the lowest or the highest of them` : "";
+  return `Each rate is the best of four, by ${search} further seeds${ends}.`;
+}
 
 export function livesSentence({ ranks, misplaced }: PlantedResult): string {
   const right = PLANTED.filter(({ singularValues }, k) => singularValues.length === ranks[0][k]).length;
@@ -72,10 +74,16 @@ export interface Answer {
   readonly facts: ReturnType<typeof patternFacts>;
   /** LoRA with the ranks found against LoRA with even ranks. */
   readonly worth: Judgement;
+  /** By how much the ranks found have more numbers. */
+  readonly more: string;
 }
 
+/** By how much one trains more numbers than another. */
+export const percentMore = (one: ArmResult<unknown>, other: ArmResult<unknown>): string =>
+  `${Number((100 * (one.runs[0].trainable / other.runs[0].trainable - 1)).toPrecision(3))} %`;
+
 /** What was found, for the top of the page. */
-export function answer({ adaLora, even, adaptive, pairs, facts, worth }: Answer) {
+export function answer({ adaLora, even, adaptive, pairs, facts, worth, more: numbers }: Answer) {
   const lost = (name: string, noisy: boolean, gamma: number): string => {
     const one = adaptive.find((r) => r.name === name && r.noise > 0 === noisy && r.gamma === gamma);
     return one ? formatNumber(mean(one.misplaced), 1) : "–";
@@ -103,13 +111,14 @@ export function answer({ adaLora, even, adaptive, pairs, facts, worth }: Answer)
       are missing where they were planted.
     - **Which score finds the ranks depends on noise and regulariser.** Without the regulariser the paper's score misses
       ${S.exact} triplets with exact targets, and ${S.noisy} with noisy ones${because}. The simpler score |λ| misses
-      ${lost("|λ|", false, 0)} with exact targets without the regulariser, and ${lost("|λ|", false, gamma)} with it.
+      ${lost("|λ|", false, 0)} with exact targets without the regulariser and ${lost("|λ|", false, gamma)} with it; with noisy
+      targets it misses ${lost("|λ|", true, 0)} and ${lost("|λ|", true, gamma)}, as few as the paper's.
     - **On a language model** that goes from code to English, with ${budgets} triplets per matrix, AdaLoRA is
       ${verdicts.map(word).join(", ")} LoRA with the same budget
       (${verdicts.map(({ why }) => why.replace(/, δ.*/, "")).join("; ")} nats).
     - **It gives ${more[0]} more than ${more[1]}**: ${formatNumber(Math.max(mlp, attention), 2)} against
       ${formatNumber(Math.min(mlp, attention), 2)} triplets per matrix. ${again}. Plain LoRA with the ranks that AdaLoRA
-      found is ${word(worth)} LoRA with even ones.
+      found, ${numbers} more numbers, is ${word(worth)} LoRA with even ones.
   `;
 }
 

@@ -1,5 +1,4 @@
 /** @file Statements about settings and results, decided by what the papers print. */
-import { higher } from "../../support/experiments/verdicts.ts";
 import type { Statement } from "./statement.ts";
 
 /** Published settings of LoRA. GPT-3's α is not printed. */
@@ -60,22 +59,10 @@ export const settings: readonly Statement[] = [
     more: "lora-without-regret",
   },
   {
-    said: "LoRA matches or exceeds full fine-tuning.",
-    number: `${Math.min(...percents).toFixed(1)} to ${Math.max(...percents).toFixed(1)} %`,
-    of: "full fine-tuning's score, in nine results of LoRA's paper",
-    depends: "On the distance of the task from what the model was pretrained on: see the far shift below.",
-    verdict: higher(
-      percents,
-      percents.map(() => 100),
-      { par: 0.5 },
-    ),
-    more: "lora",
-  },
-  {
     said: "LoRA typically reaches 95 to 99 % of full fine-tuning.",
     number: `${inBelow} of ${scores.length}`,
     of: "results of LoRA's paper in that band",
-    depends: "The papers report more: no row is below 99 %.",
+    depends: `In LoRA's paper all nine are between ${Math.min(...percents).toFixed(1)} and ${Math.max(...percents).toFixed(1)} %. Biderman et al. report 85 % on code (0.224 against 0.263).`,
     verdict: typical(inBelow, scores.length),
   },
 ];

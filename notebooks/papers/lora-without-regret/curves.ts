@@ -101,7 +101,7 @@ export function earlyCurves(
   const picture = linePlot(points, {
     ...PANELS,
     title: "The first steps with one rate, by rank",
-    caption: `After half of these steps the ranks differ by ${share} % of what is learned by then with α/r, and by ${other} % with α/√r, which lets a higher rank take larger steps.`,
+    caption: `After half of these steps the ranks differ by ${share} % of what is learned by then with α/r, and by ${other} % with α/√r, whose first steps are about as long at every rank and save more at a higher one.`,
     xLabel: "step",
     yLabel: "training loss, nats",
   });

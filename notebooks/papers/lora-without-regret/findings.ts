@@ -149,7 +149,9 @@ export interface Found {
   readonly large: number;
   readonly places: readonly PlaceLosses[];
   /** What is lost by the largest batch, in nats. */
-  readonly penalties: { readonly full: number; readonly lora: number };
+  readonly penalties: readonly number[];
+  /** The lowest and the highest rank. */
+  readonly extremes: readonly number[];
   readonly alpha: number;
   readonly rank: number;
 }
@@ -176,20 +178,20 @@ export function opening(found: Found) {
   const ten = told(
     tenfold,
     "which is the tenfold of the article",
-    "not the tenfold of the article: the ratio depends on α and on the width",
+    "not the tenfold of the article: the ratio depends on α",
     "too uncertain in this run to confirm or refute the tenfold of the article",
   );
-  const { full, lora } = found.penalties;
+  const [full, low, high] = found.penalties.map((nats) => nats.toFixed(2));
   const batch = told(
     found.batchWorse,
-    found.batchWorse.verdict === "on a par" ? "LoRA pays as much" : "LoRA pays more",
-    "LoRA does not pay more",
-    "one run does not settle who pays more",
+    found.batchWorse.verdict === "on a par" ? "as much" : "more",
+    "no more",
+    "which this run cannot tell apart",
   );
   return md`
     ${law}, ${rate}. LoRA's best rate (r = ${rank}, α = ${alpha}) is **${factor(ratio)} times** that of full fine-tuning,
-    ${ten}. At equal numbers of parameters, ${placesSaid(found.places)}. A large batch costs full fine-tuning ${full.toFixed(2)} nats and LoRA ${lora.toFixed(2)}: ${batch}. An
-    adapter recalls ${mean(found.perParameter).toPrecision(2)} bits of arbitrary facts for each number that trains. In a layer of
+    ${ten}. At equal numbers of parameters, ${placesSaid(found.places)}. A large batch costs full fine-tuning ${full} nats, LoRA of rank ${found.extremes[1]} ${high} (${batch})
+    and LoRA of rank ${found.extremes[0]} ${low}. An adapter recalls ${mean(found.perParameter).toPrecision(2)} bits of arbitrary facts for each number that trains. In a layer of
     4,096 × 4,096, LoRA of rank 8 takes ${Math.round(1000 * found.large) / 10} % of the operations of full fine-tuning.
   `;
 }

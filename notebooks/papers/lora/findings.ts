@@ -151,7 +151,7 @@ export function onRules(missed: readonly Missed[]): string {
   if (!one || one.least > 1) return "";
   if (one.percent < TOO_MUCH)
     return "In this run one rule can do with rank 1, as if the rank counted rules. It is not so in every run.";
-  return `**The explanation is wrong.** A house with one rule gains from more than one direction, too. “If the food is Thai, write *serves*” is not a direction in weight space: attention has to find the food, the finding has to be carried through four blocks, and each letter of the verb has to follow from it; every part of this moves several directions a little. The *intrinsic rank* of a task cannot be read off its description. It has to be measured.`;
+  return `**The explanation is wrong.** A house with one rule gains from more than one direction, too. An explanation that fits better, but was not measured: “if the food is Thai, write *serves*” is not a direction in weight space. Attention has to find the food, the finding has to be carried through four blocks, and each letter of the verb has to follow from it; every part of this may move several directions a little. The *intrinsic rank* of a task cannot be read off its description. It has to be measured.`;
 }
 
 /** The best and the worst place for one budget. */
@@ -207,7 +207,7 @@ export function onFar(points: readonly Gain[]): string {
   const [far, near] = [1, 2].map((back) => ends(points, back));
   const missing = (100 - far.first.gain.mean).toFixed(0);
   if (near.first.gain.mean - far.first.gain.mean >= NOTABLE)
-    return `**A low rank is a property of the task, not of LoRA.** Near, a few directions are enough. Far, more rank gains more, and at r = ${far.first.rank} ${missing} % of what full fine-tuning gains is missing. This does not contradict the paper, whose tasks are near; it says for which tasks to expect its result.`;
+    return `**A low rank is a property of the task, not of LoRA.** Near, a few directions are enough. Far, more rank gains more, and at r = ${far.first.rank} ${missing} % of what full fine-tuning gains is missing. The paper says so itself (§7.2, footnote 6): it does not expect a small r to work for every task, such as one in another language than that of the pretraining.`;
   if (far.last.gain.mean - far.first.gain.mean >= NOTABLE)
     return `In this run a higher rank gains more on both shifts: far, ${missing} % is missing at r = ${far.first.rank}. After few steps the near shift is not learned either, and that a low rank is enough for it cannot be seen yet.`;
   return "In this run the rank hardly matters on the far shift; more steps and seeds may tell more.";
