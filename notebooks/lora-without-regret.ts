@@ -37,12 +37,13 @@ const settings = show.defineSettings({
   steps: { quick: 14, full: 120, about: "steps of an adaptation, twice as many on the near shift", min: 2 },
   rows: { quick: 4, about: "rows of a batch", min: 1 },
   held: { quick: 32, full: 512, about: "held-out rows, a multiple of 32", min: 32 },
-  curves: { quick: 1, full: 3, about: "seeds of the curves of rates", min: 1 },
+  curves: { quick: 1, full: 5, about: "seeds of the curves of rates", min: 1 },
   seeds: { quick: 1, full: 5, about: "seeds of the comparisons at the best rates", min: 1 },
   near: { quick: false, full: true, about: "the best rates on the near shift, too, at two widths" },
   batches: { quick: [4, 32], full: [4, 16, 64], about: "rows of a batch where it varies", min: 1 },
   seen: { quick: 96, full: 384, about: "rows that a run sees where the batch varies", min: 1 },
   facts: { quick: [16, 64], full: [32, 96, 192, 320], about: "numbers of facts to store", min: 1 },
+  lessons: { quick: 1, full: 5, about: "seeds of the facts", min: 1 },
   exposures: { quick: 100, full: 300, about: "how often each fact is shown", min: 1 },
 });
 const { alpha, steps, rows, ranks } = settings;
@@ -390,7 +391,7 @@ const factRanks = settings.near ? [1, 2, 4] : [1, 2];
 const factRates = [2e-2];
 const stored = factRanks.flatMap((r) =>
   settings.facts.flatMap((count) =>
-    Array.from({ length: settings.near ? 2 : 1 }, (_, seed) =>
+    Array.from({ length: settings.lessons }, (_, seed) =>
       regret.store(base.copy, { rank: r, count, seed }, { exposures: settings.exposures, rates: factRates }),
     ),
   ),
@@ -455,7 +456,7 @@ display(
 const told = {
   ...{ tenfold, firstUpdate, sameRate, batchWorse, perParameter, large, alpha, rank, places: placesOf },
   ratio: allRatios,
-  penalties: [fullPenalty, lowPenalty, highPenalty].map(mean),
+  penalties: [fullPenalty, lowPenalty, highPenalty],
   extremes: [ranks[0], most],
 };
 found.show(regret.opening(told), ratePicture);

@@ -153,7 +153,7 @@ page("the opening has a sentence for every verdict", () => {
       { name: "code", attention: 3, mlps: 2.9, all: 2.8 },
       { name: "style", attention: 0.1, mlps: 0.2, all: 0.3 },
     ];
-    const means = { places, penalties: [0.4, 0.6, 0.5], extremes: [1, 32] };
+    const means = { places, penalties: [[0.4], [0.6], [0.5]], extremes: [1, 32] };
     const said = regret.opening({ ...judgements, ...numbers, ...means });
     assert.not.match(said.toMime()["text/plain"], /undefined|NaN/);
     assert.match(

@@ -2,7 +2,7 @@
 import { leastSquares, mean } from "../../support/experiments/statistics.ts";
 import { type ArmResult, halfway, reordered } from "../../support/experiments/study.ts";
 import type { Judgement } from "../../support/experiments/verdicts.ts";
-import { linePlot, md, type Picture } from "../../support/index.ts";
+import { linePlot, md, meanStd, type Picture } from "../../support/index.ts";
 import type { Stored } from "./capacity.ts";
 import { factor } from "./curves.ts";
 
@@ -149,7 +149,7 @@ export interface Found {
   readonly large: number;
   readonly places: readonly PlaceLosses[];
   /** What is lost by the largest batch, in nats. */
-  readonly penalties: readonly number[];
+  readonly penalties: readonly (readonly number[])[];
   /** The lowest and the highest rank. */
   readonly extremes: readonly number[];
   readonly alpha: number;
@@ -181,7 +181,7 @@ export function opening(found: Found) {
     "not the tenfold of the article: the ratio depends on α",
     "too uncertain in this run to confirm or refute the tenfold of the article",
   );
-  const [full, low, high] = found.penalties.map((nats) => nats.toFixed(2));
+  const [full, low, high] = found.penalties.map((nats) => meanStd(nats));
   const batch = told(
     found.batchWorse,
     found.batchWorse.verdict === "on a par" ? "as much" : "more",
