@@ -2,7 +2,8 @@
 import type { Domain } from "../../support/data/domain.ts";
 import { mean } from "../../support/experiments/statistics.ts";
 import type { Judgement } from "../../support/experiments/verdicts.ts";
-import { md } from "../../support/index.ts";
+import { md, table } from "../../support/index.ts";
+import type { Arm } from "./runs.ts";
 
 /** The beginning of a held-out row. */
 export function sample(
@@ -49,6 +50,21 @@ const less = (judgement: Judgement): string =>
     "these seeds do not settle who forgets less",
   );
 
+/** The rates that were tried and chosen, base by base. */
+export function ratesTable(bases: Readonly<Record<string, readonly Arm[]>>) {
+  const rows = Object.entries(bases).flatMap(([base, arms]) =>
+    arms.map(({ name, rates, tried = [] }) => ({
+      base,
+      method: name,
+      "rate chosen": rates[0],
+      "rates tried, and their losses": tried
+        .map(({ rate, loss }) => `${rate}: ${loss.toPrecision(3)}`)
+        .join(", "),
+    })),
+  );
+  return table(rows, { title: "Learning rates", tolerance: 0.05 });
+}
+
 /** Four or five sentences, each true of this run. */
 export function opening(found: Found) {
   const [low, high] = [found.low, found.high].map((name) => name.replace("LoRA, r = ", "LoRA of rank "));
@@ -56,6 +72,7 @@ export function opening(found: Found) {
   const [full, atLow, atHigh] = found.equally.map(nats);
   const [fullGently, highGently] = found.gently.map(nats);
   const { full: none, lora: some } = found.intruders;
+  const again = found.atQuarter.verdict === found.atEqual.verdict ? "the same again" : less(found.atQuarter);
   const points = (shares: readonly number[]): string =>
     String(Math.round(100 * mean(shares))).replace("-", "−");
   const off = found.restored
@@ -64,7 +81,7 @@ export function opening(found: Found) {
   return md`
     **At equal learning** on the far shift, full fine-tuning has forgotten ${full} nats of the base's own text, ${low} ${atLow}
     and ${high} ${atHigh}: ${less(found.atEqual)}. At a quarter of all rates it is ${fullGently} against ${highGently} (${high}):
-    ${less(found.atQuarter)}. After ${found.steps} steps ${high} has left ${shown(some)} intruder dimensions in the weights, and
+    ${again}. After ${found.steps} steps ${high} has left ${shown(some)} intruder dimensions in the weights, and
     full fine-tuning ${shown(none)}; over rates and lengths, more of them go with more forgetting at a rank correlation of
     ${found.ρ.toFixed(2).replace("-", "−")}. Turning the whole update down to one half takes back ${points(found.byKnob)}
     percentage points more of the forgetting than of the learning; for the top intruders alone the number is

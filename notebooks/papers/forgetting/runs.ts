@@ -10,7 +10,7 @@ import { validationLoss } from "../../support/experiments/evaluation.ts";
 import { adamW, runMethod } from "../../support/experiments/harness.ts";
 import type { KnownShift } from "../../support/experiments/shifts.ts";
 import { mean, sum } from "../../support/experiments/statistics.ts";
-import { study } from "../../support/experiments/study.ts";
+import { type ArmResult, study } from "../../support/experiments/study.ts";
 import type { Judgement } from "../../support/experiments/verdicts.ts";
 import { fullFineTuning } from "../../support/methods/baselines.ts";
 import { NotebookError } from "../../support/terminal/errors.ts";
@@ -33,6 +33,8 @@ export interface Arm {
   readonly rank: number;
   /** The rate, or the rates to choose from. */
   readonly rates: readonly number[];
+  /** What the search has tried; nothing before it, or without one. */
+  readonly tried?: ArmResult<unknown>["tried"];
 }
 
 export const fullArm = (rates: readonly number[]): Arm => ({ name: FULL, rank: 0, rates });
@@ -181,9 +183,9 @@ export function chooseRates(
       },
     })),
     [shift],
-    { steps, rows, seeds: 0, search },
+    { steps, rows, seeds: 0, search, widen: 3 },
   );
-  return arms.map((arm, i) => ({ ...arm, rates: [results[i].rate] }));
+  return arms.map((arm, i) => ({ ...arm, rates: [results[i].rate], tried: results[i].tried }));
 }
 
 /** The arms with their rates divided by `factor`. */
