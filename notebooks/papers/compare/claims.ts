@@ -34,7 +34,7 @@ export const paperClaims: readonly PaperClaim[] = [
     second: "LoRA",
     says: "no worse",
     paper: "89.31 against 88.34 at one budget (AdaLoRA, table 1)",
-    why: "in a short run the allocation has little time: `--set steps=300`",
+    why: "in a short run the allocation has little time: try `--set steps=300`, and see the page adalora",
   },
   {
     first: "LoRA+",
@@ -118,7 +118,7 @@ export const uses: Readonly<Record<string, string>> = {
   rsLoRA: "you go to high ranks (64 and more) and want to keep the rate of a low one",
   "LoRA+": "the model is wide and the task is hard; then B wants a higher rate than A",
   DoRA: "the change is one of sizes of rows, or the rank must be very low, and a slower step is no matter",
-  AdaLoRA: "you do not know which layers need rank, and training is long enough to find out",
+  AdaLoRA: "you do not know which layers need rank, or the budget is one triplet a matrix (page adalora)",
   "LoRA-FA": "inputs kept for the backward pass are what fills the memory: long texts, large batches",
   PiSSA: "training is short and must start fast, or the weights are about to be quantized",
   VeRA: "thousands of adapters must be stored, and a small change is enough",

@@ -63,6 +63,21 @@ export class Comparison<T> {
       });
   }
 
+  /** Which methods with few numbers are ahead of LoRA and which behind, in words. */
+  sides(): string {
+    const few = this.besideLora().filter(({ arm }) => arm !== "full fine-tuning");
+    const said = {
+      ahead: "ahead of LoRA",
+      behind: "behind",
+      level: "level with it",
+      unsure: "one cannot tell",
+    };
+    return Object.entries(said)
+      .map(([side, words]) => [words, few.filter((one) => one.side === side).map(({ arm }) => arm)] as const)
+      .flatMap(([words, arms]) => (arms.length > 0 ? [`${words}: ${arms.join(", ")}`] : []))
+      .join("; ");
+  }
+
   /** The largest rank at which a method trains no more numbers than LoRA does, found from its count at `rank`. */
   rankForLorasNumbers(arm: "LoRA-FA" | "DoRA", rank: number): number {
     const [mine, lora] = [this.trained(arm), this.trained("LoRA")];
