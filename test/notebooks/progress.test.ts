@@ -7,7 +7,7 @@ import { silentTerminal, type Terminal } from "../../notebooks/support/terminal/
 const bars = suite("progress");
 
 /** What is written when `steps` take one second each by a clock of our own. */
-async function written(kind: Terminal["progress"], steps: number): Promise<string[]> {
+async function written(kind: Terminal["progress"], steps: number, more = 0): Promise<string[]> {
   const lines: string[] = [];
   const terminal = { ...silentTerminal, progress: kind, status: (line: string) => void lines.push(line) };
   const session = new Session({
@@ -24,7 +24,8 @@ async function written(kind: Terminal["progress"], steps: number): Promise<strin
   try {
     await withSession(session, async () => {
       const bar = progress(steps, "training");
-      for (; seconds < steps; ) {
+      for (; seconds < steps + more; ) {
+        if (seconds === steps) bar.more(more);
         seconds++;
         bar.tick();
       }
@@ -42,6 +43,13 @@ bars("without a terminal, each quarter prints one line with the time left", asyn
     "training: 20/40, 20 s left",
     "training: 30/40, 10 s left",
     "training: 40/40, 0 s left",
+  ]);
+});
+
+bars("steps that were not foreseen count in the whole", async () => {
+  assert.equal((await written("lines", 40, 10)).slice(-2), [
+    "training: 40/40, 0 s left",
+    "training: 50/50, 0 s left",
   ]);
 });
 

@@ -127,6 +127,7 @@ export function study<M extends LanguageModel, A, T = undefined>(
     for (let more = 0; more < widen; more++) {
       const beyond = nextRate(tried);
       if (beyond === null) break;
+      bar.more(search);
       tried.push(tryOut(beyond));
     }
     return tried.sort((one, other) => one.rate - other.rate);

@@ -8,6 +8,8 @@ export interface Progress {
    * @default 1
    */
   tick(steps?: number): void;
+  /** There are so many steps more than was said at first. */
+  more(steps: number): void;
   /** Removes the bar. Call it also when fewer steps were needed. */
   done(): void;
 }
@@ -24,7 +26,7 @@ export function progress(total: number, label: string): Progress {
   const terminal = currentTerminal();
   if (terminal.progress === "bar") return bar(total, label);
   if (terminal.progress === "lines") return lines(total, label, (line) => terminal.status(line));
-  return { tick() {}, done() {} };
+  return { tick() {}, more() {}, done() {} };
 }
 
 /**
@@ -47,11 +49,16 @@ function bar(total: number, label: string): Progress {
   const format = `${label} {bar} {value}/{total}, {eta_formatted} left`;
   const single = new SingleBar({ ...barLook, format, etaBuffer: 50 });
   single.start(total, 0);
-  return { tick: (steps = 1) => single.increment(steps), done: () => single.stop() };
+  return {
+    tick: (steps = 1) => single.increment(steps),
+    more: (steps) => single.setTotal(single.getTotal() + steps),
+    done: () => single.stop(),
+  };
 }
 
 /** Prints one line at each quarter; nothing in the first five seconds. */
-function lines(total: number, label: string, write: (line: string) => void): Progress {
+function lines(first: number, label: string, write: (line: string) => void): Progress {
+  let total = first;
   const started = performance.now();
   let value = 0;
   let quarter = 0;
@@ -63,6 +70,10 @@ function lines(total: number, label: string, write: (line: string) => void): Pro
       quarter = Math.floor((4 * value) / total);
       const left = Math.max(0, (seconds / value) * (total - value));
       write(`${label}: ${value}/${total}, ${Math.round(left)} s left`);
+    },
+    more(steps) {
+      total += steps;
+      quarter = Math.floor((4 * value) / total);
     },
     done() {},
   };
