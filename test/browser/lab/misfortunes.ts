@@ -50,9 +50,10 @@ export const AT_WILL = `{
 const isSentence = (text: string): boolean =>
   /^[A-Zα-ω"].{20,300}[.]$/su.test(text) && !/undefined|LOWRANK_|\n/.test(text);
 
+/** Tells all workers that the page has had: another device was tried in one of its own, which has ended. */
 export const tell = (page: Page, word: "full" | "free" | "fail"): Promise<void> =>
   page.evaluate((said) => {
-    (globalThis as unknown as { workers: Worker[] }).workers.at(-1)?.postMessage(said);
+    for (const worker of (globalThis as unknown as { workers: Worker[] }).workers) worker.postMessage(said);
   }, word);
 
 const stepIn = async (page: Page): Promise<number> =>
@@ -88,12 +89,15 @@ export function misfortuneChecks(open: (options: VisitOptions) => Promise<Visit>
       async holds() {
         const page = await shared();
         await unfold(page);
+        await stepOnce(page);
+        const step = await stepIn(page);
         await page.locator('select[name="device"]').selectOption("gpu:webgl2");
         const sentence = await refused(page);
         await page.waitForFunction(
           () => document.querySelector<HTMLSelectElement>('select[name="device"]')?.value === "cpu",
         );
         await stepOnce(page);
+        expect((await stepIn(page)) === step + 1, "the run that was there does not go on");
         expect(isSentence(sentence) && /WebGL/.test(sentence), `it says: ${sentence}`);
         return sentence;
       },
@@ -187,9 +191,9 @@ export function misfortuneChecks(open: (options: VisitOptions) => Promise<Visit>
         await stepOnce(page); // so that there is a worker
         const before = await rows(page);
         await page.clock.install();
-        await page.evaluate(() =>
-          (globalThis as unknown as { workers: Worker[] }).workers.at(-1)?.terminate(),
-        );
+        await page.evaluate(() => {
+          for (const worker of (globalThis as unknown as { workers: Worker[] }).workers) worker.terminate();
+        });
         await page.click('[data-part="step"]');
         const sentence = await Promise.race([refused(page), hurry(page)]);
         expect(isSentence(sentence) && /worker/.test(sentence), `it says: ${sentence}`);
