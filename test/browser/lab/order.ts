@@ -85,6 +85,24 @@ export function orderChecks(open: (options?: VisitOptions) => Promise<Visit>): C
 
   return [
     check(
+      "what is pressed right after Reset is meant for the new run, also where the old one is merged",
+      async (page) => {
+        for (const isMerged of [false, true]) {
+          for (let step = 0; step < 2; step++) await stepOnce(page);
+          if (isMerged) {
+            await press(page, "merge-button");
+            await page.waitForSelector('[data-part="unmerge-button"]:enabled');
+          }
+          await press(page, "reset", "step");
+          await at(page, 1);
+          expect((await refusalIn(page)) === "", await refusalIn(page));
+          await press(page, "reset");
+          await at(page, 0);
+        }
+        return undefined;
+      },
+    ),
+    check(
       "after a worker has failed, the rows of its runs are only numbers: removing one takes no model away",
       async (page) => {
         await press(page, "step");

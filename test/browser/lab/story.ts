@@ -182,40 +182,6 @@ export function storyChecks(open: () => Promise<Visit>): Check[] {
       },
     },
     {
-      name: "lab: what is pressed right after Reset is meant for the new run, also where the old one is merged",
-      async holds() {
-        const { page, close } = await open();
-        const pressed = (...names: string[]): Promise<void> =>
-          page.evaluate((all) => {
-            for (const name of all)
-              document.querySelector<HTMLButtonElement>(`button[data-part="${name}"]`)?.click();
-          }, names);
-        const where: string[] = [];
-        for (const isMerged of [false, true]) {
-          for (const step of [1, 2]) {
-            await pressed("step");
-            await stepped(page, step);
-          }
-          if (isMerged) {
-            await pressed("merge-button");
-            await page.waitForSelector('[data-part="unmerge-button"]:enabled');
-          }
-          await pressed("reset", "step");
-          await page.waitForFunction(() =>
-            /^\s*Step 1 of/.test(document.querySelector(".where")?.textContent ?? ""),
-          );
-          where.push(await textOf(page, ".where"), await saidIn(page));
-          await pressed("reset");
-          await page.waitForFunction(
-            () => !/^\s*Step 1 of/.test(document.querySelector(".where")?.textContent ?? ""),
-          );
-        }
-        await close();
-        expect(where[1] + where[3] === "", where.join(" | "));
-        return where[0];
-      },
-    },
-    {
       name: "lab: no error in the console, and no request that leaves the folder",
       async holds() {
         const { page, faults } = await visit();
